@@ -1,0 +1,1 @@
+"""featmap: a measuring instrument for the feature maps of convolutional networks."""

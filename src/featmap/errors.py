@@ -1,0 +1,162 @@
+"""Every exception that featmap raises on purpose.
+
+A message says what is wrong, where, what was got and what is allowed; then, after a blank line, what to do.
+`QuestionError` means that the question was wrong (exit code 2), `WorkError` that the work failed (exit code 1).
+
+    FeatmapError
+    ├── QuestionError                 the question was wrong
+    │   ├── SettingError              a number or option that no operator can have
+    │   │   └── KernelTooLarge        a kernel that spans more than the padded input
+    │   ├── NoSolution                no setting gives the wanted size
+    │   ├── AddressError
+    │   │   ├── AddressSyntaxError    the text is no address
+    │   │   ├── NoSuchLayer           with the nearest names that exist
+    │   │   ├── AmbiguousAddress      several calls or values share the name
+    │   │   ├── NoSuchStage           with the reason and what to ask for instead
+    │   │   ├── NoSuchChannel
+    │   │   └── UnitOutOfRange
+    │   ├── ModelError
+    │   │   ├── NoSuchModel           with the nearest names that exist
+    │   │   ├── CaptureRefused        with the line that cannot be captured
+    │   │   ├── WeightsMismatch       with every mismatch
+    │   │   ├── UnsafeFile            reading it would execute what it holds
+    │   │   └── MissingPackage        an optional package that the question needs
+    │   ├── InputError                an input shape that the network cannot take
+    │   ├── ImageError
+    │   │   ├── ImageMissing
+    │   │   ├── ImageBroken
+    │   │   └── ImageTooLarge         a decompression bomb
+    │   └── OutputError               a file that cannot be written as asked
+    └── WorkError                     the work failed
+        └── TooLittleMemory
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class FeatmapError(Exception):
+    """Base of all. `problem` says what is wrong, `remedy` what to do; the text of the error is both."""
+
+    exit_code = 1
+
+    def __init__(self, problem: str, remedy: str = "") -> None:
+        self.problem = problem
+        self.remedy = remedy
+        super().__init__(f"{problem}\n\n{remedy}" if remedy else problem)
+
+
+class QuestionError(FeatmapError, ValueError):
+    """The question was wrong; nothing was computed."""
+
+    exit_code = 2
+
+
+class WorkError(FeatmapError, RuntimeError):
+    """The question was right, the work failed."""
+
+
+class SettingError(QuestionError):
+    """A number or option that no operator can have."""
+
+
+class KernelTooLarge(SettingError):
+    """A kernel that spans more rows or columns than the padded input has."""
+
+
+class NoSolution(QuestionError):
+    """No padding and stride give the wanted output size."""
+
+
+class AddressError(QuestionError):
+    """An address that names nothing in this network."""
+
+
+class AddressSyntaxError(AddressError):
+    """A text that is no address."""
+
+
+class NoSuchLayer(AddressError):
+    """A layer that the network does not have."""
+
+
+class AmbiguousAddress(AddressError):
+    """A name that several calls or values share."""
+
+
+class NoSuchStage(AddressError):
+    """A stage that this layer does not have."""
+
+
+class NoSuchChannel(AddressError):
+    """A channel outside the layer."""
+
+
+class UnitOutOfRange(AddressError):
+    """A row or column outside the feature map."""
+
+
+class ModelError(QuestionError):
+    """A model that cannot be used as asked."""
+
+
+class NoSuchModel(ModelError):
+    """A model name or file that does not exist."""
+
+
+class CaptureRefused(ModelError):
+    """A model whose forward cannot be written as one graph."""
+
+
+class WeightsMismatch(ModelError):
+    """Weights of another network."""
+
+
+class UnsafeFile(ModelError):
+    """A file that could only be read by executing what it holds."""
+
+
+class MissingPackage(ModelError):
+    """An optional package that this question needs."""
+
+
+class InputError(QuestionError):
+    """An input that the network cannot take."""
+
+
+class ImageError(QuestionError):
+    """An image that cannot be used."""
+
+
+class ImageMissing(ImageError):
+    """No file at that path."""
+
+
+class ImageBroken(ImageError):
+    """A file that cannot be read as an image."""
+
+
+class ImageTooLarge(ImageError):
+    """An image with so many pixels that it may be a decompression bomb."""
+
+
+class OutputError(QuestionError):
+    """A file that cannot be written as asked."""
+
+
+class TooLittleMemory(WorkError):
+    """The result would not fit into memory."""
+
+
+def nearest(name: str, names: Iterable[str], count: int = 3) -> str:
+    """A phrase with the names most like `name`, for the end of an error's remedy.
+
+    >>> nearest("features.2l", ["features.21", "classifier.0"])
+    'The nearest names are features.21.'
+    >>> nearest("qqqq", ["features.21"])
+    ''
+    """
+    close = difflib.get_close_matches(name, list(dict.fromkeys(names)), n=count, cutoff=0.4)
+    return f"The nearest names are {', '.join(close)}." if close else ""

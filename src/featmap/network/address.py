@@ -1,0 +1,80 @@
+"""How is a feature map named? One parser and one printer for `LAYER#n:STAGE/CHANNEL@ROW,COLUMN`."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+
+from featmap.errors import AddressSyntaxError
+
+STAGES = ("conv", "z", "a")
+
+_ADDRESS = re.compile(
+    r"(?P<layer>[^#:/@\s]+)(?:#(?P<call>\d+))?(?::(?P<stage>[^/@]*))?(?:/(?P<channel>[^@]*))?(?:@(?P<unit>.*))?"
+)
+_FORM = "An address is LAYER, LAYER#n, LAYER:STAGE, LAYER:STAGE/CHANNEL or LAYER:STAGE/CHANNEL@ROW,COLUMN."
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """The name of a layer, a stage of it, one of its feature maps, or one unit.
+
+    >>> Address.parse("layer1.0.relu#2:a/117@10,12")
+    Address(layer='layer1.0.relu', call=2, stage='a', channel=117, unit=(10, 12))
+    >>> str(Address("features.21", stage="z", channel=3))
+    'features.21:z/3'
+    """
+
+    layer: str
+    call: int | None = None
+    stage: str | None = None
+    channel: int | None = None
+    unit: tuple[int, int] | None = None
+
+    @classmethod
+    def parse(cls, text: str | Address) -> Address:
+        """The address that a text stands for.
+
+        Raises: AddressSyntaxError: the text is no address; the message shows the form.
+        """
+        if isinstance(text, Address):
+            return text
+        found = _ADDRESS.fullmatch(text.strip())
+        if found is None:
+            raise AddressSyntaxError(f"'{text}' is no address of a layer.", _FORM)
+        layer, call, stage, channel, unit = found.group("layer", "call", "stage", "channel", "unit")
+        if stage is not None and stage not in STAGES:
+            raise AddressSyntaxError(f"'{text}': '{stage}' is no stage; the stages are conv, z and a.", _FORM)
+        if call is not None and int(call) < 1:
+            raise AddressSyntaxError(f"'{text}': calls are counted from 1, got #{call}.", _FORM)
+        number = None if channel is None else _whole_number(channel, text, "channel")
+        return cls(layer, None if call is None else int(call), stage, number, _unit(unit, number, text))
+
+    def __str__(self) -> str:
+        text = self.layer
+        text += "" if self.call is None else f"#{self.call}"
+        text += "" if self.stage is None else f":{self.stage}"
+        text += "" if self.channel is None else f"/{self.channel}"
+        return text + ("" if self.unit is None else f"@{self.unit[0]},{self.unit[1]}")
+
+    @property
+    def of_layer(self) -> Address:
+        """The same address without channel and unit."""
+        return replace(self, channel=None, unit=None)
+
+
+def _whole_number(text: str, address: str, what: str) -> int:
+    if not re.fullmatch(r"\d+", text):
+        raise AddressSyntaxError(f"'{address}': '{text}' is no {what} number (0, 1, 2 ...).", _FORM)
+    return int(text)
+
+
+def _unit(text: str | None, channel: int | None, address: str) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    if channel is None:
+        raise AddressSyntaxError(f"'{address}' names a row and a column but no channel.", _FORM)
+    parts = text.split(",")
+    if len(parts) != 2:
+        raise AddressSyntaxError(f"'{address}': '@{text}' is no unit; write @ROW,COLUMN.", _FORM)
+    return _whole_number(parts[0].strip(), address, "row"), _whole_number(parts[1].strip(), address, "column")

@@ -1,0 +1,73 @@
+"""How is a `.pt2` file, torch's own archive of an exported program, read without executing what it holds?
+
+The archive keeps its graph as JSON and its tensors as bytes. Three things in it can carry code: pickled tensors and
+constants, the pickled example inputs, and symbolic sizes, which sympy evaluates. They are looked for before torch
+opens the file.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.export import ExportedProgram
+
+from featmap.errors import ModelError, NoSuchModel, UnsafeFile
+
+_SAFE_SYMBOL = re.compile(r"(?:[\s\d+\-*/(),.<>=&|]|\b(?:[su]\d+|Mod|FloorDiv|CeilDiv|Max|Min|Eq|Ne|oo|int_oo)\b)*")
+_REMEDY = "Pass --trust (trust=True) if you know where the file comes from."
+
+
+def read_archive(path: Path, *, trust: bool = False) -> ExportedProgram:
+    """The exported program in a file. Raises: NoSuchModel, UnsafeFile, ModelError."""
+    if not path.is_file():
+        raise NoSuchModel(f"There is no file '{path}'.", "Give the path of a file made by torch.export.save.")
+    if not trust:
+        check_archive(path)
+    try:
+        return torch.export.load(path)
+    except Exception as error:
+        raise ModelError(f"'{path}' is no program that torch.export saved: {error}.", "Export it again.") from error
+
+
+def check_archive(path: Path) -> None:
+    """Raises UnsafeFile where the archive holds something that reading would execute."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for name in archive.namelist():
+                _check_member(archive, name, path)
+    except zipfile.BadZipFile as error:
+        raise ModelError(f"'{path}' is no program that torch.export saved.", "Export it again.") from error
+
+
+def _check_member(archive: zipfile.ZipFile, name: str, path: Path) -> None:
+    if name.endswith(".json"):
+        _check_json(json.loads(archive.read(name)), path)
+    elif "sample_inputs" in name and archive.getinfo(name).file_size:
+        _check_pickle(archive.read(name), path)
+
+
+def _check_pickle(content: bytes, path: Path) -> None:
+    try:
+        torch.load(io.BytesIO(content), weights_only=True)
+    except Exception as error:
+        raise UnsafeFile(f"'{path}': its example inputs would have to be unpickled.", _REMEDY) from error
+
+
+def _check_json(value: Any, path: Path) -> None:
+    if isinstance(value, dict):
+        if value.get("use_pickle"):
+            raise UnsafeFile(f"'{path}' holds pickled tensors ({value.get('path_name')}).", _REMEDY)
+        expression = value.get("expr_str")
+        if isinstance(expression, str) and not _SAFE_SYMBOL.fullmatch(expression):
+            raise UnsafeFile(f"'{path}' holds a size that is no plain arithmetic: {expression[:80]}.", _REMEDY)
+        for part in value.values():
+            _check_json(part, path)
+    elif isinstance(value, list):
+        for part in value:
+            _check_json(part, path)

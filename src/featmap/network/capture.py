@@ -1,0 +1,234 @@
+"""How does a module become a graph?
+
+By `torch.export`, which runs the module's forward once on tensors without values and records every operator with the
+module call that made it. The module itself is left as it was: its training modes are put back whatever happens, and
+the random state is not advanced. What cannot be written as one graph is refused with the line that is the reason.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
+from typing import Any
+
+import torch
+from torch import nn
+from torch.export import ExportedProgram
+from torch.fx import Node as FxNode
+from torch.utils import _pytree as pytree
+
+from featmap.network.functional import functional, is_pass_through
+from featmap.network.graph import Graph, ModuleCall, Node, Reference, SizeRead, Spec, TensorSpec, Weight, WeightSpec
+from featmap.network.refusal import explain_failure
+from featmap.network.size_reads import SizeReads
+
+
+def capture(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Graph, ExportedProgram]:
+    """The module as a graph, and torch's own record of it, which holds the module's tensors.
+
+    Raises: CaptureRefused: the forward cannot be written as one graph, for example because it branches on values;
+    InputError: the forward refuses an input of this shape.
+    """
+    reads = SizeReads()
+    with in_evaluation(module), torch.random.fork_rng(devices=[]), _quiet():
+        try:
+            with reads:
+                program = torch.export.export(module, args, kwargs, strict=False)
+        except Exception as error:
+            raise explain_failure(error, module, args) from error
+        return graph_of(program, reads.found), program
+
+
+@contextmanager
+def in_evaluation(module: nn.Module) -> Iterator[None]:
+    """The module in evaluation mode; afterwards every submodule has the mode that it had."""
+    modes = [(part, part.training) for part in module.modules()]
+    try:
+        module.eval()
+        yield
+    finally:
+        for part, training in modes:
+            part.training = training
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps torch's own warnings, log lines and dumped graphs about exporting from the user's terminal."""
+    logger = logging.getLogger("torch")
+    level = logger.level
+    with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        logger.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            logger.setLevel(level)
+
+
+def graph_of(program: ExportedProgram, size_reads: tuple[SizeRead, ...] = ()) -> Graph:
+    """An exported program as a `Graph`: functional, without operators that change nothing and values nobody reads."""
+    return _Builder(functional(program)).graph(size_reads)
+
+
+class _Builder:
+    """Turns torch's nodes into ours, one by one."""
+
+    def __init__(self, program: ExportedProgram) -> None:
+        self.program = program
+        self.nodes: list[Node] = []
+        self.value: dict[FxNode, Reference | Weight] = {}
+        self.removed: dict[tuple[ModuleCall, ...], int] = {}
+        signature = program.graph_signature
+        self.weight_names = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
+        self.weight_names.update(signature.inputs_to_lifted_tensor_constants)
+        self.parameters = set(signature.inputs_to_parameters.values())
+        self.buffers = set(signature.inputs_to_buffers.values())
+        self.weights: dict[str, WeightSpec] = {}
+
+    def graph(self, size_reads: tuple[SizeRead, ...]) -> Graph:
+        inputs: list[int] = []
+        for fx_node in self.program.graph.nodes:
+            if fx_node.op == "placeholder":
+                self._placeholder(fx_node, inputs)
+            elif fx_node.op == "call_function" and _is_live(fx_node):
+                self._operator(fx_node)
+        outputs = self._outputs()
+        return _pruned(
+            Graph(tuple(self.nodes), tuple(inputs), outputs, self.weights, self._unflatten(), self.removed, size_reads)
+        )
+
+    def _placeholder(self, fx_node: FxNode, inputs: list[int]) -> None:
+        name = self.weight_names.get(fx_node.name)
+        if name is None:
+            self.value[fx_node] = self._add("input", None, (fx_node.name,), {}, fx_node)
+            inputs.append(len(self.nodes) - 1)
+            return
+        spec = spec_of(fx_node.meta["val"])
+        assert isinstance(spec, TensorSpec)
+        kind = "parameter" if name in self.parameters else "buffer" if name in self.buffers else "constant"
+        self.weights[name] = WeightSpec(kind, spec)
+        self.value[fx_node] = Weight(name)
+
+    def _operator(self, fx_node: FxNode) -> None:
+        if is_pass_through(fx_node):
+            source = self.value[fx_node.all_input_nodes[0]]
+            self.value[fx_node] = source
+            if isinstance(source, Reference):
+                self.removed[module_stack(fx_node)] = source.index
+            return
+        args = self._arguments(fx_node.args)
+        kwargs = {name: self._arguments(value) for name, value in fx_node.kwargs.items()}
+        target = fx_node.target
+        name = str(target) if isinstance(target, torch._ops.OpOverload) else getattr(target, "__name__", str(target))
+        self.value[fx_node] = self._add(name, target, tuple(args), kwargs, fx_node)
+
+    def _arguments(self, value: Any) -> Any:
+        if isinstance(value, FxNode):
+            return self.value[value]
+        if isinstance(value, list | tuple):
+            return [self._arguments(item) for item in value]
+        return value
+
+    def _add(self, name: str, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any], fx_node: FxNode) -> Reference:
+        leaves = list(_leaves((args, kwargs)))
+        inputs = tuple(leaf.index for leaf in leaves if isinstance(leaf, Reference))
+        weights = tuple(leaf.name for leaf in leaves if isinstance(leaf, Weight))
+        depends = name == "input" or any(self.nodes[index].depends_on_input for index in inputs)
+        index = len(self.nodes)
+        spec = spec_of(fx_node.meta.get("val"))
+        stack = module_stack(fx_node)
+        self.nodes.append(Node(index, name, target, args, kwargs, stack, spec, inputs, weights, depends))
+        return Reference(index)
+
+    def _outputs(self) -> tuple[int | None, ...]:
+        names = self.program.graph_signature.user_outputs
+        by_name = {fx_node.name: value for fx_node, value in self.value.items()}
+        values = (by_name.get(name) if isinstance(name, str) else None for name in names)
+        return tuple(value.index if isinstance(value, Reference) else None for value in values)
+
+    def _unflatten(self) -> Callable[[list[Any]], Any]:
+        structure = self.program.call_spec.out_spec
+        if structure is None:
+            return lambda values: values[0]
+        return lambda values: pytree.tree_unflatten(values, structure)
+
+
+def _is_live(fx_node: FxNode) -> bool:
+    """Whether anything reads the value; checks without a result (`_assert_...`) are dropped."""
+    return bool(fx_node.users)
+
+
+def module_stack(fx_node: FxNode) -> tuple[ModuleCall, ...]:
+    """The module calls around a node, outermost first, without the root."""
+    stack: list[ModuleCall] = []
+    for key, (path, type_name) in (fx_node.meta.get("nn_module_stack") or {}).items():
+        if path:
+            _, _, number = key.partition("@")
+            name = type_name if isinstance(type_name, str) else type_name.__qualname__
+            stack.append(ModuleCall(path.partition("@")[0], int(number or 0) + 1, name.rpartition(".")[2]))
+    return tuple(stack)
+
+
+def spec_of(value: Any) -> Spec:
+    """Shape and dtype of a (fake) tensor, or of each of several."""
+    if isinstance(value, torch.Tensor):
+        return TensorSpec(tuple(int(size) for size in value.shape), value.dtype)
+    if isinstance(value, list | tuple):
+        parts = (spec_of(item) for item in value)
+        return tuple(part if isinstance(part, TensorSpec) else None for part in parts)
+    return None
+
+
+def _leaves(value: Any) -> Iterator[Reference | Weight]:
+    if isinstance(value, Reference | Weight):
+        yield value
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _leaves(item)
+    elif isinstance(value, dict):
+        yield from _leaves(list(value.values()))
+
+
+def _pruned(graph: Graph) -> Graph:
+    """The graph without values that no output reads."""
+    kept = graph.ancestors([index for index in graph.outputs if index is not None]) | set(graph.inputs)
+    order = sorted(kept)
+    new_index = {old: new for new, old in enumerate(order)}
+
+    def moved(value: Any) -> Any:
+        if isinstance(value, Reference):
+            return Reference(new_index[value.index])
+        if isinstance(value, list):
+            return [moved(item) for item in value]
+        if isinstance(value, tuple):
+            return tuple(moved(item) for item in value)
+        return value
+
+    nodes = tuple(_renumbered(graph[old], new_index[old], moved) for old in order)
+    return Graph(
+        nodes,
+        tuple(new_index[index] for index in graph.inputs),
+        tuple(None if index is None else new_index[index] for index in graph.outputs),
+        graph.weights,
+        graph.unflatten,
+        {stack: new_index[index] for stack, index in graph.removed.items() if index in new_index},
+        graph.size_reads,
+    )
+
+
+def _renumbered(node: Node, index: int, moved: Callable[[Any], Any]) -> Node:
+    return Node(
+        index,
+        node.operator,
+        node.target,
+        moved(node.args),
+        {name: moved(value) for name, value in node.kwargs.items()},
+        node.stack,
+        node.spec,
+        tuple(moved(Reference(old)).index for old in node.inputs),
+        node.weights,
+        node.depends_on_input,
+    )

@@ -1,0 +1,183 @@
+"""What is a captured network? Immutable nodes, the values they read, and the weights they use.
+
+A `Graph` is the list of a model's operators in the order in which they run, free of in-place writes. It holds no
+tensors of its own: weights are looked up by name in the table that belongs to the user's module.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import torch
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """An argument that is the value of another node."""
+
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """An argument that is a parameter, a buffer or a constant of the model, by its name there."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """Shape and dtype of a value."""
+
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+
+    @property
+    def count(self) -> int:
+        """How many numbers the value holds."""
+        count = 1
+        for size in self.shape:
+            count *= size
+        return count
+
+    @property
+    def size_bytes(self) -> int:
+        return self.count * self.dtype.itemsize
+
+
+Spec = TensorSpec | tuple["TensorSpec | None", ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleCall:
+    """One call of a module: its path, which call of it this is (from 1), and its class."""
+
+    path: str
+    number: int
+    type_name: str
+
+
+@dataclass(frozen=True)
+class Node:
+    """One operator call.
+
+    `stack` lists the module calls that it runs in, outermost first. `spec` is the value's shape as captured (a tuple
+    of them for operators that return several). `depends_on_input` is false for values made of weights alone.
+    """
+
+    index: int
+    operator: str
+    target: Callable[..., Any] | None
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    stack: tuple[ModuleCall, ...]
+    spec: Spec
+    inputs: tuple[int, ...]
+    weights: tuple[str, ...]
+    depends_on_input: bool
+
+    @property
+    def is_input(self) -> bool:
+        return self.operator == "input"
+
+    @property
+    def owner(self) -> ModuleCall:
+        """The module call whose forward makes this operator call."""
+        return self.stack[-1] if self.stack else ModuleCall("", 1, "")
+
+    @property
+    def base_name(self) -> str:
+        """The operator's plain name: `relu` for `aten.relu.default`."""
+        parts = self.operator.split(".")
+        return parts[1] if parts[0] == "aten" else parts[0]
+
+
+@dataclass(frozen=True)
+class WeightSpec:
+    """A tensor that belongs to the model: `parameter`, `buffer` or `constant`, its shape and dtype."""
+
+    kind: str
+    spec: TensorSpec
+
+
+@dataclass(frozen=True)
+class SizeRead:
+    """A line of the model's code that reads the size of a tensor while it runs."""
+
+    file: str
+    line: int
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A whole captured model.
+
+    `outputs` lists the node of every output tensor in flattened order, `None` for outputs that are no tensors;
+    `unflatten` puts such a list back into the model's own structure. `removed` maps the module calls of operators
+    that change nothing (dropout in evaluation) to the value that passed through. `size_reads` are the places where
+    the model's own code looked at sizes, so that numbers in the graph may depend on the input's size.
+    """
+
+    nodes: tuple[Node, ...]
+    inputs: tuple[int, ...]
+    outputs: tuple[int | None, ...]
+    weights: dict[str, WeightSpec]
+    unflatten: Callable[[list[Any]], Any] = field(compare=False)
+    removed: dict[tuple[ModuleCall, ...], int] = field(default_factory=dict[tuple[ModuleCall, ...], int])
+    size_reads: tuple[SizeRead, ...] = ()
+
+    def __iter__(self) -> Iterator[Node]:
+        return iter(self.nodes)
+
+    def __len__(self) -> int:
+        return len(self.nodes)
+
+    def __getitem__(self, index: int) -> Node:
+        return self.nodes[index]
+
+    @cached_property
+    def readers(self) -> tuple[tuple[int, ...], ...]:
+        """For every node the nodes that read its value, in order."""
+        readers: list[list[int]] = [[] for _ in self.nodes]
+        for node in self.nodes:
+            for index in dict.fromkeys(node.inputs):
+                readers[index].append(node.index)
+        return tuple(map(tuple, readers))
+
+    @cached_property
+    def image_input(self) -> int:
+        """The node of the input that holds images: the first with four axes, else the first."""
+        for index in self.inputs:
+            spec = self.nodes[index].spec
+            if isinstance(spec, TensorSpec) and len(spec.shape) == 4:
+                return index
+        return self.inputs[0]
+
+    def ancestors(self, wanted: list[int] | tuple[int, ...]) -> frozenset[int]:
+        """The wanted nodes and everything that they read, directly or not."""
+        seen: set[int] = set()
+        waiting = list(wanted)
+        while waiting:
+            index = waiting.pop()
+            if index not in seen:
+                seen.add(index)
+                waiting.extend(self.nodes[index].inputs)
+        return frozenset(seen)
+
+
+def map_arguments(value: Any, replace: Callable[[Any], Any]) -> Any:
+    """`value` with every `Reference` and `Weight` in it, also inside lists, replaced.
+
+    >>> map_arguments([Reference(3), 2], lambda leaf: "x")
+    ['x', 2]
+    """
+    if isinstance(value, Reference | Weight):
+        return replace(value)
+    if isinstance(value, list):
+        return [map_arguments(item, replace) for item in value]  # pyright: ignore[reportUnknownVariableType]
+    if isinstance(value, tuple):
+        return tuple(map_arguments(item, replace) for item in value)  # pyright: ignore[reportUnknownVariableType]
+    return value

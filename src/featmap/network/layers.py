@@ -1,0 +1,131 @@
+"""Where does a network make feature maps? Its layers, each with the stages conv, z and a.
+
+A layer is a convolution (or linear layer) or a merge, together with the normalisation and the nonlinearity that its
+value alone goes through next. What does not fit that, because a value has several readers, is no stage, and the reason
+can be told.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from featmap.network.graph import Graph
+from featmap.network.names import CallName, Names
+from featmap.network.operators.operator import Operator
+from featmap.network.operators.reshape import Concatenate
+from featmap.network.operators.table import operator_of
+from featmap.network.sized import SizedGraph
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A place where feature maps are made.
+
+    `producer` is the node of the convolution or merge, `normalizations` and `nonlinearity` those that follow it.
+    `stages` maps stage names to the nodes that hold their values; a concatenation of activations
+    (`joins_activations`) holds activations already.
+    """
+
+    name: str
+    call: CallName
+    producer: int
+    normalizations: tuple[int, ...]
+    nonlinearity: int | None
+    kind: str
+    joins_activations: bool = False
+
+    @cached_property
+    def stages(self) -> dict[str, int]:
+        last = self.normalizations[-1] if self.normalizations else self.producer
+        if self.joins_activations:
+            return {"a": self.producer}
+        stages = {"conv": self.producer} if self.kind in ("convolution", "linear") else {}
+        stages["z"] = last
+        if self.nonlinearity is not None:
+            stages["a"] = self.nonlinearity
+        return stages
+
+    @property
+    def last_stage(self) -> str:
+        """`a`, or `z` where the layer has no activation of its own."""
+        return "a" if "a" in self.stages else "z"
+
+    @property
+    def nodes(self) -> tuple[int, ...]:
+        """The nodes of the layer, in order."""
+        tail = () if self.nonlinearity is None else (self.nonlinearity,)
+        return (self.producer, *self.normalizations, *tail)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def find_layers(sized: SizedGraph, names: Names) -> tuple[Layer, ...]:
+    """All layers of a graph in the order in which they run."""
+    return _Finder(sized, names).layers()
+
+
+class _Finder:
+    def __init__(self, sized: SizedGraph, names: Names) -> None:
+        self.sized = sized
+        self.graph: Graph = sized.graph
+        self.names = names
+        self.returned = {index for index in self.graph.outputs if index is not None}
+
+    def layers(self) -> tuple[Layer, ...]:
+        found: list[Layer] = []
+        absorbed: set[int] = set()
+        for node in self.graph:
+            if node.index not in absorbed and self._makes_maps(node.index):
+                layer = self._layer(node.index)
+                absorbed.update(layer.nodes)
+                found.append(layer)
+        return tuple(found)
+
+    def _operator(self, index: int) -> Operator:
+        return operator_of(self.graph[index])
+
+    def _makes_maps(self, index: int) -> bool:
+        node, operator = self.graph[index], self._operator(index)
+        if node.is_input or not node.depends_on_input:
+            return False
+        if operator.is_merge:
+            maps = [source for source, _, _ in self.sized.reads(index) if self.sized.axes[source].has_space]
+            joins = node.base_name in ("cat", "concat") and len(node.inputs) > 1
+            return self.sized.axes[index].has_space and (len(set(maps)) > 1 or joins)
+        return operator.is_convolution or operator.kind == "linear" or operator.is_normalization
+
+    def _layer(self, producer: int) -> Layer:
+        normalizations: list[int] = []
+        last = producer
+        while (reader := self._only_reader(last)) is not None and self._operator(reader).is_normalization:
+            normalizations.append(reader)
+            last = reader
+        nonlinearity = self._only_reader(last)
+        if nonlinearity is not None and not self._operator(nonlinearity).is_nonlinearity:
+            nonlinearity = None
+        call = self._name(producer, (producer, *normalizations, nonlinearity))
+        kind = self._operator(producer).kind
+        joins = nonlinearity is None and not normalizations and self._is_activation(producer)
+        return Layer(self.names.text(call), call, producer, tuple(normalizations), nonlinearity, kind, joins)
+
+    def _is_activation(self, index: int) -> bool:
+        """Whether a value is made of activations alone: a nonlinearity's, pooled or joined with others of them."""
+        node, operator = self.graph[index], self._operator(index)
+        if operator.is_nonlinearity:
+            return True
+        passes_on = operator.kind == "pool" or isinstance(operator, Concatenate)
+        return passes_on and all(self._is_activation(source) for source in node.inputs)
+
+    def _only_reader(self, index: int) -> int | None:
+        readers = self.graph.readers[index]
+        return readers[0] if len(readers) == 1 and index not in self.returned else None
+
+    def _name(self, producer: int, stages: tuple[int | None, ...]) -> CallName:
+        """The owner's path where the owner returns one of the stages, else the operator call's own name."""
+        owner = self.graph[producer].owner
+        outputs = self.names.module_outputs.get(owner, ())
+        if owner.path and len(outputs) == 1 and outputs[0] in stages:
+            return CallName(owner.path, owner.number)
+        return self.names.operator[producer]

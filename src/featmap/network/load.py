@@ -1,0 +1,197 @@
+"""How does a name become a network? `torchvision:NAME`, `timm:NAME`, `file.pt2`, `package.module:callable`."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from featmap.errors import InputError, ModelError, NoSuchModel, QuestionError, nearest
+from featmap.network.archive import read_archive
+from featmap.network.capture import capture, graph_of
+from featmap.network.network import CapturedNetwork, capture_module
+from featmap.network.preprocess import Preprocessing, default_preprocessing
+from featmap.network.sized import SizedGraph
+from featmap.network.tensors import LiveTensors, RandomTensors
+from featmap.network.weights import load_weights
+from featmap.network.zoo import ZooModel, timm_model, torchvision_model
+
+_FORMS = "A model is torchvision:NAME, timm:NAME, package.module:callable or a file made by torch.export (.pt2)."
+_FILES = (".safetensors", ".pt", ".pth", ".bin")
+
+
+def load_network(
+    model: str,
+    *,
+    weights: str | Path | None = None,
+    input_shape: tuple[int, ...] | None = None,
+    preprocessing: Preprocessing | None = None,
+    trust: bool = False,
+) -> CapturedNetwork:
+    """The network that a name stands for, captured; see `featmap.load`."""
+    if model.endswith((".pt2", ".onnx")) or (":" not in model and Path(model).suffix):
+        return _from_file(Path(model), weights, input_shape, preprocessing, trust=trust)
+    kind, _, name = model.partition(":")
+    if not name:
+        raise NoSuchModel(f"'{model}' names no model.", f"{_FORMS} {nearest(model, ['torchvision', 'timm'])}".strip())
+    zoo = _zoo_model(kind, name, weights)
+    if zoo is None:
+        zoo = _callable_model(kind, name, input_shape)
+    if input_shape is not None:
+        _check_shape(input_shape)
+    shape = tuple(input_shape or zoo.input_shape)
+    record = preprocessing or _framed(zoo, shape)
+    return _from_builder(model, zoo.build, shape, record, weights, is_zoo=kind in ("torchvision", "timm"), trust=trust)
+
+
+def _zoo_model(kind: str, name: str, weights: str | Path | None) -> ZooModel | None:
+    own_name = None if weights is None or _is_file(weights) else str(weights)
+    if kind == "torchvision":
+        return torchvision_model(name, own_name)
+    return timm_model(name, own_name) if kind == "timm" else None
+
+
+def _is_file(weights: str | Path) -> bool:
+    return isinstance(weights, Path) or weights.endswith(_FILES) or "/" in weights or Path(weights).exists()
+
+
+def _framed(zoo: ZooModel, shape: tuple[int, ...]) -> Preprocessing:
+    """The zoo's record for another input size: the same share of the picture is kept."""
+    record = zoo.preprocessing
+    if record.crop is None:
+        return replace(default_preprocessing(shape), mean=record.mean, std=record.std)
+    if shape == zoo.input_shape:
+        return record
+    crop = (shape[1], shape[2])
+    if isinstance(record.resize, int) and crop[0] == crop[1]:
+        return replace(record, resize=round(record.resize * crop[0] / record.crop[0]), crop=crop)
+    return replace(record, resize=crop, crop=crop)
+
+
+def _callable_model(module_name: str, name: str, input_shape: tuple[int, ...] | None) -> ZooModel:
+    found = _imported(module_name, name)
+    shape = input_shape or getattr(found, "input_shape", None)
+    if shape is None:
+        raise InputError(
+            f"'{module_name}:{name}' does not say what input it takes.", "Give the input shape (--input CxHxW)."
+        )
+
+    def build() -> nn.Module:
+        module = found() if not isinstance(found, nn.Module) else found
+        if not isinstance(module, nn.Module):
+            raise ModelError(
+                f"'{module_name}:{name}' gave a {type(module).__name__}, not a torch.nn.Module.",
+                "Name a module, its class, or a function without arguments that returns one.",
+            )
+        return module
+
+    record = getattr(found, "preprocessing", None)
+    return ZooModel(name, build, tuple(shape), record if isinstance(record, Preprocessing) else Preprocessing())
+
+
+def _imported(module_name: str, name: str) -> Any:
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not module_name.startswith(error.name):
+            raise
+        raise NoSuchModel(f"There is no Python module '{module_name}'.", _FORMS) from error
+    found: Any = module
+    for part in name.split("."):
+        if not hasattr(found, part):
+            hint = nearest(part, [entry for entry in dir(found) if not entry.startswith("_")])
+            raise NoSuchModel(f"The module '{module_name}' has no '{name}'.", hint or _FORMS)
+        found = getattr(found, part)
+    return found
+
+
+def _check_shape(shape: tuple[int, ...]) -> None:
+    if not shape or min(shape) < 1:
+        raise InputError(f"An input of shape {'x'.join(map(str, shape))} has no values.", "Give CxHxW, each above 0.")
+
+
+def _from_builder(
+    model: str,
+    build: Callable[[], nn.Module],
+    shape: tuple[int, ...],
+    record: Preprocessing,
+    weights: str | Path | None,
+    *,
+    is_zoo: bool,
+    trust: bool,
+) -> CapturedNetwork:
+    if weights is None and is_zoo:
+        return _without_weights(model, build, shape, record)
+    module = _seeded(build)
+    if weights is not None and _is_file(weights):
+        load_weights(module, Path(weights), trust=trust)
+    elif weights is not None and not is_zoo:
+        raise NoSuchModel(f"There is no weights file '{weights}'.", "Give the path of a weights file.")
+    network = capture_module(module, (_example(shape, module),), {}, name=model, preprocessing=record)
+    return network if weights is None else replace(network, weights_source=str(weights))
+
+
+def _seeded(build: Callable[[], nn.Module]) -> nn.Module:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return build()
+
+
+def _example(shape: tuple[int, ...], module: nn.Module) -> Tensor:
+    tensor = next(iter(module.parameters()), torch.empty(0))
+    return torch.empty((1, *shape), device=tensor.device, dtype=tensor.dtype)
+
+
+def _without_weights(
+    model: str, build: Callable[[], nn.Module], shape: tuple[int, ...], record: Preprocessing
+) -> CapturedNetwork:
+    """A network to plan with: built where no memory is needed; real tensors are made when values are asked for."""
+    module = _on_meta(build)
+    graph, _ = capture(module, (_example(shape, module),), {})
+
+    def made() -> tuple[nn.Module, Mapping[str, Tensor]]:
+        real = build()
+        _, program = capture(real, (_example(shape, real),), {})
+        return real, LiveTensors(program)
+
+    def again(wanted: tuple[int, ...]) -> CapturedNetwork:
+        return _without_weights(model, build, wanted, record)
+
+    tensors = RandomTensors(made, model)
+    return CapturedNetwork(model, SizedGraph(graph), tensors, record, again, weights_source=tensors.description)
+
+
+def _on_meta(build: Callable[[], nn.Module]) -> nn.Module:
+    try:
+        with torch.device("meta"):
+            return build()
+    except QuestionError:
+        raise
+    except Exception:
+        # Some constructors compute values (RegNet's widths, drop-path rates), which the meta device cannot.
+        return _seeded(build)
+
+
+def _from_file(
+    path: Path,
+    weights: str | Path | None,
+    input_shape: tuple[int, ...] | None,
+    preprocessing: Preprocessing | None,
+    *,
+    trust: bool,
+) -> CapturedNetwork:
+    if path.suffix != ".pt2":
+        raise NoSuchModel(f"'{path}' is no file that featmap reads as a model.", _FORMS)
+    if weights is not None:
+        raise ModelError(f"'{path}' brings its own weights.", "Leave --weights out.")
+    program = read_archive(path, trust=trust)
+    sized = SizedGraph(graph_of(program))
+    shape = sized.shape(sized.graph.image_input)[1:]
+    record = preprocessing or default_preprocessing(input_shape or shape)
+    network = CapturedNetwork(str(path), sized, LiveTensors(program), record, weights_source=str(path))
+    return network if input_shape is None else network.at(tuple(input_shape))

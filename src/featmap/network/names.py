@@ -1,0 +1,86 @@
+"""What is every value of a graph called? Operator calls and module outputs get one documented name each.
+
+An operator call that is all that its module does has the module's path (`features.21`); any other has the path of the
+module whose forward makes it, with the operator's name (`layer1.0.add`). A module that does more than one thing names
+the value that it returns. Names that occur more than once are numbered in the order of the calls.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+
+from featmap.network.graph import Graph, ModuleCall, Node
+
+
+@dataclass(frozen=True, slots=True)
+class CallName:
+    """A name and which of the calls under that name it is (from 1)."""
+
+    path: str
+    number: int
+
+
+class Names:
+    """The names of a graph.
+
+    `operator` maps every node to its call's name. `values` maps every name, operators' and modules', to the nodes that
+    it can mean: one, several for a module that returns several values.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self.operator: dict[int, CallName] = _operator_names(graph)
+        self.module_outputs: dict[ModuleCall, tuple[int, ...]] = _module_outputs(graph)
+        self.values: dict[CallName, tuple[int, ...]] = {}
+        for call, outputs in self.module_outputs.items():
+            self.values[CallName(call.path, call.number)] = outputs
+        for stack, index in graph.removed.items():
+            if stack:
+                self.values.setdefault(CallName(stack[-1].path, stack[-1].number), (index,))
+        self.operator_values = {name: index for index, name in self.operator.items()}
+        for name, index in self.operator_values.items():
+            self.values.setdefault(name, (index,))
+        self.calls: dict[str, int] = Counter(name.path for name in self.values)
+
+    def text(self, name: CallName) -> str:
+        """The name as it is printed: with its number only where there are several calls."""
+        return f"{name.path}#{name.number}" if self.calls.get(name.path, 1) > 1 else name.path
+
+
+def _operator_names(graph: Graph) -> dict[int, CallName]:
+    alone = _only_work_of(graph)
+    names: dict[int, CallName] = {}
+    taken: Counter[str] = Counter()
+    for node in graph:
+        if node.is_input:
+            names[node.index] = CallName(str(node.args[0]), 1)
+            continue
+        owner = node.owner
+        if alone.get(owner) == node.index:
+            names[node.index] = CallName(owner.path, owner.number)
+            continue
+        path = f"{owner.path}.{node.base_name}" if owner.path else node.base_name
+        taken[path] += 1
+        names[node.index] = CallName(path, taken[path])
+    return names
+
+
+def _only_work_of(graph: Graph) -> dict[ModuleCall, int]:
+    """The module calls that make a single operator call of their own and call no other module."""
+    inside: defaultdict[ModuleCall, list[Node]] = defaultdict(list)
+    for node in graph:
+        for call in node.stack:
+            inside[call].append(node)
+    return {call: nodes[0].index for call, nodes in inside.items() if len(nodes) == 1 and nodes[0].owner == call}
+
+
+def _module_outputs(graph: Graph) -> dict[ModuleCall, tuple[int, ...]]:
+    """For every module call the values made inside it that are read outside, or that the network returns."""
+    returned = {index for index in graph.outputs if index is not None}
+    found: defaultdict[ModuleCall, list[int]] = defaultdict(list)
+    for node in graph:
+        readers = graph.readers[node.index]
+        for call in node.stack:
+            if node.index in returned or any(call not in graph[reader].stack for reader in readers):
+                found[call].append(node.index)
+    return {call: tuple(indices) for call, indices in found.items()}

@@ -1,0 +1,156 @@
+"""What do all methods share about one network? Its graph at one input size, names, layers, tensors, preprocessing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from featmap.errors import InputError
+from featmap.network.address import Address
+from featmap.network.capture import capture
+from featmap.network.graph import Graph
+from featmap.network.layers import Layer, find_layers
+from featmap.network.names import Names
+from featmap.network.operators.operator import NotResizable
+from featmap.network.operators.table import is_known, operator_of
+from featmap.network.preprocess import Preprocessing, default_preprocessing
+from featmap.network.resolve import Place, Resolver
+from featmap.network.sized import SizedGraph
+from featmap.network.tensors import LiveTensors
+
+Recapture = Callable[[tuple[int, ...]], "CapturedNetwork"]
+
+
+@dataclass(frozen=True)
+class CapturedNetwork:
+    """A network ready to be asked.
+
+    `captured` is the graph at the size at which it was captured, `sized` at the size in question. `tensors` are the
+    weights by name. `recapture` captures the model at another input shape, for graphs that hold sizes as constants;
+    `None` where only the graph itself is at hand.
+    """
+
+    name: str
+    captured: SizedGraph
+    tensors: Mapping[str, Tensor]
+    preprocessing: Preprocessing
+    recapture: Recapture | None = None
+    sized_as: SizedGraph | None = None
+    weights_source: str = "the module's own"
+    other_inputs: Mapping[int, Tensor] = field(default_factory=dict[int, Tensor])
+
+    @property
+    def graph(self) -> Graph:
+        return self.captured.graph
+
+    @property
+    def sized(self) -> SizedGraph:
+        return self.sized_as or self.captured
+
+    @cached_property
+    def names(self) -> Names:
+        return Names(self.graph)
+
+    @cached_property
+    def layers(self) -> tuple[Layer, ...]:
+        return find_layers(self.captured, self.names)
+
+    @cached_property
+    def resolver(self) -> Resolver:
+        return Resolver(self.sized, self.names, self.layers)
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """The shape of one image: (channel, row, column)."""
+        return self.sized.shape(self.graph.image_input)[1:]
+
+    @cached_property
+    def unknown_operators(self) -> tuple[str, ...]:
+        """Operators on the way that are not in the table and are therefore treated as reading everything."""
+        names = (node.operator for node in self.graph if node.depends_on_input and not is_known(node))
+        return tuple(dict.fromkeys(names))
+
+    def place(self, address: str | Address) -> Place:
+        """What an address means in this network."""
+        return self.resolver.place(address)
+
+    def layer_places(self) -> tuple[Place, ...]:
+        """Every layer's activation, or its last stage where it has none."""
+        return tuple(self.resolver.stage_of(layer) for layer in self.layers)
+
+    def at(self, input_shape: tuple[int, ...]) -> CapturedNetwork:
+        """The same network for another size of the image.
+
+        The captured graph is used again unless it holds numbers that were computed from the captured size; then the
+        model is captured once more. Raises: InputError: a layer cannot take what this size gives.
+        """
+        shape = tuple(input_shape)
+        if shape == self.input_shape:
+            return self
+        self._check_shape(shape)
+        try:
+            batch = self.captured.shape(self.graph.image_input)[0]
+            return replace(self, sized_as=self.captured.resized((batch, *shape)))
+        except NotResizable as reason:
+            if self.recapture is None:
+                raise InputError(
+                    f"{self.name} was captured for {_sizes(self.input_shape)} and holds numbers computed from that "
+                    f"size ({reason}); it cannot be asked about {_sizes(shape)}.",
+                    "Export the model again at the wanted size.",
+                ) from None
+            return self.recapture(shape)
+
+    def _check_shape(self, shape: tuple[int, ...]) -> None:
+        expected = self.input_shape
+        if len(shape) != len(expected) or shape[0] != expected[0] or min(shape) < 1:
+            raise InputError(
+                f"{self.name} takes images of {expected[0]} channels, shape {_sizes(expected)}; got {_sizes(shape)}.",
+                f"Give the shape as channels x rows x columns, with {expected[0]} channels.",
+            )
+
+
+def _sizes(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape))
+
+
+def capture_module(
+    module: nn.Module,
+    inputs: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    *,
+    name: str,
+    preprocessing: Preprocessing | None = None,
+) -> CapturedNetwork:
+    """A network captured from a module on example inputs (batch of one), with the module's own tensors."""
+    graph, program = capture(module, inputs, kwargs)
+    sized = SizedGraph(graph)
+    shape = sized.shape(graph.image_input)[1:]
+    flat = [value for value in torch.utils._pytree.tree_leaves((inputs, kwargs)) if isinstance(value, Tensor)]
+    others = {index: value for index, value in zip(graph.inputs, flat, strict=False) if index != graph.image_input}
+
+    def again(wanted: tuple[int, ...]) -> CapturedNetwork:
+        image = next(value for value in flat if tuple(value.shape[1:]) == shape)
+        resized = torch.empty((image.shape[0], *wanted), dtype=image.dtype, device=image.device)
+
+        def other(value: Any) -> Any:
+            return resized if value is image else value
+
+        new_inputs, new_kwargs = torch.utils._pytree.tree_map(other, (inputs, kwargs))
+        return capture_module(module, new_inputs, new_kwargs, name=name, preprocessing=preprocessing)
+
+    return CapturedNetwork(
+        name,
+        sized,
+        LiveTensors(program),
+        preprocessing or default_preprocessing(shape),
+        again,
+        other_inputs=others,
+    )
+
+
+__all__ = ["CapturedNetwork", "capture_module", "operator_of"]

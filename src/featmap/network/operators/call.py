@@ -1,0 +1,139 @@
+"""What does an operator see when it is asked about one call? Its arguments by name, and shape and axes of each value.
+
+The same call can be asked about at another input size: the shapes then differ from the captured ones.
+"""
+
+from __future__ import annotations
+
+import operator as python_operator
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+from typing import Any
+
+import torch
+
+from featmap.network.graph import Graph, Node, Reference, Spec, Weight, map_arguments
+
+
+@dataclass(frozen=True, slots=True)
+class Axes:
+    """Which axes of a value are images, rows and columns; `None` where the value has no such axis."""
+
+    batch: int | None
+    row: int | None
+    column: int | None
+
+    @property
+    def has_space(self) -> bool:
+        return self.row is not None and self.column is not None
+
+
+NO_AXES = Axes(None, None, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Operand:
+    """A tensor argument: the node it comes from (`None` for a weight), its shape and axes."""
+
+    index: int | None
+    spec: Spec
+    axes: Axes
+    depends_on_input: bool
+    weight: str | None = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return shape_of(self.spec)
+
+    @property
+    def rank(self) -> int:
+        return len(self.shape)
+
+    @property
+    def rows(self) -> int | None:
+        return None if self.axes.row is None else self.shape[self.axes.row]
+
+    @property
+    def columns(self) -> int | None:
+        return None if self.axes.column is None else self.shape[self.axes.column]
+
+
+@dataclass(frozen=True)
+class Call:
+    """One operator call with its operands at hand.
+
+    `specs` and `axes` hold shape and axes of the nodes up to this one, at the size in question; the graph's own nodes
+    hold the shapes as captured.
+    """
+
+    graph: Graph
+    node: Node
+    specs: Sequence[Spec]
+    axes: Sequence[Axes]
+
+    @cached_property
+    def arguments(self) -> Mapping[str, Any]:
+        """The arguments by their schema names, defaults filled in, tensors as `Operand`."""
+        names, defaults = schema_arguments(self.node.target)
+        found = dict(defaults)
+        found.update(zip(names, self.node.args, strict=False))
+        found.update(self.node.kwargs)
+        return {name: map_arguments(value, self.operand) for name, value in found.items()}
+
+    def __getitem__(self, name: str) -> Any:
+        return self.arguments[name]
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return self.arguments.get(name, default)
+
+    def operand(self, leaf: Reference | Weight) -> Operand:
+        """The tensor that an argument stands for."""
+        if isinstance(leaf, Weight):
+            return Operand(None, self.graph.weights[leaf.name].spec, NO_AXES, False, leaf.name)
+        node = self.graph[leaf.index]
+        return Operand(leaf.index, self.specs[leaf.index], self.axes[leaf.index], node.depends_on_input)
+
+    @cached_property
+    def operands(self) -> tuple[Operand, ...]:
+        """The values that the call reads, in the order of `node.inputs`."""
+        return tuple(self.operand(Reference(index)) for index in self.node.inputs)
+
+    @property
+    def main(self) -> Operand:
+        """The first value that depends on the input."""
+        return next((operand for operand in self.operands if operand.depends_on_input), self.operands[0])
+
+    @property
+    def captured_main_shape(self) -> tuple[int, ...]:
+        """The shape of `main` when the model was captured."""
+        index = self.main.index
+        return shape_of(None if index is None else self.graph[index].spec)
+
+    @property
+    def out_shape(self) -> tuple[int, ...]:
+        """The value's shape (of the first tensor where there are several)."""
+        return shape_of(self.specs[self.node.index])
+
+    @property
+    def out_axes(self) -> Axes:
+        return self.axes[self.node.index]
+
+
+def shape_of(spec: Spec) -> tuple[int, ...]:
+    """The shape of a value, of the first tensor where there are several, () where there is none."""
+    if isinstance(spec, tuple):
+        spec = spec[0] if spec else None
+    return spec.shape if spec is not None else ()
+
+
+@cache
+def schema_arguments(target: Any) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """The argument names of an operator in order, and the defaults that it has."""
+    if target is python_operator.getitem:
+        return ("self", "item"), {}
+    if not isinstance(target, torch._ops.OpOverload):
+        return (), {}
+    arguments = target._schema.arguments
+    defaults = {argument.name: argument.default_value for argument in arguments if argument.has_default_value()}
+    return tuple(argument.name for argument in arguments), defaults

@@ -1,0 +1,146 @@
+"""What do convolutions and matrix products read, and how many multiply-adds do they take?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from featmap.geometry import IndexSet, Pointwise, TransposedWindow, Whole, Window
+from featmap.network.graph import TensorSpec
+from featmap.network.operators.call import NO_AXES, Axes, Call, Operand
+from featmap.network.operators.channels import ALL, ChannelSet
+from featmap.network.operators.operator import Operator, Rules, node_arguments, whole
+
+
+@dataclass(frozen=True)
+class ConvolutionSettings:
+    """A convolution's settings along its spatial axes, one entry per axis; padding as (before, after)."""
+
+    kernel: tuple[int, ...]
+    stride: tuple[int, ...]
+    padding: tuple[tuple[int, int], ...]
+    dilation: tuple[int, ...]
+    groups: int
+    transposed: bool
+    output_padding: tuple[int, ...]
+
+    def rule(self, axis: int) -> Window | TransposedWindow:
+        """The window along one spatial axis."""
+        before, after = self.padding[axis]
+        if self.transposed:
+            return TransposedWindow(
+                self.kernel[axis], self.stride[axis], before, after, self.dilation[axis], self.output_padding[axis]
+            )
+        return Window(self.kernel[axis], self.stride[axis], before, after, self.dilation[axis])
+
+
+@dataclass(frozen=True)
+class Convolution(Operator):
+    """Convolution and transposed convolution over any number of spatial axes."""
+
+    kind: ClassVar[str] = "convolution"
+    is_known: ClassVar[bool] = True
+    is_convolution: ClassVar[bool] = True
+
+    def axes(self, call: Call) -> Axes:
+        source: Operand = call["input"]
+        if len(call.out_shape) == 4 and source.axes.row == 2 and source.axes.column == 3:
+            return source.axes
+        return Axes(0, None, None) if source.axes.batch == 0 else NO_AXES
+
+    def rules(self, call: Call, operand: Operand) -> Rules:
+        if not call.out_axes.has_space or operand.index != call["input"].index:
+            return whole(call, operand)
+        settings = self.settings(call)
+        return settings.rule(0), settings.rule(1)
+
+    def channels(self, call: Call, position: int, wanted: ChannelSet) -> ChannelSet:
+        groups = int(call["groups"])
+        if groups == 1 or not isinstance(wanted, IndexSet):
+            return ALL if groups == 1 else wanted
+        inputs, outputs = call["input"].shape[1] // groups, call.out_shape[1] // groups
+        read = {channel // outputs for channel in wanted}
+        return IndexSet.of(channel for group in read for channel in range(group * inputs, (group + 1) * inputs))
+
+    def settings(self, call: Call) -> ConvolutionSettings:
+        """The settings as captured."""
+        weight: Operand = call["weight"]
+        kernel = weight.shape[2:]
+        count = len(kernel)
+        transposed = bool(call.get("transposed", "transpose" in call.node.operator))
+        stride, dilation = _each(call["stride"], count), _each(call["dilation"], count)
+        padding = _padding(call["padding"], kernel, dilation)
+        extra = _each(call.get("output_padding", 0), count)
+        return ConvolutionSettings(kernel, stride, padding, dilation, int(call["groups"]), transposed, extra)
+
+    def macs(self, call: Call) -> int | None:
+        weight: Operand = call["weight"]
+        per_channel = TensorSpec(weight.shape[1:], call["weight"].spec.dtype).count
+        counted = call["input"].shape if self.settings(call).transposed else call.out_shape
+        return TensorSpec(counted, call["weight"].spec.dtype).count * per_channel
+
+    def resized(self, call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        return node_arguments(call.node)
+
+
+def _each(value: Any, count: int) -> tuple[int, ...]:
+    values = tuple(value) if isinstance(value, list | tuple) else (value,)
+    return values * count if len(values) == 1 else values
+
+
+def _padding(value: Any, kernel: tuple[int, ...], dilation: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
+    if value == "valid":
+        return ((0, 0),) * len(kernel)
+    if value == "same":
+        totals = [(size - 1) * step for size, step in zip(kernel, dilation, strict=True)]
+        return tuple((total // 2, total - total // 2) for total in totals)
+    return tuple((size, size) for size in _each(value, len(kernel)))
+
+
+@dataclass(frozen=True)
+class Linear(Operator):
+    """A linear layer: pointwise in space on channels-last maps, reads the whole map where that was flattened."""
+
+    kind: ClassVar[str] = "linear"
+    is_known: ClassVar[bool] = True
+    depends_on_sizes: ClassVar[bool] = False
+
+    def axes(self, call: Call) -> Axes:
+        axes, last = call["input"].axes, call["input"].rank - 1
+        return NO_AXES if last in (axes.row, axes.column, axes.batch) else axes
+
+    def rules(self, call: Call, operand: Operand) -> Rules:
+        if call.out_axes.has_space and operand.index == call["input"].index:
+            return Pointwise(), Pointwise()
+        return whole(call, operand)
+
+    def macs(self, call: Call) -> int | None:
+        return TensorSpec(call.out_shape, call["input"].spec.dtype).count * call["weight"].shape[-1]
+
+    def resized(self, call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        return node_arguments(call.node)
+
+
+@dataclass(frozen=True)
+class MatrixProduct(Operator):
+    """A product of two matrices, as in attention: reads the whole map."""
+
+    kind: ClassVar[str] = "matrix product"
+    is_known: ClassVar[bool] = True
+    depends_on_sizes: ClassVar[bool] = False
+
+    def axes(self, call: Call) -> Axes:
+        first = call.operands[0].axes
+        return Axes(first.batch if first.batch == 0 else None, None, None)
+
+    def rules(self, call: Call, operand: Operand) -> Rules:
+        return Whole(1), Whole(1)
+
+    def macs(self, call: Call) -> int | None:
+        left = call.get("self") or call.get("mat1") or call.get("batch1")
+        if not isinstance(left, Operand) or not left.rank:
+            return None
+        return TensorSpec(call.out_shape, call.operands[0].spec.dtype).count * left.shape[-1]  # pyright: ignore
+
+    def resized(self, call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        return node_arguments(call.node)

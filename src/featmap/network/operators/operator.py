@@ -1,0 +1,82 @@
+"""What is an entry of the operator table? Geometry, cost and shape of one kind of operator.
+
+The base class is the honest answer for an operator that nobody described: it may read everything (`whole`), its cost is
+unknown, and its arguments hold for the captured size alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from featmap.geometry import AxisRule, Whole
+from featmap.network.graph import Node
+from featmap.network.operators.call import NO_AXES, Axes, Call, Operand
+from featmap.network.operators.channels import ALL, ChannelSet, channel_axis, channel_count
+
+Rules = tuple[AxisRule, AxisRule]
+
+
+class NotResizable(Exception):
+    """The arguments of a call hold for the captured input size alone; the model must be captured again."""
+
+
+@dataclass(frozen=True)
+class Operator:
+    """An operator that is not in the table: always right, never fast."""
+
+    kind: ClassVar[str] = "unknown"
+    is_known: ClassVar[bool] = False
+    is_nonlinearity: ClassVar[bool] = False
+    is_normalization: ClassVar[bool] = False
+    is_merge: ClassVar[bool] = False
+    is_convolution: ClassVar[bool] = False
+    depends_on_sizes: ClassVar[bool] = True
+    """Whether numbers among the arguments may have been computed from sizes by the model's own code."""
+
+    def axes(self, call: Call) -> Axes:
+        """The axes of the value; an unknown operator keeps them only where it keeps the shape."""
+        if call.operands and call.main.shape == call.out_shape:
+            return call.main.axes
+        return NO_AXES
+
+    def rules(self, call: Call, operand: Operand) -> Rules:
+        """How rows and columns of the value read the operand's rows and columns."""
+        return whole(call, operand)
+
+    def channels(self, call: Call, position: int, wanted: ChannelSet) -> ChannelSet:
+        """The channels of the operand at `position` in `call.operands` that the wanted channels of the value read."""
+        return ALL
+
+    def macs(self, call: Call) -> int | None:
+        """Multiply-adds, one per weight and output value, biases not counted; `None` where nobody knows."""
+        return None
+
+    def resized(self, call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The call's arguments at the operands' present shapes."""
+        raise NotResizable(call.node.operator)
+
+
+def whole(call: Call, operand: Operand) -> Rules:
+    """Every output reads the operand's whole map."""
+    del operand
+    return whole_axis(call, call.out_axes.row), whole_axis(call, call.out_axes.column)
+
+
+def whole_axis(call: Call, axis: int | None) -> Whole:
+    """Every output along one of the value's axes reads everything; one output where it has no such axis."""
+    return Whole(1 if axis is None else call.out_shape[axis])
+
+
+def same_channels(call: Call, position: int, wanted: ChannelSet) -> ChannelSet:
+    """Each channel reads its own, where value and operand have equally many; a single one is read by all."""
+    count = channel_count(call.operands[position])
+    axis = channel_axis(call.out_axes, len(call.out_shape))
+    if count is None or axis is None or count != call.out_shape[axis]:
+        return ALL
+    return wanted
+
+
+def node_arguments(node: Node) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments as captured."""
+    return node.args, node.kwargs

@@ -1,0 +1,153 @@
+"""Which operators compute a value from the values at the same place? Nonlinearities, arithmetic, normalisation.
+
+Operands are lined up as broadcasting does. An operand with one row that stands against many is read by all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from featmap.geometry import Nearest, Pointwise, Whole
+from featmap.network.operators.call import NO_AXES, Axes, Call, Operand
+from featmap.network.operators.channels import ALL, ChannelSet
+from featmap.network.operators.operator import Operator, Rules, node_arguments, same_channels, whole, whole_axis
+
+
+@dataclass(frozen=True)
+class Elementwise(Operator):
+    """Arithmetic on values at the same place, broadcast."""
+
+    kind: ClassVar[str] = "pointwise"
+    is_known: ClassVar[bool] = True
+    depends_on_sizes: ClassVar[bool] = False
+
+    def axes(self, call: Call) -> Axes:
+        rank = len(call.out_shape)
+        found = NO_AXES
+        for operand in call.operands:
+            if operand.depends_on_input:
+                found = _joined(found, _aligned(operand, rank))
+        return found
+
+    def rules(self, call: Call, operand: Operand) -> Rules:
+        own = _aligned(operand, len(call.out_shape))
+        return (
+            _axis_rule(call, operand, call.out_axes.row, own.row),
+            _axis_rule(call, operand, call.out_axes.column, own.column),
+        )
+
+    def channels(self, call: Call, position: int, wanted: ChannelSet) -> ChannelSet:
+        return same_channels(call, position, wanted)
+
+    def macs(self, call: Call) -> int | None:
+        return 0
+
+    def resized(self, call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        return node_arguments(call.node)
+
+
+def _aligned(operand: Operand, rank: int) -> Axes:
+    """The operand's axes after broadcasting has put missing axes in front."""
+    shift = rank - operand.rank
+    axes = operand.axes
+
+    def moved(axis: int | None) -> int | None:
+        return None if axis is None else axis + shift
+
+    return Axes(moved(axes.batch), moved(axes.row), moved(axes.column))
+
+
+def _joined(first: Axes, second: Axes) -> Axes:
+    def pick(one: int | None, other: int | None) -> int | None:
+        return one if one is not None else other
+
+    return Axes(pick(first.batch, second.batch), pick(first.row, second.row), pick(first.column, second.column))
+
+
+def _axis_rule(call: Call, operand: Operand, axis: int | None, own: int | None) -> Pointwise | Nearest | Whole:
+    if axis is None:
+        return Whole(1)
+    size = call.out_shape[axis]
+    if own != axis:
+        # The operand's rows are on another axis, or mixed up with others: nobody knows who reads what.
+        return Whole(size)
+    own_size = operand.shape[axis - (len(call.out_shape) - operand.rank)]
+    return Pointwise() if own_size == size else Nearest(outputs=size)
+
+
+@dataclass(frozen=True)
+class Nonlinearity(Elementwise):
+    """A function of one value, the step from pre-activation z to activation a."""
+
+    kind: ClassVar[str] = "activation"
+    is_nonlinearity: ClassVar[bool] = True
+
+
+@dataclass(frozen=True)
+class Sum(Elementwise):
+    """Addition; a merge where both sides are maps."""
+
+    kind: ClassVar[str] = "merge"
+    is_merge: ClassVar[bool] = True
+
+
+@dataclass(frozen=True)
+class Normalization(Elementwise):
+    """Normalisation by stored statistics: in evaluation a scale and a shift per channel."""
+
+    kind: ClassVar[str] = "normalization"
+    is_normalization: ClassVar[bool] = True
+
+
+@dataclass(frozen=True)
+class LayerNorm(Elementwise):
+    """Normalisation over the trailing axes: pointwise in space where those hold channels only."""
+
+    kind: ClassVar[str] = "normalization"
+    is_normalization: ClassVar[bool] = True
+
+    def channels(self, call: Call, position: int, wanted: ChannelSet) -> ChannelSet:
+        return ALL
+
+    def rules(self, call: Call, operand: Operand) -> Rules:
+        if not operand.depends_on_input:
+            return super().rules(call, operand)
+        first = operand.rank - len(call["normalized_shape"])
+        axes = operand.axes
+        return _mixed(call, axes.row, range(first, operand.rank)), _mixed(call, axes.column, range(first, operand.rank))
+
+
+@dataclass(frozen=True)
+class MapNorm(Elementwise):
+    """Group and instance normalisation: the statistics are the map's own, so every value reads the whole map."""
+
+    kind: ClassVar[str] = "normalization"
+    is_normalization: ClassVar[bool] = True
+
+    def channels(self, call: Call, position: int, wanted: ChannelSet) -> ChannelSet:
+        return ALL
+
+    def rules(self, call: Call, operand: Operand) -> Rules:
+        return whole(call, operand)
+
+
+@dataclass(frozen=True)
+class AlongAxis(Elementwise):
+    """An operator that mixes the values along one axis and keeps the shape: softmax, cumulative sums, gates."""
+
+    def channels(self, call: Call, position: int, wanted: ChannelSet) -> ChannelSet:
+        return ALL
+
+    def rules(self, call: Call, operand: Operand) -> Rules:
+        dim = call["dim"] % max(operand.rank, 1)
+        return _mixed(call, operand.axes.row, (dim,)), _mixed(call, operand.axes.column, (dim,))
+
+    def axes(self, call: Call) -> Axes:
+        return call.main.axes
+
+
+def _mixed(call: Call, axis: int | None, dims: Container[int]) -> Pointwise | Whole:
+    """Whole along an axis whose values the operator mixes, pointwise along the others."""
+    return whole_axis(call, axis) if axis is None or axis in dims else Pointwise()

@@ -1,0 +1,141 @@
+"""What do pools and means over space read?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from featmap.geometry import Adaptive, AxisRule, Pointwise, Whole, Window
+from featmap.network.operators.call import Axes, Call, Operand
+from featmap.network.operators.channels import ALL, ChannelSet, channel_axis
+from featmap.network.operators.operator import NotResizable, Operator, Rules, node_arguments, same_channels
+
+
+@dataclass(frozen=True)
+class Pool(Operator):
+    """Maximum, average and power pools: windows over the trailing axes, however many those are."""
+
+    kind: ClassVar[str] = "pool"
+    is_known: ClassVar[bool] = True
+
+    def axes(self, call: Call) -> Axes:
+        return call.main.axes
+
+    def rules(self, call: Call, operand: Operand) -> Rules:
+        return self._rule(call, operand, operand.axes.row), self._rule(call, operand, operand.axes.column)
+
+    def _rule(self, call: Call, operand: Operand, axis: int | None) -> AxisRule:
+        if axis is None:
+            return Whole(1)
+        kernel = call["kernel_size"]
+        position = axis - (operand.rank - _window_rank(call))
+        if position < 0:
+            return Pointwise()
+        size = _at(kernel, position)
+        stride = _at(call["stride"], position) if call.get("stride") else size
+        padding = _at(call.get("padding", 0), position)
+        dilation = _at(call.get("dilation", 1), position)
+        return Window(size, stride, padding, padding, dilation, bool(call.get("ceil_mode", False)))
+
+    def channels(self, call: Call, position: int, wanted: ChannelSet) -> ChannelSet:
+        return same_channels(call, position, wanted)
+
+    def macs(self, call: Call) -> int | None:
+        return 0
+
+    def resized(self, call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        return node_arguments(call.node)
+
+
+def _window_rank(call: Call) -> int:
+    return 3 if "3d" in call.node.operator else 1 if "1d" in call.node.operator else 2
+
+
+def _at(setting: Any, position: int) -> int:
+    values = list(setting) if isinstance(setting, list | tuple) else [setting]
+    return values[0] if len(values) == 1 else values[position]
+
+
+@dataclass(frozen=True)
+class AdaptivePool(Operator):
+    """Pools with a fixed output size."""
+
+    kind: ClassVar[str] = "pool"
+    is_known: ClassVar[bool] = True
+    depends_on_sizes: ClassVar[bool] = False
+
+    def axes(self, call: Call) -> Axes:
+        return call.main.axes
+
+    def rules(self, call: Call, operand: Operand) -> Rules:
+        return self._rule(call, operand, operand.axes.row), self._rule(call, operand, operand.axes.column)
+
+    def _rule(self, call: Call, operand: Operand, axis: int | None) -> AxisRule:
+        if axis is None:
+            return Whole(1)
+        if axis < operand.rank - len(call["output_size"]):
+            return Pointwise()
+        outputs = call.out_shape[axis]
+        return Whole(1) if outputs == 1 else Adaptive(outputs)
+
+    def channels(self, call: Call, position: int, wanted: ChannelSet) -> ChannelSet:
+        return same_channels(call, position, wanted)
+
+    def macs(self, call: Call) -> int | None:
+        return 0
+
+    def resized(self, call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        for before, now, wanted in zip(
+            reversed(call.captured_main_shape), reversed(call.main.shape), reversed(call["output_size"]), strict=False
+        ):
+            # An output as large as the input was may stand for "as it is" (None in the model's code).
+            if wanted == before != now:
+                raise NotResizable(call.node.operator)
+        return node_arguments(call.node)
+
+
+@dataclass(frozen=True)
+class Reduction(Operator):
+    """Mean, sum, maximum, norm over some axes: reads the whole map where those are rows and columns."""
+
+    kind: ClassVar[str] = "reduction"
+    is_known: ClassVar[bool] = True
+    depends_on_sizes: ClassVar[bool] = False
+
+    def axes(self, call: Call) -> Axes:
+        reduced, keep = _reduced(call), bool(call.get("keepdim", False))
+        axes = call.main.axes
+
+        def left(axis: int | None) -> int | None:
+            if axis is None or (axis in reduced and not keep):
+                return None
+            return axis if keep else axis - sum(1 for other in reduced if other < axis)
+
+        return Axes(left(axes.batch), left(axes.row), left(axes.column))
+
+    def rules(self, call: Call, operand: Operand) -> Rules:
+        reduced, axes = _reduced(call), operand.axes
+        return _reduced_rule(axes.row, reduced), _reduced_rule(axes.column, reduced)
+
+    def channels(self, call: Call, position: int, wanted: ChannelSet) -> ChannelSet:
+        axis = channel_axis(call.main.axes, call.main.rank)
+        return ALL if axis is None or axis in _reduced(call) else wanted
+
+    def macs(self, call: Call) -> int | None:
+        return 0
+
+    def resized(self, call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        return node_arguments(call.node)
+
+
+def _reduced(call: Call) -> frozenset[int]:
+    rank = call.main.rank
+    wanted = call.get("dim")
+    if wanted is None or wanted == []:
+        return frozenset(range(rank))
+    dims = wanted if isinstance(wanted, list | tuple) else [wanted]
+    return frozenset(dim % rank for dim in dims)
+
+
+def _reduced_rule(axis: int | None, reduced: frozenset[int]) -> AxisRule:
+    return Whole(1) if axis is None or axis in reduced else Pointwise()

@@ -1,0 +1,307 @@
+"""What happens to rows and columns when a value is reshaped, permuted, cut or joined?
+
+A reshape keeps an axis where that axis stands alone in both shapes. The same correspondence gives the reshape's numbers
+at another input size, unless an axis of the new size would have to be split.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from typing import Any, ClassVar
+
+from featmap.geometry import AxisRule, Flip, IndexSet, Pointwise, Repeat, Slice, Whole, Window
+from featmap.network.graph import TensorSpec
+from featmap.network.operators.call import NO_AXES, Axes, Call, Operand
+from featmap.network.operators.channels import ALL, SOME, ChannelSet, channel_axis, shifted
+from featmap.network.operators.operator import NotResizable, Operator, Rules, node_arguments, same_channels, whole
+from featmap.network.operators.pointwise import Elementwise
+
+AxisGroups = list[tuple[list[int], list[int]]]
+
+
+@dataclass(frozen=True)
+class Moving(Operator):
+    """Operators that move values without computing: the rules follow from where the axes went."""
+
+    kind: ClassVar[str] = "shape"
+    is_known: ClassVar[bool] = True
+    depends_on_sizes: ClassVar[bool] = False
+
+    def rules(self, call: Call, operand: Operand) -> Rules:
+        axes = call.out_axes
+        return self._rule(call, axes.row, operand.axes.row), self._rule(call, axes.column, operand.axes.column)
+
+    def _rule(self, call: Call, axis: int | None, own: int | None) -> AxisRule:
+        if axis is None or own is None:
+            return Whole(1 if axis is None else call.out_shape[axis])
+        return self.moved_rule(call, axis, own)
+
+    def moved_rule(self, call: Call, axis: int, own: int) -> AxisRule:
+        """How the value's axis reads the operand's axis that it comes from."""
+        return Pointwise()
+
+    def channels(self, call: Call, position: int, wanted: ChannelSet) -> ChannelSet:
+        return ALL if wanted is ALL else SOME
+
+    def macs(self, call: Call) -> int | None:
+        return 0
+
+    def resized(self, call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        return node_arguments(call.node)
+
+
+def axis_groups(before: tuple[int, ...], after: tuple[int, ...]) -> AxisGroups:
+    """Which axes of a reshaped value hold the same numbers as which axes before.
+
+    >>> axis_groups((1, 116, 28, 28), (1, 2, 58, 28, 28))
+    [([0], [0]), ([1], [1, 2]), ([2], [3]), ([3], [4])]
+    >>> axis_groups((1, 512, 7, 7), (1, 25088))
+    [([0], [0]), ([1, 2, 3], [1])]
+    """
+    groups: AxisGroups = []
+    left = right = 0
+    while left < len(before) or right < len(after):
+        ours, theirs = [left] if left < len(before) else [], [right] if right < len(after) else []
+        left, right = left + len(ours), right + len(theirs)
+        while prod(before[i] for i in ours) != prod(after[i] for i in theirs):
+            if prod(before[i] for i in ours) < prod(after[i] for i in theirs):
+                ours.append(left)
+                left += 1
+            else:
+                theirs.append(right)
+                right += 1
+        groups.append((ours, theirs))
+    return groups
+
+
+@dataclass(frozen=True)
+class Reshape(Moving):
+    """view, reshape, flatten, unflatten, squeeze, unsqueeze."""
+
+    def axes(self, call: Call) -> Axes:
+        to: dict[int, int] = {}
+        for ours, theirs in self._groups(call):
+            if len(ours) == 1 and len(theirs) == 1:
+                to[ours[0]] = theirs[0]
+        axes = call.main.axes
+        return Axes(*(None if axis is None else to.get(axis) for axis in (axes.batch, axes.row, axes.column)))
+
+    def _groups(self, call: Call) -> AxisGroups:
+        return axis_groups(call.main.shape, call.out_shape)
+
+    def resized(self, call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        if call.node.base_name not in ("view", "reshape", "_unsafe_view", "reshape_as"):
+            return node_arguments(call.node)
+        captured = call.node.spec
+        assert isinstance(captured, TensorSpec)
+        sizes = resized_shape(call.captured_main_shape, call.main.shape, captured.shape)
+        return (call.node.args[0], sizes), {}
+
+
+def resized_shape(before: tuple[int, ...], now: tuple[int, ...], after: tuple[int, ...]) -> list[int]:
+    """The shape that a reshape from `before` to `after` has when its input has the shape `now`.
+
+    >>> resized_shape((1, 116, 28, 28), (8, 116, 14, 14), (1, 2, 58, 28, 28))
+    [8, 2, 58, 14, 14]
+    """
+    sizes = list(after)
+    for ours, theirs in axis_groups(before, after):
+        old, new = prod(before[i] for i in ours), prod(now[i] for i in ours)
+        if old == new:
+            continue
+        carriers = [i for i in theirs if after[i] == old] if len(theirs) > 1 else theirs
+        if len(carriers) != 1:
+            raise NotResizable("a reshape splits an axis whose size depends on the input")
+        sizes[carriers[0]] = new
+    return sizes
+
+
+@dataclass(frozen=True)
+class Permute(Moving):
+    """permute, transpose, movedim: axes change places."""
+
+    def axes(self, call: Call) -> Axes:
+        order = _order(call)
+        to = {old: new for new, old in enumerate(order)}
+        axes = call.main.axes
+        return Axes(*(None if axis is None else to[axis] for axis in (axes.batch, axes.row, axes.column)))
+
+
+def _order(call: Call) -> list[int]:
+    rank = call.main.rank
+    if "dims" in call.arguments:
+        return [dim % rank for dim in call["dims"]]
+    order = list(range(rank))
+    first, second = (call["dim0"] % rank, call["dim1"] % rank) if "dim0" in call.arguments else (0, rank - 1)
+    order[first], order[second] = order[second], order[first]
+    return order
+
+
+@dataclass(frozen=True)
+class Cut(Moving):
+    """slice, split, chunk, narrow: a part of one axis, all of the others."""
+
+    depends_on_sizes: ClassVar[bool] = True
+
+    def channels(self, call: Call, position: int, wanted: ChannelSet) -> ChannelSet:
+        axis = channel_axis(call.main.axes, call.main.rank)
+        along_channels = call.get("dim", 0) % call.main.rank == axis
+        if axis is None or not isinstance(wanted, IndexSet) or (along_channels and call.get("step", 1) != 1):
+            return SOME
+        if call.node.base_name == "slice" and along_channels:
+            start = slice(call.get("start"), call.get("end")).indices(call.main.shape[axis])[0]
+            return IndexSet(wanted.mask << start)
+        return wanted
+
+    def axes(self, call: Call) -> Axes:
+        return call.main.axes
+
+    def moved_rule(self, call: Call, axis: int, own: int) -> AxisRule:
+        if call.get("dim", 0) % call.main.rank != own:
+            return Pointwise()
+        if call.node.base_name == "slice":
+            size = call.main.shape[own]
+            start, stop, step = slice(call.get("start"), call.get("end"), call.get("step", 1)).indices(size)
+            return Slice(start, stop, step)
+        return Whole(None)
+
+
+@dataclass(frozen=True)
+class Item(Moving):
+    """One of the tensors that an operator returned."""
+
+    def channels(self, call: Call, position: int, wanted: ChannelSet) -> ChannelSet:
+        parts, item = call.main.spec, call["item"]
+        axis = channel_axis(call.main.axes, call.main.rank)
+        if not isinstance(parts, tuple) or axis is None or not all(parts):
+            return SOME
+        sizes = [part.shape[axis] for part in parts if part is not None]
+        if wanted is ALL:
+            wanted = IndexSet.of(range(sizes[item]))
+        if not isinstance(wanted, IndexSet):
+            return SOME
+        # Counted in the channels that were cut up, if it was they that were cut up; else the channel stays.
+        start = sum(sizes[:item]) if self.cuts_channels(call, axis) else 0
+        return IndexSet(wanted.mask << start)
+
+    def cuts_channels(self, call: Call, axis: int) -> bool:
+        """Whether the operator that returned the tensors cut along the channels."""
+        source = call.graph[call.node.inputs[0]]
+        cut = Call(call.graph, source, call.specs, call.axes)
+        return isinstance(cut.get("dim"), int) and cut["dim"] % max(call.main.rank, 1) == axis
+
+    def axes(self, call: Call) -> Axes:
+        return call.main.axes
+
+
+@dataclass(frozen=True)
+class Select(Moving):
+    """select and unbind: one place of an axis, which then is gone."""
+
+    def axes(self, call: Call) -> Axes:
+        gone = call.get("dim", 0) % call.main.rank
+        axes = call.main.axes
+        if gone in (axes.row, axes.column):
+            return NO_AXES
+
+        def left(axis: int | None) -> int | None:
+            return None if axis is None or axis == gone else axis - (axis > gone)
+
+        return Axes(left(axes.batch), left(axes.row), left(axes.column))
+
+
+@dataclass(frozen=True)
+class Expand(Elementwise):
+    """expand and expand_as: axes of size one repeated."""
+
+    kind: ClassVar[str] = "shape"
+
+    def resized(self, call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        if call.node.base_name == "expand_as":
+            return node_arguments(call.node)
+        captured = call.node.spec
+        assert isinstance(captured, TensorSpec)
+        before = call.captured_main_shape
+        shift = len(captured.shape) - len(before)
+        sizes = list(captured.shape)
+        for axis, (old, new) in enumerate(zip(before, call.main.shape, strict=True)):
+            if old != new and old == captured.shape[axis + shift]:
+                sizes[axis + shift] = new
+            elif old == 1 and captured.shape[axis + shift] != 1 and call.main.shape != before:
+                raise NotResizable("an expansion to a size that may depend on the input")
+        return (call.node.args[0], sizes), {}
+
+
+@dataclass(frozen=True)
+class Concatenate(Moving):
+    """cat: maps of several values behind one another; a merge where that is along the channels."""
+
+    kind: ClassVar[str] = "merge"
+    is_merge: ClassVar[bool] = True
+
+    def channels(self, call: Call, position: int, wanted: ChannelSet) -> ChannelSet:
+        axis = channel_axis(call.out_axes, len(call.out_shape))
+        if axis is None or call.get("dim", 0) % len(call.out_shape) != axis:
+            return same_channels(call, position, wanted)
+        before = sum(operand.shape[axis] for operand in call.operands[:position])
+        return shifted(wanted, before, call.operands[position].shape[axis])
+
+    def axes(self, call: Call) -> Axes:
+        return call.main.axes
+
+    def rules(self, call: Call, operand: Operand) -> Rules:
+        axes, dim = call.out_axes, call.get("dim", 0) % max(call.main.rank, 1)
+        if operand.axes != axes or dim in (axes.row, axes.column):
+            return whole(call, operand)
+        return super().rules(call, operand)
+
+
+@dataclass(frozen=True)
+class Stack(Moving):
+    """stack: values behind one another along a new axis."""
+
+    def axes(self, call: Call) -> Axes:
+        new = call.get("dim", 0) % (call.main.rank + 1)
+        axes = call.main.axes
+
+        def moved(axis: int | None) -> int | None:
+            return None if axis is None else axis + (axis >= new)
+
+        return Axes(moved(axes.batch), moved(axes.row), moved(axes.column))
+
+    def rules(self, call: Call, operand: Operand) -> Rules:
+        return super().rules(call, operand) if operand.axes == call.main.axes else whole(call, operand)
+
+
+@dataclass(frozen=True)
+class Reverse(Moving):
+    """flip."""
+
+    def axes(self, call: Call) -> Axes:
+        return call.main.axes
+
+    def moved_rule(self, call: Call, axis: int, own: int) -> AxisRule:
+        return Flip() if own in {dim % call.main.rank for dim in call["dims"]} else Pointwise()
+
+
+@dataclass(frozen=True)
+class PixelShuffle(Moving):
+    """pixel_shuffle and pixel_unshuffle: channels become places, or places channels."""
+
+    def axes(self, call: Call) -> Axes:
+        return call.main.axes
+
+    def moved_rule(self, call: Call, axis: int, own: int) -> AxisRule:
+        if call.node.base_name == "pixel_shuffle":
+            return Repeat(call["upscale_factor"])
+        factor = call["downscale_factor"]
+        return Window(factor, factor)
+
+
+@dataclass(frozen=True)
+class ChannelShuffle(Moving):
+    """channel_shuffle: channels change places, pixels do not."""
+
+    def axes(self, call: Call) -> Axes:
+        return call.main.axes

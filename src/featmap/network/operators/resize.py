@@ -1,0 +1,95 @@
+"""What do padding and interpolation read?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from featmap.geometry import AxisRule, Cubic, Linear, Nearest, Pad, Pointwise, Whole
+from featmap.network.operators.call import Axes, Call, Operand
+from featmap.network.operators.channels import ChannelSet
+from featmap.network.operators.operator import NotResizable, Operator, Rules, node_arguments, same_channels
+
+
+@dataclass(frozen=True)
+class Padding(Operator):
+    """Padding in every mode; negative padding crops."""
+
+    kind: ClassVar[str] = "pad"
+    is_known: ClassVar[bool] = True
+
+    def axes(self, call: Call) -> Axes:
+        return call.main.axes
+
+    def rules(self, call: Call, operand: Operand) -> Rules:
+        return self._rule(call, operand, operand.axes.row), self._rule(call, operand, operand.axes.column)
+
+    def _rule(self, call: Call, operand: Operand, axis: int | None) -> AxisRule:
+        if axis is None:
+            return Whole(1)
+        amounts = call.get("pad") or call.get("padding")
+        position = 2 * (operand.rank - 1 - axis)
+        before, after = amounts[position : position + 2] or (0, 0)
+        return Pad(before, after, _mode(call)) if (before, after) != (0, 0) else Pointwise()
+
+    def channels(self, call: Call, position: int, wanted: ChannelSet) -> ChannelSet:
+        return same_channels(call, position, wanted)
+
+    def macs(self, call: Call) -> int | None:
+        return 0
+
+    def resized(self, call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        return node_arguments(call.node)
+
+
+def _mode(call: Call) -> str:
+    name = call.node.base_name
+    for part, mode in (("reflection", "reflect"), ("replication", "replicate"), ("circular", "circular")):
+        if part in name:
+            return mode
+    return call.get("mode", "constant")
+
+
+@dataclass(frozen=True)
+class Interpolation(Operator):
+    """Interpolation to another size, by a factor or to a fixed size."""
+
+    kind: ClassVar[str] = "resize"
+    is_known: ClassVar[bool] = True
+
+    def axes(self, call: Call) -> Axes:
+        return call.main.axes
+
+    def rules(self, call: Call, operand: Operand) -> Rules:
+        return self._rule(call, 0, operand.axes.row), self._rule(call, 1, operand.axes.column)
+
+    def _rule(self, call: Call, position: int, axis: int | None) -> AxisRule:
+        if axis is None:
+            return Whole(1)
+        outputs = call.out_shape[axis]
+        scale = _scale(call, position)
+        name = call.node.base_name
+        if "_aa" in name:
+            return Whole(outputs)
+        if "nearest" in name:
+            return Nearest(outputs, scale, "exact" in name)
+        corners = bool(call.get("align_corners", False))
+        return (Cubic if "cubic" in name else Linear)(outputs, scale, corners)
+
+    def channels(self, call: Call, position: int, wanted: ChannelSet) -> ChannelSet:
+        return same_channels(call, position, wanted)
+
+    def macs(self, call: Call) -> int | None:
+        return 0
+
+    def resized(self, call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        if call.get("output_size") is not None:
+            raise NotResizable("an interpolation to a size that may depend on the input")
+        return node_arguments(call.node)
+
+
+def _scale(call: Call, position: int) -> float | None:
+    factors = call.get("scale_factors")
+    if factors is not None:
+        return factors[position]
+    return call.get("scales_h" if position == 0 else "scales_w")

@@ -1,0 +1,114 @@
+"""How does a picture become the network's input? The recorded steps: resize, crop, scale, normalise.
+
+The record comes from torchvision or timm, or from the user; `describe` says it in words, so that a plan can print it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+_FILTERS = {
+    "nearest": Image.Resampling.NEAREST,
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+    "box": Image.Resampling.BOX,
+}
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """Resize the shorter side (both sides, where `resize` has two numbers), crop the centre, divide by 255, normalise.
+
+    `resize` and `crop` are in pixels; `None` leaves the step out. `mean` and `std` are per channel on values of 0 to 1.
+    `source` says whose record this is.
+    """
+
+    resize: int | tuple[int, int] | None = None
+    crop: tuple[int, int] | None = None
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    interpolation: str = "bilinear"
+    source: str = "featmap's default"
+
+    def __call__(self, picture: Image.Image, channels: int = 3) -> Tensor:
+        """The picture as a float32 tensor (channel, row, column)."""
+        picture = self.framed(picture.convert("L" if channels == 1 else "RGB"))
+        values = torch.from_numpy(np.asarray(picture, dtype=np.float32) / 255)
+        values = values[None] if values.ndim == 2 else values.permute(2, 0, 1)
+        return self.normalized(values.contiguous())
+
+    def framed(self, picture: Image.Image) -> Image.Image:
+        """The picture as the network sees it, before its values are normalised."""
+        picture = _resized(picture, self.resize, self.interpolation)
+        return picture if self.crop is None else _centre(picture, self.crop)
+
+    def normalized(self, values: Tensor) -> Tensor:
+        """Values of 0 to 1 (channel, row, column) with mean taken off and divided by the standard deviation."""
+        if self.mean is not None:
+            values = values - torch.tensor(self.mean)[:, None, None]
+        if self.std is not None:
+            values = values / torch.tensor(self.std)[:, None, None]
+        return values
+
+    def describe(self) -> str:
+        """The steps in words.
+
+        >>> Preprocessing(256, (224, 224), (0.5,), (0.25,)).describe()
+        'resize shorter side to 256 (bilinear), crop centre 224x224, values / 255, mean (0.5), std (0.25)'
+        """
+        steps: list[str] = []
+        if isinstance(self.resize, int):
+            steps.append(f"resize shorter side to {self.resize} ({self.interpolation})")
+        elif self.resize is not None:
+            steps.append(f"resize to {self.resize[0]}x{self.resize[1]} ({self.interpolation})")
+        if self.crop is not None:
+            steps.append(f"crop centre {self.crop[0]}x{self.crop[1]}")
+        steps.append("values / 255")
+        for name, values in (("mean", self.mean), ("std", self.std)):
+            if values is not None:
+                steps.append(f"{name} ({', '.join(f'{value:g}' for value in values)})")
+        return ", ".join(steps)
+
+    def to_json(self) -> dict[str, object]:
+        """The record as plain data."""
+        return {
+            "resize": self.resize,
+            "crop": self.crop,
+            "mean": self.mean,
+            "std": self.std,
+            "interpolation": self.interpolation,
+            "source": self.source,
+        }
+
+
+def default_preprocessing(input_shape: tuple[int, ...]) -> Preprocessing:
+    """For networks without a record: the shorter side to the input's size, the centre cropped, values of 0 to 1."""
+    if len(input_shape) != 3:
+        return Preprocessing()
+    height, width = input_shape[1:]
+    return Preprocessing(min(height, width) if height == width else (height, width), (height, width))
+
+
+def _resized(picture: Image.Image, size: int | tuple[int, int] | None, interpolation: str) -> Image.Image:
+    if size is None:
+        return picture
+    if isinstance(size, int):
+        width, height = picture.size
+        # torchvision's rule: the longer side is cut to a whole number, not rounded.
+        short, long = min(width, height), max(width, height)
+        other = int(size * long / short)
+        size = (size, other) if width >= height else (other, size)
+    target = (size[1], size[0])
+    return picture if picture.size == target else picture.resize(target, _FILTERS[interpolation])
+
+
+def _centre(picture: Image.Image, crop: tuple[int, int]) -> Image.Image:
+    width, height = picture.size
+    left, top = round((width - crop[1]) / 2), round((height - crop[0]) / 2)
+    return picture.crop((left, top, left + crop[1], top + crop[0]))

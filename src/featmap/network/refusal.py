@@ -1,0 +1,160 @@
+"""Why did a model refuse to be captured, in words that its author can use?
+
+torch's own errors name its internals. Here the innermost line of the model's own code is found, the module whose
+forward holds it, and for a kernel larger than its input the arithmetic.
+"""
+
+from __future__ import annotations
+
+import linecache
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Any
+
+import torch
+from torch import nn
+
+from featmap.errors import CaptureRefused, FeatmapError, InputError
+
+_TORCH = torch.__path__[0] + os.sep
+_BRANCHES = ("GuardOnDataDependent", "DynamicControlFlow", "UserError", "DataDependentOutput", "TensorToScalar")
+_BRANCH_TEXTS = ("data-dependent", "data dependent", "torch.cond", ".item()", "meta tensor items")
+_SHAPE_TEXTS = (
+    "Kernel size can't be greater",
+    "shapes cannot be multiplied",
+    "must be equal to",
+    "Output size is too small",
+    "must match the size",
+    "to have",
+    "Expected",
+    "size mismatch",
+    "should be",
+    "Padding size",
+    "invalid for input of size",
+)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A line of the model's code."""
+
+    file: str
+    line: int
+
+    def __str__(self) -> str:
+        text = linecache.getline(self.file, self.line).strip()
+        return f"{Path(self.file).name}:{self.line}" + (f": {text}" if text else "")
+
+
+def explain_failure(error: Exception, module: nn.Module, args: tuple[Any, ...]) -> FeatmapError:
+    """The error that tells the model's author what stands in the way."""
+    frames = _frames(error)
+    place = _own_line(frames)
+    path = _module_path(frames, module)
+    where = f"'{path}'" if path else f"the forward of {type(module).__name__}"
+    if _is_branch(error):
+        return CaptureRefused(
+            f"{where} branches on values of a tensor, so it is no single graph.\n  {place}",
+            "Decide it without looking at values (torch.where, masks), or trace the parts separately.",
+        )
+    shapes = ", ".join(" x ".join(map(str, arg.shape)) for arg in args if isinstance(arg, torch.Tensor))
+    first = str(error).strip().split("\n")[0]
+    if isinstance(error, RuntimeError | ValueError | AssertionError | IndexError) and _is_about_shapes(str(error)):
+        return _kernel_error(frames, path) or InputError(
+            f"{where} cannot take its input; the network was given {shapes or 'no tensor'}: {first}\n  {place}",
+            "Give the input shape that the network was made for (--input CxHxW).",
+        )
+    return CaptureRefused(
+        f"{where} cannot be captured as a graph: {type(error).__name__}: {first}\n  {place}",
+        "featmap reads a model through torch.export; the line above is where that stopped.",
+    )
+
+
+def _is_branch(error: BaseException) -> bool:
+    names = {type(part).__name__ for part in _chain(error)}
+    if any(name.startswith(prefix) for name in names for prefix in _BRANCHES):
+        return True
+    return any(text in str(part) for part in _chain(error) for text in _BRANCH_TEXTS)
+
+
+def _chain(error: BaseException) -> list[BaseException]:
+    chain = [error]
+    while (cause := chain[-1].__cause__ or chain[-1].__context__) is not None and cause not in chain:
+        chain.append(cause)
+    return chain
+
+
+def _is_about_shapes(text: str) -> bool:
+    return any(part in text for part in _SHAPE_TEXTS)
+
+
+def _frames(error: BaseException) -> list[tuple[FrameType, int]]:
+    """Frame and line of every step from the capture to the deepest of the chained errors."""
+    found: list[tuple[FrameType, int]] = []
+    for part in reversed(_chain(error)):
+        trace: TracebackType | None = part.__traceback__
+        while trace is not None:
+            found.append((trace.tb_frame, trace.tb_lineno))
+            trace = trace.tb_next
+        if _own_line(found) is not None:
+            break
+    return found
+
+
+def _own_line(frames: list[tuple[FrameType, int]]) -> _Place | None:
+    """The innermost line outside torch and featmap."""
+    ours = str(Path(__file__).parent.parent)
+    for frame, line in reversed(frames):
+        file = frame.f_code.co_filename
+        if not file.startswith((_TORCH, ours)) and _belongs_to_module(frame):
+            return _Place(file, line)
+    return None
+
+
+def _belongs_to_module(frame: FrameType) -> bool:
+    outer: FrameType | None = frame
+    while outer is not None:
+        if isinstance(outer.f_locals.get("self"), nn.Module):
+            return True
+        outer = outer.f_back
+    return False
+
+
+def _module_path(frames: list[tuple[FrameType, int]], module: nn.Module) -> str:
+    """The path of the innermost module that was running."""
+    paths = {id(part): path for path, part in module.named_modules()}
+    for frame, _ in reversed(frames):
+        path = paths.get(id(frame.f_locals.get("self")))
+        if path is not None:
+            return path
+    return ""
+
+
+def _kernel_error(frames: list[tuple[FrameType, int]], path: str) -> FeatmapError | None:
+    """For a window that does not fit: the same message as `featmap conv` gives, with the layer's address."""
+    for frame, _ in reversed(frames):
+        part, value = frame.f_locals.get("self"), frame.f_locals.get("input")
+        if isinstance(part, nn.Module) and hasattr(part, "kernel_size") and isinstance(value, torch.Tensor):
+            return _window_error(part, value, path)
+    return None
+
+
+def _window_error(part: nn.Module, value: torch.Tensor, path: str) -> FeatmapError | None:
+    from featmap.geometry import Window
+
+    def pair(setting: Any) -> tuple[int, int]:
+        return tuple(setting) if isinstance(setting, tuple | list) else (setting, setting)  # type: ignore[return-value]
+
+    kernel, stride = pair(part.kernel_size), pair(part.stride)
+    padding = (0, 0) if isinstance(part.padding, str) else pair(part.padding)
+    dilation = pair(getattr(part, "dilation", 1))
+    for axis in (0, 1):
+        window = Window(kernel[axis], stride[axis] or kernel[axis], padding[axis], padding[axis], dilation[axis])
+        try:
+            window.output_size(int(value.shape[-2 + axis]))
+        except FeatmapError as error:
+            axis_name = ("rows", "columns")[axis]
+            return type(error)(f"'{path}' ({axis_name}): {error.problem}", error.remedy)
+    return None

@@ -1,0 +1,188 @@
+"""Which value does an address mean? With errors that say why there is none and what to ask for instead."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from featmap.errors import AmbiguousAddress, NoSuchChannel, NoSuchLayer, NoSuchStage, UnitOutOfRange, nearest
+from featmap.network.address import Address
+from featmap.network.graph import Graph, Node
+from featmap.network.layers import Layer
+from featmap.network.names import CallName, Names
+from featmap.network.operators.table import operator_of
+from featmap.network.sized import SizedGraph
+
+_STAGE_WORDS = {"conv": "weighted sum of its own", "z": "pre-activation", "a": "activation of its own"}
+
+
+@dataclass(frozen=True)
+class Place:
+    """What an address means: the full address, the node whose value it is, and the layer that it belongs to."""
+
+    address: Address
+    node: int
+    layer: Layer | None
+
+    @property
+    def key(self) -> str:
+        """The full address of the layer's stage, without channel and unit."""
+        return str(self.address.of_layer)
+
+
+class Resolver:
+    """Finds places by address in one network."""
+
+    def __init__(self, sized: SizedGraph, names: Names, layers: tuple[Layer, ...]) -> None:
+        self.sized = sized
+        self.graph: Graph = sized.graph
+        self.names = names
+        self.layers = layers
+        self.by_call = {layer.call: layer for layer in layers}
+        self.layer_of = {index: layer for layer in layers for index in layer.nodes}
+
+    def place(self, text: str | Address) -> Place:
+        """The place that an address names.
+
+        Raises: NoSuchLayer, AmbiguousAddress, NoSuchStage, NoSuchChannel, UnitOutOfRange, AddressSyntaxError.
+        """
+        address = Address.parse(text)
+        call = self._call(address)
+        place = self._with_stage(address, call)
+        self._check_channel(place)
+        return place
+
+    def stage_of(self, layer: Layer, stage: str | None = None) -> Place:
+        """A stage of a layer, its last one by default."""
+        return self.place(f"{layer.name}:{stage or layer.last_stage}")
+
+    def channels(self, node: int) -> int:
+        """How many feature maps a value has."""
+        shape, axes = self.sized.shape(node), self.sized.axes[node]
+        count = 1
+        for axis, size in enumerate(shape):
+            if axis not in (axes.batch, axes.row, axes.column) and not (axis == 0 and axes.batch is None):
+                count *= size
+        return count
+
+    def _call(self, address: Address) -> CallName:
+        total = self.names.calls.get(address.layer, 0)
+        if not total:
+            known = self.names.calls
+            hint = nearest(address.layer, [*(layer.call.path for layer in self.layers), *known])
+            raise NoSuchLayer(
+                f"'{address}': the network has no layer '{address.layer}'.",
+                f"{hint} `featmap plan` lists all layers.".strip(),
+            )
+        if address.call is None and total > 1:
+            calls = ", ".join(f"{address.layer}#{n}" for n in range(1, total + 1))
+            raise AmbiguousAddress(f"'{address.layer}' is called {total} times.", f"Say which call: {calls}.")
+        call = CallName(address.layer, address.call or 1)
+        if call not in self.names.values:
+            times = f"{total} time{'s' * (total > 1)}"
+            raise NoSuchLayer(
+                f"'{address}': '{address.layer}' is called {times}, there is no #{call.number}.",
+                f"Ask for #1{f' to #{total}' if total > 1 else ''}.",
+            )
+        return call
+
+    def _with_stage(self, address: Address, call: CallName) -> Place:
+        layer = self.by_call.get(call)
+        if layer is not None:
+            return self._of_layer(address, layer, address.stage or "a")
+        node = self._value(address, call)
+        layer = self.layer_of.get(node)
+        if layer is None:
+            return self._of_operator(address, node)
+        if address.stage is not None:
+            return self._of_layer(address, layer, address.stage)
+        stage = _made_by(layer, node)
+        return Place(replace(address, stage=stage), node, layer)
+
+    def _value(self, address: Address, call: CallName) -> int:
+        values = self.names.values[call]
+        if len(values) > 1:
+            parts = ", ".join(self.names.text(self.names.operator[index]) for index in values[:8])
+            raise AmbiguousAddress(f"'{address.layer}' returns {len(values)} values.", f"Name one of them: {parts}.")
+        return values[0]
+
+    def _of_layer(self, address: Address, layer: Layer, stage: str) -> Place:
+        node = layer.stages.get(stage)
+        if node is None:
+            raise self._no_stage(address, layer, stage)
+        return Place(replace(address, stage=stage), node, layer)
+
+    def _of_operator(self, address: Address, node: int) -> Place:
+        if address.stage not in (None, "a"):
+            kind = operator_of(self.graph[node]).kind
+            raise NoSuchStage(
+                f"'{address}': '{address.layer}' is a {kind} ({self.graph[node].base_name}); "
+                f"it has no {_STAGE_WORDS[address.stage or 'a']}.",
+                f"Ask for {replace(address, stage=None)}.",
+            )
+        return Place(replace(address, stage="a"), node, None)
+
+    def _no_stage(self, address: Address, layer: Layer, stage: str) -> NoSuchStage:
+        problem = f"'{address.layer}' has no {_STAGE_WORDS[stage]}"
+        if stage == "conv":
+            return NoSuchStage(
+                f"{problem}: it is a {layer.kind}, not a convolution.", f"Ask for {layer.name}:z, its value as it is."
+            )
+        if stage == "z":
+            return NoSuchStage(f"{problem}: it joins maps that are activations already.", f"Ask for {layer.name}:a.")
+        reason, instead = self._why_no_activation(layer)
+        asks = [f"{layer.name}:z for its maps as they are"] + ([instead] if instead else [])
+        return NoSuchStage(f"{problem}: {reason}.", f"Ask for {', or '.join(asks)}.")
+
+    def _why_no_activation(self, layer: Layer) -> tuple[str, str]:
+        last = layer.stages["z"]
+        readers = self.graph.readers[last]
+        if not readers:
+            return "its value is what the network returns", ""
+        if len(readers) > 1:
+            listed = ", ".join(self._described(index) for index in readers[:4])
+            return f"{len(readers)} operators read its maps ({listed})", ""
+        reader = self.graph[readers[0]]
+        merge = self.layer_of.get(reader.index)
+        if merge is not None and operator_of(reader).is_merge:
+            word = "added to a shortcut first" if reader.base_name == "add" else "joined with others first"
+            after = "sum" if reader.base_name == "add" else "joined maps"
+            ending = self._after_nonlinearity(merge)
+            return f"its maps are {word}", f"{merge.name} for the {after}{ending}"
+        return f"its maps go straight to {self._described(reader.index)}", ""
+
+    def _after_nonlinearity(self, merge: Layer) -> str:
+        if merge.nonlinearity is None:
+            return ""
+        name = self.graph[merge.nonlinearity].base_name
+        return f" after {_WORDS.get(name, name)}"
+
+    def _described(self, index: int) -> str:
+        node: Node = self.graph[index]
+        return f"'{self.names.text(self.names.operator[index])}' ({node.base_name})"
+
+    def _check_channel(self, place: Place) -> None:
+        address = place.address
+        if address.channel is None:
+            return
+        channels = self.channels(place.node)
+        if address.channel >= channels:
+            raise NoSuchChannel(
+                f"'{address}': there is no channel {address.channel}; {place.key} has {channels} feature maps.",
+                f"Ask for a channel from 0 to {channels - 1}.",
+            )
+        rows, columns = self.sized.size(place.node)
+        if address.unit is not None and not (address.unit[0] < rows and address.unit[1] < columns):
+            raise UnitOutOfRange(
+                f"'{address}': there is no unit at row {address.unit[0]}, column {address.unit[1]}; "
+                f"the feature map has {rows} rows and {columns} columns.",
+                f"Ask for a row from 0 to {rows - 1} and a column from 0 to {columns - 1}.",
+            )
+
+
+def _made_by(layer: Layer, node: int) -> str:
+    """The stage whose value a node of the layer holds; z where conv and z are the same value."""
+    found = [stage for stage, index in layer.stages.items() if index == node]
+    return found[-1] if found else layer.last_stage
+
+
+_WORDS = {"relu": "ReLU", "silu": "SiLU", "gelu": "GELU", "hardtanh": "ReLU6", "hardswish": "Hardswish"}

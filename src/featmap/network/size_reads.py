@@ -1,0 +1,56 @@
+"""Where does a model's own code look at the size of a tensor?
+
+A number that a model computes from a size (padding to a multiple of the stride, say) stands in the captured graph as a
+constant. A graph whose model never looked holds for every input size; one whose model did is captured again for
+another size wherever such a constant could matter.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from types import FrameType
+from typing import Any
+
+import torch
+from torch.overrides import TorchFunctionMode
+
+from featmap.network.graph import SizeRead
+
+_READING = ("size", "__len__", "numel", "nelement")
+_TORCH = torch.__path__[0] + os.sep
+
+
+class SizeReads(TorchFunctionMode):
+    """While active, notes every line outside torch that reads a size."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._found: dict[SizeRead, None] = {}
+
+    @property
+    def found(self) -> tuple[SizeRead, ...]:
+        return tuple(self._found)
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if _reads_size(func):
+            self._note(sys._getframe(1))  # pyright: ignore[reportPrivateUsage]
+        return func(*args, **(kwargs or {}))
+
+    def _note(self, frame: FrameType | None) -> None:
+        while frame is not None and _is_plumbing(frame.f_code.co_filename):
+            frame = frame.f_back
+        if frame is not None and not frame.f_code.co_filename.startswith(_TORCH):
+            self._found[SizeRead(frame.f_code.co_filename, frame.f_lineno)] = None
+
+
+def _reads_size(func: Any) -> bool:
+    name = getattr(func, "__name__", "")
+    return name in _READING or (name == "__get__" and getattr(func.__self__, "__name__", "") == "shape")
+
+
+def _is_plumbing(file: str) -> bool:
+    """Frames of torch's function modes, which stand between the reader and this one."""
+    if not file.startswith(_TORCH):
+        return False
+    return any(part in file for part in ("overrides", "_export", "/export/", "/fx/", "_subclasses", "_python_dispatch"))

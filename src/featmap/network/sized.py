@@ -1,0 +1,172 @@
+"""What does a graph look like at one input size? Shape, axes, geometry and cost of every value.
+
+At the captured size the shapes are the captured ones. At another size torch itself works them out, operator by
+operator, on tensors without memory; the arguments that hold for the captured size alone are translated first, or the
+model has to be captured again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+
+from featmap.errors import FeatmapError, InputError
+from featmap.geometry import AxisRule
+from featmap.network.capture import spec_of
+from featmap.network.graph import Graph, Node, Reference, Spec, TensorSpec, Weight, map_arguments
+from featmap.network.operators.call import NO_AXES, Axes, Call, shape_of
+from featmap.network.operators.operator import NotResizable, Operator
+from featmap.network.operators.table import operator_of
+
+
+class SizedGraph:
+    """A graph together with shape and axes of every value."""
+
+    def __init__(self, graph: Graph, specs: Sequence[Spec] | None = None) -> None:
+        self.graph = graph
+        self.specs: list[Spec] = [node.spec for node in graph] if specs is None else list(specs)
+        self.axes: list[Axes] = []
+        for node in graph:
+            self.axes.append(NO_AXES)
+            if node.index < len(self.specs):
+                self.axes[-1] = self._axes(node)
+
+    def _axes(self, node: Node) -> Axes:
+        if node.is_input:
+            rank = len(shape_of(node.spec))
+            return Axes(0, 2, 3) if rank == 4 else Axes(0 if rank else None, None, None)
+        return self.operator(node).axes(self.call(node)) if node.depends_on_input else NO_AXES
+
+    def operator(self, node: Node) -> Operator:
+        return operator_of(node)
+
+    def call(self, node: Node) -> Call:
+        return Call(self.graph, node, self.specs, self.axes)
+
+    def shape(self, index: int) -> tuple[int, ...]:
+        return shape_of(self.specs[index])
+
+    def size(self, index: int) -> tuple[int, int]:
+        """Rows and columns of a value; (1, 1) where it has none."""
+        shape, axes = self.shape(index), self.axes[index]
+        rows = 1 if axes.row is None else shape[axes.row]
+        return rows, 1 if axes.column is None else shape[axes.column]
+
+    def reads(self, index: int) -> Iterator[tuple[int, AxisRule, AxisRule]]:
+        """The values that a node reads and that depend on the input, each with the rules of its rows and columns."""
+        node = self.graph[index]
+        if node.is_input:
+            return
+        call, operator = self.call(node), self.operator(node)
+        for operand in call.operands:
+            if operand.index is not None and operand.depends_on_input:
+                rows, columns = operator.rules(call, operand)
+                yield operand.index, rows, columns
+
+    def macs(self, index: int) -> int | None:
+        """Multiply-adds of one node, `None` where the operator's cost is unknown."""
+        node = self.graph[index]
+        if node.is_input or not node.depends_on_input:
+            return 0
+        return self.operator(node).macs(self.call(node))
+
+    def resized(self, shape: tuple[int, ...]) -> SizedGraph:
+        """The same graph for another shape of the image input.
+
+        Raises: NotResizable: the graph holds numbers that were computed from the captured size. InputError: an
+        operator cannot take what comes out at this size; `error.graph` is the part up to there.
+        """
+        return _Resizing(self, shape).run()
+
+
+class _Resizing:
+    """Works the shapes out for another input size."""
+
+    def __init__(self, captured: SizedGraph, shape: tuple[int, ...]) -> None:
+        self.graph = captured.graph
+        self.shape = shape
+        self.sized = SizedGraph(self.graph, [])
+        self.size_was_read = bool(self.graph.size_reads)
+
+    def run(self) -> SizedGraph:
+        for node in self.graph:
+            try:
+                spec = self._spec(node)
+            except (RuntimeError, ValueError, IndexError) as error:
+                raise self._refused(node, error) from error
+            self.sized.specs.append(spec)
+            self.sized.axes[node.index] = self.sized._axes(node)
+        return self.sized
+
+    def _spec(self, node: Node) -> Spec:
+        if node.index == self.graph.image_input:
+            assert isinstance(node.spec, TensorSpec)
+            return TensorSpec(self.shape, node.spec.dtype)
+        if node.is_input or not node.depends_on_input:
+            return node.spec
+        args, kwargs = resized_arguments(self.sized, node)
+        if self.sized.operator(node).kind in ("convolution", "pool"):
+            self._check_window(node)
+        value = node.target(*map_arguments(args, self._tensor), **_mapped(kwargs, self._tensor))  # type: ignore[misc]
+        return spec_of(value)
+
+    def _check_window(self, node: Node) -> None:
+        self.sized.specs.append(node.spec)
+        try:
+            self.sized.axes[node.index] = self.sized._axes(node)
+            for source, rows, columns in self.sized.reads(node.index):
+                height, width = self.sized.size(source)
+                rows.output_size(height)
+                columns.output_size(width)
+        finally:
+            self.sized.specs.pop()
+
+    def _tensor(self, leaf: Reference | Weight) -> Any:
+        if isinstance(leaf, Weight):
+            return _meta(self.graph.weights[leaf.name].spec)
+        return _meta(self.sized.specs[leaf.index])
+
+    def _refused(self, node: Node, error: Exception) -> FeatmapError:
+        where = node.owner.path or node.base_name
+        given = " x ".join(map(str, self.shape[1:]))
+        text = error.problem if isinstance(error, FeatmapError) else str(error).split("\n")[0]
+        refusal = InputError(
+            f"'{where}' cannot take what an input of {given} gives: {text}", "Plan an input size that fits this layer."
+        )
+        refusal.stopped_at = node.index  # type: ignore[attr-defined]
+        refusal.specs = list(self.sized.specs)  # type: ignore[attr-defined]
+        return refusal
+
+
+def resized_arguments(sized: SizedGraph, node: Node) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """A call's arguments at the present sizes of its operands."""
+    operator, graph = sized.operator(node), sized.graph
+    unchanged = all(sized.specs[index] == graph[index].spec for index in node.inputs)
+    if unchanged:
+        return node.args, node.kwargs
+    if operator.depends_on_sizes and graph.size_reads:
+        only_images = all(_same_but_images(graph[index].spec, sized.specs[index]) for index in node.inputs)
+        if not only_images:
+            raise NotResizable(node.operator)
+    return operator.resized(sized.call(node))
+
+
+def _same_but_images(captured: Spec, now: Spec) -> bool:
+    return shape_of(captured)[1:] == shape_of(now)[1:]
+
+
+def _mapped(kwargs: dict[str, Any], replace: Any) -> dict[str, Any]:
+    moved = {name: map_arguments(value, replace) for name, value in kwargs.items()}
+    if "device" in moved:
+        moved["device"] = torch.device("meta")
+    return moved
+
+
+def _meta(spec: Spec) -> Any:
+    if isinstance(spec, TensorSpec):
+        return torch.empty(spec.shape, dtype=spec.dtype, device="meta")
+    if isinstance(spec, tuple):
+        return [None if part is None else torch.empty(part.shape, dtype=part.dtype, device="meta") for part in spec]
+    return None

@@ -1,0 +1,126 @@
+"""Which pixels of the input can influence one unit, by structure?
+
+A walk backwards through the graph with exact sets of rows and columns, cut to the map at every layer. Where the sets of
+two ways do not join to rows x columns, their hull is taken and the answer says so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from featmap.geometry import Box, IndexSet, Status
+from featmap.network.operators.channels import ALL, SOME, ChannelSet, joined
+from featmap.network.sized import SizedGraph
+
+
+@dataclass(frozen=True)
+class UnitBox:
+    """The pixels that can influence a unit: a box in input pixels and how sure it is.
+
+    `exact`: each pixel of the box can influence the unit and no other can. `hull`: no other can. `whole`: an operator
+    on the way reads its whole map.
+    """
+
+    box: Box
+    status: Status
+
+
+@dataclass(frozen=True)
+class Needed:
+    """The places of a value that are read: rows x columns of some channels.
+
+    `is_product` is false where the true places are fewer than rows x columns.
+    """
+
+    rows: IndexSet
+    columns: IndexSet
+    channels: ChannelSet
+    is_product: bool = True
+    reads_whole: bool = False
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.rows and self.columns and (not isinstance(self.channels, IndexSet) or self.channels))
+
+    def join(self, other: Needed) -> Needed:
+        """What is read by either of two readers."""
+        if self.is_empty or other.is_empty:
+            return other if self.is_empty else self
+        reads_whole = self.reads_whole or other.reads_whole
+        channels = joined(self.channels, other.channels)
+        alike = self.channels == other.channels
+        is_product = self.is_product and other.is_product
+        if alike or self.channels is ALL or other.channels is ALL:
+            is_product = self._joins(other) if is_product else False
+        else:
+            same = self.rows == other.rows and self.columns == other.columns
+            is_product = is_product and same
+        return Needed(self.rows | other.rows, self.columns | other.columns, channels, is_product, reads_whole)
+
+    def _joins(self, other: Needed) -> bool:
+        """Whether the union is again rows x columns, for every channel that is read."""
+        if self.rows == other.rows and self.columns == other.columns:
+            return True
+        if self.channels == other.channels and (self.rows == other.rows or self.columns == other.columns):
+            return True
+        if self.rows >= other.rows and self.columns >= other.columns:
+            return self.channels == other.channels or self.channels is ALL
+        if other.rows >= self.rows and other.columns >= self.columns:
+            return self.channels == other.channels or other.channels is ALL
+        return False
+
+
+def unit_box(
+    sized: SizedGraph, node: int, row: int, column: int, channel: int | None = None, target: int | None = None
+) -> UnitBox:
+    """The box of one unit of a node's value on the image input (or on another value, `target`).
+
+    Without a channel it holds for a unit that reads everything any channel reads: exact only where all channels agree.
+    """
+    target = sized.graph.image_input if target is None else target
+    channels: ChannelSet = ALL if channel is None else IndexSet.of([channel])
+    start = Needed(IndexSet.of([row]), IndexSet.of([column]), channels)
+    found = needed_at(sized, {node: start}, target)
+    if found is None or found.is_empty:
+        return UnitBox(Box(0, 0, 0, 0), Status.EXACT)
+    box = Box.of(found.rows.interval, found.columns.interval)
+    return UnitBox(box, _status(found))
+
+
+def _status(found: Needed) -> Status:
+    if found.reads_whole:
+        return Status.WHOLE
+    is_full = found.is_product and found.rows.is_contiguous and found.columns.is_contiguous
+    return Status.EXACT if is_full else Status.HULL
+
+
+def needed_at(sized: SizedGraph, wanted: dict[int, Needed], target: int) -> Needed | None:
+    """What the wanted places of some values read of another value."""
+    needed = dict(wanted)
+    for index in range(max(wanted), target, -1):
+        here = needed.pop(index, None)
+        if here is None or here.is_empty:
+            continue
+        for source, reading in _read(sized, index, here):
+            needed[source] = needed[source].join(reading) if source in needed else reading
+    return needed.get(target)
+
+
+def _read(sized: SizedGraph, index: int, here: Needed) -> list[tuple[int, Needed]]:
+    node = sized.graph[index]
+    if node.is_input:
+        return []
+    call, operator = sized.call(node), sized.operator(node)
+    found: list[tuple[int, Needed]] = []
+    for position, operand in enumerate(call.operands):
+        if operand.index is None or not operand.depends_on_input:
+            continue
+        channels = operator.channels(call, position, here.channels)
+        row_rule, column_rule = operator.rules(call, operand)
+        height, width = sized.size(operand.index)
+        rows, columns = row_rule.needed_set(here.rows, height), column_rule.needed_set(here.columns, width)
+        whole = (row_rule.reads_whole(height) and height > 1) or (column_rule.reads_whole(width) and width > 1)
+        # Which branch of a concatenation is read at all depends on the channel.
+        is_product = here.is_product and not (operator.is_merge and channels is SOME)
+        found.append((operand.index, Needed(rows, columns, channels, is_product, here.reads_whole or whole)))
+    return found

@@ -1,0 +1,95 @@
+"""How do weights get from a file into a module, without executing anything that the file holds?"""
+
+from __future__ import annotations
+
+import pickle
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from featmap.errors import ModelError, NoSuchModel, UnsafeFile, WeightsMismatch
+
+
+def load_weights(module: nn.Module, path: Path, *, trust: bool = False) -> None:
+    """Puts the weights of a `.safetensors` or state-dict file into the module.
+
+    Raises: WeightsMismatch: names or shapes differ; all of them are listed, and the module is left as it was.
+    UnsafeFile: the file holds more than tensors and would have to be unpickled.
+    """
+    state = read_weights(path, trust=trust)
+    _check(module, state, path)
+    module.load_state_dict(state)
+
+
+def read_weights(path: Path, *, trust: bool = False) -> dict[str, Tensor]:
+    """The tensors in a file, by name."""
+    if not path.is_file():
+        raise NoSuchModel(f"There is no weights file '{path}'.", "Give the path of a .safetensors, .pt or .pth file.")
+    if path.suffix == ".safetensors":
+        return _read_safetensors(path)
+    return _tensors(_read_plain(path, trust=trust), path)
+
+
+def _read_safetensors(path: Path) -> dict[str, Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise ModelError(f"'{path}' is no readable safetensors file: {error}.", "Save the weights again.") from error
+
+
+def _read_plain(path: Path, *, trust: bool) -> Any:
+    try:
+        return torch.load(path, map_location="cpu", weights_only=not trust)
+    except pickle.UnpicklingError as error:
+        reason = str(error).split("\n")[0]
+        raise UnsafeFile(
+            f"'{path}' holds more than tensors; reading it would execute code that it brings ({reason}).",
+            "Save it as .safetensors or as a plain state dict, or pass --trust if you know where it comes from.",
+        ) from error
+    except (RuntimeError, EOFError, OSError, zipfile.BadZipFile, ValueError, KeyError) as error:
+        raise ModelError(
+            f"'{path}' is no readable weights file: {error}.", "Save the weights again with torch.save or safetensors."
+        ) from error
+
+
+def _tensors(content: Any, path: Path) -> dict[str, Tensor]:
+    """The state dict itself, or the one under the usual keys of a checkpoint."""
+    for key in ("state_dict", "model", "model_state_dict"):
+        if isinstance(content, dict) and isinstance(content.get(key), dict):
+            content = content[key]
+    if isinstance(content, nn.Module):
+        content = content.state_dict()
+    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
+        raise ModelError(f"'{path}' holds no table of named tensors.", "Save the module's state_dict().")
+    return {str(name): value for name, value in content.items()}
+
+
+def _check(module: nn.Module, state: dict[str, Tensor], path: Path) -> None:
+    own = module.state_dict()
+    for name in own:
+        # Files written before torch counted batches lack that counter; it plays no part in evaluation.
+        if name.endswith("num_batches_tracked"):
+            state.setdefault(name, own[name])
+    problems = [f"missing in the file: {name} {_shape(own[name])}" for name in own if name not in state]
+    problems += [f"not in the network: {name} {_shape(state[name])}" for name in state if name not in own]
+    problems += [
+        f"{name}: the network has {_shape(own[name])}, the file {_shape(state[name])}"
+        for name in own
+        if name in state and own[name].shape != state[name].shape
+    ]
+    if problems:
+        lines = "\n".join(f"  {line}" for line in problems)
+        raise WeightsMismatch(
+            f"'{path}' holds the weights of another network; {len(problems)} of its tensors do not fit:\n{lines}",
+            "Give the weights of this network, or the network of these weights.",
+        )
+
+
+def _shape(tensor: Tensor) -> str:
+    return f"({', '.join(map(str, tensor.shape))})"

@@ -1,0 +1,150 @@
+"""Which networks do torchvision and timm offer, and what do they record about weights and preprocessing?"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import nn
+
+from featmap.errors import MissingPackage, NoSuchModel, WeightsMismatch, nearest
+from featmap.network.preprocess import Preprocessing
+
+_SCHEMAS = {
+    "nms": "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+    "qnms": "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+}
+_declared: list[torch.library.Library] = []
+
+
+@dataclass(frozen=True)
+class ZooModel:
+    """A model of a zoo: how to build it, the zoo's input shape and its preprocessing record."""
+
+    name: str
+    build: Callable[[], nn.Module]
+    input_shape: tuple[int, int, int]
+    preprocessing: Preprocessing
+
+
+def torchvision_model(name: str, weights: str | None) -> ZooModel:
+    """A torchvision classification model; `weights` is a name of torchvision's own, such as DEFAULT.
+
+    Raises: NoSuchModel, with the nearest names. WeightsMismatch: no weights of that name.
+    """
+    models = import_torchvision().models
+    if name not in models.list_models():
+        raise _no_such("torchvision", name, models.list_models(module=models))
+    enum = models.get_model_weights(name)
+    record = _torchvision_weights(name, enum, weights) if weights else next(iter(enum), None)
+    preset: Any = record.transforms() if record is not None else None
+    arguments = {"init_weights": True} if name in ("googlenet", "inception_v3") and not weights else {}
+
+    def build() -> nn.Module:
+        return models.get_model(name, weights=record if weights else None, **arguments)
+
+    preprocessing = _torchvision_preprocessing(preset, str(record)) if preset is not None else Preprocessing()
+    height, width = preprocessing.crop or (224, 224)
+    return ZooModel(f"torchvision:{name}", build, (3, height, width), preprocessing)
+
+
+def _torchvision_weights(name: str, enum: Any, weights: str) -> Any:
+    names = [*enum.__members__, "DEFAULT"]
+    if weights not in names:
+        raise WeightsMismatch(
+            f"torchvision:{name} has no weights '{weights}'.", f"torchvision offers {', '.join(names)}, or give a file."
+        )
+    return enum[weights] if weights in enum.__members__ else enum.DEFAULT
+
+
+def _torchvision_preprocessing(preset: Any, source: str) -> Preprocessing:
+    return Preprocessing(
+        preset.resize_size[0],
+        (preset.crop_size[0], preset.crop_size[0]),
+        tuple(preset.mean),
+        tuple(preset.std),
+        preset.interpolation.value,
+        f"torchvision {source}",
+    )
+
+
+def timm_model(name: str, weights: str | None) -> ZooModel:
+    """A timm model; `weights` "DEFAULT" loads timm's own for that name (which may carry a tag, `resnet50.a1_in1k`)."""
+    import_torchvision()
+    timm = _import("timm", "timm", "featmap[zoo]")
+    if not timm.is_model(name):
+        raise _no_such("timm", name, timm.list_models())
+
+    def build() -> nn.Module:
+        return timm.create_model(name, pretrained=bool(weights))
+
+    config: dict[str, Any] = timm.data.resolve_data_config({}, pretrained_cfg=_timm_record(timm, name))
+    return ZooModel(f"timm:{name}", build, tuple(config["input_size"]), _timm_preprocessing(config, name))
+
+
+def _timm_record(timm: ModuleType, name: str) -> dict[str, Any]:
+    record = timm.get_pretrained_cfg(name)
+    return record.to_dict() if record is not None else {}
+
+
+def _timm_preprocessing(config: dict[str, Any], name: str) -> Preprocessing:
+    _, height, width = config["input_size"]
+    # timm rounds the resized side down, as torchvision's presets were made.
+    side = int(height / config["crop_pct"])
+    squash = config.get("crop_mode") == "squash" or height != width
+    resize = (side, int(width / config["crop_pct"])) if squash else side
+    mean, std = tuple(config["mean"]), tuple(config["std"])
+    return Preprocessing(resize, (height, width), mean, std, config["interpolation"], f"timm {name}")
+
+
+def _no_such(zoo: str, name: str, names: list[str]) -> NoSuchModel:
+    hint = nearest(name, names)
+    return NoSuchModel(f"{zoo} has no model '{name}'.", hint or f"{zoo} offers {len(names)} models.")
+
+
+def import_torchvision() -> Any:
+    """torchvision, also where its compiled operators do not belong to this torch.
+
+    No network here needs those operators, but torchvision's import stops without their schemas.
+    """
+    missing = [name for name in _SCHEMAS if not hasattr(torch.ops.torchvision, name)]
+    if missing and not _has_compiled_operators():
+        library = torch.library.Library("torchvision", "FRAGMENT")
+        for name in missing:
+            library.define(_SCHEMAS[name])
+        _declared.append(library)
+    return _import("torchvision", "torchvision", "featmap[zoo]")
+
+
+def _has_compiled_operators() -> bool:
+    """Whether importing torchvision brings the real operators: tried by loading its library alone."""
+    spec = importlib.util.find_spec("torchvision")
+    for place in (spec.submodule_search_locations or []) if spec else []:
+        for file in sorted(_libraries(place)):
+            try:
+                torch.ops.load_library(file)
+            except OSError:
+                continue
+            if hasattr(torch.ops.torchvision, "nms"):
+                return True
+    return False
+
+
+def _libraries(place: str) -> list[str]:
+    from pathlib import Path
+
+    return [str(file) for pattern in ("_C*.so", "_C*.pyd", "_C*.dylib") for file in Path(place).glob(pattern)]
+
+
+def _import(module: str, package: str, extra: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise MissingPackage(
+            f"{package} cannot be imported ({error}).", f"Install it: pip install '{extra}'."
+        ) from error

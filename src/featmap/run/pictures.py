@@ -1,0 +1,141 @@
+"""How do a path, a picture or an array become a batch of images for a network?"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps, UnidentifiedImageError
+from torch import Tensor
+
+from featmap.errors import ImageBroken, ImageMissing, ImageTooLarge, InputError
+from featmap.network.network import CapturedNetwork
+
+Images: TypeAlias = "str | Path | Image.Image | np.ndarray[Any, Any] | Tensor | Sequence[str | Path | Image.Image]"
+
+LARGEST_PIXELS = 178_956_970
+"""More pixels than this (Pillow's own bound: 512 MiB of RGB) are refused as a possible decompression bomb."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Images ready for the network: `values` (image, channel, row, column) and a name for each."""
+
+    values: Tensor
+    names: tuple[str, ...]
+
+
+def read_picture(path: str | Path) -> Image.Image:
+    """A picture from a file, upright as its EXIF record says.
+
+    Raises: ImageMissing, ImageBroken, ImageTooLarge.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ImageMissing(f"There is no image '{path}'.", "Give the path of a picture that Pillow can read.")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            picture = Image.open(path)
+        _check_size(picture, path)
+        picture.load()
+        return ImageOps.exif_transpose(picture)
+    except UnidentifiedImageError as error:
+        raise ImageBroken(f"'{path}' is no image that Pillow can read.", "Give a JPEG, PNG or TIFF file.") from error
+    except Image.DecompressionBombError as error:
+        raise _too_large(path, "more") from error
+    except (OSError, SyntaxError, ValueError) as error:
+        raise ImageBroken(f"'{path}' is damaged: {error}.", "Copy or download the picture again.") from error
+
+
+def _check_size(picture: Image.Image, path: Path) -> None:
+    if picture.width * picture.height > LARGEST_PIXELS:
+        raise _too_large(path, f"{picture.width}x{picture.height}")
+
+
+def _too_large(path: Path, got: str) -> ImageTooLarge:
+    return ImageTooLarge(
+        f"'{path}' claims {got} pixels; featmap opens up to {LARGEST_PIXELS:,}, because such files may be made to fill "
+        "the memory.",
+        "Scale the picture down first.",
+    )
+
+
+def batch_of(network: CapturedNetwork, images: Images) -> Batch:
+    """The images as the network takes them.
+
+    Paths and pictures go through the network's preprocessing, arrays (row, column, channel) too; a float tensor
+    (image, channel, row, column) is taken as already preprocessed.
+    Raises: ImageError, InputError.
+    """
+    if isinstance(images, Tensor):
+        return _ready(network, images)
+    pictures = list(_pictures(images))
+    if not pictures:
+        raise InputError("There is no image in the list.", "Give at least one.")
+    channels = network.input_shape[0]
+    if channels not in (1, 3):
+        raise InputError(
+            f"{network.name} takes images of {channels} channels; pictures have 1 or 3.",
+            "Give a float tensor (image, channel, row, column).",
+        )
+    values = torch.stack([network.preprocessing(picture, channels) for _, picture in pictures])
+    return Batch(values, tuple(name for name, _ in pictures))
+
+
+def _pictures(images: Any) -> Iterable[tuple[str, Image.Image]]:
+    if isinstance(images, str | Path):
+        yield str(images), read_picture(images)
+    elif isinstance(images, Image.Image):
+        yield getattr(images, "filename", "") or "picture", images
+    elif isinstance(images, np.ndarray):
+        yield "array", _array_picture(images)
+    elif isinstance(images, Sequence):
+        for image in images:
+            yield from _pictures(image)
+    else:
+        raise InputError(
+            f"A {type(images).__name__} is no image.",
+            "Give a path, a PIL image, an array (row, column, channel), a float tensor, or a list of paths.",
+        )
+
+
+def _array_picture(array: np.ndarray[Any, Any]) -> Image.Image:
+    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)) or not array.size:
+        raise InputError(
+            f"An array of shape {array.shape} is no picture.", "Give (row, column) or (row, column, channel)."
+        )
+    if array.dtype != np.uint8:
+        array = _bytes(array)
+    return Image.fromarray(array[..., 0] if array.ndim == 3 and array.shape[2] == 1 else array)
+
+
+def _bytes(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    low, high = float(array.min()), float(array.max())
+    if not (low >= 0 and high <= 1 and np.issubdtype(array.dtype, np.floating)):
+        raise InputError(
+            f"An array of {array.dtype} with values from {low:g} to {high:g} is no picture.",
+            "Give bytes (0 to 255) or floats from 0 to 1; for preprocessed values give a float tensor.",
+        )
+    return np.round(array * 255).astype(np.uint8)
+
+
+def _ready(network: CapturedNetwork, images: Tensor) -> Batch:
+    expected = network.input_shape
+    if images.ndim == len(expected):
+        images = images[None]
+    if images.ndim != len(expected) + 1 or (expected and images.shape[1] != expected[0]) or not images.numel():
+        raise InputError(
+            f"{network.name} takes tensors (image, {', '.join(_AXES[: len(expected)])}) with {expected[0]} channels; "
+            f"got {tuple(images.shape)}.",
+            "Preprocessed tensors have the images first, then channels, rows and columns.",
+        )
+    return Batch(images, tuple(f"image {number}" for number in range(len(images))))
+
+
+_AXES = ("channel", "row", "column")

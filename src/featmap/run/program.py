@@ -1,0 +1,181 @@
+"""How are the wanted values of a graph computed for a batch of images?
+
+A `Program` is prepared once for a set of wanted values: steps planned, values made of weights alone computed, batch
+norms folded, weights laid out channels last. Running it touches nothing of the user's: weights are only read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from featmap.network.graph import Graph, Node, Reference, TensorSpec, Weight, map_arguments
+from featmap.network.operators.operator import NotResizable
+from featmap.network.sized import SizedGraph, resized_arguments
+from featmap.run.steps import Step, plan_steps
+
+Weights = Mapping[str, Tensor]
+
+
+class Program:
+    """The way to the wanted values.
+
+    `weights` are the user's own tensors by name. `fold=False` computes every value on the way as the model does.
+    """
+
+    def __init__(
+        self,
+        sized: SizedGraph,
+        weights: Weights,
+        wanted: Iterable[int],
+        *,
+        fold: bool = True,
+        dtype: torch.dtype | None = None,
+        device: torch.device | None = None,
+    ) -> None:
+        self.captured = sized
+        self.graph: Graph = sized.graph
+        self.wanted = tuple(dict.fromkeys(wanted))
+        self.device = device or _device(weights)
+        self.dtype = dtype
+        self.steps = plan_steps(self.graph, self.wanted, fold=fold)
+        with torch.inference_mode():
+            self.constants = _Constants(self.graph, weights, self._placed)
+            self.bound = {step.node.index: self._bound_weights(step) for step in self.steps}
+        self._arguments: dict[tuple[int, ...], list[tuple[tuple[Any, ...], dict[str, Any]]]] = {}
+
+    @property
+    def image_dtype(self) -> torch.dtype:
+        """The dtype in which images go in."""
+        spec = self.graph[self.graph.image_input].spec
+        assert isinstance(spec, TensorSpec)
+        return self.dtype if self.dtype is not None and spec.dtype.is_floating_point else spec.dtype
+
+    def run(self, images: Tensor, others: Mapping[int, Tensor] | None = None) -> dict[int, Any]:
+        """The wanted values for a batch of images (image, channel, row, column), by node.
+
+        Raises: NotResizable: the graph holds for the captured number or size of images alone.
+        """
+        with torch.inference_mode():
+            values = self._inputs(images, others or {})
+            for step, (args, kwargs) in zip(self.steps, self._step_arguments(tuple(images.shape)), strict=True):
+                values[step.result] = self._call(step, args, kwargs, values)
+                for index in step.frees:
+                    values.pop(index, None)
+            return {index: self._value(index, values) for index in self.wanted}
+
+    def _inputs(self, images: Tensor, others: Mapping[int, Tensor]) -> dict[int, Any]:
+        images = self._placed(images)
+        if images.ndim == 4:
+            images = images.contiguous(memory_format=torch.channels_last)
+        return {self.graph.image_input: images, **{index: self._placed(value) for index, value in others.items()}}
+
+    def _placed(self, tensor: Tensor) -> Tensor:
+        dtype = self.dtype if self.dtype is not None and tensor.is_floating_point() else tensor.dtype
+        return tensor.detach().to(device=self.device, dtype=dtype)
+
+    def _value(self, index: int, values: dict[int, Any]) -> Any:
+        return values[index] if index in values else self.constants.value(index)
+
+    def _call(self, step: Step, args: tuple[Any, ...], kwargs: dict[str, Any], values: dict[int, Any]) -> Any:
+        bound = self.bound[step.node.index]
+
+        def tensor(leaf: Reference | Weight) -> Any:
+            if isinstance(leaf, Reference) and leaf.index in values:
+                return values[leaf.index]
+            return self.constants.value(leaf.index) if isinstance(leaf, Reference) else self.constants.weight(leaf.name)
+
+        if bound is not None:
+            source = values[args[0].index]
+            return step.target(source, *bound, *map_arguments(args[3:], tensor))
+        return step.target(*map_arguments(args, tensor), **{k: map_arguments(v, tensor) for k, v in kwargs.items()})
+
+    def _bound_weights(self, step: Step) -> tuple[Tensor, Tensor | None] | None:
+        """Weight and bias of a convolution, folded and laid out; None for every other step."""
+        node = step.node
+        if not node.base_name.startswith("conv") or self._reads_input_as_weight(node):
+            return None
+        weight, bias = (self.constants.argument(argument) for argument in (*node.args[1:3], None)[:2])
+        if step.folded is not None:
+            weight, bias = self._folded(weight, bias, step.folded)
+        if weight.ndim == 4:
+            weight = weight.contiguous(memory_format=torch.channels_last)
+        return weight, bias
+
+    def _reads_input_as_weight(self, node: Node) -> bool:
+        leaves = [argument for argument in node.args[1:3] if isinstance(argument, Reference)]
+        return any(self.graph[leaf.index].depends_on_input for leaf in leaves) or len(node.args) < 2
+
+    def _folded(self, weight: Tensor, bias: Tensor | None, norm: Node) -> tuple[Tensor, Tensor]:
+        # In float64: the product of scale and weight is rounded once, as the batch norm itself would round.
+        scale, shift = (part.double() for part in self.constants.scale_and_shift(norm))
+        kernel = weight.double() * scale.view(-1, *[1] * (weight.ndim - 1))
+        offset = shift if bias is None else bias.double() * scale + shift
+        return kernel.to(weight.dtype), offset.to(weight.dtype)
+
+    def _step_arguments(self, shape: tuple[int, ...]) -> list[tuple[tuple[Any, ...], dict[str, Any]]]:
+        if shape not in self._arguments:
+            sized = self.captured.resized(shape)
+            self._arguments[shape] = [self._on_device(*resized_arguments(sized, step.node)) for step in self.steps]
+        return self._arguments[shape]
+
+    def _on_device(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        if kwargs.get("device") is not None:
+            kwargs = {**kwargs, "device": self.device}
+        return args, kwargs
+
+
+class _Constants:
+    """Values made of weights alone, each computed once."""
+
+    def __init__(self, graph: Graph, weights: Weights, placed: Callable[[Tensor], Tensor]) -> None:
+        self.graph = graph
+        self.weights = weights
+        self.placed = placed
+        self.placed_weights: dict[str, Tensor] = {}
+        self.values: dict[int, Any] = {}
+
+    def weight(self, name: str) -> Tensor:
+        if name not in self.placed_weights:
+            self.placed_weights[name] = self.placed(self.weights[name])
+        return self.placed_weights[name]
+
+    def argument(self, leaf: Any) -> Any:
+        return map_arguments(leaf, lambda part: self.leaf(part))
+
+    def leaf(self, leaf: Reference | Weight) -> Any:
+        return self.weight(leaf.name) if isinstance(leaf, Weight) else self.value(leaf.index)
+
+    def value(self, index: int) -> Any:
+        """The value of a node that depends on no input."""
+        if index not in self.values:
+            node = self.graph[index]
+            assert node.target is not None
+            assert not node.depends_on_input, node.operator
+            kwargs = {name: self.argument(value) for name, value in node.kwargs.items()}
+            if kwargs.get("device") is not None:
+                kwargs["device"] = next(iter(self.weights.values())).device if self.weights else torch.device("cpu")
+            result = node.target(*self.argument(node.args), **kwargs)
+            self.values[index] = self.placed(result) if isinstance(result, Tensor) else result
+        return self.values[index]
+
+    def scale_and_shift(self, norm: Node) -> tuple[Tensor, Tensor]:
+        """The scale and shift per channel that an evaluating batch norm is, in its own precision."""
+        weight, bias, mean, variance = (self.argument(argument) for argument in norm.args[1:5])
+        epsilon = norm.args[7]
+        scale = torch.rsqrt(variance.double() + epsilon)
+        scale = scale if weight is None else scale * weight.double()
+        shift = -mean.double() * scale
+        return scale, shift if bias is None else shift + bias.double()
+
+
+def _device(weights: Weights) -> torch.device:
+    for tensor in weights.values():
+        return tensor.device
+    return torch.device("cpu")
+
+
+__all__ = ["NotResizable", "Program", "Weights"]

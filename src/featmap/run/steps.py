@@ -1,0 +1,130 @@
+"""In which steps is a graph computed when only some values are wanted?
+
+Only what the wanted values need is run. A batch norm is folded into the convolution before it where nobody wants the
+value between them. A value is freed after its last reader, and a nonlinearity or sum overwrites its input where that
+input is read no more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from featmap.network.graph import Graph, Node, Reference
+from featmap.network.operators.table import operator_of
+
+_FRESH = frozenset({"convolution", "linear", "normalization", "merge"})
+_VIEWS = frozenset({"view", "_unsafe_view"})
+_OVERWRITING = frozenset({"relu", "silu", "hardtanh", "hardswish", "hardsigmoid", "leaky_relu", "sigmoid", "add"})
+
+
+@dataclass(frozen=True)
+class Step:
+    """One operator call as it is run.
+
+    `node` is the call; `result` the node whose value comes out, which is another where a batch norm was folded in
+    (`folded`). `frees` are the values that nobody reads after this step.
+    """
+
+    node: Node
+    target: Callable[..., Any]
+    result: int
+    folded: Node | None
+    overwrites: bool
+    frees: tuple[int, ...]
+
+
+def plan_steps(graph: Graph, wanted: Iterable[int], *, fold: bool = True) -> tuple[Step, ...]:
+    """The steps that lead to the wanted values; values made of weights alone are not among them."""
+    return _Steps(graph, frozenset(wanted), fold=fold).steps()
+
+
+class _Steps:
+    def __init__(self, graph: Graph, wanted: frozenset[int], *, fold: bool) -> None:
+        self.graph = graph
+        self.wanted = wanted
+        self.needed = graph.ancestors(tuple(wanted))
+        self.folds = self._folds() if fold else {}
+        self.last_reader = self._last_readers()
+
+    def steps(self) -> tuple[Step, ...]:
+        absorbed = set(self.folds.values())
+        return tuple(
+            self._step(self.graph[index])
+            for index in sorted(self.needed)
+            if self._is_run(self.graph[index]) and index not in absorbed
+        )
+
+    def _is_run(self, node: Node) -> bool:
+        return node.depends_on_input and not node.is_input
+
+    def _readers(self, index: int) -> list[int]:
+        return [reader for reader in self.graph.readers[index] if reader in self.needed]
+
+    def _folds(self) -> dict[int, int]:
+        """Convolutions whose value only a batch norm reads, each with that batch norm."""
+        folds: dict[int, int] = {}
+        for index in self.needed:
+            readers = self._readers(index)
+            if len(readers) == 1 and index not in self.wanted and can_fold(self.graph[index], self.graph[readers[0]]):
+                folds[index] = readers[0]
+        return folds
+
+    def _last_readers(self) -> dict[int, int]:
+        last: dict[int, int] = {}
+        for index in sorted(self.needed):
+            for source in self.graph[index].inputs:
+                last[source] = index
+        return last
+
+    def _step(self, node: Node) -> Step:
+        folded = self.folds.get(node.index)
+        result = node.index if folded is None else folded
+        frees = tuple(
+            source
+            for source in dict.fromkeys(node.inputs)
+            if self.last_reader[source] == node.index and source not in self.wanted
+        )
+        overwrites = self._overwrites(node, frees)
+        target = _target(node, overwrites=overwrites)
+        return Step(node, target, result, None if folded is None else self.graph[folded], overwrites, frees)
+
+    def _overwrites(self, node: Node, frees: tuple[int, ...]) -> bool:
+        """Whether the step may write into its first input: fresh memory that nobody reads afterwards."""
+        first = node.args[0] if node.args else None
+        if node.base_name not in _OVERWRITING or not isinstance(first, Reference) or first.index not in frees:
+            return False
+        source = self.graph[first.index]
+        others = [index for index in node.inputs if index != first.index]
+        same = all(self.graph[index].spec == source.spec for index in others)
+        fresh = source.depends_on_input and not source.is_input and operator_of(source).kind in _FRESH
+        return fresh and same and node.spec == source.spec and len(node.inputs) == 1 + len(others)
+
+
+def _target(node: Node, *, overwrites: bool) -> Callable[..., Any]:
+    assert node.target is not None
+    if node.base_name in _VIEWS:
+        # Values may lie in memory channels last, where a view of the captured order does not exist.
+        return torch.ops.aten.reshape.default
+    if overwrites:
+        overload = node.operator.rpartition(".")[2]
+        return getattr(getattr(torch.ops.aten, node.base_name + "_"), overload)
+    return node.target
+
+
+def can_fold(convolution: Node, norm: Node) -> bool:
+    """Whether a batch norm's scale and shift can go into the convolution's own weights."""
+    names = ("conv2d", "conv1d", "conv3d", "convolution")
+    if convolution.base_name not in names or norm.base_name != "batch_norm":
+        return False
+    is_transposed = convolution.base_name == "convolution" and convolution.args[6]
+    has_own_weights = not isinstance(convolution.args[1], Reference) or True
+    keeps_statistics = norm.args[3] is not None and not norm.args[5]
+    return has_own_weights and keeps_statistics and not is_transposed and _reads_value(norm, convolution.index)
+
+
+def _reads_value(norm: Node, index: int) -> bool:
+    return isinstance(norm.args[0], Reference) and norm.args[0].index == index and norm.inputs.count(index) == 1
