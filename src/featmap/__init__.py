@@ -1,1 +1,41 @@
-"""featmap: a measuring instrument for the feature maps of convolutional networks."""
+"""featmap: a measuring instrument for the feature maps of convolutional networks.
+
+>>> import featmap as fm
+>>> fm.geometry.Window(kernel=5).output_size(32)
+28
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from featmap import errors, geometry
+    from featmap.face import Layer, Network, load, trace
+    from featmap.network.preprocess import Preprocessing
+
+__version__ = "0.1.0"
+
+__all__ = ["Layer", "Network", "Preprocessing", "errors", "geometry", "load", "trace"]
+
+_HOMES = {
+    "Layer": "featmap.face",
+    "Network": "featmap.face",
+    "load": "featmap.face",
+    "trace": "featmap.face",
+    "Preprocessing": "featmap.network.preprocess",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # torch takes a second to import: it is loaded when a network is first asked for.
+    if name in ("geometry", "errors"):
+        return importlib.import_module(f"featmap.{name}")
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'featmap' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import logging
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, redirect_stdout
 from typing import Any
 
@@ -23,6 +23,7 @@ from torch.utils import _pytree as pytree
 from featmap.network.functional import functional, is_pass_through
 from featmap.network.graph import Graph, ModuleCall, Node, Reference, SizeRead, Spec, TensorSpec, Weight, WeightSpec
 from featmap.network.refusal import explain_failure
+from featmap.network.schema import is_operator
 from featmap.network.size_reads import SizeReads
 
 
@@ -43,7 +44,7 @@ def capture(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
 
 
 @contextmanager
-def in_evaluation(module: nn.Module) -> Iterator[None]:
+def in_evaluation(module: nn.Module) -> Generator[None]:
     """The module in evaluation mode; afterwards every submodule has the mode that it had."""
     modes = [(part, part.training) for part in module.modules()]
     try:
@@ -55,7 +56,7 @@ def in_evaluation(module: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def _quiet() -> Generator[None]:
     """Keeps torch's own warnings, log lines and dumped graphs about exporting from the user's terminal."""
     logger = logging.getLogger("torch")
     level = logger.level
@@ -84,6 +85,7 @@ class _Builder:
         signature = program.graph_signature
         self.weight_names = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
         self.weight_names.update(signature.inputs_to_lifted_tensor_constants)
+        self.canonical = _first_names(program)
         self.parameters = set(signature.inputs_to_parameters.values())
         self.buffers = set(signature.inputs_to_buffers.values())
         self.weights: dict[str, WeightSpec] = {}
@@ -106,6 +108,7 @@ class _Builder:
             self.value[fx_node] = self._add("input", None, (fx_node.name,), {}, fx_node)
             inputs.append(len(self.nodes) - 1)
             return
+        name = self.canonical.get(name, name)
         spec = spec_of(fx_node.meta["val"])
         assert isinstance(spec, TensorSpec)
         kind = "parameter" if name in self.parameters else "buffer" if name in self.buffers else "constant"
@@ -122,7 +125,7 @@ class _Builder:
         args = self._arguments(fx_node.args)
         kwargs = {name: self._arguments(value) for name, value in fx_node.kwargs.items()}
         target = fx_node.target
-        name = str(target) if isinstance(target, torch._ops.OpOverload) else getattr(target, "__name__", str(target))
+        name = str(target) if is_operator(target) else getattr(target, "__name__", str(target))
         self.value[fx_node] = self._add(name, target, tuple(args), kwargs, fx_node)
 
     def _arguments(self, value: Any) -> Any:
@@ -154,6 +157,12 @@ class _Builder:
         if structure is None:
             return lambda values: values[0]
         return lambda values: pytree.tree_unflatten(values, structure)
+
+
+def _first_names(program: ExportedProgram) -> dict[str, str]:
+    """For every tensor that has several names (a module registered twice) the first of them."""
+    first: dict[int, str] = {}
+    return {name: first.setdefault(id(tensor), name) for name, tensor in program.state_dict.items()}
 
 
 def _is_live(fx_node: FxNode) -> bool:

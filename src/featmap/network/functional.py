@@ -13,6 +13,8 @@ import torch
 from torch.export import ExportedProgram
 from torch.fx import Node as FxNode
 
+from featmap.network.schema import is_operator, plain_name, schema_of
+
 # Operators that return their input itself in evaluation, though their schema does not say so.
 _PASS_THROUGH = frozenset({"dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout", "dropout_"})
 
@@ -32,7 +34,7 @@ def functional(program: ExportedProgram) -> ExportedProgram:
 
 def is_pass_through(node: FxNode) -> bool:
     """Whether the operator returns its input unchanged: dropout in evaluation, contiguous, detach, alias."""
-    if not isinstance(node.target, torch._ops.OpOverload):
+    if not is_operator(node.target):
         return False
     name = _name(node)
     if name in _PASS_THROUGH:
@@ -71,23 +73,23 @@ def _storage_groups(program: ExportedProgram) -> dict[FxNode, FxNode]:
 def _viewed(node: FxNode) -> FxNode | None:
     if node.op != "call_function":
         return None
-    if not isinstance(node.target, torch._ops.OpOverload):
+    if not is_operator(node.target):
         return node.all_input_nodes[0] if node.all_input_nodes else None
-    returns_alias = any(value.alias_info is not None for value in node.target._schema.returns)
+    returns_alias = any(value.alias_info is not None for value in schema_of(node.target).returns)
     if (returns_alias or _name(node) in _PASS_THROUGH) and node.all_input_nodes:
         return node.all_input_nodes[0]
     return None
 
 
 def _name(node: FxNode) -> str:
-    return node.target._schema.name.removeprefix("aten::")  # pyright: ignore
+    return plain_name(node.target)
 
 
 def _written(node: FxNode) -> FxNode | None:
     """The tensor that the node overwrites, if any."""
-    if not isinstance(node.target, torch._ops.OpOverload):
+    if not is_operator(node.target):
         return None
-    for argument, value in zip(node.target._schema.arguments, node.args, strict=False):
+    for argument, value in zip(schema_of(node.target).arguments, node.args, strict=False):
         if argument.alias_info is not None and argument.alias_info.is_write and isinstance(value, FxNode):
             return value
     return None
@@ -124,7 +126,7 @@ def _changes_dtype(node: FxNode, written: FxNode) -> bool:
 
 def _functional_target(node: FxNode) -> Any:
     packet = getattr(torch.ops.aten, _name(node).removesuffix("_"), None)
-    return getattr(packet, node.target._schema.overload_name or "default", None)  # pyright: ignore
+    return getattr(packet, schema_of(node.target).overload_name or "default", None)
 
 
 def _rename(node: FxNode, order: dict[FxNode, int]) -> None:

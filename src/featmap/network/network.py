@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils import _pytree as pytree
 
 from featmap.errors import InputError
 from featmap.network.address import Address
@@ -130,7 +131,7 @@ def capture_module(
     graph, program = capture(module, inputs, kwargs)
     sized = SizedGraph(graph)
     shape = sized.shape(graph.image_input)[1:]
-    flat = [value for value in torch.utils._pytree.tree_leaves((inputs, kwargs)) if isinstance(value, Tensor)]
+    flat = [value for value in pytree.tree_leaves((inputs, kwargs)) if isinstance(value, Tensor)]
     others = {index: value for index, value in zip(graph.inputs, flat, strict=False) if index != graph.image_input}
 
     def again(wanted: tuple[int, ...]) -> CapturedNetwork:
@@ -140,7 +141,7 @@ def capture_module(
         def other(value: Any) -> Any:
             return resized if value is image else value
 
-        new_inputs, new_kwargs = torch.utils._pytree.tree_map(other, (inputs, kwargs))
+        new_inputs, new_kwargs = pytree.tree_map(other, (inputs, kwargs))
         return capture_module(module, new_inputs, new_kwargs, name=name, preprocessing=preprocessing)
 
     return CapturedNetwork(

@@ -64,6 +64,13 @@ class Resolver:
                 count *= size
         return count
 
+    def describe(self, node: int) -> str:
+        """The address of a value: of the layer's stage where it belongs to one, else of its operator call."""
+        layer = self.layer_of.get(node)
+        if layer is not None and node in layer.stages.values():
+            return f"{layer.name}:{_made_by(layer, node)}"
+        return self.names.text(self.names.operator[node])
+
     def _call(self, address: Address) -> CallName:
         total = self.names.calls.get(address.layer, 0)
         if not total:
@@ -99,7 +106,7 @@ class Resolver:
         return Place(replace(address, stage=stage), node, layer)
 
     def _value(self, address: Address, call: CallName) -> int:
-        values = self.names.values[call]
+        values = list(self.names.values[call])
         if len(values) > 1:
             parts = ", ".join(self.names.text(self.names.operator[index]) for index in values[:8])
             raise AmbiguousAddress(f"'{address.layer}' returns {len(values)} values.", f"Name one of them: {parts}.")
@@ -135,7 +142,7 @@ class Resolver:
 
     def _why_no_activation(self, layer: Layer) -> tuple[str, str]:
         last = layer.stages["z"]
-        readers = self.graph.readers[last]
+        readers = list(self.graph.readers[last])
         if not readers:
             return "its value is what the network returns", ""
         if len(readers) > 1:

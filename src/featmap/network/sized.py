@@ -31,9 +31,9 @@ class SizedGraph:
         for node in graph:
             self.axes.append(NO_AXES)
             if node.index < len(self.specs):
-                self.axes[-1] = self._axes(node)
+                self.axes[-1] = self.axes_at(node)
 
-    def _axes(self, node: Node) -> Axes:
+    def axes_at(self, node: Node) -> Axes:
         if node.is_input:
             rank = len(shape_of(node.spec))
             return Axes(0, 2, 3) if rank == 4 else Axes(0 if rank else None, None, None)
@@ -81,6 +81,14 @@ class SizedGraph:
         return _Resizing(self, shape).run()
 
 
+class DoesNotFit(InputError):
+    """An input size that some operator cannot take; `reached` is the graph sized up to there."""
+
+    def __init__(self, problem: str, remedy: str, reached: SizedGraph) -> None:
+        super().__init__(problem, remedy)
+        self.reached = reached
+
+
 class _Resizing:
     """Works the shapes out for another input size."""
 
@@ -97,7 +105,7 @@ class _Resizing:
             except (RuntimeError, ValueError, IndexError) as error:
                 raise self._refused(node, error) from error
             self.sized.specs.append(spec)
-            self.sized.axes[node.index] = self.sized._axes(node)
+            self.sized.axes[node.index] = self.sized.axes_at(node)
         return self.sized
 
     def _spec(self, node: Node) -> Spec:
@@ -115,7 +123,7 @@ class _Resizing:
     def _check_window(self, node: Node) -> None:
         self.sized.specs.append(node.spec)
         try:
-            self.sized.axes[node.index] = self.sized._axes(node)
+            self.sized.axes[node.index] = self.sized.axes_at(node)
             for source, rows, columns in self.sized.reads(node.index):
                 height, width = self.sized.size(source)
                 rows.output_size(height)
@@ -132,12 +140,8 @@ class _Resizing:
         where = node.owner.path or node.base_name
         given = " x ".join(map(str, self.shape[1:]))
         text = error.problem if isinstance(error, FeatmapError) else str(error).split("\n")[0]
-        refusal = InputError(
-            f"'{where}' cannot take what an input of {given} gives: {text}", "Plan an input size that fits this layer."
-        )
-        refusal.stopped_at = node.index  # type: ignore[attr-defined]
-        refusal.specs = list(self.sized.specs)  # type: ignore[attr-defined]
-        return refusal
+        problem = f"'{where}' cannot take what an input of {given} gives: {text}"
+        return DoesNotFit(problem, "Plan an input size that fits this layer.", self.sized)
 
 
 def resized_arguments(sized: SizedGraph, node: Node) -> tuple[tuple[Any, ...], dict[str, Any]]:

@@ -28,7 +28,7 @@ class ZooModel:
 
     name: str
     build: Callable[[], nn.Module]
-    input_shape: tuple[int, int, int]
+    input_shape: tuple[int, ...]
     preprocessing: Preprocessing
 
 

@@ -6,7 +6,7 @@ norms folded, weights laid out channels last. Running it touches nothing of the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
@@ -15,9 +15,8 @@ from torch import Tensor
 from featmap.network.graph import Graph, Node, Reference, TensorSpec, Weight, map_arguments
 from featmap.network.operators.operator import NotResizable
 from featmap.network.sized import SizedGraph, resized_arguments
+from featmap.run.constants import Constants, Weights
 from featmap.run.steps import Step, plan_steps
-
-Weights = Mapping[str, Tensor]
 
 
 class Program:
@@ -42,8 +41,8 @@ class Program:
         self.device = device or _device(weights)
         self.dtype = dtype
         self.steps = plan_steps(self.graph, self.wanted, fold=fold)
-        with torch.inference_mode():
-            self.constants = _Constants(self.graph, weights, self._placed)
+        with torch.no_grad():
+            self.constants = Constants(self.graph, weights, self._placed)
             self.bound = {step.node.index: self._bound_weights(step) for step in self.steps}
         self._arguments: dict[tuple[int, ...], list[tuple[tuple[Any, ...], dict[str, Any]]]] = {}
 
@@ -59,9 +58,10 @@ class Program:
 
         Raises: NotResizable: the graph holds for the captured number or size of images alone.
         """
-        with torch.inference_mode():
+        # Not inference mode: its tensors could not be used by autograd, nor changed in place, by the user later.
+        with torch.no_grad():
             values = self._inputs(images, others or {})
-            for step, (args, kwargs) in zip(self.steps, self._step_arguments(tuple(images.shape)), strict=True):
+            for step, (args, kwargs) in zip(self.steps, self.arguments_for(tuple(images.shape)), strict=True):
                 values[step.result] = self._call(step, args, kwargs, values)
                 for index in step.frees:
                     values.pop(index, None)
@@ -116,7 +116,8 @@ class Program:
         offset = shift if bias is None else bias.double() * scale + shift
         return kernel.to(weight.dtype), offset.to(weight.dtype)
 
-    def _step_arguments(self, shape: tuple[int, ...]) -> list[tuple[tuple[Any, ...], dict[str, Any]]]:
+    def arguments_for(self, shape: tuple[int, ...]) -> list[tuple[tuple[Any, ...], dict[str, Any]]]:
+        """The arguments of every step for images of this shape. Raises: NotResizable."""
         if shape not in self._arguments:
             sized = self.captured.resized(shape)
             self._arguments[shape] = [self._on_device(*resized_arguments(sized, step.node)) for step in self.steps]
@@ -126,50 +127,6 @@ class Program:
         if kwargs.get("device") is not None:
             kwargs = {**kwargs, "device": self.device}
         return args, kwargs
-
-
-class _Constants:
-    """Values made of weights alone, each computed once."""
-
-    def __init__(self, graph: Graph, weights: Weights, placed: Callable[[Tensor], Tensor]) -> None:
-        self.graph = graph
-        self.weights = weights
-        self.placed = placed
-        self.placed_weights: dict[str, Tensor] = {}
-        self.values: dict[int, Any] = {}
-
-    def weight(self, name: str) -> Tensor:
-        if name not in self.placed_weights:
-            self.placed_weights[name] = self.placed(self.weights[name])
-        return self.placed_weights[name]
-
-    def argument(self, leaf: Any) -> Any:
-        return map_arguments(leaf, lambda part: self.leaf(part))
-
-    def leaf(self, leaf: Reference | Weight) -> Any:
-        return self.weight(leaf.name) if isinstance(leaf, Weight) else self.value(leaf.index)
-
-    def value(self, index: int) -> Any:
-        """The value of a node that depends on no input."""
-        if index not in self.values:
-            node = self.graph[index]
-            assert node.target is not None
-            assert not node.depends_on_input, node.operator
-            kwargs = {name: self.argument(value) for name, value in node.kwargs.items()}
-            if kwargs.get("device") is not None:
-                kwargs["device"] = next(iter(self.weights.values())).device if self.weights else torch.device("cpu")
-            result = node.target(*self.argument(node.args), **kwargs)
-            self.values[index] = self.placed(result) if isinstance(result, Tensor) else result
-        return self.values[index]
-
-    def scale_and_shift(self, norm: Node) -> tuple[Tensor, Tensor]:
-        """The scale and shift per channel that an evaluating batch norm is, in its own precision."""
-        weight, bias, mean, variance = (self.argument(argument) for argument in norm.args[1:5])
-        epsilon = norm.args[7]
-        scale = torch.rsqrt(variance.double() + epsilon)
-        scale = scale if weight is None else scale * weight.double()
-        shift = -mean.double() * scale
-        return scale, shift if bias is None else shift + bias.double()
 
 
 def _device(weights: Weights) -> torch.device:

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any
 
-import torch
-
 from featmap.network.graph import Graph, Node, Reference, Spec, Weight, map_arguments
+from featmap.network.schema import is_operator, schema_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +131,8 @@ def schema_arguments(target: Any) -> tuple[tuple[str, ...], dict[str, Any]]:
     """The argument names of an operator in order, and the defaults that it has."""
     if target is python_operator.getitem:
         return ("self", "item"), {}
-    if not isinstance(target, torch._ops.OpOverload):
+    if not is_operator(target):
         return (), {}
-    arguments = target._schema.arguments
+    arguments = schema_of(target).arguments
     defaults = {argument.name: argument.default_value for argument in arguments if argument.has_default_value()}
     return tuple(argument.name for argument in arguments), defaults

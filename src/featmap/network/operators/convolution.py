@@ -62,6 +62,15 @@ class Convolution(Operator):
         read = {channel // outputs for channel in wanted}
         return IndexSet.of(channel for group in read for channel in range(group * inputs, (group + 1) * inputs))
 
+    def describe(self, call: Call) -> str:
+        settings = self.settings(call)
+        words = [" x ".join(map(str, settings.kernel))]
+        words += [f"stride {_short(settings.stride)}"] if set(settings.stride) != {1} else []
+        words += [f"padding {_short(_padding_text(settings.padding))}"] if any(map(any, settings.padding)) else []
+        words += [f"dilation {_short(settings.dilation)}"] if set(settings.dilation) != {1} else []
+        words += [f"groups {settings.groups}"] if settings.groups != 1 else []
+        return ", ".join(words)
+
     def settings(self, call: Call) -> ConvolutionSettings:
         """The settings as captured."""
         weight: Operand = call["weight"]
@@ -81,6 +90,14 @@ class Convolution(Operator):
 
     def resized(self, call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
         return node_arguments(call.node)
+
+
+def _short(values: tuple[Any, ...]) -> str:
+    return str(values[0]) if len(set(values)) == 1 else " x ".join(map(str, values))
+
+
+def _padding_text(padding: tuple[tuple[int, int], ...]) -> tuple[str, ...]:
+    return tuple(str(before) if before == after else f"{before}+{after}" for before, after in padding)
 
 
 def _each(value: Any, count: int) -> tuple[int, ...]:

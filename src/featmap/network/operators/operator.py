@@ -52,6 +52,10 @@ class Operator:
         """Multiply-adds, one per weight and output value, biases not counted; `None` where nobody knows."""
         return None
 
+    def describe(self, call: Call) -> str:
+        """The call's settings in a few words, as a plan prints them."""
+        return ""
+
     def resized(self, call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The call's arguments at the operands' present shapes."""
         raise NotResizable(call.node.operator)

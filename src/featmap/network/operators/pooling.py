@@ -24,6 +24,13 @@ class Pool(Operator):
     def rules(self, call: Call, operand: Operand) -> Rules:
         return self._rule(call, operand, operand.axes.row), self._rule(call, operand, operand.axes.column)
 
+    def describe(self, call: Call) -> str:
+        row, column = self.rules(call, call.main)
+        if not isinstance(row, Window) or not isinstance(column, Window):
+            return ""
+        strides = str(row.stride) if row.stride == column.stride else f"{row.stride} x {column.stride}"
+        return f"{row.kernel} x {column.kernel}, stride {strides}" + (", ceil_mode" if row.ceil_mode else "")
+
     def _rule(self, call: Call, operand: Operand, axis: int | None) -> AxisRule:
         if axis is None:
             return Whole(1)

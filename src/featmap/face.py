@@ -1,0 +1,233 @@
+"""What does a user hold? `Network`: one object with one method per question, each a thin call to `featmap.methods`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from featmap.errors import InputError
+from featmap.methods.contributions import Contributions, contributions
+from featmap.methods.explain import Explanation, explain
+from featmap.methods.maps import MapSet, feature_maps
+from featmap.methods.matrix import LayerMatrix, layer_matrix
+from featmap.methods.plan import Plan, plan
+from featmap.methods.receptive_field import FieldAnswer, receptive_field
+from featmap.network.address import Address
+from featmap.network.layers import Layer as _Layer
+from featmap.network.load import load_network
+from featmap.network.network import CapturedNetwork, capture_module
+from featmap.network.preprocess import Preprocessing
+from featmap.run.batches import Progress
+from featmap.run.pictures import Images
+from featmap.view.progress import default_progress
+from featmap.view.results import register_results
+
+register_results()
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer of a network: a convolution with its normalisation and nonlinearity, or a merge with its nonlinearity.
+
+    `address` names it, `stages` are those that it has (of conv, z, a), `output_shape` is (channels, rows, columns).
+    """
+
+    address: str
+    stages: tuple[str, ...]
+    output_shape: tuple[int, ...]
+    _network: CapturedNetwork
+    _layer: _Layer
+
+    @property
+    def receptive_field(self) -> FieldAnswer:
+        """What the layer's units can see."""
+        return receptive_field(self._network, f"{self.address}:{self._layer.last_stage}")
+
+    def as_matrix(self, input_size: tuple[int, int] | None = None) -> LayerMatrix:
+        """The layer's linear part as the sparse matrix that it is.
+
+        Arguments: input_size: rows and columns of the layer's input map; as in the network, if not given.
+        Raises: NoSuchStage: a merge has no weights. InputError: the matrix would be too large.
+        """
+        return layer_matrix(self._network, self._layer, input_size)
+
+    def __repr__(self) -> str:
+        shape = " x ".join(map(str, self.output_shape))
+        return f"Layer({self.address}: {shape}, stages {', '.join(self.stages)})"
+
+
+class Network:
+    """A network to ask questions of. Made by `featmap.load` and `featmap.trace`; the model itself is never changed."""
+
+    def __init__(self, captured: CapturedNetwork) -> None:
+        self._captured = captured
+
+    @property
+    def name(self) -> str:
+        """The name that the network was loaded or traced under."""
+        return self._captured.name
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """The shape of one image: (channel, row, column)."""
+        return self._captured.input_shape
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """How pictures become inputs."""
+        return self._captured.preprocessing
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """The layers, in the order in which they run."""
+        resolver = self._captured.resolver
+        return tuple(self._layer(layer, resolver.channels(layer.nodes[-1])) for layer in self._captured.layers)
+
+    def _layer(self, layer: _Layer, channels: int) -> Layer:
+        node = layer.nodes[-1]
+        has_space = self._captured.sized.axes[node].has_space
+        shape = (channels, *self._captured.sized.size(node)) if has_space else (channels,)
+        return Layer(layer.name, tuple(layer.stages), shape, self._captured, layer)
+
+    def plan(self, input_shape: tuple[int, ...] | None = None) -> Plan:
+        """The table of all layers: shapes, parameters, multiply-adds, receptive fields, memory. Nothing is run.
+
+        Arguments: input_shape: another (channel, row, column) than the network was loaded with.
+        Raises: InputError: a layer cannot take what that size gives; `error.plan` is the table up to there.
+
+        >>> import featmap as fm, torch
+        >>> module = torch.nn.Sequential(torch.nn.Conv2d(3, 6, 5), torch.nn.ReLU())
+        >>> fm.trace(module, (3, 32, 32)).plan()["0"].output_shape
+        (6, 28, 28)
+        """
+        return plan(self._captured, input_shape)
+
+    def receptive_field(self, address: str | Address) -> FieldAnswer:
+        """What a layer can see (size, stride, offset), or the exact input box of one unit.
+
+        Decided by structure, never by weights; cut to the image at every layer. `status` says whether the answer is
+        `exact`, a `hull` that contains the true pixels, or `whole` because an operator reads everything.
+        Raises: AddressError.
+
+        >>> import featmap as fm, torch
+        >>> net = fm.trace(torch.nn.Sequential(torch.nn.Conv2d(3, 6, 5), torch.nn.ReLU()), (3, 32, 32))
+        >>> net.receptive_field("0:a/0@0,27").box
+        Box(top=0, left=27, bottom=5, right=32)
+
+        Source: Araujo, Norris, Sim (2019), doi:10.23915/distill.00021; they refuse paths that are not aligned, we give
+        the hull and say so.
+        """
+        return receptive_field(self._captured, address)
+
+    def maps(
+        self,
+        images: Images,
+        layers: Sequence[str | Address] | str | Address | None = None,
+        *,
+        dtype: torch.dtype | None = None,
+        device: str | torch.device | None = None,
+        progress: Progress | bool | None = None,
+    ) -> MapSet:
+        """The feature maps of these images: a table from full address to `FeatureMaps`.
+
+        What is not asked for is not kept, and nothing behind the last wanted layer is run.
+
+        Arguments: images: a path, a list of paths, a PIL image, an array (row, column, channel), or a float tensor
+        (image, channel, row, column) that is already preprocessed. layers: addresses; every layer's activation (its
+        last stage, where it has none) if not given. progress: `False` for none, or a function of (done, total); a bar
+        after one second if not given.
+        Returns: values as tensors (image, channel, row, column).
+        Raises: AddressError, ImageError, InputError, TooLittleMemory.
+
+        >>> import featmap as fm, torch
+        >>> net = fm.trace(torch.nn.Sequential(torch.nn.Conv2d(3, 6, 5), torch.nn.ReLU()), (3, 32, 32))
+        >>> net.maps(torch.zeros(2, 3, 32, 32), ["0:z"])["0:z"].values.shape
+        torch.Size([2, 6, 28, 28])
+        """
+        with default_progress(progress, "feature maps") as report:
+            return feature_maps(self._captured, images, layers, dtype=dtype, device=_device(device), progress=report)
+
+    def explain(self, image: Images, unit: str | Address) -> Explanation:
+        """The arithmetic of one value: window, kernel and sum for every input channel, bias, normalisation, z, a.
+
+        Computed in float64 from the layer's own input. Raises: AddressError, ImageError, InputError.
+        """
+        return explain(self._captured, image, unit)
+
+    def contributions(self, image: Images, address: str | Address) -> Contributions:
+        """What every input map contributes to one feature map; with the bias they sum to its stage conv."""
+        return contributions(self._captured, image, address)
+
+    def __repr__(self) -> str:
+        shape = "x".join(map(str, self.input_shape))
+        return (
+            f"Network({self.name}: input {shape}, {len(self._captured.layers)} layers, "
+            f"weights: {self._captured.weights_source})"
+        )
+
+
+def _device(device: str | torch.device | None) -> torch.device | None:
+    return None if device is None else torch.device(device)
+
+
+def load(
+    model: str,
+    *,
+    weights: str | Path | None = None,
+    input_shape: tuple[int, ...] | None = None,
+    preprocessing: Preprocessing | None = None,
+    trust: bool = False,
+) -> Network:
+    """The network that a name stands for.
+
+    Without weights it can be planned at once; where values are asked for, it runs on random ones (seed 0) and says so.
+
+    Arguments: model: `torchvision:NAME`, `timm:NAME`, `package.module:callable` (a module, its class, or a function
+    that returns one), or a `.pt2` file of torch.export. weights: a `.safetensors` or state-dict file, or a name of the
+    zoo's own weights (`DEFAULT`). input_shape: (channel, row, column). trust: allow files whose reading executes code.
+    Raises: NoSuchModel, WeightsMismatch, UnsafeFile, CaptureRefused, InputError, MissingPackage.
+    """
+    captured = load_network(model, weights=weights, input_shape=input_shape, preprocessing=preprocessing, trust=trust)
+    return Network(captured)
+
+
+def trace(
+    module: nn.Module,
+    input_shape: tuple[int, ...] | None = None,
+    *,
+    inputs: tuple[Any, ...] | Tensor | None = None,
+    kwargs: Mapping[str, Any] | None = None,
+    preprocessing: Preprocessing | None = None,
+) -> Network:
+    """A network from a module of one's own, which is left as it is: modes, weights, hooks, random state.
+
+    Arguments: input_shape: (channel, row, column) of one image, for modules that take a batch of images. inputs,
+    kwargs: example inputs instead, for modules that take more or other things (tuples, dictionaries, keywords); the
+    first tensor with four axes counts as the image.
+    Raises: CaptureRefused: the forward branches on values, with the line. InputError: it cannot take this input.
+
+    >>> import featmap as fm, torch
+    >>> fm.trace(torch.nn.Sequential(torch.nn.Conv2d(3, 6, 5), torch.nn.ReLU()), (3, 32, 32))
+    Network(Sequential: input 3x32x32, 1 layers, weights: the module's own)
+    """
+    if (input_shape is None) == (inputs is None and kwargs is None):
+        raise InputError(
+            "trace needs one of input_shape and inputs (or kwargs).",
+            "Give input_shape=(3, 224, 224), or example inputs.",
+        )
+    if input_shape is not None:
+        if not input_shape or min(input_shape) < 1:
+            raise InputError(f"An input of shape {input_shape} has no values.", "Give (channels, rows, columns).")
+        tensor = next(iter(module.parameters()), torch.empty(0))
+        inputs = (torch.empty((1, *input_shape), device=tensor.device, dtype=tensor.dtype),)
+    elif isinstance(inputs, Tensor):
+        inputs = (inputs,)
+    captured = capture_module(
+        module, inputs or (), dict(kwargs or {}), name=type(module).__name__, preprocessing=preprocessing
+    )
+    return Network(captured)

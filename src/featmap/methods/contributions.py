@@ -1,0 +1,117 @@
+"""What does every input map contribute to one feature map? Their contributions and the bias sum to stage conv."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from featmap.errors import AddressSyntaxError, InputError, NoSuchStage
+from featmap.methods.filters import Filters, filters_of
+from featmap.methods.maps import as_maps
+from featmap.methods.result import Result
+from featmap.network.address import Address
+from featmap.network.layers import Layer
+from featmap.network.network import CapturedNetwork
+from featmap.run.batches import run_batches
+from featmap.run.pictures import Images, batch_of
+
+
+@dataclass(frozen=True, eq=False)
+class Contributions(Result):
+    """What the input maps contribute to one feature map at stage conv.
+
+    `values` is a float64 tensor (input channel, row, column), `channels` the input channels in that order. Their sum
+    over the input channels, plus `bias`, is `conv`, a tensor (row, column).
+    """
+
+    address: str
+    source: str
+    channels: tuple[int, ...]
+    values: Tensor
+    bias: float | None
+    conv: Tensor
+    weights_source: str
+
+    @property
+    def shares(self) -> Tensor:
+        """For each input channel the share of the sum of all absolute contributions; 0 where nothing contributes."""
+        sizes = self.values.abs().sum(dim=(1, 2))
+        return sizes / sizes.sum().clamp_min(torch.finfo(torch.float64).tiny)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "address": self.address,
+            "input": self.source,
+            "bias": self.bias,
+            "contributions": [
+                {"channel": channel, "share": share, "sum": total}
+                for channel, share, total in zip(
+                    self.channels, self.shares.tolist(), self.values.sum(dim=(1, 2)).tolist(), strict=True
+                )
+            ],
+            "shape": list(self.conv.shape),
+            "weights": self.weights_source,
+        }
+
+    def __repr__(self) -> str:
+        top = self.shares.argsort(descending=True)[:3].tolist()
+        largest = ", ".join(f"{self.channels[at]} ({self.shares[at]:.1%})" for at in top)
+        return f"Contributions({self.address} from {len(self.channels)} input maps; largest: {largest})"
+
+
+def contributions(network: CapturedNetwork, image: Images, address: str | Address) -> Contributions:
+    """What every input map contributes to one feature map; see `featmap.Network.contributions`."""
+    place = network.place(Address.parse(address))
+    if place.address.channel is None:
+        raise AddressSyntaxError(f"'{place.address}' names no single feature map.", "Name one: LAYER/CHANNEL.")
+    if place.layer is None:
+        raise NoSuchStage(f"'{place.address}' belongs to no layer with kernels.", "Ask about a convolution.")
+    batch = batch_of(network, image)
+    if len(batch.names) != 1:
+        raise InputError(f"{len(batch.names)} images were given; contributions belong to one.", "Give one image.")
+    network = network.at(tuple(batch.values.shape[1:]))
+    filters = filters_of(network, place.layer)
+    nodes = [filters.source, place.layer.producer]
+    values = run_batches(network, batch.values, nodes, fold=False, dtype=torch.float64)
+    maps = {node: as_maps(network.sized, node, values[node])[0] for node in nodes}
+    return _result(network, place.layer, place.address.channel, filters, maps)
+
+
+def _result(
+    network: CapturedNetwork, layer: Layer, channel: int, filters: Filters, maps: dict[int, Tensor]
+) -> Contributions:
+    channels = filters.inputs_of(channel)
+    parts = each_input(maps[filters.source][channels.start : channels.stop], filters, channel)
+    return Contributions(
+        address=f"{layer.name}:conv/{channel}",
+        source=network.resolver.describe(filters.source),
+        channels=tuple(channels),
+        values=parts,
+        bias=None if filters.bias is None else float(filters.bias[channel]),
+        conv=maps[layer.producer][channel],
+        weights_source=network.weights_source,
+    )
+
+
+def each_input(maps: Tensor, filters: Filters, channel: int) -> Tensor:
+    """Each input map (channel, row, column) filtered with its own kernel of one filter, not summed."""
+    kernels, settings, count = filters.weight[channel], filters.settings, maps.shape[0]
+    if settings.transposed:
+        padding = [before for before, _ in settings.padding]
+        return functional.conv_transpose2d(
+            maps[None],
+            kernels[:, None],
+            None,
+            settings.stride,
+            padding,
+            settings.output_padding,
+            count,
+            settings.dilation,
+        )[0]
+    (top, bottom), (left, right) = settings.padding
+    padded = functional.pad(maps[None], (left, right, top, bottom))
+    return functional.conv2d(padded, kernels[:, None], None, settings.stride, 0, settings.dilation, count)[0]

@@ -1,0 +1,211 @@
+"""What does one value consist of? The products of the sliding window, their sums, bias, normalisation, nonlinearity.
+
+Everything is computed in float64 from the layer's own input, so that the printed sum is the network's value.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from featmap.errors import AddressSyntaxError, InputError, NoSuchStage
+from featmap.geometry import Box
+from featmap.methods.filters import Filters, filters_of
+from featmap.methods.maps import as_maps
+from featmap.methods.result import Result
+from featmap.methods.taps import kernel_values, taps, window_values
+from featmap.network.address import Address
+from featmap.network.layers import Layer
+from featmap.network.network import CapturedNetwork
+from featmap.network.resolve import Place
+from featmap.network.unit_box import UnitBox, unit_box
+from featmap.run.batches import run_batches
+from featmap.run.constants import Constants
+from featmap.run.pictures import Images, batch_of
+
+Numbers = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Term:
+    """What one input channel contributes: the values under the window, the kernel, and the sum of their products."""
+
+    channel: int
+    window: Numbers
+    kernel: Numbers
+    sum: float
+
+
+@dataclass(frozen=True)
+class Normalization:
+    """What stands between the weighted sum and z: a scale and a shift, `None` where they depend on other values."""
+
+    operator: str
+    scale: float | None
+    shift: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation(Result):
+    """The arithmetic of one value.
+
+    conv = the terms' sums + bias; z = conv * scale + shift; a = nonlinearity(z). `a` is `None` where the layer has no
+    activation. `window` is the box of the window on the layer's input, uncut; `field` the unit's box on the image.
+    """
+
+    address: str
+    source: str
+    terms: tuple[Term, ...]
+    bias: float | None
+    conv: float
+    normalizations: tuple[Normalization, ...]
+    z: float
+    nonlinearity: str | None
+    a: float | None
+    window: Box
+    field: UnitBox
+    weights_source: str
+
+    @property
+    def value(self) -> float:
+        """The value that was asked about: the address says which stage."""
+        stage = Address.parse(self.address).stage
+        return {"conv": self.conv, "z": self.z, "a": self.a if self.a is not None else self.z}[stage or "a"]
+
+    @property
+    def largest(self) -> tuple[Term, ...]:
+        """The terms, largest contributions first; of equal ones the lower channel."""
+        return tuple(sorted(self.terms, key=lambda term: (-abs(term.sum), term.channel)))
+
+    def to_json(self) -> dict[str, Any]:
+        terms = [
+            {"channel": term.channel, "window": term.window.tolist(), "kernel": term.kernel.tolist(), "sum": term.sum}
+            for term in self.terms
+        ]
+        return {
+            "address": self.address,
+            "input": self.source,
+            "terms": terms,
+            "bias": self.bias,
+            "conv": self.conv,
+            "normalization": [
+                {"operator": norm.operator, "scale": norm.scale, "shift": norm.shift} for norm in self.normalizations
+            ],
+            "z": self.z,
+            "nonlinearity": self.nonlinearity,
+            "a": self.a,
+            "value": self.value,
+            "window": self.window.as_list(),
+            "box": self.field.box.as_list(),
+            "status": str(self.field.status),
+            "weights": self.weights_source,
+        }
+
+    def __repr__(self) -> str:
+        return f"Explanation({self.address} = {self.value:.6g}, {len(self.terms)} input channels)"
+
+
+def explain(network: CapturedNetwork, image: Images, unit: str | Address) -> Explanation:
+    """The arithmetic of one unit's value; see `featmap.Network.explain`."""
+    place, layer = _unit_place(network, unit)
+    batch = batch_of(network, image)
+    if len(batch.names) != 1:
+        raise InputError(f"{len(batch.names)} images were given; one value belongs to one.", "Give one image.")
+    network = network.at(tuple(batch.values.shape[1:]))
+    place = network.place(place.address)
+    filters = filters_of(network, layer)
+    nodes = dict.fromkeys([filters.source, *layer.stages.values()])
+    values = run_batches(network, batch.values, list(nodes), fold=False, dtype=torch.float64)
+    return _Explainer(network, layer, place, filters, values).explanation()
+
+
+def _unit_place(network: CapturedNetwork, unit: str | Address) -> tuple[Place, Layer]:
+    place = network.place(unit)
+    if place.address.unit is None:
+        raise AddressSyntaxError(
+            f"'{place.address}' names no single value.", "Name a unit: LAYER:STAGE/CHANNEL@ROW,COLUMN."
+        )
+    if place.layer is None:
+        raise NoSuchStage(
+            f"'{place.address}' belongs to no layer with kernels.", "Ask about a convolution or a linear layer."
+        )
+    return place, place.layer
+
+
+class _Explainer:
+    def __init__(
+        self, network: CapturedNetwork, layer: Layer, place: Place, filters: Filters, values: dict[int, Tensor]
+    ) -> None:
+        self.network = network
+        self.layer = layer
+        self.place = place
+        self.filters = filters
+        self.values = values
+        assert place.address.channel is not None
+        assert place.address.unit is not None
+        self.channel: int = place.address.channel
+        self.row, self.column = place.address.unit
+
+    def explanation(self) -> Explanation:
+        bias = None if self.filters.bias is None else float(self.filters.bias[self.channel])
+        stages = {stage: self._at(node) for stage, node in self.layer.stages.items()}
+        nonlinearity = self.layer.nonlinearity
+        return Explanation(
+            address=str(self.place.address),
+            source=self.network.resolver.describe(self.filters.source),
+            terms=self._terms(),
+            bias=bias,
+            conv=stages["conv"],
+            normalizations=self._normalizations(),
+            z=stages["z"],
+            nonlinearity=None if nonlinearity is None else self.network.graph[nonlinearity].base_name,
+            a=stages.get("a"),
+            window=self._window_box(),
+            field=unit_box(self.network.sized, self.place.node, self.row, self.column, self.channel),
+            weights_source=self.network.weights_source,
+        )
+
+    def _at(self, node: int) -> float:
+        maps = as_maps(self.network.sized, node, self.values[node])
+        return float(maps[0, self.channel, self.row, self.column])
+
+    def _input_maps(self) -> Tensor:
+        return as_maps(self.network.sized, self.filters.source, self.values[self.filters.source])[0]
+
+    def _terms(self) -> tuple[Term, ...]:
+        maps = self._input_maps()
+        channels = self.filters.inputs_of(self.channel)
+        rows, columns = self._taps(maps)
+        windows = window_values(maps[channels.start : channels.stop], rows, columns)
+        kernels = kernel_values(self.filters.weight[self.channel], rows, columns)
+        sums = (windows * kernels).sum(dim=(1, 2)).tolist()
+        return tuple(
+            Term(channel, windows[at].numpy(), kernels[at].numpy(), sums[at]) for at, channel in enumerate(channels)
+        )
+
+    def _taps(self, maps: Tensor) -> Any:
+        height, width = maps.shape[-2:]
+        rows, columns = self.filters.rules
+        return taps(rows, self.row, height), taps(columns, self.column, width)
+
+    def _window_box(self) -> Box:
+        rows, columns = self._taps(self._input_maps())
+        if not rows or not columns:
+            return Box(0, 0, 0, 0)
+        return Box(rows[0].source, columns[0].source, rows[-1].source + 1, columns[-1].source + 1)
+
+    def _normalizations(self) -> tuple[Normalization, ...]:
+        return tuple(self._normalization(index) for index in self.layer.normalizations)
+
+    def _normalization(self, index: int) -> Normalization:
+        node = self.network.graph[index]
+        if node.base_name != "batch_norm":
+            return Normalization(node.base_name, None, None)
+        constants = Constants(self.network.graph, self.network.tensors, lambda tensor: tensor.detach().double().cpu())
+        scale, shift = constants.scale_and_shift(node)
+        return Normalization(node.base_name, float(scale[self.channel]), float(shift[self.channel]))

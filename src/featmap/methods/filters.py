@@ -1,0 +1,84 @@
+"""What are the weights of one layer's convolution, seen from one of its output channels?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from featmap.errors import NoSuchStage
+from featmap.geometry import TransposedWindow, Window
+from featmap.network.layers import Layer
+from featmap.network.network import CapturedNetwork
+from featmap.network.operators.convolution import Convolution, ConvolutionSettings
+from featmap.network.operators.table import operator_of
+from featmap.run.constants import Constants
+
+
+@dataclass(frozen=True)
+class Filters:
+    """A convolution or linear layer in float64.
+
+    `weight` is (output channel, input channel of its group, kernel row, kernel column), also for transposed
+    convolutions, whose kernels are not flipped. `source` is the node that the layer reads.
+    """
+
+    weight: Tensor
+    bias: Tensor | None
+    settings: ConvolutionSettings
+    source: int
+
+    @property
+    def rules(self) -> tuple[Window | TransposedWindow, Window | TransposedWindow]:
+        return self.settings.rule(0), self.settings.rule(1)
+
+    def inputs_of(self, channel: int) -> range:
+        """The input channels that an output channel reads: those of its group."""
+        per_group_out = self.weight.shape[0] // self.settings.groups
+        per_group_in = self.weight.shape[1]
+        first = channel // per_group_out * per_group_in
+        return range(first, first + per_group_in)
+
+
+def filters_of(network: CapturedNetwork, layer: Layer) -> Filters:
+    """The layer's filters. Raises: NoSuchStage: the layer is no convolution and no linear layer."""
+    if layer.kind not in ("convolution", "linear"):
+        raise NoSuchStage(
+            f"'{layer.name}' is a {layer.kind}; it has no kernels.", "Ask about a convolution or a linear layer."
+        )
+    node = network.graph[layer.producer]
+    constants = Constants(network.graph, network.tensors, lambda tensor: tensor.detach().to("cpu", torch.float64))
+    call = network.sized.call(node)
+    weight = constants.argument(node.args[1])
+    bias = constants.argument(node.args[2]) if len(node.args) > 2 else None
+    operator = operator_of(node)
+    if isinstance(operator, Convolution):
+        settings = operator.settings(call)
+        weight = _outputs_first(weight, settings)
+        if weight.ndim == 3:
+            weight, settings = weight[:, :, None, :], _with_one_row(settings)
+    else:
+        settings = ConvolutionSettings((1, 1), (1, 1), ((0, 0), (0, 0)), (1, 1), 1, False, (0, 0))
+        weight = weight[:, :, None, None]
+    return Filters(weight, bias, settings, node.inputs[0])
+
+
+def _outputs_first(weight: Tensor, settings: ConvolutionSettings) -> Tensor:
+    if not settings.transposed:
+        return weight
+    groups = settings.groups
+    parts = weight.reshape(groups, weight.shape[0] // groups, *weight.shape[1:])
+    return parts.transpose(1, 2).reshape(groups * weight.shape[1], weight.shape[0] // groups, *weight.shape[2:])
+
+
+def _with_one_row(settings: ConvolutionSettings) -> ConvolutionSettings:
+    return ConvolutionSettings(
+        (1, *settings.kernel),
+        (1, *settings.stride),
+        ((0, 0), *settings.padding),
+        (1, *settings.dilation),
+        settings.groups,
+        settings.transposed,
+        (0, *settings.output_padding),
+    )

@@ -1,0 +1,176 @@
+"""What do the feature maps of these images hold?
+
+Whole images run through the captured graph in batches; only the wanted stages are kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from featmap.errors import TooLittleMemory, UnitOutOfRange
+from featmap.methods.result import Result
+from featmap.network.address import Address
+from featmap.network.graph import TensorSpec
+from featmap.network.network import CapturedNetwork
+from featmap.network.resolve import Place
+from featmap.network.sized import SizedGraph
+from featmap.network.unit_box import UnitBox, unit_box
+from featmap.run.batches import Progress, run_batches
+from featmap.run.memory import available_bytes, size_bytes
+from featmap.run.pictures import Batch, Images, batch_of
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureMaps(Result):
+    """The feature maps of one layer's stage for some images.
+
+    `values` is a tensor (image, channel, row, column); vectors, as of a classifier, have one row and one column.
+    `images` names the images. `weights_source` says whose weights they were made with.
+    """
+
+    address: str
+    values: Tensor
+    images: tuple[str, ...]
+    weights_source: str
+    place: Place
+    sized: SizedGraph
+
+    @property
+    def stage(self) -> str:
+        """conv, z or a."""
+        return self.place.address.stage or "a"
+
+    @property
+    def is_signed(self) -> bool:
+        """Whether the values are shown around 0: before the nonlinearity, or where some are below 0."""
+        return self.stage != "a" or bool((self.values < 0).any())
+
+    def at(self, row: int, column: int) -> Tensor:
+        """The values of the units at one row and column: a tensor (image, channel).
+
+        Raises: UnitOutOfRange.
+        """
+        rows, columns = self.values.shape[2:]
+        if not (0 <= row < rows and 0 <= column < columns):
+            raise UnitOutOfRange(
+                f"'{self.address}': there is no unit at row {row}, column {column}; "
+                f"the feature map has {rows} rows and {columns} columns.",
+                f"Ask for a row from 0 to {rows - 1} and a column from 0 to {columns - 1}.",
+            )
+        return self.values[:, :, row, column]
+
+    def receptive_field(self, row: int, column: int, channel: int | None = None) -> UnitBox:
+        """The input pixels that can influence the unit at a row and column, with the status of that answer."""
+        self.at(row, column)
+        return unit_box(self.sized, self.place.node, row, column, channel)
+
+    def to_json(self) -> dict[str, Any]:
+        values = self.values.float()
+        return {
+            "address": self.address,
+            "shape": list(self.values.shape),
+            "images": list(self.images),
+            "weights": self.weights_source,
+            "minimum": float(values.min()),
+            "maximum": float(values.max()),
+            "mean": float(values.double().mean()),
+            "fraction_positive": float((values > 0).double().mean()),
+        }
+
+    def __repr__(self) -> str:
+        summary = self.to_json()
+        images, channels, rows, columns = self.values.shape
+        return (
+            f"FeatureMaps({self.address}: {images} image{'s' * (images != 1)} x {channels} maps of {rows} x {columns}, "
+            f"values {summary['minimum']:.4g} to {summary['maximum']:.4g}, mean {summary['mean']:.4g}, "
+            f"{summary['fraction_positive']:.1%} positive; weights: {self.weights_source})"
+        )
+
+
+class MapSet(Result, Mapping[str, FeatureMaps]):
+    """Feature maps by full address. Any spelling of an address finds them: `features.21`, `features.21:a`."""
+
+    def __init__(self, maps: Sequence[FeatureMaps], resolve: Callable[[str], Place]) -> None:
+        self._maps = {maps_.address: maps_ for maps_ in maps}
+        self._resolve = resolve
+
+    def __getitem__(self, address: str) -> FeatureMaps:
+        if address in self._maps:
+            return self._maps[address]
+        place = self._resolve(address)
+        for maps in self._maps.values():
+            if maps.place.node == place.node:
+                return maps
+        raise KeyError(f"{place.key} was not asked for; these are: {', '.join(self._maps)}")
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._maps)
+
+    def __len__(self) -> int:
+        return len(self._maps)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"maps": [maps.to_json() for maps in self._maps.values()]}
+
+    def __repr__(self) -> str:
+        return "\n".join(map(repr, self._maps.values()))
+
+
+def feature_maps(
+    network: CapturedNetwork,
+    images: Images,
+    layers: Sequence[str | Address] | str | Address | None = None,
+    *,
+    dtype: torch.dtype | None = None,
+    device: torch.device | None = None,
+    progress: Progress | None = None,
+) -> MapSet:
+    """The feature maps of the wanted layers for all images; see `featmap.Network.maps`."""
+    batch = batch_of(network, images)
+    network = network.at(tuple(batch.values.shape[1:]))
+    places = _places(network, layers)
+    _check_memory(network, places, len(batch.names))
+    values = run_batches(
+        network, batch.values, [place.node for place in places], dtype=dtype, device=device, progress=progress
+    )
+    return MapSet([_maps(network, place, values[place.node], batch) for place in places], network.place)
+
+
+def _places(network: CapturedNetwork, layers: Sequence[str | Address] | str | Address | None) -> list[Place]:
+    if layers is None:
+        return list(network.layer_places())
+    wanted = [layers] if isinstance(layers, str | Address) else layers
+    places = [network.place(Address.parse(address).of_layer) for address in wanted]
+    return list({place.key: place for place in places}.values())
+
+
+def _check_memory(network: CapturedNetwork, places: Sequence[Place], images: int) -> None:
+    total = images * sum(size_bytes(network.sized.specs[place.node]) for place in places)
+    available = available_bytes()
+    if total > 0.8 * available:
+        raise TooLittleMemory(
+            f"The maps of {images} images and {len(places)} layers take {total / 2**30:.1f} GiB; "
+            f"{available / 2**30:.1f} GiB are available.",
+            "Ask for fewer layers or fewer images at a time.",
+        )
+
+
+def _maps(network: CapturedNetwork, place: Place, values: Tensor, batch: Batch) -> FeatureMaps:
+    laid_out = as_maps(network.sized, place.node, values)
+    return FeatureMaps(place.key, laid_out, batch.names, network.weights_source, place, network.sized)
+
+
+def as_maps(sized: SizedGraph, node: int, values: Tensor) -> Tensor:
+    """A node's value as (image, channel, row, column), whatever the order of its axes."""
+    axes, rank = sized.axes[node], values.ndim
+    if axes.row is not None and axes.column is not None and axes.batch == 0:
+        others = [axis for axis in range(1, rank) if axis not in (axes.row, axes.column)]
+        return values.permute(0, *others, axes.row, axes.column).flatten(1, max(1, rank - 3))
+    spec = sized.specs[node]
+    assert isinstance(spec, TensorSpec)
+    return values.reshape(values.shape[0] if rank else 1, -1, 1, 1)

@@ -1,0 +1,120 @@
+"""What is a convolution as a matrix? The sparse one that multiplies the flattened input to the flattened output."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from featmap.errors import InputError
+from featmap.geometry import TransposedWindow, Window
+from featmap.methods.filters import Filters, filters_of
+from featmap.methods.result import Result
+from featmap.methods.taps import taps
+from featmap.network.layers import Layer
+from featmap.network.network import CapturedNetwork
+
+LARGEST_ENTRIES = 200_000_000
+"""A matrix with more entries than this (3 GB) is refused."""
+
+
+@dataclass(frozen=True, eq=False)
+class LayerMatrix(Result):
+    """A layer's linear part as a sparse matrix.
+
+    `matrix` is a coalesced float64 sparse tensor (output values, input values), both flattened in the order channel,
+    row, column. Entries are the weights that meet an input value; those on padding have no column. A weight that
+    happens to be 0 counts as an entry: the numbers describe the structure.
+    """
+
+    address: str
+    matrix: Tensor
+    input_shape: tuple[int, int, int]
+    output_shape: tuple[int, int, int]
+    distinct_weights: int
+
+    @property
+    def entries(self) -> int:
+        """How many places of the matrix hold a weight."""
+        return int(self.matrix.values().numel())
+
+    @property
+    def share_of_nonzeros(self) -> float:
+        """Entries divided by all places."""
+        rows, columns = self.matrix.shape
+        return self.entries / (rows * columns)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "address": self.address,
+            "shape": list(self.matrix.shape),
+            "input_shape": list(self.input_shape),
+            "output_shape": list(self.output_shape),
+            "entries": self.entries,
+            "share_of_nonzeros": self.share_of_nonzeros,
+            "distinct_weights": self.distinct_weights,
+        }
+
+    def __repr__(self) -> str:
+        rows, columns = self.matrix.shape
+        return (
+            f"LayerMatrix({self.address}: {rows:,} x {columns:,}, {self.entries:,} non-zeros "
+            f"({self.share_of_nonzeros:.3%}), made of {self.distinct_weights:,} distinct weights)"
+        )
+
+
+def layer_matrix(network: CapturedNetwork, layer: Layer, input_size: tuple[int, int] | None = None) -> LayerMatrix:
+    """The layer's matrix for an input map of `input_size` rows and columns (as in the network, if not given)."""
+    filters = filters_of(network, layer)
+    size = input_size or network.sized.size(filters.source)
+    rules = filters.rules
+    outputs = rules[0].output_size(size[0]), rules[1].output_size(size[1])
+    _check_entries(layer, filters, outputs)
+    groups = filters.settings.groups
+    shape_in = (filters.weight.shape[1] * groups, *size)
+    shape_out = (filters.weight.shape[0], *outputs)
+    matrix = _matrix(filters, rules, shape_in, shape_out)
+    return LayerMatrix(f"{layer.name}:conv", matrix, shape_in, shape_out, int(filters.weight.numel()))
+
+
+def _check_entries(layer: Layer, filters: Filters, outputs: tuple[int, int]) -> None:
+    entries = filters.weight.numel() * outputs[0] * outputs[1]
+    if entries > LARGEST_ENTRIES:
+        raise InputError(
+            f"The matrix of '{layer.name}' would have up to {entries:,} entries; {LARGEST_ENTRIES:,} are allowed.",
+            "Give a smaller input size: layer.as_matrix((8, 8)).",
+        )
+
+
+def _matrix(
+    filters: Filters,
+    rules: tuple[Window | TransposedWindow, Window | TransposedWindow],
+    shape_in: tuple[int, int, int],
+    shape_out: tuple[int, int, int],
+) -> Tensor:
+    rows, columns = (_axis(rule, shape_in[at + 1], shape_out[at + 1]) for at, rule in enumerate(rules))
+    # Every pair of a row meeting and a column meeting, for every pair of channels that are connected.
+    spatial_out = rows[0][:, None] * shape_out[2] + columns[0][None]
+    spatial_in = rows[1][:, None] * shape_in[2] + columns[1][None]
+    outs, ins, values = [], [], []
+    for channel in range(shape_out[0]):
+        for at, source in enumerate(filters.inputs_of(channel)):
+            outs.append((channel * shape_out[1] * shape_out[2] + spatial_out).flatten())
+            ins.append((source * shape_in[1] * shape_in[2] + spatial_in).flatten())
+            values.append(filters.weight[channel, at][rows[2][:, None], columns[2][None]].flatten())
+    size = (shape_out[0] * shape_out[1] * shape_out[2], shape_in[0] * shape_in[1] * shape_in[2])
+    return torch.sparse_coo_tensor(torch.stack([torch.cat(outs), torch.cat(ins)]), torch.cat(values), size).coalesce()
+
+
+def _axis(rule: Window | TransposedWindow, size: int, outputs: int) -> tuple[Tensor, Tensor, Tensor]:
+    """All meetings along an axis: output index, input index, kernel index; those on padding left out."""
+    found = [
+        (output, tap.source, tap.kernel)
+        for output in range(outputs)
+        for tap in taps(rule, output, size)
+        if 0 <= tap.source < size
+    ]
+    table = torch.tensor(found, dtype=torch.long).reshape(-1, 3)
+    return table[:, 0], table[:, 1], table[:, 2]

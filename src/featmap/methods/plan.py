@@ -1,0 +1,268 @@
+"""How big is every map of a network, what does it cost and what can it see, before anything runs?
+
+One row per layer and per operator that stands alone; shapes without the batch axis.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from featmap.geometry import ReceptiveField
+from featmap.methods.receptive_field import field_json
+from featmap.methods.result import Result
+from featmap.network.fields import receptive_fields
+from featmap.network.graph import Node
+from featmap.network.layers import Layer
+from featmap.network.network import CapturedNetwork
+from featmap.network.operators.table import operator_of
+from featmap.network.sized import DoesNotFit, SizedGraph
+from featmap.run.memory import activation_bytes, peak_bytes, size_bytes
+
+MAC_CONVENTION = "one multiply-add per weight and output value, biases not counted"
+_SILENT = frozenset({"shape", "constant"})
+
+
+@dataclass(frozen=True)
+class PlanRow:
+    """One layer (or operator that stands alone).
+
+    `input_shape` and `output_shape` are (channels, rows, columns), or (features,) for vectors. `macs` is `None` where
+    an operator's cost is unknown. `parameters` counts those first used here.
+    """
+
+    address: str
+    operator: str
+    details: str
+    input_shape: tuple[int, ...]
+    output_shape: tuple[int, ...]
+    parameters: int
+    macs: int | None
+    receptive_field: ReceptiveField
+    stages: tuple[str, ...]
+    activation_bytes: int
+
+    @property
+    def feature_maps(self) -> int:
+        """How many maps (or features) come out."""
+        return self.output_shape[0] if self.output_shape else 1
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "address": self.address,
+            "operator": self.operator,
+            "details": self.details,
+            "input_shape": list(self.input_shape),
+            "output_shape": list(self.output_shape),
+            "feature_maps": self.feature_maps,
+            "parameters": self.parameters,
+            "macs": self.macs,
+            "receptive_field": field_json(self.receptive_field),
+            "stages": list(self.stages),
+            "activation_bytes": self.activation_bytes,
+        }
+
+
+@dataclass(frozen=True)
+class Totals:
+    """Sums over the network.
+
+    `parameters` counts every parameter of the model, `unused_parameters` those that evaluation never touches.
+    `activation_bytes` is everything that operators make for one image, `peak_bytes` the most of it that is alive at
+    one moment when each value is freed after its last reader (the input included, weights not).
+    """
+
+    parameters: int
+    unused_parameters: int
+    macs: int
+    unknown_macs: tuple[str, ...]
+    activation_bytes: int
+    peak_bytes: int
+
+
+@dataclass(frozen=True)
+class Plan(Result):
+    """The table of a network at one input size; see `featmap.Network.plan`."""
+
+    model: str
+    input_shape: tuple[int, ...]
+    layers: tuple[PlanRow, ...]
+    totals: Totals
+    preprocessing: str
+    unknown_operators: tuple[str, ...]
+    weights_source: str
+
+    def __iter__(self) -> Iterator[PlanRow]:
+        return iter(self.layers)
+
+    def __len__(self) -> int:
+        return len(self.layers)
+
+    def __getitem__(self, address: str) -> PlanRow:
+        for row in self.layers:
+            if row.address == address:
+                return row
+        raise KeyError(f"'{address}' is no row of this plan")
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "model": self.model,
+            "input_shape": list(self.input_shape),
+            "layers": [row.to_json() for row in self.layers],
+            "totals": {
+                "parameters": self.totals.parameters,
+                "unused_parameters": self.totals.unused_parameters,
+                "macs": self.totals.macs,
+                "macs_unknown_for": list(self.totals.unknown_macs),
+                "activation_bytes": self.totals.activation_bytes,
+                "peak_bytes": self.totals.peak_bytes,
+            },
+            "macs_convention": MAC_CONVENTION,
+            "preprocessing": self.preprocessing,
+            "operators_treated_as_whole": list(self.unknown_operators),
+            "weights": self.weights_source,
+        }
+
+    def to_pandas(self) -> Any:
+        """The rows as a pandas DataFrame."""
+        import pandas
+
+        return pandas.DataFrame([flat_row(row) for row in self.layers])
+
+
+def flat_row(row: PlanRow) -> dict[str, Any]:
+    """A row without nested values."""
+    flat = row.to_json()
+    field = flat.pop("receptive_field")
+    flat["stages"] = " ".join(row.stages)
+    return {**flat, **{f"receptive_field_{name}": value for name, value in field.items()}}
+
+
+def plan(network: CapturedNetwork, input_shape: tuple[int, ...] | None = None) -> Plan:
+    """The network's table; see `featmap.Network.plan`."""
+    try:
+        return _Planner(network if input_shape is None else network.at(tuple(input_shape))).plan()
+    except DoesNotFit as refusal:
+        reached = replace(network, sized_as=refusal.reached)
+        raise PartialPlan(refusal.problem, refusal.remedy, refusal.reached, _Planner(reached).plan()) from refusal
+
+
+class PartialPlan(DoesNotFit):
+    """An input size that some layer cannot take; `plan` is the table up to there."""
+
+    def __init__(self, problem: str, remedy: str, reached: SizedGraph, plan: Plan) -> None:
+        super().__init__(problem, remedy, reached)
+        self.plan = plan
+
+
+class _Planner:
+    def __init__(self, network: CapturedNetwork) -> None:
+        self.network = network
+        self.sized = network.sized
+        self.graph = network.graph
+        self.count = len(self.sized.specs)
+        self.fields = receptive_fields(self.sized)
+        self.seen_weights: set[str] = set()
+        self.owned = self._constant_weights()
+
+    def plan(self) -> Plan:
+        rows = tuple(self._rows())
+        return Plan(
+            model=self.network.name,
+            input_shape=self.network.input_shape,
+            layers=rows,
+            totals=self._totals(rows),
+            preprocessing=self.network.preprocessing.describe(),
+            unknown_operators=self.network.unknown_operators,
+            weights_source=self.network.weights_source,
+        )
+
+    def _rows(self) -> Iterator[PlanRow]:
+        layer_of = self.network.resolver.layer_of
+        for node in self.graph.nodes[: self.count]:
+            layer = layer_of.get(node.index)
+            if layer is not None and layer.producer == node.index and max(layer.nodes) < self.count:
+                yield self._layer_row(layer)
+            elif layer is None and self._stands_alone(node):
+                yield self._operator_row(node)
+
+    def _stands_alone(self, node: Node) -> bool:
+        if node.is_input or not node.depends_on_input:
+            return False
+        return operator_of(node).kind not in _SILENT or bool(self._weights(node))
+
+    def _layer_row(self, layer: Layer) -> PlanRow:
+        nodes = [self.graph[index] for index in layer.nodes]
+        after = ", ".join(node.base_name for node in nodes[1:])
+        details = ", ".join(part for part in (self._details(nodes[0]), after) if part)
+        last = layer.stages[layer.last_stage]
+        return self._row(layer.name, nodes, last, details, tuple(layer.stages))
+
+    def _operator_row(self, node: Node) -> PlanRow:
+        name = self.network.names.text(self.network.names.operator[node.index])
+        return self._row(name, [node], node.index, self._details(node), ("a",))
+
+    def _row(self, name: str, nodes: list[Node], last: int, details: str, stages: tuple[str, ...]) -> PlanRow:
+        costs = [self.sized.macs(node.index) for node in nodes]
+        source = self.sized.call(nodes[0]).main.index
+        return PlanRow(
+            address=name,
+            operator=nodes[0].base_name,
+            details=details,
+            input_shape=self._map_shape(source),
+            output_shape=self._map_shape(last),
+            parameters=sum(self._first_use(node) for node in nodes),
+            macs=None if None in costs else sum(cost for cost in costs if cost is not None),
+            receptive_field=self.fields[last],
+            stages=stages,
+            activation_bytes=sum(size_bytes(self.sized.specs[node.index]) for node in nodes),
+        )
+
+    def _map_shape(self, index: int | None) -> tuple[int, ...]:
+        """(channels, rows, columns), or the shape without the batch axis for values without rows and columns."""
+        if index is None:
+            return ()
+        shape, axes = self.sized.shape(index), self.sized.axes[index]
+        if axes.has_space and axes.row is not None and axes.column is not None:
+            return (self.network.resolver.channels(index), shape[axes.row], shape[axes.column])
+        return shape[1:] if axes.batch == 0 or len(shape) > 1 else shape
+
+    def _details(self, node: Node) -> str:
+        operator, call = operator_of(node), self.sized.call(node)
+        text = operator.describe(call)
+        return text if operator.is_known else f"unknown operator, treated as reading the whole map {text}".strip()
+
+    def _weights(self, node: Node) -> list[str]:
+        names = list(node.weights)
+        for index in node.inputs:
+            names += self.owned.get(index, [])
+        return [name for name in names if self.graph.weights[name].kind == "parameter"]
+
+    def _constant_weights(self) -> dict[int, list[str]]:
+        """For every value made of weights alone the weights that it is made of."""
+        owned: dict[int, list[str]] = {}
+        for node in self.graph:
+            if not node.depends_on_input:
+                inner = [name for index in node.inputs for name in owned.get(index, [])]
+                owned[node.index] = [*node.weights, *inner]
+        return owned
+
+    def _first_use(self, node: Node) -> int:
+        new = [name for name in dict.fromkeys(self._weights(node)) if name not in self.seen_weights]
+        self.seen_weights.update(new)
+        return sum(self.graph.weights[name].spec.count for name in new)
+
+    def _totals(self, rows: tuple[PlanRow, ...]) -> Totals:
+        every = sum(weight.spec.count for weight in self.graph.weights.values() if weight.kind == "parameter")
+        unknown = tuple(dict.fromkeys(row.address for row in rows if row.macs is None))
+        outputs = [index for index in self.graph.outputs if index is not None and index < self.count]
+        whole = self.count == len(self.graph)
+        return Totals(
+            parameters=every,
+            unused_parameters=every - sum(row.parameters for row in rows) if whole else 0,
+            macs=sum(row.macs or 0 for row in rows),
+            unknown_macs=unknown,
+            activation_bytes=activation_bytes(self.sized),
+            peak_bytes=peak_bytes(self.sized, outputs or [self.count - 1]),
+        )

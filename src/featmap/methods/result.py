@@ -1,0 +1,84 @@
+"""What can be done with every result? Shown, saved, and handed over as plain data.
+
+Methods compute; how a result looks is decided in `featmap.view`, which registers a drawing for each type of result.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import singledispatch
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from featmap.errors import OutputError
+
+
+@singledispatch
+def pictures_of(result: Any, **options: Any) -> list[Image.Image]:
+    """The pages that show a result; `featmap.view` registers one function per type."""
+    raise OutputError(f"A {type(result).__name__} has no picture.", "Use .to_json() for its numbers.")
+
+
+@singledispatch
+def save_result(result: Any, path: Path, **options: Any) -> list[Path]:
+    """Writes a result to a file of the kind that the suffix names; returns the files written."""
+    raise OutputError(f"A {type(result).__name__} cannot be saved.", "Use .to_json() for its numbers.")
+
+
+@singledispatch
+def text_of(result: Any) -> str:
+    """A result as text for a terminal; `featmap.view` registers one function per type that prints as a table."""
+    return repr(result)
+
+
+@singledispatch
+def html_of(result: Any) -> str | None:
+    """A result as HTML for a notebook, `None` where text says it all."""
+    return None
+
+
+class Result:
+    """Base of all results."""
+
+    def __str__(self) -> str:
+        return text_of(self)
+
+    def _repr_html_(self) -> str | None:
+        return html_of(self)
+
+    def to_json(self) -> dict[str, Any]:
+        """The result as plain data: numbers, texts, lists and dictionaries."""
+        raise NotImplementedError
+
+    def show(self, **options: Any) -> Image.Image:
+        """The result as a picture (its first page where there are several)."""
+        return pictures_of(self, **options)[0]
+
+    def pages(self, **options: Any) -> list[Image.Image]:
+        """The result as pictures, one per page."""
+        return pictures_of(self, **options)
+
+    def save(self, path: str | Path, **options: Any) -> list[Path]:
+        """Writes the result to a file; the suffix says in which form. Returns the files written.
+
+        Raises: OutputError: a form that this result does not have, or a folder that does not exist.
+        """
+        return save_result(self, Path(path), **options)
+
+    def _repr_png_(self) -> bytes | None:
+        import io
+
+        try:
+            picture = self.show()
+        except OutputError:
+            return None
+        buffer = io.BytesIO()
+        picture.save(buffer, format="PNG")
+        return buffer.getvalue()
+
+
+def json_text(result: Result) -> str:
+    """One JSON document, as `--json` prints it."""
+    return json.dumps(result.to_json(), indent=2, allow_nan=True)

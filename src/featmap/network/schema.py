@@ -1,0 +1,22 @@
+"""What does torch itself say about one of its operators? The only place that looks into torch's operator objects."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+
+def is_operator(target: Any) -> bool:
+    """Whether a node's target is one of torch's operators (and not, say, Python's getitem)."""
+    return isinstance(target, torch._ops.OpOverload)  # pyright: ignore[reportPrivateUsage]
+
+
+def schema_of(target: Any) -> Any:
+    """The operator's schema: arguments with names, defaults and what they alias."""
+    return target._schema
+
+
+def plain_name(target: Any) -> str:
+    """The operator's name without namespace and overload: `relu_` for `aten.relu_.default`."""
+    return schema_of(target).name.rpartition("::")[2]

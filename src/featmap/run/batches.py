@@ -1,0 +1,76 @@
+"""How do many images go through a program? In batches sized to memory, with progress, in the end in one tensor each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from featmap.network.network import CapturedNetwork
+from featmap.run.memory import batch_size, peak_bytes
+from featmap.run.program import NotResizable, Program
+
+Progress = Callable[[int, int], None]
+"""Called with the number of images done and in all."""
+
+
+def run_batches(
+    network: CapturedNetwork,
+    images: Tensor,
+    wanted: Sequence[int],
+    *,
+    fold: bool = True,
+    dtype: torch.dtype | None = None,
+    device: torch.device | None = None,
+    progress: Progress | None = None,
+) -> dict[int, Tensor]:
+    """The wanted values for all images (image, channel, row, column), by node, on the device of the run."""
+    program = Program(network.captured, network.tensors, wanted, fold=fold, dtype=dtype, device=device)
+    size = _batch(network, images, wanted)
+    if size > 1:
+        try:
+            program.arguments_for((size, *images.shape[1:]))
+        except NotResizable:
+            size = 1
+    return _Collector(program, images, network, size, progress).run()
+
+
+def _batch(network: CapturedNetwork, images: Tensor, wanted: Sequence[int]) -> int:
+    if network.other_inputs:
+        # The other inputs are the captured ones, for one image.
+        return 1
+    return batch_size(peak_bytes(network.sized, wanted), len(images))
+
+
+class _Collector:
+    def __init__(
+        self, program: Program, images: Tensor, network: CapturedNetwork, size: int, progress: Progress | None
+    ) -> None:
+        self.program = program
+        self.images = images
+        self.others = network.other_inputs
+        self.size = size
+        self.progress = progress
+        self.collected: dict[int, Tensor] = {}
+
+    def run(self) -> dict[int, Tensor]:
+        total = len(self.images)
+        for start in range(0, total, self.size):
+            part = self.images[start : start + self.size]
+            for index, value in self.program.run(part, self.others).items():
+                self._keep(index, value, start, len(part))
+            if self.progress is not None:
+                self.progress(start + len(part), total)
+        return self.collected
+
+    def _keep(self, index: int, value: Tensor, start: int, count: int) -> None:
+        if count == len(self.images):
+            self.collected[index] = value
+            return
+        if index not in self.collected:
+            shape = (value.shape[0] // count * len(self.images), *value.shape[1:])
+            kept = torch.empty(shape, dtype=value.dtype, device=value.device)
+            is_map = value.ndim == 4
+            self.collected[index] = kept.contiguous(memory_format=torch.channels_last) if is_map else kept
+        self.collected[index][start : start + count] = value

@@ -1,0 +1,57 @@
+"""Which values of a graph are made of weights alone, and what are they?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from featmap.network.graph import Graph, Node, Reference, Weight, map_arguments
+
+Weights = Mapping[str, Tensor]
+
+
+class Constants:
+    """Values made of weights alone, each computed once."""
+
+    def __init__(self, graph: Graph, weights: Weights, placed: Callable[[Tensor], Tensor]) -> None:
+        self.graph = graph
+        self.weights = weights
+        self.placed = placed
+        self.placed_weights: dict[str, Tensor] = {}
+        self.values: dict[int, Any] = {}
+
+    def weight(self, name: str) -> Tensor:
+        if name not in self.placed_weights:
+            self.placed_weights[name] = self.placed(self.weights[name])
+        return self.placed_weights[name]
+
+    def argument(self, leaf: Any) -> Any:
+        return map_arguments(leaf, lambda part: self.leaf(part))
+
+    def leaf(self, leaf: Reference | Weight) -> Any:
+        return self.weight(leaf.name) if isinstance(leaf, Weight) else self.value(leaf.index)
+
+    def value(self, index: int) -> Any:
+        """The value of a node that depends on no input."""
+        if index not in self.values:
+            node = self.graph[index]
+            assert node.target is not None
+            assert not node.depends_on_input, node.operator
+            kwargs = {name: self.argument(value) for name, value in node.kwargs.items()}
+            if kwargs.get("device") is not None:
+                kwargs["device"] = next(iter(self.weights.values())).device if self.weights else torch.device("cpu")
+            result = node.target(*self.argument(node.args), **kwargs)
+            self.values[index] = self.placed(result) if isinstance(result, Tensor) else result
+        return self.values[index]
+
+    def scale_and_shift(self, norm: Node) -> tuple[Tensor, Tensor]:
+        """The scale and shift per channel that an evaluating batch norm is, in its own precision."""
+        weight, bias, mean, variance = (self.argument(argument) for argument in norm.args[1:5])
+        epsilon = norm.args[7]
+        scale = torch.rsqrt(variance.double() + epsilon)
+        scale = scale if weight is None else scale * weight.double()
+        shift = -mean.double() * scale
+        return scale, shift if bias is None else shift + bias.double()

@@ -1,0 +1,108 @@
+"""Small modules from which random networks are built, and the sum pool that shows what a maximum pool reads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class Residual(nn.Module):
+    """The input plus what a block makes of it, through a projection where the shapes differ."""
+
+    def __init__(self, block: nn.Module, projection: nn.Module | None = None) -> None:
+        super().__init__()
+        self.block = block
+        self.projection = projection or nn.Identity()
+        self.relu = nn.ReLU(inplace=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = self.block(x)
+        out += self.projection(x)
+        return self.relu(out)
+
+
+class Branches(nn.Module):
+    """What several blocks make of one input, behind one another along the channels."""
+
+    def __init__(self, blocks: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(blocks)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([block(x) for block in self.blocks], dim=1)
+
+
+class Resize(nn.Module):
+    """Interpolation by a factor."""
+
+    def __init__(self, factor: float, mode: str, *, align_corners: bool | None = None) -> None:
+        super().__init__()
+        self.factor = factor
+        self.mode = mode
+        self.align_corners = align_corners
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.interpolate(x, scale_factor=self.factor, mode=self.mode, align_corners=self.align_corners)
+
+
+class Pad(nn.Module):
+    """Padding and cropping: (left, right, top, bottom)."""
+
+    def __init__(self, amounts: tuple[int, int, int, int], mode: str = "constant") -> None:
+        super().__init__()
+        self.amounts = amounts
+        self.mode = mode
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.pad(x, self.amounts, self.mode)
+
+
+class SumPool(nn.Module):
+    """Sums what a maximum pool would choose from: same windows, but every value in them has a gradient.
+
+    Written from the definition: output o reads the inputs o * stride - padding + t * dilation that lie on the map.
+    """
+
+    def __init__(self, pool: nn.MaxPool2d) -> None:
+        super().__init__()
+        self.pool = pool
+
+    def forward(self, x: Tensor) -> Tensor:
+        rows, columns = self.pool(x).shape[2:]
+        return torch.einsum("or,ncrw,pw->ncop", self._reads(x, 0, rows), x, self._reads(x, 1, columns))
+
+    def _reads(self, x: Tensor, axis: int, outputs: int) -> Tensor:
+        size = x.shape[2 + axis]
+        matrix = torch.zeros(outputs, size, dtype=x.dtype)
+        kernel, stride, padding, dilation = (
+            value[axis] if isinstance(value, tuple) else value
+            for value in (self.pool.kernel_size, self.pool.stride, self.pool.padding, self.pool.dilation)
+        )
+        for output in range(outputs):
+            for tap in range(kernel):
+                source = output * stride - padding + tap * dilation
+                if 0 <= source < size:
+                    matrix[output, source] = 1
+        return matrix
+
+
+def with_sum_pools(module: nn.Module) -> nn.Module:
+    """The module (changed in place) with every maximum pool replaced by the sum over its windows."""
+    for name, child in module.named_children():
+        setattr(module, name, SumPool(child) if isinstance(child, nn.MaxPool2d) else with_sum_pools(child))
+    return SumPool(module) if isinstance(module, nn.MaxPool2d) else module
+
+
+def make_positive(module: nn.Module, seed: int = 0) -> nn.Module:
+    """Weights and biases from 0.5 to 1.5 and harmless statistics, so that no path cancels and no ReLU cuts."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for tensor in module.parameters():
+            tensor.copy_(torch.rand(tensor.shape, generator=generator, dtype=tensor.dtype) + 0.5)
+        for name, tensor in module.named_buffers():
+            if tensor.is_floating_point():
+                tensor.fill_(1.0 if name.endswith("running_var") else 0.0)
+    return module

@@ -1,0 +1,54 @@
+"""Slow, plain answers written from the definitions, against which every fast one is tested."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from featmap.geometry import Box
+
+
+@dataclass(frozen=True)
+class Support:
+    """The pixels on which a unit depends, as a mask (row, column)."""
+
+    mask: Tensor
+
+    @property
+    def box(self) -> Box:
+        """The smallest box around them."""
+        rows, columns = self.mask.any(dim=1).nonzero(), self.mask.any(dim=0).nonzero()
+        if not len(rows):
+            return Box(0, 0, 0, 0)
+        return Box(int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1)
+
+    @property
+    def fills_box(self) -> bool:
+        """Whether every pixel of the box is one of them."""
+        return int(self.mask.sum()) == self.box.height * self.box.width
+
+
+def gradient_support(module: nn.Module, image: Tensor, channel: int, row: int, column: int) -> Support:
+    """The pixels with a gradient at one unit of the module's output; `image` is (1, channel, row, column), float64."""
+    image = image.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(module(image)[0, channel, row, column], image, materialize_grads=True)
+    return Support((gradient[0] != 0).any(dim=0))
+
+
+def scrambled_outside(image: Tensor, box: Box, generator: torch.Generator) -> Tensor:
+    """The image with every pixel outside the box replaced by noise."""
+    noise = torch.rand(image.shape, generator=generator, dtype=image.dtype) * 100
+    noise[..., box.top : box.bottom, box.left : box.right] = image[..., box.top : box.bottom, box.left : box.right]
+    return noise
+
+
+def brute_force_macs(weight: Tensor, output: Tensor, source: Tensor, *, transposed: bool) -> int:
+    """Multiply-adds of a convolution counted value by value: one per weight that meets an output (or input) value."""
+    places = source if transposed else output
+    count = 0
+    for _ in range(places.shape[0]):
+        for _ in range(places.shape[1]):
+            count += places[0, 0].numel() * weight[0].numel()
+    return count

@@ -1,0 +1,82 @@
+"""How does a picture get into a file? Whole or not at all: written beside its place, then renamed."""
+
+from __future__ import annotations
+
+import io
+import os
+import secrets
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from featmap.errors import OutputError
+
+
+def save(pages: Sequence[Image.Image], path: str | Path) -> list[Path]:
+    """Writes pictures as PNG and returns their paths: `x.png` for one page, `x-1.png`, `x-2.png` ... for several.
+
+    All pages are written before the first one appears under its name. What the pictures say in words is also in the
+    files, as their title and description.
+
+    Raises: OutputError: another suffix than .png, a folder that does not exist, a file that cannot be written.
+
+    >>> save([], "maps.jpg")
+    Traceback (most recent call last):
+    ...
+    featmap.errors.OutputError: 'maps.jpg' ends in '.jpg', pictures are written as .png.
+    <BLANKLINE>
+    Use 'maps.png'.
+    """
+    target = Path(path)
+    if target.suffix.lower() != ".png":
+        raise OutputError(
+            f"'{path}' ends in {target.suffix!r}, pictures are written as .png.", f"Use '{target.with_suffix('.png')}'."
+        )
+    return write_files({_numbered(target, n, len(pages)): png_bytes(page) for n, page in enumerate(pages, 1)})
+
+
+def _numbered(path: Path, page: int, pages: int) -> Path:
+    return path if pages == 1 else path.with_stem(f"{path.stem}-{page}")
+
+
+def png_bytes(picture: Image.Image) -> bytes:
+    """A picture as PNG with its title and description."""
+    info = PngInfo()
+    for key in ("Title", "Description"):
+        if key in picture.info:
+            info.add_text(key, str(picture.info[key]))
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG", pnginfo=info)
+    return buffer.getvalue()
+
+
+def write_files(contents: dict[Path, bytes]) -> list[Path]:
+    """Writes files so that either all appear or, when anything fails before the renaming, none.
+
+    Raises: OutputError: a folder does not exist, or the system refuses.
+    """
+    beside = {path: path.with_name(f".{path.name}.{secrets.token_hex(4)}.part") for path in contents}
+    try:
+        for path, part in beside.items():
+            _check_folder(path)
+            part.write_bytes(contents[path])
+        for path, part in beside.items():
+            os.replace(part, path)  # noqa: PTH105 - Path.replace hides which of the two paths failed
+    except OSError as error:
+        raise OutputError(
+            f"'{error.filename2 or error.filename}' cannot be written: {error.strerror}.",
+            "Choose another path, or make room and allow writing there.",
+        ) from error
+    finally:
+        for part in beside.values():
+            part.unlink(missing_ok=True)
+    return list(contents)
+
+
+def _check_folder(path: Path) -> None:
+    if not path.parent.is_dir():
+        raise OutputError(
+            f"'{path}': there is no folder '{path.parent}'.", "Create the folder, or choose another path."
+        )

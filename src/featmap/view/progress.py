@@ -1,0 +1,64 @@
+"""How far is the work? A bar on standard error with rate and time left, once the work has taken a second."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+
+Report = Callable[[int, int], None]
+
+PATIENCE_S = 1.0
+
+
+@contextmanager
+def default_progress(progress: Report | bool | None, what: str, unit: str = "images") -> Generator[Report | None]:
+    """What to report to: the caller's own function, nothing for False, else a bar that appears after a second."""
+    if progress is False:
+        yield None
+    elif callable(progress):
+        yield progress
+    else:
+        bar = _PatientBar(what, unit)
+        try:
+            yield bar.report
+        finally:
+            bar.close()
+
+
+class _PatientBar:
+    """A rich progress bar that short work never shows."""
+
+    def __init__(self, what: str, unit: str) -> None:
+        self.what = what
+        self.unit = unit
+        self.start = time.monotonic()
+        self.bar = None
+        self.task = None
+
+    def report(self, done: int, total: int) -> None:
+        if self.bar is None and time.monotonic() - self.start > PATIENCE_S and done < total:
+            self._open()
+        if self.bar is not None and self.task is not None:
+            elapsed = time.monotonic() - self.start
+            self.bar.update(self.task, completed=done, total=total, rate=f"{done / elapsed:.1f} {self.unit}/s")
+
+    def _open(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self.bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(),
+            console=Console(file=sys.stderr),
+        )
+        self.bar.start()
+        self.task = self.bar.add_task(self.what, rate="")
+
+    def close(self) -> None:
+        if self.bar is not None:
+            self.bar.stop()

@@ -1,0 +1,83 @@
+"""Random networks: planned shapes are torch's, unit boxes are the gradient's support, outside pixels do not matter."""
+
+import copy
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import featmap as fm
+from featmap.geometry import Status
+from featmap.testing.modules import make_positive, with_sum_pools
+from featmap.testing.oracles import gradient_support, scrambled_outside
+from featmap.testing.strategies import RandomNetwork, networks
+
+EXAMPLES = settings(
+    max_examples=260, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
+)
+
+
+def last_address(net: fm.Network, channel: int, row: int, column: int) -> str:
+    """The address of a unit of the network's own output."""
+    node = net._captured.graph.outputs[0]
+    name = net._captured.names.text(net._captured.names.operator[node])
+    stage = net._captured.place(name).address.stage
+    return f"{name}:{stage}/{channel}@{row},{column}"
+
+
+def traced(drawn: RandomNetwork, seed: int) -> tuple[torch.nn.Module, fm.Network, torch.Tensor]:
+    module = make_positive(drawn.module, seed)
+    image = torch.rand(1, *drawn.input_shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed)) + 0.1
+    return module, fm.trace(module, drawn.input_shape), image
+
+
+@EXAMPLES
+@given(networks(), st.data(), st.integers(0, 999))
+def test_unit_boxes_are_the_support_of_the_gradient(drawn: RandomNetwork, data: st.DataObject, seed: int) -> None:
+    module, net, image = traced(drawn, seed)
+    with torch.no_grad():
+        shape = module(image).shape
+    row, column = data.draw(st.integers(0, shape[2] - 1)), data.draw(st.integers(0, shape[3] - 1))
+    channel = data.draw(st.integers(0, shape[1] - 1))
+    answer = net.receptive_field(last_address(net, channel, row, column))
+    support = gradient_support(with_sum_pools(copy.deepcopy(module)), image, channel, row, column)
+    if answer.status == Status.EXACT:
+        assert support.box == answer.box
+        assert support.fills_box
+    else:
+        assert answer.box.contains(support.box)
+
+
+@EXAMPLES
+@given(networks(), st.data(), st.integers(0, 999))
+def test_shapes_and_pixels_outside_the_box(drawn: RandomNetwork, data: st.DataObject, seed: int) -> None:
+    module, net, image = traced(drawn, seed)
+    with torch.no_grad():
+        output = module(image)
+    assert net.plan().layers[-1].output_shape == tuple(output.shape[1:])
+    row, column = data.draw(st.integers(0, output.shape[2] - 1)), data.draw(st.integers(0, output.shape[3] - 1))
+    channel = data.draw(st.integers(0, output.shape[1] - 1))
+    box = net.receptive_field(last_address(net, channel, row, column)).box
+    with torch.no_grad():
+        other = module(scrambled_outside(image, box, torch.Generator().manual_seed(seed)))
+    unit = (0, channel, row, column)
+    # Elsewhere the convolution may be summed in another order, so the last bits may differ.
+    assert other[unit].item() == pytest.approx(output[unit].item(), rel=1e-12)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
+@given(networks(), st.tuples(st.integers(9, 24), st.integers(9, 24)))
+def test_the_plan_of_another_size_has_the_shapes_of_a_run_at_that_size(
+    drawn: RandomNetwork, size: tuple[int, int]
+) -> None:
+    net = fm.trace(drawn.module, drawn.input_shape)
+    shape = (drawn.input_shape[0], *size)
+    with torch.no_grad():
+        try:
+            output = drawn.module(torch.zeros(1, *shape, dtype=torch.float64))
+        except RuntimeError:
+            with pytest.raises(fm.errors.FeatmapError):
+                net.plan(shape)
+            return
+    assert net.plan(shape).layers[-1].output_shape == tuple(output.shape[1:])
