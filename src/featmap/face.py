@@ -16,7 +16,7 @@ from featmap.methods.explain import Explanation, explain
 from featmap.methods.maps import MapSet, feature_maps
 from featmap.methods.matrix import LayerMatrix, layer_matrix
 from featmap.methods.plan import Plan, plan
-from featmap.methods.receptive_field import FieldAnswer, receptive_field
+from featmap.methods.receptive_field import FieldAnswer, FieldDrawing, draw_field, receptive_field
 from featmap.network.address import Address
 from featmap.network.layers import Layer as _Layer
 from featmap.network.load import load_network
@@ -123,6 +123,13 @@ class Network:
         the hull and say so.
         """
         return receptive_field(self._captured, address)
+
+    def draw_field(self, image: Images, unit: str | Address) -> FieldDrawing:
+        """The box of one unit drawn on a picture, as the network sees that picture.
+
+        Raises: AddressError, ImageError.
+        """
+        return draw_field(self._captured, image, unit)
 
     def maps(
         self,

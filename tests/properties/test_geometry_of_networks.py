@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import featmap as fm
 from featmap.geometry import Status
-from featmap.testing.modules import make_positive, with_sum_pools
+from featmap.testing.modules import make_positive, transparent
 from featmap.testing.oracles import gradient_support, scrambled_outside
 from featmap.testing.strategies import RandomNetwork, networks
 
@@ -20,10 +20,8 @@ EXAMPLES = settings(
 
 def last_address(net: fm.Network, channel: int, row: int, column: int) -> str:
     """The address of a unit of the network's own output."""
-    node = net._captured.graph.outputs[0]
-    name = net._captured.names.text(net._captured.names.operator[node])
-    stage = net._captured.place(name).address.stage
-    return f"{name}:{stage}/{channel}@{row},{column}"
+    captured = net._captured
+    return f"{captured.resolver.describe(captured.graph.outputs[0])}/{channel}@{row},{column}"
 
 
 def traced(drawn: RandomNetwork, seed: int) -> tuple[torch.nn.Module, fm.Network, torch.Tensor]:
@@ -41,7 +39,7 @@ def test_unit_boxes_are_the_support_of_the_gradient(drawn: RandomNetwork, data: 
     row, column = data.draw(st.integers(0, shape[2] - 1)), data.draw(st.integers(0, shape[3] - 1))
     channel = data.draw(st.integers(0, shape[1] - 1))
     answer = net.receptive_field(last_address(net, channel, row, column))
-    support = gradient_support(with_sum_pools(copy.deepcopy(module)), image, channel, row, column)
+    support = gradient_support(transparent(copy.deepcopy(module)), image, channel, row, column)
     if answer.status == Status.EXACT:
         assert support.box == answer.box
         assert support.fills_box

@@ -65,20 +65,27 @@ class Contributions(Result):
 
 def contributions(network: CapturedNetwork, image: Images, address: str | Address) -> Contributions:
     """What every input map contributes to one feature map; see `featmap.Network.contributions`."""
-    place = network.place(Address.parse(address))
+    _layer_and_channel(network, address)
+    batch = batch_of(network, image)
+    if len(batch.names) != 1:
+        raise InputError(f"{len(batch.names)} images were given; contributions belong to one.", "Give one image.")
+    # At another size the model may have been captured again, as another graph.
+    network = network.at(tuple(batch.values.shape[1:]))
+    layer, channel = _layer_and_channel(network, address)
+    filters = filters_of(network, layer)
+    nodes = [filters.source, layer.producer]
+    values = run_batches(network, batch.values, nodes, fold=False, dtype=torch.float64)
+    maps = {node: as_maps(network.sized, node, values[node])[0] for node in nodes}
+    return _result(network, layer, channel, filters, maps)
+
+
+def _layer_and_channel(network: CapturedNetwork, address: str | Address) -> tuple[Layer, int]:
+    place = network.place(address)
     if place.address.channel is None:
         raise AddressSyntaxError(f"'{place.address}' names no single feature map.", "Name one: LAYER/CHANNEL.")
     if place.layer is None:
         raise NoSuchStage(f"'{place.address}' belongs to no layer with kernels.", "Ask about a convolution.")
-    batch = batch_of(network, image)
-    if len(batch.names) != 1:
-        raise InputError(f"{len(batch.names)} images were given; contributions belong to one.", "Give one image.")
-    network = network.at(tuple(batch.values.shape[1:]))
-    filters = filters_of(network, place.layer)
-    nodes = [filters.source, place.layer.producer]
-    values = run_batches(network, batch.values, nodes, fold=False, dtype=torch.float64)
-    maps = {node: as_maps(network.sized, node, values[node])[0] for node in nodes}
-    return _result(network, place.layer, place.address.channel, filters, maps)
+    return place.layer, place.address.channel
 
 
 def _result(

@@ -112,12 +112,13 @@ class Explanation(Result):
 
 def explain(network: CapturedNetwork, image: Images, unit: str | Address) -> Explanation:
     """The arithmetic of one unit's value; see `featmap.Network.explain`."""
-    place, layer = _unit_place(network, unit)
+    _unit_place(network, unit)
     batch = batch_of(network, image)
     if len(batch.names) != 1:
         raise InputError(f"{len(batch.names)} images were given; one value belongs to one.", "Give one image.")
+    # At another size the model may have been captured again, as another graph.
     network = network.at(tuple(batch.values.shape[1:]))
-    place = network.place(place.address)
+    place, layer = _unit_place(network, unit)
     filters = filters_of(network, layer)
     nodes = dict.fromkeys([filters.source, *layer.stages.values()])
     values = run_batches(network, batch.values, list(nodes), fold=False, dtype=torch.float64)

@@ -42,12 +42,20 @@ class Filters:
 
 
 def filters_of(network: CapturedNetwork, layer: Layer) -> Filters:
-    """The layer's filters. Raises: NoSuchStage: the layer is no convolution and no linear layer."""
+    """The layer's filters.
+
+    Raises: NoSuchStage: the layer is no convolution and no linear layer, or not one of maps with rows and columns.
+    """
     if layer.kind not in ("convolution", "linear"):
         raise NoSuchStage(
             f"'{layer.name}' is a {layer.kind}; it has no kernels.", "Ask about a convolution or a linear layer."
         )
     node = network.graph[layer.producer]
+    if any(network.graph[index].depends_on_input for index in node.inputs[1:]):
+        raise NoSuchStage(
+            f"'{layer.name}': its kernels are computed from the image; there are no weights to show.",
+            f"Ask for its values: maps of {layer.name}:conv.",
+        )
     constants = Constants(network.graph, network.tensors, lambda tensor: tensor.detach().to("cpu", torch.float64))
     call = network.sized.call(node)
     weight = constants.argument(node.args[1])
@@ -61,7 +69,23 @@ def filters_of(network: CapturedNetwork, layer: Layer) -> Filters:
     else:
         settings = ConvolutionSettings((1, 1), (1, 1), ((0, 0), (0, 0)), (1, 1), 1, False, (0, 0))
         weight = weight[:, :, None, None]
-    return Filters(weight, bias, settings, node.inputs[0])
+    filters = Filters(weight, bias, settings, node.inputs[0])
+    _check_maps(network, layer, filters)
+    return filters
+
+
+def _check_maps(network: CapturedNetwork, layer: Layer, filters: Filters) -> None:
+    """Whether the weights belong to the maps that the layer reads and makes, each of rows and columns."""
+    channels = network.resolver.channels
+    outputs, inputs = filters.weight.shape[0], filters.weight.shape[1] * filters.settings.groups
+    if filters.weight.ndim != 4 or (outputs, inputs) != (channels(layer.producer), channels(filters.source)):
+        operator = network.graph[layer.producer].base_name
+        shape = " x ".join(map(str, network.sized.shape(filters.source)[1:]))
+        raise NoSuchStage(
+            f"'{layer.name}' ({operator}) reads values of shape {shape}, not maps of known rows and columns; "
+            "it cannot be taken apart.",
+            f"Ask for its values: maps of {layer.name}:conv.",
+        )
 
 
 def _outputs_first(weight: Tensor, settings: ConvolutionSettings) -> Tensor:

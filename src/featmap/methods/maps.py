@@ -12,10 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from featmap.errors import TooLittleMemory, UnitOutOfRange
+from featmap.errors import AddressError, TooLittleMemory, UnitOutOfRange
 from featmap.methods.result import Result
 from featmap.network.address import Address
-from featmap.network.graph import TensorSpec
 from featmap.network.network import CapturedNetwork
 from featmap.network.resolve import Place
 from featmap.network.sized import SizedGraph
@@ -108,6 +107,12 @@ class MapSet(Result, Mapping[str, FeatureMaps]):
                 return maps
         raise KeyError(f"{place.key} was not asked for; these are: {', '.join(self._maps)}")
 
+    def __contains__(self, address: object) -> bool:
+        try:
+            return isinstance(address, str) and self[address] is not None
+        except (KeyError, AddressError):
+            return False
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._maps)
 
@@ -166,11 +171,10 @@ def _maps(network: CapturedNetwork, place: Place, values: Tensor, batch: Batch) 
 
 
 def as_maps(sized: SizedGraph, node: int, values: Tensor) -> Tensor:
-    """A node's value as (image, channel, row, column), whatever the order of its axes."""
-    axes, rank = sized.axes[node], values.ndim
-    if axes.row is not None and axes.column is not None and axes.batch == 0:
-        others = [axis for axis in range(1, rank) if axis not in (axes.row, axes.column)]
-        return values.permute(0, *others, axes.row, axes.column).flatten(1, max(1, rank - 3))
-    spec = sized.specs[node]
-    assert isinstance(spec, TensorSpec)
-    return values.reshape(values.shape[0] if rank else 1, -1, 1, 1)
+    """A node's value as (image, channel, row, column), whatever the order of its axes; `sized` is for one image."""
+    axes, shape = sized.axes[node], sized.shape(node)
+    apart = values.reshape(-1, *shape)
+    if axes.row is None or axes.column is None:
+        return apart.reshape(len(apart), -1, 1, 1)
+    others = [axis + 1 for axis in range(len(shape)) if axis not in (axes.row, axes.column)]
+    return apart.permute(0, *others, axes.row + 1, axes.column + 1).flatten(1, -3)

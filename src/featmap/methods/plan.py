@@ -18,6 +18,7 @@ from featmap.network.layers import Layer
 from featmap.network.network import CapturedNetwork
 from featmap.network.operators.table import operator_of
 from featmap.network.sized import DoesNotFit, SizedGraph
+from featmap.network.tensors import RandomTensors
 from featmap.run.memory import activation_bytes, peak_bytes, size_bytes
 
 MAC_CONVENTION = "one multiply-add per weight and output value, biases not counted"
@@ -62,6 +63,12 @@ class PlanRow:
             "stages": list(self.stages),
             "activation_bytes": self.activation_bytes,
         }
+
+
+def _weights_words(network: CapturedNetwork) -> str:
+    if isinstance(network.tensors, RandomTensors):
+        return f"none loaded; where values are asked for they are {network.weights_source}"
+    return network.weights_source
 
 
 @dataclass(frozen=True)
@@ -175,7 +182,7 @@ class _Planner:
             totals=self._totals(rows),
             preprocessing=self.network.preprocessing.describe(),
             unknown_operators=self.network.unknown_operators,
-            weights_source=self.network.weights_source,
+            weights_source=_weights_words(self.network),
         )
 
     def _rows(self) -> Iterator[PlanRow]:

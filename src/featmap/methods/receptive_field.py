@@ -5,12 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from PIL import Image
+
+from featmap.errors import AddressSyntaxError, InputError
 from featmap.geometry import Box, ReceptiveField, Status
 from featmap.methods.result import Result
 from featmap.network.address import Address
 from featmap.network.fields import receptive_fields
 from featmap.network.network import CapturedNetwork
 from featmap.network.unit_box import unit_box
+from featmap.run.pictures import Images, pictures_in
 
 
 def field_json(field: ReceptiveField) -> dict[str, Any]:
@@ -56,3 +60,29 @@ def receptive_field(network: CapturedNetwork, address: str | Address) -> FieldAn
         return FieldAnswer(str(place.address), field, None, field.status, network.input_shape)
     unit = unit_box(network.sized, place.node, *place.address.unit, place.address.channel)
     return FieldAnswer(str(place.address), field, unit.box, unit.status, network.input_shape)
+
+
+@dataclass(frozen=True, eq=False)
+class FieldDrawing(Result):
+    """A unit's box on a picture as the network sees it, in the picture's pixels."""
+
+    address: str
+    box: Box
+    status: Status
+    picture: Image.Image
+
+    def to_json(self) -> dict[str, Any]:
+        return {"address": self.address, "box": self.box.as_list(), "status": str(self.status)}
+
+
+def draw_field(network: CapturedNetwork, image: Images, address: str | Address) -> FieldDrawing:
+    """A unit's box on a picture; see `featmap.Network.draw_field`."""
+    pictures = list(pictures_in(image))
+    if len(pictures) != 1:
+        raise InputError(f"{len(pictures)} pictures were given; a drawing shows one.", "Give one picture.")
+    framed = network.preprocessing.framed(pictures[0][1].convert("RGB"))
+    network = network.at((network.input_shape[0], framed.height, framed.width))
+    answer = receptive_field(network, address)
+    if answer.box is None:
+        raise AddressSyntaxError(f"'{address}' names no unit.", "Name one: LAYER:STAGE/CHANNEL@ROW,COLUMN.")
+    return FieldDrawing(answer.address, answer.box, answer.status, framed)

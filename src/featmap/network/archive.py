@@ -18,8 +18,13 @@ import torch
 from torch.export import ExportedProgram
 
 from featmap.errors import ModelError, NoSuchModel, UnsafeFile
+from featmap.network.capture import quiet
 
-_SAFE_SYMBOL = re.compile(r"(?:[\s\d+\-*/(),.<>=&|]|\b(?:[su]\d+|Mod|FloorDiv|CeilDiv|Max|Min|Eq|Ne|oo|int_oo)\b)*")
+_WORDS = (
+    r"[su]\d+|Symbol|Integer|Rational|Add|Mul|Pow|Mod|PythonMod|FloorDiv|CleanDiv|CeilDiv|IntTrueDiv|PowByNatural|Max|Min"
+    "|Eq|Ne|oo|int_oo|positive|nonnegative|integer|True|False"
+)
+_SAFE_SYMBOL = re.compile(rf"(?:[\s\d+\-*/(),.<>=&|]|'[su]\d+'|\b(?:{_WORDS})\b)*")
 _REMEDY = "Pass --trust (trust=True) if you know where the file comes from."
 
 
@@ -30,9 +35,11 @@ def read_archive(path: Path, *, trust: bool = False) -> ExportedProgram:
     if not trust:
         check_archive(path)
     try:
-        return torch.export.load(path)
+        with quiet():
+            return torch.export.load(path)
     except Exception as error:
-        raise ModelError(f"'{path}' is no program that torch.export saved: {error}.", "Export it again.") from error
+        reason = str(error).split("\n")[0]
+        raise ModelError(f"'{path}' is no program that torch.export saved: {reason}.", "Export it again.") from error
 
 
 def check_archive(path: Path) -> None:
@@ -41,7 +48,7 @@ def check_archive(path: Path) -> None:
         with zipfile.ZipFile(path) as archive:
             for name in archive.namelist():
                 _check_member(archive, name, path)
-    except zipfile.BadZipFile as error:
+    except (zipfile.BadZipFile, json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ModelError(f"'{path}' is no program that torch.export saved.", "Export it again.") from error
 
 

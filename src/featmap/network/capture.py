@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import nn
 from torch.export import ExportedProgram
+from torch.export.graph_signature import OutputKind
 from torch.fx import Node as FxNode
 from torch.utils import _pytree as pytree
 
@@ -34,9 +35,9 @@ def capture(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
     InputError: the forward refuses an input of this shape.
     """
     reads = SizeReads()
-    with in_evaluation(module), torch.random.fork_rng(devices=[]), _quiet():
+    with in_evaluation(module), torch.random.fork_rng(devices=[]), quiet():
         try:
-            with reads:
+            with reads, torch.no_grad():
                 program = torch.export.export(module, args, kwargs, strict=False)
         except Exception as error:
             raise explain_failure(error, module, args) from error
@@ -56,7 +57,7 @@ def in_evaluation(module: nn.Module) -> Generator[None]:
 
 
 @contextmanager
-def _quiet() -> Generator[None]:
+def quiet() -> Generator[None]:
     """Keeps torch's own warnings, log lines and dumped graphs about exporting from the user's terminal."""
     logger = logging.getLogger("torch")
     level = logger.level
@@ -71,7 +72,8 @@ def _quiet() -> Generator[None]:
 
 def graph_of(program: ExportedProgram, size_reads: tuple[SizeRead, ...] = ()) -> Graph:
     """An exported program as a `Graph`: functional, without operators that change nothing and values nobody reads."""
-    return _Builder(functional(program)).graph(size_reads)
+    with quiet():
+        return _Builder(functional(program)).graph(size_reads)
 
 
 class _Builder:
@@ -104,6 +106,9 @@ class _Builder:
 
     def _placeholder(self, fx_node: FxNode, inputs: list[int]) -> None:
         name = self.weight_names.get(fx_node.name)
+        if name is None and not isinstance(fx_node.meta.get("val"), torch.Tensor):
+            # A number or text among the inputs: it stands as a constant where it was used.
+            return
         if name is None:
             self.value[fx_node] = self._add("input", None, (fx_node.name,), {}, fx_node)
             inputs.append(len(self.nodes) - 1)
@@ -147,9 +152,11 @@ class _Builder:
         return Reference(index)
 
     def _outputs(self) -> tuple[int | None, ...]:
-        names = self.program.graph_signature.user_outputs
-        by_name = {fx_node.name: value for fx_node, value in self.value.items()}
-        values = (by_name.get(name) if isinstance(name, str) else None for name in names)
+        # Read from the graph: the signature still has the names from before in-place operators were made functional.
+        returned = next(fx_node for fx_node in self.program.graph.nodes if fx_node.op == "output").args[0]
+        specs = self.program.graph_signature.output_specs
+        own = [value for value, spec in zip(returned, specs, strict=True) if spec.kind is OutputKind.USER_OUTPUT]
+        values = (self.value.get(value) if isinstance(value, FxNode) else None for value in own)
         return tuple(value.index if isinstance(value, Reference) else None for value in values)
 
     def _unflatten(self) -> Callable[[list[Any]], Any]:

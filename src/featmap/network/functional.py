@@ -13,6 +13,7 @@ import torch
 from torch.export import ExportedProgram
 from torch.fx import Node as FxNode
 
+from featmap.network.inline import inline
 from featmap.network.schema import is_operator, plain_name, schema_of
 
 # Operators that return their input itself in evaluation, though their schema does not say so.
@@ -25,10 +26,13 @@ class _NeedsTorch(Exception):
 
 def functional(program: ExportedProgram) -> ExportedProgram:
     """The same program without in-place operators."""
+    inline(program)
     try:
         _rename_writes(program)
     except _NeedsTorch:
-        return program.run_decompositions({})
+        _name_views(program)
+        program = program.run_decompositions({})
+        _restore_batch_norms(program)
     return program
 
 
@@ -79,6 +83,27 @@ def _viewed(node: FxNode) -> FxNode | None:
     if (returns_alias or _name(node) in _PASS_THROUGH) and node.all_input_nodes:
         return node.all_input_nodes[0]
     return None
+
+
+def _name_views(program: ExportedProgram) -> None:
+    # torch takes a dropout's value for a new one; in evaluation it is its input itself, and writes go through.
+    for node in program.graph.nodes:
+        if is_operator(node.target) and _name(node) in _PASS_THROUGH and is_pass_through(node):
+            node.target, node.args, node.kwargs = torch.ops.aten.alias.default, (node.args[0],), {}
+
+
+def _restore_batch_norms(program: ExportedProgram) -> None:
+    # torch's functional form returns three values, so that no stage of a layer could hold the normalised maps.
+    for node in program.graph.nodes:
+        if not is_operator(node.target) or _name(node) != "_native_batch_norm_legit_no_training":
+            continue
+        source, weight, bias, mean, variance, momentum, epsilon = node.args
+        with program.graph.inserting_before(node):
+            arguments = (source, weight, bias, mean, variance, False, momentum, epsilon, False)
+            norm = program.graph.call_function(torch.ops.aten.batch_norm.default, arguments)
+        norm.meta = {**node.meta, "val": node.meta["val"][0]}
+        for value in list(node.users):
+            value.replace_all_uses_with(norm)
 
 
 def _name(node: FxNode) -> str:

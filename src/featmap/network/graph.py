@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -109,6 +110,9 @@ class SizeRead:
 
     file: str
     line: int
+
+    def __str__(self) -> str:
+        return f"{Path(self.file).name}:{self.line}"
 
 
 @dataclass(frozen=True)

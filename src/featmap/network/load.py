@@ -11,10 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from featmap.errors import InputError, ModelError, NoSuchModel, QuestionError, nearest
+from featmap.errors import InputError, ModelError, NoSuchModel, nearest
 from featmap.network.archive import read_archive
+from featmap.network.build import seeded, without_values
 from featmap.network.capture import capture, graph_of
-from featmap.network.network import CapturedNetwork, capture_module
+from featmap.network.network import CapturedNetwork, capture_module, for_one_image
 from featmap.network.preprocess import Preprocessing, default_preprocessing
 from featmap.network.sized import SizedGraph
 from featmap.network.tensors import LiveTensors, RandomTensors
@@ -75,7 +76,7 @@ def _framed(zoo: ZooModel, shape: tuple[int, ...]) -> Preprocessing:
 
 def _callable_model(module_name: str, name: str, input_shape: tuple[int, ...] | None) -> ZooModel:
     found = _imported(module_name, name)
-    shape = input_shape or getattr(found, "input_shape", None)
+    shape = getattr(found, "input_shape", None) or input_shape
     if shape is None:
         raise InputError(
             f"'{module_name}:{name}' does not say what input it takes.", "Give the input shape (--input CxHxW)."
@@ -127,19 +128,13 @@ def _from_builder(
 ) -> CapturedNetwork:
     if weights is None and is_zoo:
         return _without_weights(model, build, shape, record)
-    module = _seeded(build)
+    module = seeded(build)
     if weights is not None and _is_file(weights):
         load_weights(module, Path(weights), trust=trust)
     elif weights is not None and not is_zoo:
         raise NoSuchModel(f"There is no weights file '{weights}'.", "Give the path of a weights file.")
     network = capture_module(module, (_example(shape, module),), {}, name=model, preprocessing=record)
     return network if weights is None else replace(network, weights_source=str(weights))
-
-
-def _seeded(build: Callable[[], nn.Module]) -> nn.Module:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        return build()
 
 
 def _example(shape: tuple[int, ...], module: nn.Module) -> Tensor:
@@ -151,7 +146,7 @@ def _without_weights(
     model: str, build: Callable[[], nn.Module], shape: tuple[int, ...], record: Preprocessing
 ) -> CapturedNetwork:
     """A network to plan with: built where no memory is needed; real tensors are made when values are asked for."""
-    module = _on_meta(build)
+    module = without_values(build)
     graph, _ = capture(module, (_example(shape, module),), {})
 
     def made() -> tuple[nn.Module, Mapping[str, Tensor]]:
@@ -164,17 +159,6 @@ def _without_weights(
 
     tensors = RandomTensors(made, model)
     return CapturedNetwork(model, SizedGraph(graph), tensors, record, again, weights_source=tensors.description)
-
-
-def _on_meta(build: Callable[[], nn.Module]) -> nn.Module:
-    try:
-        with torch.device("meta"):
-            return build()
-    except QuestionError:
-        raise
-    except Exception:
-        # Some constructors compute values (RegNet's widths, drop-path rates), which the meta device cannot.
-        return _seeded(build)
 
 
 def _from_file(
@@ -193,5 +177,5 @@ def _from_file(
     sized = SizedGraph(graph_of(program))
     shape = sized.shape(sized.graph.image_input)[1:]
     record = preprocessing or default_preprocessing(input_shape or shape)
-    network = CapturedNetwork(str(path), sized, LiveTensors(program), record, weights_source=str(path))
+    network = for_one_image(CapturedNetwork(str(path), sized, LiveTensors(program), record, weights_source=str(path)))
     return network if input_shape is None else network.at(tuple(input_shape))

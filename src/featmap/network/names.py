@@ -2,12 +2,14 @@
 
 An operator call that is all that its module does has the module's path (`features.21`); any other has the path of the
 module whose forward makes it, with the operator's name (`layer1.0.add`). A module that does more than one thing names
-the value that it returns. Names that occur more than once are numbered in the order of the calls.
+the value that it returns. Names that occur more than once are numbered in the order of the calls: first those of a
+module of that name, then those of functions.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from featmap.network.graph import Graph, ModuleCall, Node
@@ -25,7 +27,8 @@ class Names:
     """The names of a graph.
 
     `operator` maps every node to its call's name. `values` maps every name, operators' and modules', to the nodes that
-    it can mean: one, several for a module that returns several values.
+    it can mean: one, several for a module that returns several values. `calls` lists the numbers of a path's calls; a
+    call that no output depends on is not among them.
     """
 
     def __init__(self, graph: Graph) -> None:
@@ -40,29 +43,43 @@ class Names:
         self.operator_values = {name: index for index, name in self.operator.items()}
         for name, index in self.operator_values.items():
             self.values.setdefault(name, (index,))
-        self.calls: dict[str, int] = Counter(name.path for name in self.values)
+        self.calls: dict[str, tuple[int, ...]] = _calls(self.values)
 
     def text(self, name: CallName) -> str:
         """The name as it is printed: with its number only where there are several calls."""
-        return f"{name.path}#{name.number}" if self.calls.get(name.path, 1) > 1 else name.path
+        return f"{name.path}#{name.number}" if len(self.calls.get(name.path, ())) > 1 else name.path
+
+
+def _calls(names: Iterable[CallName]) -> dict[str, tuple[int, ...]]:
+    numbers: defaultdict[str, list[int]] = defaultdict(list)
+    for name in names:
+        numbers[name.path].append(name.number)
+    return {path: tuple(sorted(found)) for path, found in numbers.items()}
 
 
 def _operator_names(graph: Graph) -> dict[int, CallName]:
     alone = _only_work_of(graph)
     names: dict[int, CallName] = {}
-    taken: Counter[str] = Counter()
+    taken = _module_calls(graph)
     for node in graph:
-        if node.is_input:
-            names[node.index] = CallName(str(node.args[0]), 1)
-            continue
         owner = node.owner
         if alone.get(owner) == node.index:
             names[node.index] = CallName(owner.path, owner.number)
             continue
-        path = f"{owner.path}.{node.base_name}" if owner.path else node.base_name
+        own_name = str(node.args[0]) if node.is_input else node.base_name
+        path = f"{owner.path}.{own_name}" if owner.path else own_name
         taken[path] += 1
         names[node.index] = CallName(path, taken[path])
     return names
+
+
+def _module_calls(graph: Graph) -> Counter[str]:
+    """For every module path the highest number of its calls: functions of the same name are counted on from there."""
+    highest: Counter[str] = Counter()
+    for stack in (*(node.stack for node in graph), *graph.removed):
+        for call in stack:
+            highest[call.path] = max(highest[call.path], call.number)
+    return highest
 
 
 def _only_work_of(graph: Graph) -> dict[ModuleCall, int]:

@@ -95,8 +95,7 @@ class CapturedNetwork:
             return self
         self._check_shape(shape)
         try:
-            batch = self.captured.shape(self.graph.image_input)[0]
-            return replace(self, sized_as=self.captured.resized((batch, *shape)))
+            return replace(self, sized_as=self.captured.resized((1, *shape)))
         except NotResizable as reason:
             if self.recapture is None:
                 raise InputError(
@@ -144,13 +143,33 @@ def capture_module(
         new_inputs, new_kwargs = pytree.tree_map(other, (inputs, kwargs))
         return capture_module(module, new_inputs, new_kwargs, name=name, preprocessing=preprocessing)
 
-    return CapturedNetwork(
+    network = CapturedNetwork(
         name,
         sized,
         LiveTensors(program),
         preprocessing or default_preprocessing(shape),
         again,
         other_inputs=others,
+    )
+    return for_one_image(network)
+
+
+def for_one_image(network: CapturedNetwork) -> CapturedNetwork:
+    """The network with shapes for one image, also where it was captured on several.
+
+    Raises: InputError: it holds for the captured number of images alone.
+    """
+    images, *shape = network.captured.shape(network.graph.image_input)
+    if images == 1:
+        return network
+    try:
+        if not network.other_inputs:
+            return replace(network, sized_as=network.captured.resized((1, *shape)))
+    except (NotResizable, InputError):
+        pass
+    raise InputError(
+        f"{network.name} was captured on {images} images at once, and its shapes hold for that number alone.",
+        f"Give an example input of one image, shape (1, {', '.join(map(str, shape))}).",
     )
 
 

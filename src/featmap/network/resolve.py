@@ -60,7 +60,7 @@ class Resolver:
         shape, axes = self.sized.shape(node), self.sized.axes[node]
         count = 1
         for axis, size in enumerate(shape):
-            if axis not in (axes.batch, axes.row, axes.column) and not (axis == 0 and axes.batch is None):
+            if axis not in (axes.batch, axes.row, axes.column):
                 count *= size
         return count
 
@@ -72,25 +72,23 @@ class Resolver:
         return self.names.text(self.names.operator[node])
 
     def _call(self, address: Address) -> CallName:
-        total = self.names.calls.get(address.layer, 0)
-        if not total:
+        numbers = self.names.calls.get(address.layer, ())
+        if not numbers:
             known = self.names.calls
             hint = nearest(address.layer, [*(layer.call.path for layer in self.layers), *known])
             raise NoSuchLayer(
                 f"'{address}': the network has no layer '{address.layer}'.",
                 f"{hint} `featmap plan` lists all layers.".strip(),
             )
-        if address.call is None and total > 1:
-            calls = ", ".join(f"{address.layer}#{n}" for n in range(1, total + 1))
-            raise AmbiguousAddress(f"'{address.layer}' is called {total} times.", f"Say which call: {calls}.")
-        call = CallName(address.layer, address.call or 1)
-        if call not in self.names.values:
-            times = f"{total} time{'s' * (total > 1)}"
+        calls = ", ".join(f"{address.layer}#{number}" for number in numbers)
+        if address.call is None and len(numbers) > 1:
+            raise AmbiguousAddress(f"'{address.layer}' is called {len(numbers)} times.", f"Say which call: {calls}.")
+        if address.call is not None and address.call not in numbers:
+            times = f"{len(numbers)} time{'s' * (len(numbers) > 1)}"
             raise NoSuchLayer(
-                f"'{address}': '{address.layer}' is called {times}, there is no #{call.number}.",
-                f"Ask for #1{f' to #{total}' if total > 1 else ''}.",
+                f"'{address}': '{address.layer}' is called {times}, there is no #{address.call}.", f"Ask for {calls}."
             )
-        return call
+        return CallName(address.layer, address.call or numbers[0])
 
     def _with_stage(self, address: Address, call: CallName) -> Place:
         layer = self.by_call.get(call)

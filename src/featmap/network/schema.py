@@ -17,6 +17,11 @@ def schema_of(target: Any) -> Any:
     return target._schema
 
 
+def returns_view(target: Any) -> bool:
+    """Whether what the operator returns may lie in the memory of what it reads."""
+    return not is_operator(target) or any(value.alias_info is not None for value in schema_of(target).returns)
+
+
 def plain_name(target: Any) -> str:
     """The operator's name without namespace and overload: `relu_` for `aten.relu_.default`."""
     return schema_of(target).name.rpartition("::")[2]

@@ -75,9 +75,12 @@ class SizedGraph:
     def resized(self, shape: tuple[int, ...]) -> SizedGraph:
         """The same graph for another shape of the image input.
 
-        Raises: NotResizable: the graph holds numbers that were computed from the captured size. InputError: an
-        operator cannot take what comes out at this size; `error.graph` is the part up to there.
+        Raises: NotResizable: the graph holds, or may hold, numbers that were computed from the captured size.
+        DoesNotFit: an operator cannot take what comes out at this size; `error.reached` is the part up to there.
         """
+        captured = shape_of(self.graph[self.graph.image_input].spec)
+        if self.graph.size_reads and shape[1:] != captured[1:]:
+            raise NotResizable(f"its code reads sizes, {self.graph.size_reads[0]}")
         return _Resizing(self, shape).run()
 
 
@@ -96,7 +99,6 @@ class _Resizing:
         self.graph = captured.graph
         self.shape = shape
         self.sized = SizedGraph(self.graph, [])
-        self.size_was_read = bool(self.graph.size_reads)
 
     def run(self) -> SizedGraph:
         for node in self.graph:
@@ -113,12 +115,19 @@ class _Resizing:
             assert isinstance(node.spec, TensorSpec)
             return TensorSpec(self.shape, node.spec.dtype)
         if node.is_input or not node.depends_on_input:
+            self._check_constant(node)
             return node.spec
         args, kwargs = resized_arguments(self.sized, node)
         if self.sized.operator(node).kind in ("convolution", "pool"):
             self._check_window(node)
         value = node.target(*map_arguments(args, self._tensor), **_mapped(kwargs, self._tensor))  # type: ignore[misc]
         return spec_of(value)
+
+    def _check_constant(self, node: Node) -> None:
+        # What the model fills in itself may be as large as the number of images was.
+        is_same_shape = self.shape == shape_of(self.graph[self.graph.image_input].spec)
+        if self.graph.size_reads and not is_same_shape and self.sized.operator(node).kind == "constant":
+            raise NotResizable(node.operator)
 
     def _check_window(self, node: Node) -> None:
         self.sized.specs.append(node.spec)
@@ -150,15 +159,7 @@ def resized_arguments(sized: SizedGraph, node: Node) -> tuple[tuple[Any, ...], d
     unchanged = all(sized.specs[index] == graph[index].spec for index in node.inputs)
     if unchanged:
         return node.args, node.kwargs
-    if operator.depends_on_sizes and graph.size_reads:
-        only_images = all(_same_but_images(graph[index].spec, sized.specs[index]) for index in node.inputs)
-        if not only_images:
-            raise NotResizable(node.operator)
     return operator.resized(sized.call(node))
-
-
-def _same_but_images(captured: Spec, now: Spec) -> bool:
-    return shape_of(captured)[1:] == shape_of(now)[1:]
 
 
 def _mapped(kwargs: dict[str, Any], replace: Any) -> dict[str, Any]:

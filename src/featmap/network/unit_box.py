@@ -121,6 +121,7 @@ def _read(sized: SizedGraph, index: int, here: Needed) -> list[tuple[int, Needed
         rows, columns = row_rule.needed_set(here.rows, height), column_rule.needed_set(here.columns, width)
         whole = (row_rule.reads_whole(height) and height > 1) or (column_rule.reads_whole(width) and width > 1)
         # Which branch of a concatenation is read at all depends on the channel.
-        is_product = here.is_product and not (operator.is_merge and channels is SOME)
+        is_certain = row_rule.is_exact(height) and column_rule.is_exact(width)
+        is_product = here.is_product and is_certain and not (operator.is_merge and channels is SOME)
         found.append((operand.index, Needed(rows, columns, channels, is_product, here.reads_whole or whole)))
     return found

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import re
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -45,17 +47,27 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
 
 def _read_plain(path: Path, *, trust: bool) -> Any:
     try:
-        return torch.load(path, map_location="cpu", weights_only=not trust)
+        with warnings.catch_warnings():
+            # torch remarks on the file's pickle protocol, which nobody can act on.
+            warnings.simplefilter("ignore")
+            return torch.load(path, map_location="cpu", weights_only=not trust)
     except pickle.UnpicklingError as error:
-        reason = str(error).split("\n")[0]
+        if trust or "Unsupported" not in str(error):
+            raise _unreadable(path, error) from error
+        named = re.search(r"GLOBAL (\S+)", str(error))
         raise UnsafeFile(
-            f"'{path}' holds more than tensors; reading it would execute code that it brings ({reason}).",
+            f"'{path}' holds more than tensors: reading it would execute {named[1] if named else 'code'}.",
             "Save it as .safetensors or as a plain state dict, or pass --trust if you know where it comes from.",
         ) from error
-    except (RuntimeError, EOFError, OSError, zipfile.BadZipFile, ValueError, KeyError) as error:
-        raise ModelError(
-            f"'{path}' is no readable weights file: {error}.", "Save the weights again with torch.save or safetensors."
-        ) from error
+    except (RuntimeError, EOFError, OSError, zipfile.BadZipFile, ValueError, KeyError, AttributeError, ImportError) as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> ModelError:
+    return ModelError(
+        f"'{path}' is no readable weights file ({type(error).__name__} while reading it).",
+        "Save the weights again with torch.save or safetensors.",
+    )
 
 
 def _tensors(content: Any, path: Path) -> dict[str, Tensor]:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from featmap.network.network import CapturedNetwork
+from featmap.network.operators.table import is_known
 from featmap.run.memory import batch_size, peak_bytes
 from featmap.run.program import NotResizable, Program
 
@@ -37,10 +38,18 @@ def run_batches(
 
 
 def _batch(network: CapturedNetwork, images: Tensor, wanted: Sequence[int]) -> int:
-    if network.other_inputs:
+    if network.other_inputs or not _keeps_images_apart(network, wanted):
         # The other inputs are the captured ones, for one image.
         return 1
     return batch_size(peak_bytes(network.sized, wanted), len(images))
+
+
+def _keeps_images_apart(network: CapturedNetwork, wanted: Sequence[int]) -> bool:
+    """Whether it is known of every value on the way which part of it belongs to which image."""
+    axes = network.sized.axes
+    nodes = (network.graph[index] for index in network.graph.ancestors(tuple(wanted)))
+    on_the_way = all(is_known(node) and axes[node.index].batch is not None for node in nodes if node.depends_on_input)
+    return on_the_way and all(axes[index].batch == 0 for index in wanted)
 
 
 class _Collector:
@@ -65,6 +74,7 @@ class _Collector:
         return self.collected
 
     def _keep(self, index: int, value: Tensor, start: int, count: int) -> None:
+        value = value if value.ndim else value[None]
         if count == len(self.images):
             self.collected[index] = value
             return
@@ -73,4 +83,6 @@ class _Collector:
             kept = torch.empty(shape, dtype=value.dtype, device=value.device)
             is_map = value.ndim == 4
             self.collected[index] = kept.contiguous(memory_format=torch.channels_last) if is_map else kept
-        self.collected[index][start : start + count] = value
+        # The first axis may hold several parts of one image behind one another.
+        parts = value.shape[0] // count
+        self.collected[index][start * parts : (start + count) * parts] = value

@@ -25,7 +25,7 @@ def size_bytes(spec: Spec) -> int:
 
 def activation_bytes(sized: SizedGraph) -> int:
     """The bytes of every value that an operator makes anew (views of other values count nothing)."""
-    return sum(size_bytes(sized.specs[node.index]) for node in sized.graph if _makes_memory(sized, node.index))
+    return sum(size_bytes(spec) for index, spec in enumerate(sized.specs) if _makes_memory(sized, index))
 
 
 def _makes_memory(sized: SizedGraph, index: int) -> bool:

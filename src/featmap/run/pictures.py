@@ -75,7 +75,7 @@ def batch_of(network: CapturedNetwork, images: Images) -> Batch:
     """
     if isinstance(images, Tensor):
         return _ready(network, images)
-    pictures = list(_pictures(images))
+    pictures = list(pictures_in(images))
     if not pictures:
         raise InputError("There is no image in the list.", "Give at least one.")
     channels = network.input_shape[0]
@@ -88,7 +88,8 @@ def batch_of(network: CapturedNetwork, images: Images) -> Batch:
     return Batch(values, tuple(name for name, _ in pictures))
 
 
-def _pictures(images: Any) -> Iterable[tuple[str, Image.Image]]:
+def pictures_in(images: Any) -> Iterable[tuple[str, Image.Image]]:
+    """The pictures among what a user gave as images, each with its name."""
     if isinstance(images, str | Path):
         yield str(images), read_picture(images)
     elif isinstance(images, Image.Image):
@@ -97,7 +98,7 @@ def _pictures(images: Any) -> Iterable[tuple[str, Image.Image]]:
         yield "array", _array_picture(images)
     elif isinstance(images, Sequence):
         for image in images:
-            yield from _pictures(image)
+            yield from pictures_in(image)
     else:
         raise InputError(
             f"A {type(images).__name__} is no image.",

@@ -68,7 +68,7 @@ class Program:
             return {index: self._value(index, values) for index in self.wanted}
 
     def _inputs(self, images: Tensor, others: Mapping[int, Tensor]) -> dict[int, Any]:
-        images = self._placed(images)
+        images = images.detach().to(device=self.device, dtype=self.image_dtype)
         if images.ndim == 4:
             images = images.contiguous(memory_format=torch.channels_last)
         return {self.graph.image_input: images, **{index: self._placed(value) for index, value in others.items()}}

@@ -14,7 +14,8 @@ from typing import Any
 import torch
 
 from featmap.network.graph import Graph, Node, Reference
-from featmap.network.operators.table import operator_of
+from featmap.network.operators.table import is_known, operator_of
+from featmap.network.schema import returns_view
 
 _FRESH = frozenset({"convolution", "linear", "normalization", "merge"})
 _VIEWS = frozenset({"view", "_unsafe_view"})
@@ -49,6 +50,7 @@ class _Steps:
         self.needed = graph.ancestors(tuple(wanted))
         self.folds = self._folds() if fold else {}
         self.last_reader = self._last_readers()
+        self.sharing = self._sharing()
 
     def steps(self) -> tuple[Step, ...]:
         absorbed = set(self.folds.values())
@@ -69,7 +71,7 @@ class _Steps:
         folds: dict[int, int] = {}
         for index in self.needed:
             readers = self._readers(index)
-            if len(readers) == 1 and index not in self.wanted and can_fold(self.graph[index], self.graph[readers[0]]):
+            if len(readers) == 1 and index not in self.wanted and can_fold(self.graph, index, readers[0]):
                 folds[index] = readers[0]
         return folds
 
@@ -79,6 +81,16 @@ class _Steps:
             for source in self.graph[index].inputs:
                 last[source] = index
         return last
+
+    def _sharing(self) -> dict[int, frozenset[int]]:
+        """For every value the values that may lie in the same memory, itself included."""
+        sharing: dict[int, frozenset[int]] = {}
+        for index in sorted(self.needed):
+            node = self.graph[index]
+            sources = node.inputs if may_share_memory(node) else ()
+            together = frozenset([index]).union(*(sharing[source] for source in sources))
+            sharing.update(dict.fromkeys(together, together))
+        return sharing
 
     def _step(self, node: Node) -> Step:
         folded = self.folds.get(node.index)
@@ -101,7 +113,13 @@ class _Steps:
         others = [index for index in node.inputs if index != first.index]
         same = all(self.graph[index].spec == source.spec for index in others)
         fresh = source.depends_on_input and not source.is_input and operator_of(source).kind in _FRESH
-        return fresh and same and node.spec == source.spec and len(node.inputs) == 1 + len(others)
+        fits = same and node.spec == source.spec and len(node.inputs) == 1 + len(others)
+        return fresh and fits and not self._is_seen_through_others(first.index, node.index)
+
+    def _is_seen_through_others(self, index: int, writer: int) -> bool:
+        """Whether a view of the value is wanted or read, by the writer or after it."""
+        others = self.sharing[index] - {index}
+        return any(other in self.wanted or self.last_reader[other] >= writer for other in others)
 
 
 def _target(node: Node, *, overwrites: bool) -> Callable[..., Any]:
@@ -115,16 +133,23 @@ def _target(node: Node, *, overwrites: bool) -> Callable[..., Any]:
     return node.target
 
 
-def can_fold(convolution: Node, norm: Node) -> bool:
+def may_share_memory(node: Node) -> bool:
+    """Whether a value may be a view of what the operator reads; of an unknown operator nobody knows."""
+    return not is_known(node) or operator_of(node).kind == "shape" or returns_view(node.target)
+
+
+def can_fold(graph: Graph, convolution: int, norm: int) -> bool:
     """Whether a batch norm's scale and shift can go into the convolution's own weights."""
-    names = ("conv2d", "conv1d", "conv3d", "convolution")
-    if convolution.base_name not in names or norm.base_name != "batch_norm":
+    filters, scaling = graph[convolution], graph[norm]
+    if filters.base_name not in ("conv2d", "conv1d", "conv3d", "convolution") or scaling.base_name != "batch_norm":
         return False
-    is_transposed = convolution.base_name == "convolution" and convolution.args[6]
-    has_own_weights = not isinstance(convolution.args[1], Reference) or True
-    keeps_statistics = norm.args[3] is not None and not norm.args[5]
-    return has_own_weights and keeps_statistics and not is_transposed and _reads_value(norm, convolution.index)
+    is_transposed = filters.base_name == "convolution" and filters.args[6]
+    keeps_statistics = scaling.args[3] is not None and not scaling.args[5]
+    own_weights = _only_first_depends(graph, filters) and _only_first_depends(graph, scaling)
+    return own_weights and keeps_statistics and not is_transposed and scaling.args[0] == Reference(convolution)
 
 
-def _reads_value(norm: Node, index: int) -> bool:
-    return isinstance(norm.args[0], Reference) and norm.args[0].index == index and norm.inputs.count(index) == 1
+def _only_first_depends(graph: Graph, node: Node) -> bool:
+    """Whether the first argument alone depends on the network's input, and the rest are weights."""
+    depends = [index for index in node.inputs if graph[index].depends_on_input]
+    return len(depends) == 1 and node.args[0] == Reference(depends[0])

@@ -89,11 +89,35 @@ class SumPool(nn.Module):
         return matrix
 
 
-def with_sum_pools(module: nn.Module) -> nn.Module:
-    """The module (changed in place) with every maximum pool replaced by the sum over its windows."""
+class Affine(nn.Module):
+    """What an evaluating batch norm is: a scale and a shift per channel.
+
+    torch 2.13's own backward of it goes wrong where its gradient lies in memory in an unusual order.
+    """
+
+    def __init__(self, norm: nn.BatchNorm2d) -> None:
+        super().__init__()
+        assert norm.running_var is not None
+        assert norm.running_mean is not None
+        self.scale = (norm.weight / torch.sqrt(norm.running_var + norm.eps)).detach()
+        self.shift = (norm.bias - norm.running_mean * self.scale).detach()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.scale[:, None, None] + self.shift[:, None, None]
+
+
+def transparent(module: nn.Module) -> nn.Module:
+    """The module (changed in place) so that a gradient shows everything that a unit reads.
+
+    Maximum pools become sums over their windows, batch norms plain arithmetic.
+    """
+    if isinstance(module, nn.MaxPool2d):
+        return SumPool(module)
+    if isinstance(module, nn.BatchNorm2d):
+        return Affine(module)
     for name, child in module.named_children():
-        setattr(module, name, SumPool(child) if isinstance(child, nn.MaxPool2d) else with_sum_pools(child))
-    return SumPool(module) if isinstance(module, nn.MaxPool2d) else module
+        setattr(module, name, transparent(child))
+    return module
 
 
 def make_positive(module: nn.Module, seed: int = 0) -> nn.Module:

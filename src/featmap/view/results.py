@@ -18,7 +18,7 @@ from featmap.methods.explain import Explanation
 from featmap.methods.maps import FeatureMaps, MapSet
 from featmap.methods.matrix import LayerMatrix
 from featmap.methods.plan import Plan
-from featmap.methods.receptive_field import FieldAnswer
+from featmap.methods.receptive_field import FieldAnswer, FieldDrawing
 from featmap.methods.result import Result, html_of, pictures_of, save_result, text_of
 from featmap.view.arithmetic import Arithmetic
 from featmap.view.arithmetic import Term as ShownTerm
@@ -26,12 +26,13 @@ from featmap.view.contributions import contribution_pages
 from featmap.view.explain import value_picture
 from featmap.view.maps import map_pages
 from featmap.view.output import save, write_files
-from featmap.view.tables import as_text, explanation_table, field_text, plan_table
+from featmap.view.overlay import Mark, box_picture
+from featmap.view.tables import WIDEST, as_text, explanation_table, field_text, plan_table
 
 
 @text_of.register
 def _(result: Plan) -> str:
-    return as_text(plan_table(result), width=150)
+    return as_text(plan_table(result), width=WIDEST)
 
 
 @text_of.register
@@ -112,6 +113,7 @@ def _(result: FeatureMaps, path: Path, **options: Any) -> list[Path]:
 @save_result.register(Contributions)
 @save_result.register(Plan)
 @save_result.register(FieldAnswer)
+@save_result.register(FieldDrawing)
 @save_result.register(LayerMatrix)
 def _(result: Result, path: Path, **options: Any) -> list[Path]:
     if path.suffix.lower() == ".json":
@@ -129,32 +131,54 @@ def _(result: MapSet, path: Path, **options: Any) -> list[Path]:
     return save(pages, path)
 
 
+_ARRAYS = (".npz", ".safetensors")
+
+
+def check_map_output(path: str | Path) -> None:
+    """Raises OutputError where maps cannot be written to that path: asked before the work, not after it."""
+    path = Path(path)
+    if path.suffix.lower() not in (".png", *_ARRAYS):
+        raise OutputError(
+            f"'{path}' ends in '{path.suffix}'; feature maps are written as .png, .npz or .safetensors.",
+            f"Use '{path.with_suffix('.npz')}'.",
+        )
+    if not path.parent.is_dir():
+        raise OutputError(
+            f"'{path}': there is no folder '{path.parent}'.", "Create the folder, or choose another path."
+        )
+
+
 def save_arrays(maps: Any, path: Path) -> list[Path]:
     """Writes maps keyed by full address as `.npz` or `.safetensors`."""
+    check_map_output(path)
     arrays = {key: np.ascontiguousarray(value.values.detach().cpu().numpy()) for key, value in maps.items()}
     suffix = path.suffix.lower()
-    if suffix == ".npz":
-        buffer = io.BytesIO()
-        np.savez(buffer, allow_pickle=False, **arrays)
-        return write_files({path: buffer.getvalue()})
     if suffix == ".safetensors":
         from safetensors.numpy import save as to_bytes
 
         return write_files({path: to_bytes(arrays)})
-    raise OutputError(
-        f"'{path}' ends in '{path.suffix}'; feature maps are written as .png, .npz or .safetensors.",
-        f"Use '{path.with_suffix('.npz')}'.",
-    )
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **arrays)
+    return write_files({path: buffer.getvalue()})
 
 
 def register_results() -> None:
     """Importing this module has registered everything; calling this says that it is wanted."""
 
 
+@pictures_of.register
+def _(result: FieldDrawing) -> list[Image.Image]:
+    box = result.box
+    mark = Mark((box.top, box.left, box.bottom, box.right), result.address)
+    return [box_picture(result.picture, [mark], result.address)]
+
+
 def print_to(console: Console, result: Result) -> None:
     """Prints a result on a console, as a table in its colours where it has one."""
-    if isinstance(result, Plan):
-        console.print(plan_table(result))
+    if not console.is_terminal:
+        console.print(str(result), markup=False, highlight=False, soft_wrap=True)
+    elif isinstance(result, Plan):
+        console.print(plan_table(result, console.width))
     elif isinstance(result, Explanation):
         console.print(explanation_table(result))
     else:

@@ -16,6 +16,7 @@ from featmap.methods.plan import MAC_CONVENTION, Plan, PlanRow
 from featmap.methods.receptive_field import FieldAnswer
 
 WIDTH = 110
+WIDEST = 300
 
 
 def as_text(content: RenderableType, width: int = WIDTH) -> str:
@@ -84,6 +85,7 @@ def _short(value: object) -> str:
 _PLAN_COLUMNS = (
     ("layer", "left"),
     ("operator", "left"),
+    ("details", "left"),
     ("output", "right"),
     ("parameters", "right"),
     ("MACs", "right"),
@@ -94,24 +96,34 @@ _PLAN_COLUMNS = (
 )
 
 
-def plan_table(plan: Plan) -> RenderableType:
-    """The plan as a table with its totals and conventions below."""
-    rows = [_plan_row(row) for row in plan.layers]
+def plan_table(plan: Plan, width: int = WIDEST) -> RenderableType:
+    """The plan as a table with its totals and conventions below; details are left out where they do not fit."""
     return Group(
         Text(f"{plan.model}, input {shape_text(plan.input_shape)}", style="bold"),
-        table(_PLAN_COLUMNS, rows),
+        _fitting_table(plan, width),
         Text(""),
         Text(plan_summary(plan)),
     )
 
 
+def _fitting_table(plan: Plan, width: int) -> Table:
+    """The widest choice of columns that fits."""
+    console = Console(width=WIDEST)
+    made = table(_PLAN_COLUMNS, [_plan_row(row) for row in plan])
+    for left_out in ({"details"}, {"details", "status"}, {"details", "status", "stages"}):
+        if console.measure(made).maximum <= width:
+            return made
+        kept = [at for at, (heading, _) in enumerate(_PLAN_COLUMNS) if heading not in left_out]
+        made = table([_PLAN_COLUMNS[at] for at in kept], [[_plan_row(row)[at] for at in kept] for row in plan])
+    return made
+
+
 def _plan_row(row: PlanRow) -> list[str]:
     size, stride, _ = field_texts(row.receptive_field)
-    operator = f"{row.operator} {row.details}".strip()
     output = shape_text(row.output_shape)
-    status = str(row.receptive_field.status)
-    stages = " ".join(row.stages)
-    return [row.address, operator, output, count(row.parameters), count(row.macs), size, stride, status, stages]
+    status, stages = str(row.receptive_field.status), " ".join(row.stages)
+    costs = [count(row.parameters), count(row.macs)]
+    return [row.address, row.operator, row.details, output, *costs, size, stride, status, stages]
 
 
 def plan_summary(plan: Plan) -> str:

@@ -27,6 +27,10 @@ class Axes:
     def has_space(self) -> bool:
         return self.row is not None and self.column is not None
 
+    def mixed_along(self, axis: int) -> Axes:
+        """The axes of a value made by moving or mixing along one of them: images that are mixed are none any more."""
+        return Axes(None, self.row, self.column) if axis == self.batch else self
+
 
 NO_AXES = Axes(None, None, None)
 

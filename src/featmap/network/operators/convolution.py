@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from typing import Any, ClassVar
 
 from featmap.geometry import IndexSet, Pointwise, TransposedWindow, Whole, Window
@@ -120,7 +121,6 @@ class Linear(Operator):
 
     kind: ClassVar[str] = "linear"
     is_known: ClassVar[bool] = True
-    depends_on_sizes: ClassVar[bool] = False
 
     def axes(self, call: Call) -> Axes:
         axes, last = call["input"].axes, call["input"].rank - 1
@@ -144,7 +144,6 @@ class MatrixProduct(Operator):
 
     kind: ClassVar[str] = "matrix product"
     is_known: ClassVar[bool] = True
-    depends_on_sizes: ClassVar[bool] = False
 
     def axes(self, call: Call) -> Axes:
         first = call.operands[0].axes
@@ -154,10 +153,37 @@ class MatrixProduct(Operator):
         return Whole(1), Whole(1)
 
     def macs(self, call: Call) -> int | None:
-        left = call.get("self") or call.get("mat1") or call.get("batch1")
+        # addmm and baddbmm have a sum as `self`; their product is told by other names.
+        left = call.get("mat1") or call.get("batch1") or call.get("self")
         if not isinstance(left, Operand) or not left.rank:
             return None
-        return TensorSpec(call.out_shape, call.operands[0].spec.dtype).count * left.shape[-1]  # pyright: ignore
+        return prod(call.out_shape) * left.shape[-1]
 
     def resized(self, call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
         return node_arguments(call.node)
+
+
+@dataclass(frozen=True)
+class Attention(MatrixProduct):
+    """Scaled dot-product attention: every query meets every key, and every output sums over all values."""
+
+    def macs(self, call: Call) -> int | None:
+        queries, keys = call["query"].shape, call["key"].shape
+        return (prod(queries) + prod(call.out_shape)) * keys[-2]
+
+
+@dataclass(frozen=True)
+class Einsum(MatrixProduct):
+    """A sum of products written as an equation; its cost is known for two operands that share what is summed."""
+
+    def macs(self, call: Call) -> int | None:
+        sides, arrow, result = call["equation"].replace(" ", "").partition("->")
+        terms = sides.split(",")
+        shapes = [operand.shape for operand in call["tensors"]]
+        if not arrow or len(terms) != 2 or "." in sides or any(len(set(term)) < len(term) for term in terms):
+            return None
+        pairs = (zip(term, shape, strict=True) for term, shape in zip(terms, shapes, strict=True))
+        sizes = {letter: size for pair in pairs for letter, size in pair}
+        summed = set(terms[0]) & set(terms[1]) - set(result)
+        # What only one operand has and the result lacks is summed before anything is multiplied.
+        return prod(sizes[letter] for letter in {*result, *summed}) if summed else 0

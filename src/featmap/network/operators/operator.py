@@ -31,8 +31,6 @@ class Operator:
     is_normalization: ClassVar[bool] = False
     is_merge: ClassVar[bool] = False
     is_convolution: ClassVar[bool] = False
-    depends_on_sizes: ClassVar[bool] = True
-    """Whether numbers among the arguments may have been computed from sizes by the model's own code."""
 
     def axes(self, call: Call) -> Axes:
         """The axes of the value; an unknown operator keeps them only where it keeps the shape."""

@@ -12,7 +12,15 @@ from typing import Any, ClassVar
 from featmap.geometry import Nearest, Pointwise, Whole
 from featmap.network.operators.call import NO_AXES, Axes, Call, Operand
 from featmap.network.operators.channels import ALL, ChannelSet
-from featmap.network.operators.operator import Operator, Rules, node_arguments, same_channels, whole, whole_axis
+from featmap.network.operators.operator import (
+    NotResizable,
+    Operator,
+    Rules,
+    node_arguments,
+    same_channels,
+    whole,
+    whole_axis,
+)
 
 
 @dataclass(frozen=True)
@@ -21,7 +29,6 @@ class Elementwise(Operator):
 
     kind: ClassVar[str] = "pointwise"
     is_known: ClassVar[bool] = True
-    depends_on_sizes: ClassVar[bool] = False
 
     def axes(self, call: Call) -> Axes:
         rank = len(call.out_shape)
@@ -100,6 +107,15 @@ class Normalization(Elementwise):
     kind: ClassVar[str] = "normalization"
     is_normalization: ClassVar[bool] = True
 
+    def rules(self, call: Call, operand: Operand) -> Rules:
+        # Without stored statistics it takes those of the batch, in evaluation too.
+        return whole(call, operand) if call.get("training") else super().rules(call, operand)
+
+    def resized(self, call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        if call.get("training") and call.main.shape[0] != call.captured_main_shape[0]:
+            raise NotResizable("statistics of the batch")
+        return super().resized(call)
+
 
 @dataclass(frozen=True)
 class LayerNorm(Elementwise):
@@ -145,7 +161,7 @@ class AlongAxis(Elementwise):
         return _mixed(call, operand.axes.row, (dim,)), _mixed(call, operand.axes.column, (dim,))
 
     def axes(self, call: Call) -> Axes:
-        return call.main.axes
+        return call.main.axes.mixed_along(call["dim"] % max(call.main.rank, 1))
 
 
 def _mixed(call: Call, axis: int | None, dims: Container[int]) -> Pointwise | Whole:

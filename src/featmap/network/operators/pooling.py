@@ -69,7 +69,6 @@ class AdaptivePool(Operator):
 
     kind: ClassVar[str] = "pool"
     is_known: ClassVar[bool] = True
-    depends_on_sizes: ClassVar[bool] = False
 
     def axes(self, call: Call) -> Axes:
         return call.main.axes
@@ -107,7 +106,6 @@ class Reduction(Operator):
 
     kind: ClassVar[str] = "reduction"
     is_known: ClassVar[bool] = True
-    depends_on_sizes: ClassVar[bool] = False
 
     def axes(self, call: Call) -> Axes:
         reduced, keep = _reduced(call), bool(call.get("keepdim", False))

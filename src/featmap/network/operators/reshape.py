@@ -26,7 +26,6 @@ class Moving(Operator):
 
     kind: ClassVar[str] = "shape"
     is_known: ClassVar[bool] = True
-    depends_on_sizes: ClassVar[bool] = False
 
     def rules(self, call: Call, operand: Operand) -> Rules:
         axes = call.out_axes
@@ -142,8 +141,6 @@ def _order(call: Call) -> list[int]:
 class Cut(Moving):
     """slice, split, chunk, narrow: a part of one axis, all of the others."""
 
-    depends_on_sizes: ClassVar[bool] = True
-
     def channels(self, call: Call, position: int, wanted: ChannelSet) -> ChannelSet:
         axis = channel_axis(call.main.axes, call.main.rank)
         along_channels = call.get("dim", 0) % call.main.rank == axis
@@ -155,7 +152,7 @@ class Cut(Moving):
         return wanted
 
     def axes(self, call: Call) -> Axes:
-        return call.main.axes
+        return call.main.axes.mixed_along(call.get("dim", 0) % call.main.rank)
 
     def moved_rule(self, call: Call, axis: int, own: int) -> AxisRule:
         if call.get("dim", 0) % call.main.rank != own:
@@ -248,11 +245,12 @@ class Concatenate(Moving):
         return shifted(wanted, before, call.operands[position].shape[axis])
 
     def axes(self, call: Call) -> Axes:
-        return call.main.axes
+        return call.main.axes.mixed_along(call.get("dim", 0) % max(call.main.rank, 1))
 
     def rules(self, call: Call, operand: Operand) -> Rules:
         axes, dim = call.out_axes, call.get("dim", 0) % max(call.main.rank, 1)
-        if operand.axes != axes or dim in (axes.row, axes.column):
+        elsewhere = (operand.axes.row, operand.axes.column) != (axes.row, axes.column)
+        if elsewhere or dim in (axes.row, axes.column):
             return whole(call, operand)
         return super().rules(call, operand)
 
@@ -279,7 +277,10 @@ class Reverse(Moving):
     """flip."""
 
     def axes(self, call: Call) -> Axes:
-        return call.main.axes
+        axes = call.main.axes
+        for dim in call["dims"]:
+            axes = axes.mixed_along(dim % call.main.rank)
+        return axes
 
     def moved_rule(self, call: Call, axis: int, own: int) -> AxisRule:
         return Flip() if own in {dim % call.main.rank for dim in call["dims"]} else Pointwise()

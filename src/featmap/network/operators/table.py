@@ -7,7 +7,8 @@ the table is treated as reading everything: right, never fast, and named in the 
 from __future__ import annotations
 
 from featmap.network.graph import Node
-from featmap.network.operators.convolution import Convolution, Linear, MatrixProduct
+from featmap.network.operators.convolution import Attention, Convolution, Einsum, Linear, MatrixProduct
+from featmap.network.operators.copying import RepeatedUnits, Repetition, Roll, Unfold
 from featmap.network.operators.factory import Factory
 from featmap.network.operators.operator import Operator
 from featmap.network.operators.pointwise import (
@@ -40,7 +41,9 @@ UNKNOWN = Operator()
 _NAMES: dict[Operator, str] = {
     Convolution(): "conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d convolution",
     Linear(): "linear",
-    MatrixProduct(): "matmul mm bmm",
+    MatrixProduct(): "matmul mm bmm addmm baddbmm",
+    Attention(): "scaled_dot_product_attention",
+    Einsum(): "einsum",
     Nonlinearity(): (
         "relu relu6 hardtanh sigmoid tanh silu gelu hardswish hardsigmoid leaky_relu elu selu celu softplus mish prelu "
         "_prelu_kernel clamp clamp_min clamp_max threshold log_sigmoid hardshrink softshrink tanhshrink"
@@ -53,12 +56,12 @@ _NAMES: dict[Operator, str] = {
         "sub rsub mul div maximum minimum where neg abs square sqrt rsqrt reciprocal exp expm1 log log1p log2 erf "
         "pow sin cos floor ceil round sign lerp addcmul addcdiv ge gt le lt eq ne bitwise_not logical_not "
         "masked_fill to _to_copy clone detach alias contiguous nan_to_num fill zeros_like ones_like full_like "
-        "_assert_tensor_metadata"
+        "_assert_tensor_metadata max.other min.other"
     ),
-    AlongAxis(): "softmax _softmax log_softmax _log_softmax cumsum",
+    AlongAxis(): "softmax _softmax log_softmax _log_softmax cumsum glu",
     Pool(): "max_pool1d max_pool2d max_pool3d max_pool2d_with_indices avg_pool1d avg_pool2d avg_pool3d",
     AdaptivePool(): "adaptive_avg_pool1d adaptive_avg_pool2d adaptive_max_pool2d _adaptive_avg_pool2d",
-    Reduction(): "mean sum amax amin var std linalg_vector_norm logsumexp prod norm",
+    Reduction(): "mean sum amax amin max min var std linalg_vector_norm logsumexp prod norm",
     Padding(): (
         "pad constant_pad_nd reflection_pad2d replication_pad2d reflection_pad1d replication_pad1d _pad_circular"
     ),
@@ -75,17 +78,23 @@ _NAMES: dict[Operator, str] = {
     Concatenate(): "cat concat",
     Stack(): "stack",
     Reverse(): "flip",
+    Roll(): "roll",
+    Unfold(): "unfold",
+    Repetition(): "repeat tile",
+    RepeatedUnits(): "repeat_interleave",
     PixelShuffle(): "pixel_shuffle pixel_unshuffle",
     ChannelShuffle(): "channel_shuffle native_channel_shuffle",
     Factory(): "zeros ones full arange empty scalar_tensor linspace eye tensor",
 }
 
 TABLE: dict[str, Operator] = {name: operator for operator, names in _NAMES.items() for name in names.split()}
+"""By plain name (`relu`); by name and overload (`max.other`) where that says more."""
 
 
 def operator_of(node: Node) -> Operator:
     """The table's entry for a node's operator, or the honest unknown."""
-    return TABLE.get(node.base_name, UNKNOWN)
+    overload = TABLE.get(node.operator.removeprefix("aten."))
+    return overload or TABLE.get(node.base_name, UNKNOWN)
 
 
 def is_known(node: Node) -> bool:

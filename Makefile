@@ -1,0 +1,51 @@
+# setup: everything into .venv; demo: the guided main job; test, check: what CI runs; bench: side by side with peers.
+# Another interpreter: make PYTHON=python3.12 demo
+
+PYTHON ?= python3
+WORKERS ?= 2
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+PINS := pyproject.toml constraints.txt
+
+.PHONY: setup demo test check bench
+.DELETE_ON_ERROR:
+
+setup: $(VENV)/.dev
+
+# Waiting threads sleep: where another program is busy, threads that spin made the training four times slower.
+demo: $(VENV)/.demo
+	OMP_WAIT_POLICY=PASSIVE $(BIN)/featmap demo
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest -n $(WORKERS)
+
+check: $(VENV)/.dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.bench
+	$(BIN)/python -m benchmarks
+
+# A stamp is written after the work, so that what was interrupted is done again; .dev and the like say that the extras of
+# their name are installed as the pins of that date ask for.
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("$(PYTHON) is Python " + sys.version.split()[0] + ", featmap needs 3.11 or newer. Name another: make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+	touch $@
+
+$(VENV)/.demo: $(PINS) | $(VENV)/.made
+	@echo "Installing featmap with what the demo needs into $(VENV); this takes a minute or more."
+	$(INSTALL) -e ".[demo]"
+	touch $@
+
+$(VENV)/.dev: $(PINS) | $(VENV)/.made
+	@echo "Installing featmap with everything its tests need into $(VENV); this takes a minute or more."
+	$(INSTALL) -e ".[dev]"
+	touch $@ $(VENV)/.demo
+
+$(VENV)/.bench: $(PINS) | $(VENV)/.dev
+	$(INSTALL) -e ".[bench]"
+	touch $@

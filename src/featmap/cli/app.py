@@ -1,0 +1,129 @@
+"""Which commands are there, and how does each end?
+
+A command is one file (in this folder, or beside what it shows) and one line in `COMMANDS`. The file defines
+`command`, a function with typer
+annotations (or `app`, a `typer.Typer` of commands below it), and `EXAMPLES`, pairs of a purpose and a command line
+that end its help. It is imported when it is asked for, and imports what is heavy inside the function. It calls the
+library and prints. Errors it lets go: here a wrong question becomes exit code 2, failed work 1, an interrupt 130, all
+without traceback unless `--debug`.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Iterable, Sequence
+from importlib import import_module
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+from typer.main import get_command
+
+from featmap import __version__
+from featmap.errors import FeatmapError
+
+COMMANDS = {
+    "conv": "featmap.cli.conv",
+    "solve": "featmap.cli.solve",
+    "plan": "featmap.cli.plan",
+    "field": "featmap.cli.field",
+    "maps": "featmap.cli.maps",
+    "explain": "featmap.cli.explain",
+    "demo": "featmap.demo.command",
+}
+
+CONTEXT = {"help_option_names": ["-h", "--help"]}
+CLICK_ERROR = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
+
+
+class Commands(TyperGroup):
+    """The commands, each imported when it is first asked for."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name in COMMANDS and cmd_name not in self.commands:
+            self.commands[cmd_name] = loaded(cmd_name)
+        return TyperGroup.get_command(self, ctx, cmd_name)
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return TyperGroup.invoke(self, ctx)
+        except KeyboardInterrupt:
+            raise typer.Exit(130) from None
+        except (typer.Exit, typer.Abort, CLICK_ERROR, BrokenPipeError):  # pyright: ignore[reportGeneralTypeIssues]
+            raise
+        except Exception as error:
+            raise typer.Exit(ended(error, debug=ctx.params["debug"])) from None
+
+
+def loaded(name: str) -> Any:
+    """The command of a file in this folder."""
+    module = import_module(COMMANDS[name])
+    if hasattr(module, "app"):
+        return get_command(module.app)
+    single = typer.Typer(rich_markup_mode="rich", add_completion=False)
+    single.command(name, epilog=epilog(module.EXAMPLES), context_settings=CONTEXT)(module.command)
+    return get_command(single)
+
+
+def epilog(examples: Iterable[tuple[str, str]]) -> str:
+    """The end of a help text: each example is what it is for and the line to type."""
+    return "\n\n".join(f"[dim]{purpose}[/dim]\n\n  [bold cyan]{line}[/bold cyan]" for purpose, line in examples)
+
+
+def ended(error: Exception, *, debug: bool) -> int:
+    """Say on standard error what went wrong, and return the exit code."""
+    if debug:
+        traceback.print_exception(error)
+    if isinstance(error, FeatmapError):
+        typer.secho(error.problem, fg="red", err=True)
+        typer.echo(f"\n{error.remedy}" if error.remedy else "", err=True, nl=bool(error.remedy))
+        return error.exit_code
+    what = " ".join(f"{type(error).__name__}: {error}".split())
+    typer.secho(f"{what} (--debug shows where)", fg="red", err=True)
+    return 1
+
+
+def show_version(wanted: bool) -> None:
+    """Print the version and leave."""
+    if wanted:
+        typer.echo(f"featmap {__version__}")
+        raise typer.Exit
+
+
+EXAMPLES = (
+    ("Size, weights and cost of one layer:", "featmap conv 32 --channels 3 --filters 6 --kernel 5"),
+    ("Which padding and stride halve 224:", "featmap solve 224 --output 112 --kernel 7"),
+)
+
+app = typer.Typer(
+    cls=Commands,
+    no_args_is_help=True,
+    context_settings=CONTEXT,
+    rich_markup_mode="rich",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback(epilog=epilog(EXAMPLES))
+def featmap(
+    debug: Annotated[
+        bool, typer.Option("--debug", envvar="FEATMAP_DEBUG", show_envvar=False, help="Show tracebacks of errors.")
+    ] = False,
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=show_version, help="Print the version.")
+    ] = False,
+) -> None:
+    """A measuring instrument for the feature maps of convolutional networks."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command line and leave the process with its exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if "--debug" in words:  # it may stand anywhere, typer knows it only in front
+        words = ["--debug", *(word for word in words if word != "--debug")]
+    app(words, prog_name="featmap")

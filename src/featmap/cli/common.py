@@ -1,0 +1,88 @@
+"""What do all commands share? The `--json` option, and where output goes.
+
+Answers go to standard output, everything else to standard error, so that `featmap ... --json > file` holds one JSON
+document and nothing else. rich is imported only when something is drawn with it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output, and nothing else.")]
+
+
+Fact = tuple[str, str, str]
+"""A name, a number and how it comes about."""
+
+
+def answers() -> Console:
+    """Where an answer is drawn with rich: standard output. Lines are never broken."""
+    from rich.console import Console
+
+    return Console(highlight=False, soft_wrap=True)
+
+
+def messages() -> Console:
+    """Where progress and messages are drawn with rich: standard error."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False)
+
+
+def print_message(text: str) -> None:
+    """One line on standard error."""
+    typer.echo(text, err=True)
+
+
+def print_facts(title: str, facts: Sequence[Fact]) -> None:
+    """A title and three aligned columns on standard output."""
+    from rich.text import Text
+
+    names, numbers = (max(len(fact[column]) for fact in facts) for column in (0, 1))
+    console = answers()
+    console.print(Text(title, "bold"), end="\n\n")
+    for name, number, how in facts:
+        line = Text.assemble(f"  {name:<{names}}  ", (f"{number:>{numbers}}", "bold cyan"), f"   {how}".rstrip())
+        console.print(line)
+
+
+def count(number: int, one: str, many: str = "") -> str:
+    """A number with its noun.
+
+    >>> count(1, "map"), count(4704, "map"), count(2, "bias", "biases")
+    ('1 map', '4,704 maps', '2 biases')
+    """
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def by(numbers: Sequence[Any], *, brief: bool = False) -> str:
+    """Rows by columns; `brief` writes one number where both are the same, and `-` where there is none.
+
+    >>> by((224, 320)), by((2, 2), brief=True), by((None, 1), brief=True)
+    ('224 × 320', '2', '- × 1')
+    """
+    words = ["-" if number is None else str(number) for number in numbers]
+    return words[0] if brief and len(set(words)) == 1 else " × ".join(words)
+
+
+def print_json(document: Any) -> None:
+    """One JSON document on standard output; fractions become numbers, lists of numbers stay on one line."""
+    text = json.dumps(document, indent=2, ensure_ascii=False, default=plain)
+    # Within JSON's strings a line break is always escaped, so no string can be touched by this.
+    typer.echo(re.sub(r"\[\n([^\[\]{}]*?)\n *\]", lambda found: f"[{' '.join(found[1].split())}]", text))
+
+
+def plain(value: Any) -> Any:
+    """What JSON has no word for, in words that it has."""
+    if isinstance(value, Fraction):
+        return float(value)
+    raise TypeError(f"{type(value).__name__} is no JSON value")

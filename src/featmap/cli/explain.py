@@ -1,0 +1,43 @@
+"""`featmap explain`: what does one value, or one whole map, consist of?"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from typer import Argument, Option
+
+from featmap.cli.common import Json, answers, print_json, print_message
+from featmap.cli.model import Image, Input, Model, Trust, Weights, load_model, notes
+
+EXAMPLES = (
+    ("The arithmetic of one value:", "featmap explain torchvision:vgg16 cat.jpg features.21:z/117@10,12"),
+    ("The same as a picture:", "featmap explain torchvision:vgg16 cat.jpg features.21:z/117@10,12 -o value.png"),
+    ("What every input map contributes:", "featmap explain torchvision:vgg16 cat.jpg features.21/117 -o parts.png"),
+)
+
+
+def command(
+    model: Model,
+    image: Image,
+    unit: Annotated[str, Argument(metavar="UNIT", help="LAYER:STAGE/CHANNEL@ROW,COLUMN, or LAYER/CHANNEL for a map.")],
+    output: Annotated[str | None, Option("--output", "-o", metavar="FILE", help="x.png, x.json or x.txt.")] = None,
+    weights: Weights = None,
+    input: Input = None,
+    trust: Trust = False,
+    as_json: Json = False,
+) -> None:
+    """Window, kernel and sum of every input channel, bias, normalisation, nonlinearity: one value taken apart."""
+    from featmap.network.address import Address
+    from featmap.view.results import print_to
+
+    network = load_model(model, weights, input, trust=trust)
+    with notes():
+        whole_map = Address.parse(unit).unit is None
+        result = network.contributions(image, unit) if whole_map else network.explain(image, unit)
+    if output is not None:
+        for path in result.save(output):
+            print_message(f"wrote {path}")
+    if as_json:
+        print_json(result.to_json())
+    else:
+        print_to(answers(), result)

@@ -1,0 +1,54 @@
+"""`featmap maps`: what do the feature maps of a picture hold?"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from typer import Argument, Option
+
+from featmap.cli.common import Json, print_json, print_message
+from featmap.cli.model import Device, Input, Model, Trust, Weights, found_device, load_model, notes
+
+EXAMPLES = (
+    ("All maps of a layer as a picture:", "featmap maps torchvision:vgg16 cat.jpg --layer features.21 -o maps.png"),
+    (
+        "Before the nonlinearity, strongest first:",
+        "featmap maps M cat.jpg --layer features.21:z --sort maximum -o z.png",
+    ),
+    ("Several layers as arrays:", "featmap maps M cat.jpg --layer features.0:z --layer features.21 -o maps.npz"),
+)
+
+
+def command(
+    model: Model,
+    images: Annotated[list[str], Argument(metavar="IMAGE...", help="Pictures: JPEG, PNG, TIFF ...")],
+    output: Annotated[str, Option("--output", "-o", metavar="FILE", help="x.png, x.npz or x.safetensors.")],
+    layer: Annotated[
+        list[str] | None, Option(metavar="ADDRESS", help="A layer or stage; again for more. Default: all layers.")
+    ] = None,
+    sort: Annotated[str, Option(help="Order of the maps: index, maximum, mean or positive.")] = "index",
+    scale: Annotated[str, Option(help="Colours: one scale per [bold]map[/bold], or one [bold]shared[/bold].")] = "map",
+    page_size: Annotated[
+        int | None, Option(metavar="N", help="Maps per page.", show_default="as many as legible")
+    ] = None,
+    weights: Weights = None,
+    input: Input = None,
+    device: Device = None,
+    trust: Trust = False,
+    as_json: Json = False,
+) -> None:
+    """The feature maps of pictures: as sheets to look at, or as arrays keyed by full address."""
+    from featmap.view.results import check_map_output
+
+    check_map_output(output)
+    network = load_model(model, weights, input, trust=trust)
+    with notes():
+        maps = network.maps(images, layer, device=found_device(device))
+        options = {"sort": sort, "scale": scale, "page_size": page_size} if output.lower().endswith(".png") else {}
+        written = maps.save(output, **options)
+    for path in written:
+        print_message(f"wrote {path}")
+    if as_json:
+        print_json({**maps.to_json(), "files": [str(path) for path in written]})
+    else:
+        print(repr(maps))

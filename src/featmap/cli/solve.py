@@ -1,0 +1,141 @@
+"""`featmap solve`: which padding and stride give a wanted size?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+from typer import Argument, Option
+
+from featmap.cli import parse
+from featmap.cli.common import Json, answers, by, count, print_json
+
+if TYPE_CHECKING:
+    from featmap.geometry import AxisSolution, SizeSolution, TransposedWindow, Window
+
+EXAMPLES = (
+    ("Every padding and stride that halve 224:", "featmap solve 224 --output 112 --kernel 7"),
+    ("The padding that keeps the size:", "featmap solve 224 --output same --kernel 3"),
+    ("A transposed convolution that doubles 14:", "featmap solve 14 --output 28 --kernel 4 --transpose"),
+)
+SHOWN = 12
+"""Answers that are printed without --all."""
+
+
+def command(
+    size: Annotated[str, Argument(metavar="SIZE", help="Input rows and columns: [bold]HxW[/bold] or one number.")],
+    output: Annotated[str, Option(metavar="SIZE", help="Wanted rows and columns, or [bold]same[/bold].")],
+    kernel: Annotated[str, Option(metavar="K", help="Kernel rows and columns: [bold]3[/bold] or [bold]3x5[/bold].")],
+    stride: Annotated[str | None, Option(metavar="S", help="Only this stride.", show_default="any")] = None,
+    dilation: Annotated[str, Option(metavar="D", help="Distance of neighbouring weights.")] = "1",
+    transpose: Annotated[bool, Option("--transpose", help="A transposed convolution.")] = False,
+    show_all: Annotated[bool, Option("--all", help=f"Print all answers, not the first {SHOWN}.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Every padding and stride that give a wanted size, or why none does.
+
+    Symmetric paddings first, then the smallest. [bold]same[/bold] wants size / stride rounded up (transposed: size ×
+    stride), at stride 1 unless --stride says otherwise; answers that PyTorch or TensorFlow have a name for say so.
+    """
+    from featmap.geometry import solve_size
+
+    numbers = parse.size(size), parse.pair(kernel, "--kernel"), parse.pair(dilation, "--dilation")
+    question = Question(*numbers, transpose)
+    found = solve_size(
+        question.size,
+        "same" if output.strip().lower() == "same" else parse.pair(output, "--output"),
+        question.kernel,
+        stride=None if stride is None else parse.pair(stride, "--stride"),
+        dilation=question.dilation,
+        transpose=transpose,
+    )
+    if as_json:
+        print_json(as_document(question, found))
+    else:
+        print_answers(question, found, None if show_all else SHOWN)
+
+
+@dataclass(frozen=True)
+class Question:
+    """What stays the same in all answers; pairs are (rows, columns)."""
+
+    size: tuple[int, int]
+    kernel: tuple[int, int]
+    dilation: tuple[int, int]
+    transpose: bool
+
+    def rule(self, way: AxisSolution, axis: int) -> Window | TransposedWindow:
+        """The operator of an answer along one axis."""
+        return way.rule(self.kernel[axis], self.dilation[axis], transpose=self.transpose)
+
+    def output_size(self, found: SizeSolution) -> list[int]:
+        """The size that was solved for."""
+        firsts = found.rows[0], found.columns[0]
+        return [self.rule(way, axis).output_size(self.size[axis]) for axis, way in enumerate(firsts)]
+
+
+def as_document(question: Question, found: SizeSolution) -> dict[str, Any]:
+    """The answer as data; `solutions` serve both axes, each of `rows` goes with each of `columns`."""
+    return {
+        "output_size": question.output_size(found),
+        "solutions": [as_data(way) for way in found.common],
+        "rows": [as_data(way) for way in found.rows],
+        "columns": [as_data(way) for way in found.columns],
+        "settings": asdict(question),
+    }
+
+
+def as_data(way: AxisSolution) -> dict[str, Any]:
+    """One answer; `padding` is [before, after]."""
+    numbers = {"padding": [way.before, way.after], "stride": way.stride, "output_padding": way.output_padding}
+    return {**numbers, "conventions": list(way.conventions)}
+
+
+def print_answers(question: Question, found: SizeSolution, most: int | None) -> None:
+    """One table if rows and columns pose the same question, else one for each."""
+    from rich.text import Text
+
+    kind = "transposed kernel" if question.transpose else "kernel"
+    dilated = f" with dilation {by(question.dilation, brief=True)}" if max(question.dilation) > 1 else ""
+    sizes = f"{by(question.size)} → {by(question.output_size(found))}"
+    answers().print(Text(f"{sizes} with {kind} {by(question.kernel)}{dilated}", "bold"))
+    if found.rows == found.columns and question.size[0] == question.size[1]:
+        print_axis("rows and columns", question, 0, found.rows, most)
+    else:
+        print_axis("rows", question, 0, found.rows, most)
+        print_axis("columns", question, 1, found.columns, most)
+
+
+def print_axis(name: str, question: Question, axis: int, ways: Sequence[AxisSolution], most: int | None) -> None:
+    """The answers of one axis, aligned, each with its sum and the names it is known by."""
+    from rich.text import Text
+
+    from featmap.geometry import size_formula
+
+    shown = ways[:most]
+    cells = [
+        [settings(way), size_formula(question.rule(way, axis), question.size[axis]), ", ".join(way.conventions)]
+        for way in shown
+    ]
+    widths = [max(len(row[column]) for row in cells) for column in range(3)]
+    console = answers()
+    console.print(Text(f"\n{name}: {count(len(ways), 'answer')}"))
+    for setting, formula, names in cells:
+        text = Text.assemble("  ", (f"{setting:<{widths[0]}}", "bold cyan"), f"   {formula:<{widths[1]}}   ", names)
+        text.rstrip()
+        console.print(text)
+    if len(shown) < len(ways):
+        console.print(Text(f"  and {len(ways) - len(shown):,} more (--all prints them)", "dim"))
+
+
+def settings(way: AxisSolution) -> str:
+    """An answer in words.
+
+    >>> from featmap.geometry import AxisSolution
+    >>> settings(AxisSolution(1, 1, 2)), settings(AxisSolution(0, 1, 2, 1))
+    ('padding 1, stride 2', 'padding 0 before + 1 after, stride 2, output padding 1')
+    """
+    padding = str(way.before) if way.is_symmetric else f"{way.before} before + {way.after} after"
+    extra = f", output padding {way.output_padding}" if way.output_padding else ""
+    return f"padding {padding}, stride {way.stride}{extra}"

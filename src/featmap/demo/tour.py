@@ -1,0 +1,225 @@
+"""A walk through featmap with a network that was trained a minute ago, on a photograph, written as one page."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from featmap.demo.crops import photograph
+from featmap.demo.kept import WEIGHTS_NAME, Record
+from featmap.demo.train import TrainedNetwork, trained_network
+from featmap.errors import OutputError
+from featmap.face import Network, load
+from featmap.methods.explain import Explanation
+from featmap.methods.maps import FeatureMaps
+from featmap.methods.plan import MAC_CONVENTION, Plan
+from featmap.view.output import save
+from featmap.view.overlay import Mark, box_picture
+from featmap.view.report import Report
+from featmap.view.tables import count, field_texts, shape_text, size_text
+
+MODEL = "featmap.demo.train:demo_network"
+PHOTOGRAPH = "cat"
+FIRST, DEEP = "features.0", "features.12"
+PHOTOGRAPH_SHAPE = (3, 296, 448)
+"""The whole photograph, nearly pixel by pixel, in whole eights: the network was trained on crops of that scale."""
+
+
+@dataclass(frozen=True)
+class Tour:
+    """What the walk left behind."""
+
+    report: Path
+    files: tuple[Path, ...]
+    next_commands: tuple[str, ...]
+
+
+def run_demo(folder: Path = Path("demo"), say: Callable[[str], None] = lambda _: None) -> Tour:
+    """Trains (or reuses) the demo's network, walks through the product and writes `folder`/report.html.
+
+    Raises: OutputError: the folder cannot be written. ImageMissing, MissingPackage: the photographs are not there.
+    """
+    _make_folder(folder)
+    trained = trained_network(folder)
+    say(f"Asking it about the photograph '{PHOTOGRAPH}' ...")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return _Walk(trained, folder).tour()
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"'{folder}' cannot be made: {error.strerror}.", "Choose another folder.") from error
+
+
+class _Walk:
+    def __init__(self, trained: TrainedNetwork, folder: Path) -> None:
+        self.folder = folder
+        self.record: Record = trained.record
+        self.net: Network = load(MODEL, weights=trained.weights, input_shape=PHOTOGRAPH_SHAPE)
+        self.picture = photograph(PHOTOGRAPH)
+        self.framed: Image.Image = self.net.preprocessing.framed(self.picture)
+        self.files: list[Path] = []
+
+    def tour(self) -> Tour:
+        picture_path = self.folder / f"{PHOTOGRAPH}.png"
+        self.files += save([self.framed], picture_path)
+        report = self._intro()
+        report = self._plan(report)
+        report = self._maps(report)
+        report = self._value(report)
+        report = self._fields(report)
+        commands = self._next(picture_path)
+        report = report.section("Go on").text("Three commands to try next:").code("\n".join(commands), "console")
+        path = report.save(self.folder / "report.html")
+        return Tour(path, tuple(self.files), commands)
+
+    def _intro(self) -> Report:
+        record = self.record
+        lead = (
+            f"A small VGG-style network was trained on this machine in {record.training_s:.0f} s to tell from which of "
+            f"{len(record.classes)} photographs a crop was cut. On {record.test_crops} crops from areas that it never "
+            f"saw it is right in {record.accuracy:.1%}; guessing would be right in {record.chance:.1%}. Every picture "
+            "and number below was measured on it."
+        )
+        return Report("A network, looked into", lead)
+
+    def _plan(self, report: Report) -> Report:
+        plan = self.net.plan()
+        report = report.section("Plan: how big is every map, and why")
+        report = report.text(
+            "Before anything runs: shapes, parameters, multiply-adds and receptive fields follow from the network's "
+            f"structure alone, here for the whole photograph ({shape_text(plan.input_shape)}). A unit's field is the "
+            "square of input pixels that can influence it; stride is how far it moves from one unit to the next."
+        )
+        report = report.table(*_plan_cells(plan))
+        totals = plan.totals
+        return report.text(
+            f"In all {totals.parameters:,} parameters and {totals.macs:,} multiply-adds for this image "
+            f"({MAC_CONVENTION}). The maps take {size_text(totals.activation_bytes)}; at most "
+            f"{size_text(totals.peak_bytes)} of them are alive at once."
+        )
+
+    def _maps(self, report: Report) -> Report:
+        report = report.section("Maps: what the layers hold")
+        report = report.figure(self.framed, f"The photograph `{PHOTOGRAPH}` as the network sees it.", "a cat's face")
+        wanted = [f"{FIRST}:z", f"{FIRST}:a", f"{DEEP}:z", f"{DEEP}:a"]
+        maps = self.net.maps(self.picture, wanted, progress=False)
+        for address in wanted:
+            report = report.subsection(_heading(maps[address])).text(_map_words(maps[address]))
+            pages = maps[address].pages(sort="maximum", page_size=32)
+            self.files += save(pages, self.folder / f"{_file_name(address)}.png")
+            report = report.figure(pages, _caption(maps[address]))
+        return report
+
+    def _value(self, report: Report) -> Report:
+        explanation = self.net.explain(self.picture, self._strongest(DEEP))
+        report = report.section("One value, taken apart")
+        report = report.text(_value_words(explanation))
+        pages = explanation.pages()
+        self.files += save(pages, self.folder / "value.png")
+        report = report.figure(pages, f"The arithmetic of `{explanation.address}`.")
+        report = report.code(f"$ {self._command('explain', explanation.address)}\n{explanation}", "console")
+        contributions = self.net.contributions(self.picture, explanation.address.partition("@")[0])
+        report = report.subsection("What every input map contributes")
+        report = report.text(
+            "The same for the whole map: each input map, filtered with its own kernel. Together with the bias these "
+            "pictures add up to the weighted sum, the stage `conv`."
+        )
+        pages = contributions.pages(page_size=33)
+        self.files += save(pages, self.folder / "contributions.png")
+        return report.figure(
+            pages, f"Shares of all {len(contributions.channels)} input maps in `{contributions.address}`."
+        )
+
+    def _fields(self, report: Report) -> Report:
+        report = report.section("Receptive fields: what a unit can see")
+        report = report.text(
+            "The box of one unit is exact: scrambling every pixel outside of it changes nothing in the unit. Drawn are "
+            "the strongest unit of a map in an early, a middle and a deep layer."
+        )
+        marks = [self._mark(layer) for layer in ("features.2", "features.7", DEEP)]
+        picture = box_picture(self.framed, marks, "receptive fields of three units")
+        self.files += save([picture], self.folder / "fields.png")
+        return report.figure(
+            picture, "Boxes in input pixels; the crops beside the photograph show what each unit sees."
+        )
+
+    def _mark(self, layer: str) -> Mark:
+        unit = self._strongest(layer)
+        box = self.net.receptive_field(unit).box
+        assert box is not None
+        return Mark((box.top, box.left, box.bottom, box.right), unit)
+
+    def _strongest(self, layer: str) -> str:
+        """The address of the largest activation of a layer that does not lie on its border."""
+        maps = self.net.maps(self.picture, layer, progress=False)[layer]
+        inner = maps.values[0, :, 2:-2, 2:-2]
+        channel, place = divmod(int(inner.flatten().argmax()), inner.shape[1] * inner.shape[2])
+        row, column = divmod(place, inner.shape[2])
+        return f"{layer}:a/{channel}@{row + 2},{column + 2}"
+
+    def _next(self, picture: Path) -> tuple[str, ...]:
+        channel = self._strongest(DEEP)
+        weights = self.folder / WEIGHTS_NAME
+        return (
+            "featmap plan torchvision:resnet50",
+            f"featmap maps {MODEL} {picture} --weights {weights} --layer {FIRST}:z -o z.png",
+            f"featmap explain {MODEL} {picture} {channel} --weights {weights} "
+            f"--input {'x'.join(map(str, PHOTOGRAPH_SHAPE))}",
+        )
+
+    def _command(self, name: str, address: str) -> str:
+        return f"featmap {name} {MODEL} {self.folder / PHOTOGRAPH}.png {address}"
+
+
+def _plan_cells(plan: Plan) -> tuple[list[str], list[list[str | int]], str]:
+    columns = ["layer", "operator", "output", "parameters", "MACs", "field", "stride", "stages"]
+    rows: list[list[str | int]] = []
+    for row in plan:
+        size, stride, _ = field_texts(row.receptive_field)
+        operator = f"{row.operator} {row.details}".strip()
+        stages = " ".join(row.stages)
+        output = shape_text(row.output_shape)
+        rows.append([f"`{row.address}`", operator, output, row.parameters, count(row.macs), size, stride, stages])
+    return columns, rows, "One row per layer; outputs are maps x rows x columns."
+
+
+def _heading(maps: FeatureMaps) -> str:
+    words = {"z": "before the nonlinearity", "a": "after it"}
+    return f"{maps.address}, {words[maps.stage]}"
+
+
+def _caption(maps: FeatureMaps) -> str:
+    summary = maps.to_json()
+    return (
+        f"Values from {summary['minimum']:.3g} to {summary['maximum']:.3g}, mean {summary['mean']:.3g}; "
+        f"{summary['fraction_positive']:.1%} are positive."
+    )
+
+
+def _map_words(maps: FeatureMaps) -> str:
+    if maps.stage == "z":
+        return (
+            "The pre-activation: kernel times input plus bias, before ReLU. Blue is below zero, red above; what is "
+            "blue here is gone in the next stage."
+        )
+    return "The activation: what ReLU lets through. A map that is zero everywhere is hatched."
+
+
+def _value_words(explanation: Explanation) -> str:
+    return (
+        f"`{explanation.address}` is {explanation.value:.4g}. It is one window of the layer's {len(explanation.terms)} "
+        f"input maps, multiplied value by value with the filter's kernels and summed; then the bias, then "
+        f"{explanation.nonlinearity}. The sum below is the network's own value, to the last digits of a float64."
+    )
+
+
+def _file_name(address: str) -> str:
+    return address.replace(":", "-").replace("/", "-")

@@ -1,0 +1,74 @@
+"""What does every value of a network see, far from the borders? One walk forwards, one field per value.
+
+Behind a concatenation the channels may see differently much. Such a value's field is told as a hull until an operator
+reads all channels again; if only some of them are taken, nobody knows which, and it stays one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import reduce
+from weakref import WeakKeyDictionary
+
+from featmap.geometry import IndexSet, ReceptiveField, merge
+from featmap.network.operators.channels import ALL
+from featmap.network.operators.reshape import Concatenate, Cut, Item, Select
+from featmap.network.sized import SizedGraph
+
+_FIRST_CHANNEL = IndexSet.of([0])
+_known: WeakKeyDictionary[SizedGraph, list[ReceptiveField]] = WeakKeyDictionary()
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """The union of what all channels see, and whether channels differ in it."""
+
+    field: ReceptiveField
+    varies: bool
+
+    @property
+    def reported(self) -> ReceptiveField:
+        return replace(self.field, is_product=False) if self.varies else self.field
+
+
+def receptive_fields(sized: SizedGraph) -> list[ReceptiveField]:
+    """The receptive field of every value (by node) on the image input, in input pixels."""
+    if sized not in _known:
+        seen: list[_Seen] = []
+        for index in range(len(sized.specs)):
+            seen.append(_seen(sized, index, seen))
+        _known[sized] = [entry.reported for entry in seen]
+    return _known[sized]
+
+
+def _seen(sized: SizedGraph, index: int, seen: list[_Seen]) -> _Seen:
+    readings = list(sized.reads(index)) if index != sized.graph.image_input else []
+    if not readings:
+        return _Seen(ReceptiveField(), varies=False)
+    node = sized.graph[index]
+    operator, call = sized.operator(node), sized.call(node)
+    positions = [at for at, operand in enumerate(call.operands) if operand.depends_on_input]
+    fields: list[ReceptiveField] = []
+    varies = False
+    for position, (source, rows, columns) in zip(positions, readings, strict=True):
+        field = seen[source].field.through(rows, columns, sized.size(source))
+        if seen[source].varies and operator.channels(call, position, _FIRST_CHANNEL) is not ALL:
+            varies = True
+            if isinstance(operator, Cut | Item | Select):
+                field = replace(field, is_product=False)
+        fields.append(field)
+    if isinstance(operator, Concatenate) and not all(_same(field, fields[0]) for field in fields):
+        varies = True
+    return _Seen(_joined(fields), varies)
+
+
+def _same(first: ReceptiveField, second: ReceptiveField) -> bool:
+    return first.covers(second) and second.covers(first)
+
+
+def _joined(fields: list[ReceptiveField]) -> ReceptiveField:
+    return fields[0] if len(fields) == 1 else merge(reduce(_without_repeats, fields, []))
+
+
+def _without_repeats(kept: list[ReceptiveField], field: ReceptiveField) -> list[ReceptiveField]:
+    return kept if field in kept else [*kept, field]

@@ -1,0 +1,65 @@
+"""How do the parts of a model that run without gradients, or without autocast, become part of the one graph?
+
+`torch.export` records `with torch.no_grad():` and `with torch.autocast(..., enabled=False):` as calls of inner graphs.
+Neither changes a value here, so their operators are put where the call is. Autocast that is on changes what operators
+compute without being written into them; such a model is refused.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch.export import ExportedProgram
+from torch.fx import Graph, GraphModule
+from torch.fx import Node as FxNode
+
+from featmap.errors import CaptureRefused
+
+_GRADIENTS = "wrap_with_set_grad_enabled"
+_AUTOCAST = "wrap_with_autocast"
+
+
+def inline(program: ExportedProgram) -> None:
+    """Puts the operators of inner graphs into the program's own graph, which is changed.
+
+    Raises: CaptureRefused: a part of the model runs under autocast.
+    """
+    while calls := [node for node in program.graph.nodes if _wrapped(node)]:
+        for call in calls:
+            _inline(program.graph_module, call)
+        program.graph.eliminate_dead_code()
+
+
+def _wrapped(node: FxNode) -> str:
+    """The name of the wrapper where the node calls an inner graph."""
+    name = getattr(node.target, "__name__", "") if node.op == "call_function" else ""
+    return name if name in (_GRADIENTS, _AUTOCAST) else ""
+
+
+def _inline(root: GraphModule, call: FxNode) -> None:
+    settings = 1 if _wrapped(call) == _GRADIENTS else 4
+    if settings > 1 and call.args[2]:
+        raise CaptureRefused(
+            f"The model runs a part of itself under autocast ({call.args[0]}, {call.args[1]}).",
+            "Capture it without: the values that featmap shows are those of the module's own precision.",
+        )
+    holder: Any = call.args[settings]
+    inner: Graph = getattr(root, holder.target).graph
+    values: dict[FxNode, Any] = {}
+    arguments = iter(call.args[settings + 1 :])
+    with root.graph.inserting_before(call):
+        for node in inner.nodes:
+            if node.op == "placeholder":
+                values[node] = next(arguments)
+            elif node.op == "output":
+                _hand_over(call, torch.fx.map_arg(node.args[0], values.__getitem__))
+            else:
+                values[node] = root.graph.node_copy(node, values.__getitem__)
+
+
+def _hand_over(call: FxNode, results: Any) -> None:
+    """Whoever reads a result of the call reads the inner value instead."""
+    for reader in list(call.users):
+        position: Any = reader.args[1]
+        reader.replace_all_uses_with(results[position])

@@ -1,0 +1,117 @@
+"""Plans of the zoos' networks against the networks themselves, run without memory: shapes, parameters, multiply-adds.
+
+Shapes come from forward hooks, multiply-adds from torch's own counter below the operators that featmap's table names
+(convolutions and matrix products as they are dispatched). Both see the running module, never the captured graph.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from featmap.methods.plan import Plan, PlanRow, plan
+from featmap.network.load import load_network
+from featmap.testing.zoo import TIMM, torchvision_names, zoo_module, zoo_names
+
+CONSTANT_WORK = {"timm:edgenext_xx_small": ["stages.1.blocks.1.pos_embd"]}
+"""Modules that run on constants (the code of a position, the same for every image): a plan counts what an image costs."""
+
+UNKNOWN = {
+    "timm:csatv2": ["aten.index.Tensor"],
+    "timm:sequencer2d_s": ["aten.lstm.input"],
+}
+"""Operators that no network of torchvision has and few of timm: treated as reading everything."""
+
+WITHOUT_MODULE = 0.95
+"""The least share of a network's convolution calls whose shape must have been compared; the others run on constants."""
+
+
+@dataclass
+class Run:
+    """What a running module showed: output shapes by module path, call after call, and multiply-adds by module path."""
+
+    output: tuple[int, ...] = ()
+    shapes: defaultdict[str, list[tuple[int, ...]]] = field(default_factory=lambda: defaultdict(list))
+    convolutions: list[str] = field(default_factory=list)
+    macs: int = 0
+    macs_of: dict[str, int] = field(default_factory=dict)
+
+
+def run_without_memory(module: nn.Module, input_shape: tuple[int, ...]) -> Run:
+    found = Run()
+
+    def hook_of(path: str) -> Any:
+        def hook(part: nn.Module, _: Any, output: Any) -> None:
+            if not isinstance(output, Tensor):
+                return
+            found.shapes[path].append(tuple(output.shape))
+            if isinstance(part, nn.Conv1d | nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+                found.convolutions.append(path)
+
+        return hook
+
+    handles = [part.register_forward_hook(hook_of(path)) for path, part in module.named_modules() if path]
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        found.output = tuple(module(torch.empty(1, *input_shape, device="meta")).shape)
+    for handle in handles:
+        handle.remove()
+    # torch counts a multiplication and an addition as two operations.
+    found.macs = counter.get_total_flops() // 2
+    found.macs_of = {path.partition(".")[2]: sum(n.values()) // 2 for path, n in counter.get_flop_counts().items()}
+    return found
+
+
+def call_of(row: PlanRow) -> tuple[str, int]:
+    path, _, number = row.address.partition("#")
+    return path, int(number or 1) - 1
+
+
+def channels_first(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """A channels-last output as a plan writes it."""
+    return (shape[-1], *shape[1:-1])
+
+
+def compared_shapes(found: Plan, run: Run) -> set[tuple[str, int]]:
+    """The module calls whose output shape is a row's, and an assertion error where one is not."""
+    compared: set[tuple[str, int]] = set()
+    for row in found:
+        path, number = call_of(row)
+        if number < len(run.shapes.get(path, ())):
+            shape = run.shapes[path][number]
+            assert row.output_shape in (shape[1:], channels_first(shape)), f"{row.address}: the module gives {shape}"
+            compared.add((path, number))
+    return compared
+
+
+@pytest.mark.parametrize("model", zoo_names())
+def test_the_plan_is_the_running_networks(model: str, record_property: Any) -> None:
+    network = load_network(model)
+    found = plan(network)
+    record_property("zoo", [model, *network.unknown_operators])
+    module = zoo_module(model)
+    run = run_without_memory(module, found.input_shape)
+
+    assert found.layers[-1].output_shape == run.output[1:]
+    compared = compared_shapes(found, run)
+    convolutions = {(path, at) for path in set(run.convolutions) for at in range(run.convolutions.count(path))}
+    assert len(convolutions & compared) >= WITHOUT_MODULE * len(convolutions)
+
+    assert found.totals.parameters == sum(parameter.numel() for parameter in module.parameters())
+    assert found.totals.unused_parameters == found.totals.parameters - sum(row.parameters for row in found)
+
+    assert list(network.unknown_operators) == UNKNOWN.get(model, [])
+    unplanned = [*CONSTANT_WORK.get(model, ()), *(address.partition("#")[0] for address in found.totals.unknown_macs)]
+    assert found.totals.macs == run.macs - sum(run.macs_of.get(path, 0) for path in unplanned)
+
+
+def test_the_zoo_is_large_enough() -> None:
+    timm = [name for names in TIMM.values() for name in names.split()]
+    assert len(torchvision_names()) >= 60
+    assert len(set(timm)) == len(timm) >= 70
+    assert len(TIMM) >= 25
