@@ -109,9 +109,10 @@ class MapSet(Result, Mapping[str, FeatureMaps]):
 
     def __contains__(self, address: object) -> bool:
         try:
-            return isinstance(address, str) and self[address] is not None
+            self[str(address)]
         except (KeyError, AddressError):
             return False
+        return True
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._maps)

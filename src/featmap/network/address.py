@@ -51,11 +51,15 @@ class Address:
         return cls(layer, None if call is None else int(call), stage, number, _unit(unit, number, text))
 
     def __str__(self) -> str:
-        text = self.layer
-        text += "" if self.call is None else f"#{self.call}"
+        text = self.named_call
         text += "" if self.stage is None else f":{self.stage}"
         text += "" if self.channel is None else f"/{self.channel}"
         return text + ("" if self.unit is None else f"@{self.unit[0]},{self.unit[1]}")
+
+    @property
+    def named_call(self) -> str:
+        """Layer and call as written, without stage, channel and unit."""
+        return self.layer if self.call is None else f"{self.layer}#{self.call}"
 
     @property
     def of_layer(self) -> Address:

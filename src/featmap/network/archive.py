@@ -16,9 +16,14 @@ from typing import Any
 
 import torch
 from torch.export import ExportedProgram
+from torch.fx import Node as FxNode
 
 from featmap.errors import ModelError, NoSuchModel, UnsafeFile
 from featmap.network.capture import quiet
+from featmap.network.graph import SizeRead
+from featmap.network.operators.reshape import Concatenate, Cut, Expand, Select
+from featmap.network.operators.table import TABLE, UNKNOWN
+from featmap.network.schema import is_operator, plain_name
 
 _WORDS = (
     r"[su]\d+|Symbol|Integer|Rational|Add|Mul|Pow|Mod|PythonMod|FloorDiv|CleanDiv|CeilDiv|IntTrueDiv|PowByNatural|Max|Min"
@@ -36,10 +41,44 @@ def read_archive(path: Path, *, trust: bool = False) -> ExportedProgram:
         check_archive(path)
     try:
         with quiet():
-            return torch.export.load(path)
+            program = torch.export.load(path)
     except Exception as error:
         reason = str(error).split("\n")[0]
         raise ModelError(f"'{path}' is no program that torch.export saved: {reason}.", "Export it again.") from error
+    _check_evaluates(program, path)
+    return program
+
+
+def _check_evaluates(program: ExportedProgram, path: Path) -> None:
+    position = {"dropout": 2, "feature_dropout": 2, "batch_norm": 5}
+    for node in program.graph.nodes:
+        name = plain_name(node.target) if is_operator(node.target) else ""
+        if name in position and node.args[position[name]]:
+            raise ModelError(
+                f"'{path}' was exported in training mode: its {name} ('{node.name}') is that of training.",
+                "Export it again after model.eval().",
+            )
+
+
+def possible_size_reads(program: ExportedProgram, path: Path) -> tuple[SizeRead, ...]:
+    """The operators whose numbers the model's code may have computed from the size it was exported at.
+
+    An archive does not tell where numbers came from; one with open sizes holds none that depend on them.
+    """
+    if program.range_constraints:
+        return ()
+    suspects = [node.name for node in program.graph.nodes if _may_hold_a_size(node)]
+    return tuple(SizeRead(f"{path.name}, {name}", 0) for name in suspects)
+
+
+def _may_hold_a_size(node: FxNode) -> bool:
+    if not is_operator(node.target):
+        return False
+    operator = TABLE.get(plain_name(node.target).removesuffix("_"), UNKNOWN)
+    if operator.kind in ("pad", "resize", "constant", "unknown") or isinstance(operator, Cut | Expand | Select):
+        return True
+    takes_numbers = operator.kind in ("pointwise", "merge") and not isinstance(operator, Concatenate)
+    return takes_numbers and any(isinstance(value, int | float) for value in node.args)
 
 
 def check_archive(path: Path) -> None:

@@ -42,12 +42,13 @@ def receptive_fields(sized: SizedGraph) -> list[ReceptiveField]:
 
 
 def _seen(sized: SizedGraph, index: int, seen: list[_Seen]) -> _Seen:
-    readings = list(sized.reads(index)) if index != sized.graph.image_input else []
+    of_image = sized.graph.made_of_image
+    readings = [reading for reading in sized.reads(index) if reading[0] in of_image]
     if not readings:
         return _Seen(ReceptiveField(), varies=False)
     node = sized.graph[index]
     operator, call = sized.operator(node), sized.call(node)
-    positions = [at for at, operand in enumerate(call.operands) if operand.depends_on_input]
+    positions = [at for at, operand in enumerate(call.operands) if operand.index in of_image]
     fields: list[ReceptiveField] = []
     varies = False
     for position, (source, rows, columns) in zip(positions, readings, strict=True):

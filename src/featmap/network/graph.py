@@ -106,13 +106,13 @@ class WeightSpec:
 
 @dataclass(frozen=True)
 class SizeRead:
-    """A line of the model's code that reads the size of a tensor while it runs."""
+    """A line of the model's code that reads the size of a tensor while it runs; line 0 where it is not known."""
 
     file: str
     line: int
 
     def __str__(self) -> str:
-        return f"{Path(self.file).name}:{self.line}"
+        return f"{Path(self.file).name}:{self.line}" if self.line else Path(self.file).name
 
 
 @dataclass(frozen=True)
@@ -159,6 +159,15 @@ class Graph:
             if isinstance(spec, TensorSpec) and len(spec.shape) == 4:
                 return index
         return self.inputs[0]
+
+    @cached_property
+    def made_of_image(self) -> frozenset[int]:
+        """The image input and every node that reads it, directly or not; a network may have other inputs too."""
+        found = {self.image_input}
+        for node in self.nodes:
+            if not found.isdisjoint(node.inputs):
+                found.add(node.index)
+        return frozenset(found)
 
     def ancestors(self, wanted: list[int] | tuple[int, ...]) -> frozenset[int]:
         """The wanted nodes and everything that they read, directly or not."""

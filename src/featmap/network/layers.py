@@ -1,8 +1,8 @@
 """Where does a network make feature maps? Its layers, each with the stages conv, z and a.
 
-A layer is a convolution (or linear layer) or a merge, together with the normalisation and the nonlinearity that its
-value alone goes through next. What does not fit that, because a value has several readers, is no stage, and the reason
-can be told.
+A layer is a convolution (or linear layer) with the normalisation and the nonlinearity that its value alone goes through
+next, or a merge, or a normalisation that stands alone, with its nonlinearity. What does not fit that, because a value
+has several readers, is no stage, and the reason can be told.
 """
 
 from __future__ import annotations
@@ -99,7 +99,9 @@ class _Finder:
     def _layer(self, producer: int) -> Layer:
         normalizations: list[int] = []
         last = producer
-        while (reader := self._only_reader(last)) is not None and self._operator(reader).is_normalization:
+        # A merge's own value stays in reach: behind a dense block the next block's norm is a layer of its own.
+        is_merge = self._operator(producer).is_merge
+        while not is_merge and (reader := self._only_reader(last)) is not None and self._operator(reader).is_normalization:
             normalizations.append(reader)
             last = reader
         nonlinearity = self._only_reader(last)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from featmap.errors import InputError, ModelError, NoSuchModel, nearest
-from featmap.network.archive import read_archive
+from featmap.network.archive import possible_size_reads, read_archive
 from featmap.network.build import seeded, without_values
 from featmap.network.capture import capture, graph_of
 from featmap.network.network import CapturedNetwork, capture_module, for_one_image
@@ -174,7 +174,7 @@ def _from_file(
     if weights is not None:
         raise ModelError(f"'{path}' brings its own weights.", "Leave --weights out.")
     program = read_archive(path, trust=trust)
-    sized = SizedGraph(graph_of(program))
+    sized = SizedGraph(graph_of(program, possible_size_reads(program, path)))
     shape = sized.shape(sized.graph.image_input)[1:]
     record = preprocessing or default_preprocessing(input_shape or shape)
     network = for_one_image(CapturedNetwork(str(path), sized, LiveTensors(program), record, weights_source=str(path)))

@@ -99,7 +99,7 @@ class CapturedNetwork:
         except NotResizable as reason:
             if self.recapture is None:
                 raise InputError(
-                    f"{self.name} was captured for {_sizes(self.input_shape)} and holds numbers computed from that "
+                    f"{self.name} was captured for {_sizes(self.input_shape)} and may hold numbers computed from that "
                     f"size ({reason}); it cannot be asked about {_sizes(shape)}.",
                     "Export the model again at the wanted size.",
                 ) from None

@@ -56,6 +56,21 @@ class Preprocessing:
             values = values / torch.tensor(self.std)[:, None, None]
         return values
 
+    def shown(self, values: Tensor) -> Image.Image:
+        """A picture of preprocessed values (channel, row, column): `normalized` undone, what lies outside cut off.
+
+        Of other than three channels the mean is shown, in grey.
+        """
+        values = values.detach().double().cpu()
+        if self.std is not None:
+            values = values * torch.tensor(self.std)[:, None, None]
+        if self.mean is not None:
+            values = values + torch.tensor(self.mean)[:, None, None]
+        pixels = (values * 255).round().clamp(0, 255).to(torch.uint8)
+        if pixels.shape[0] == 3:
+            return Image.fromarray(pixels.permute(1, 2, 0).numpy())
+        return Image.fromarray(pixels.double().mean(dim=0).round().to(torch.uint8).numpy())
+
     def describe(self) -> str:
         """The steps in words.
 

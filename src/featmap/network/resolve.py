@@ -72,8 +72,8 @@ class Resolver:
         return self.names.text(self.names.operator[node])
 
     def _call(self, address: Address) -> CallName:
-        numbers = self.names.calls.get(address.layer, ())
-        if not numbers:
+        numbers = self.names.calls.get(address.layer)
+        if numbers is None:
             known = self.names.calls
             hint = nearest(address.layer, [*(layer.call.path for layer in self.layers), *known])
             raise NoSuchLayer(
@@ -88,7 +88,7 @@ class Resolver:
             raise NoSuchLayer(
                 f"'{address}': '{address.layer}' is called {times}, there is no #{address.call}.", f"Ask for {calls}."
             )
-        return CallName(address.layer, address.call or numbers[0])
+        return CallName(address.layer, address.call or min(numbers))
 
     def _with_stage(self, address: Address, call: CallName) -> Place:
         layer = self.by_call.get(call)
@@ -106,8 +106,8 @@ class Resolver:
     def _value(self, address: Address, call: CallName) -> int:
         values = list(self.names.values[call])
         if len(values) > 1:
-            parts = ", ".join(self.names.text(self.names.operator[index]) for index in values[:8])
-            raise AmbiguousAddress(f"'{address.layer}' returns {len(values)} values.", f"Name one of them: {parts}.")
+            parts = _listed([self.names.text(self.names.operator[index]) for index in values])
+            raise AmbiguousAddress(f"'{address.named_call}' returns {len(values)} values.", f"Name one of them: {parts}.")
         return values[0]
 
     def _of_layer(self, address: Address, layer: Layer, stage: str) -> Place:
@@ -117,20 +117,26 @@ class Resolver:
         return Place(replace(address, stage=stage), node, layer)
 
     def _of_operator(self, address: Address, node: int) -> Place:
+        if not self.graph[node].depends_on_input:
+            raise NoSuchLayer(
+                f"'{address}': its value is made of weights alone; it is no feature map of an image.",
+                "`featmap plan` lists all layers.",
+            )
         if address.stage not in (None, "a"):
             kind = operator_of(self.graph[node]).kind
             raise NoSuchStage(
-                f"'{address}': '{address.layer}' is a {kind} ({self.graph[node].base_name}); "
+                f"'{address}': '{address.named_call}' is a {kind} ({self.graph[node].base_name}); "
                 f"it has no {_STAGE_WORDS[address.stage or 'a']}.",
                 f"Ask for {replace(address, stage=None)}.",
             )
         return Place(replace(address, stage="a"), node, None)
 
     def _no_stage(self, address: Address, layer: Layer, stage: str) -> NoSuchStage:
-        problem = f"'{address.layer}' has no {_STAGE_WORDS[stage]}"
+        problem = f"'{address.named_call}' has no {_STAGE_WORDS[stage]}"
         if stage == "conv":
             return NoSuchStage(
-                f"{problem}: it is a {layer.kind}, not a convolution.", f"Ask for {layer.name}:z, its value as it is."
+                f"{problem}: it is a {layer.kind}, not a convolution.",
+                f"Ask for {layer.name}:{'z' if 'z' in layer.stages else 'a'}, its value as it is.",
             )
         if stage == "z":
             return NoSuchStage(f"{problem}: it joins maps that are activations already.", f"Ask for {layer.name}:a.")
@@ -144,7 +150,7 @@ class Resolver:
         if not readers:
             return "its value is what the network returns", ""
         if len(readers) > 1:
-            listed = ", ".join(self._described(index) for index in readers[:4])
+            listed = _listed([self._described(index) for index in readers])
             return f"{len(readers)} operators read its maps ({listed})", ""
         reader = self.graph[readers[0]]
         merge = self.layer_of.get(reader.index)
@@ -152,7 +158,8 @@ class Resolver:
             word = "added to a shortcut first" if reader.base_name == "add" else "joined with others first"
             after = "sum" if reader.base_name == "add" else "joined maps"
             ending = self._after_nonlinearity(merge)
-            return f"its maps are {word}", f"{merge.name} for the {after}{ending}"
+            name = merge.name if "a" in merge.stages else f"{merge.name}:z"
+            return f"its maps are {word}", f"{name} for the {after}{ending}"
         return f"its maps go straight to {self._described(reader.index)}", ""
 
     def _after_nonlinearity(self, merge: Layer) -> str:
@@ -182,6 +189,11 @@ class Resolver:
                 f"the feature map has {rows} rows and {columns} columns.",
                 f"Ask for a row from 0 to {rows - 1} and a column from 0 to {columns - 1}.",
             )
+
+
+def _listed(names: list[str]) -> str:
+    """The first names, and how many more there are."""
+    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
 
 
 def _made_by(layer: Layer, node: int) -> str:

@@ -80,7 +80,7 @@ class SizedGraph:
         """
         captured = shape_of(self.graph[self.graph.image_input].spec)
         if self.graph.size_reads and shape[1:] != captured[1:]:
-            raise NotResizable(f"its code reads sizes, {self.graph.size_reads[0]}")
+            raise NotResizable(f"a size may have been read at {self.graph.size_reads[0]}")
         return _Resizing(self, shape).run()
 
 
@@ -120,6 +120,8 @@ class _Resizing:
         args, kwargs = resized_arguments(self.sized, node)
         if self.sized.operator(node).kind in ("convolution", "pool"):
             self._check_window(node)
+        if self.sized.operator(node).kind == "linear":
+            self._check_features(node)
         value = node.target(*map_arguments(args, self._tensor), **_mapped(kwargs, self._tensor))  # type: ignore[misc]
         return spec_of(value)
 
@@ -139,6 +141,12 @@ class _Resizing:
                 columns.output_size(width)
         finally:
             self.sized.specs.pop()
+
+    def _check_features(self, node: Node) -> None:
+        call = self.sized.call(node)
+        given, expected = call["input"].shape[-1], call["weight"].shape[-1]
+        if given != expected:
+            raise InputError(f"{given:,} values arrive where its weights are made for {expected:,}.")
 
     def _tensor(self, leaf: Reference | Weight) -> Any:
         if isinstance(leaf, Weight):

@@ -14,6 +14,9 @@ from torch import Tensor, nn
 
 from featmap.errors import ModelError, NoSuchModel, UnsafeFile, WeightsMismatch
 
+# What reading raises for files that are damaged, or are something else.
+_BROKEN = (AttributeError, EOFError, ImportError, KeyError, OSError, RuntimeError, ValueError, zipfile.BadZipFile)
+
 
 def load_weights(module: nn.Module, path: Path, *, trust: bool = False) -> None:
     """Puts the weights of a `.safetensors` or state-dict file into the module.
@@ -59,7 +62,7 @@ def _read_plain(path: Path, *, trust: bool) -> Any:
             f"'{path}' holds more than tensors: reading it would execute {named[1] if named else 'code'}.",
             "Save it as .safetensors or as a plain state dict, or pass --trust if you know where it comes from.",
         ) from error
-    except (RuntimeError, EOFError, OSError, zipfile.BadZipFile, ValueError, KeyError, AttributeError, ImportError) as error:
+    except _BROKEN as error:
         raise _unreadable(path, error) from error
 
 

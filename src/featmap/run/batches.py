@@ -9,6 +9,7 @@ from torch import Tensor
 
 from featmap.network.network import CapturedNetwork
 from featmap.network.operators.table import is_known
+from featmap.network.sized import DoesNotFit
 from featmap.run.memory import batch_size, peak_bytes
 from featmap.run.program import NotResizable, Program
 
@@ -32,9 +33,11 @@ def run_batches(
     if size > 1:
         try:
             program.arguments_for((size, *images.shape[1:]))
-        except NotResizable:
+        except (NotResizable, DoesNotFit):
             size = 1
-    return _Collector(program, images, network, size, progress).run()
+    # A model may draw random numbers in evaluation too; the user's own sequence goes on as if nobody had.
+    with torch.random.fork_rng(devices=[]):
+        return _Collector(program, images, network, size, progress).run()
 
 
 def _batch(network: CapturedNetwork, images: Tensor, wanted: Sequence[int]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from featmap.errors import ImageBroken, ImageMissing, ImageTooLarge, InputError
+from featmap.network.graph import TensorSpec
 from featmap.network.network import CapturedNetwork
 
 Images: TypeAlias = "str | Path | Image.Image | np.ndarray[Any, Any] | Tensor | Sequence[str | Path | Image.Image]"
@@ -31,7 +33,7 @@ class Batch:
 
 
 def read_picture(path: str | Path) -> Image.Image:
-    """A picture from a file, upright as its EXIF record says.
+    """A picture from a file, upright as its EXIF record says, its values bytes.
 
     Raises: ImageMissing, ImageBroken, ImageTooLarge.
     """
@@ -41,21 +43,35 @@ def read_picture(path: str | Path) -> Image.Image:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            picture = Image.open(path)
-        _check_size(picture, path)
-        picture.load()
-        return ImageOps.exif_transpose(picture)
+            file = Image.open(path)
+        with file:
+            _check_size(file, path)
+            file.load()
+            return _in_bytes(ImageOps.exif_transpose(file))
     except UnidentifiedImageError as error:
         raise ImageBroken(f"'{path}' is no image that Pillow can read.", "Give a JPEG, PNG or TIFF file.") from error
     except Image.DecompressionBombError as error:
-        raise _too_large(path, "more") from error
+        found = re.search(r"(\d+) pixels", str(error))
+        raise _too_large(path, f"{int(found[1]):,}" if found else "too many") from error
+    except InputError:
+        raise
     except (OSError, SyntaxError, ValueError) as error:
         raise ImageBroken(f"'{path}' is damaged: {error}.", "Copy or download the picture again.") from error
 
 
+def _in_bytes(picture: Image.Image) -> Image.Image:
+    """The picture with values from 0 to 255; Pillow would cut larger ones off instead of scaling them."""
+    is_16_bit = picture.mode.startswith("I;16") or (picture.mode == "I" and picture.format == "PNG")
+    if is_16_bit:
+        return Image.fromarray(np.round(np.asarray(picture) / 257).astype(np.uint8))
+    if picture.mode in ("I", "F"):
+        return _array_picture(np.asarray(picture))
+    return picture.convert("RGBA") if "transparency" in picture.info else picture
+
+
 def _check_size(picture: Image.Image, path: Path) -> None:
     if picture.width * picture.height > LARGEST_PIXELS:
-        raise _too_large(path, f"{picture.width}x{picture.height}")
+        raise _too_large(path, f"{picture.width * picture.height:,}")
 
 
 def _too_large(path: Path, got: str) -> ImageTooLarge:
@@ -75,17 +91,17 @@ def batch_of(network: CapturedNetwork, images: Images) -> Batch:
     """
     if isinstance(images, Tensor):
         return _ready(network, images)
-    pictures = list(pictures_in(images))
-    if not pictures:
-        raise InputError("There is no image in the list.", "Give at least one.")
     channels = network.input_shape[0]
     if channels not in (1, 3):
         raise InputError(
             f"{network.name} takes images of {channels} channels; pictures have 1 or 3.",
             "Give a float tensor (image, channel, row, column).",
         )
-    values = torch.stack([network.preprocessing(picture, channels) for _, picture in pictures])
-    return Batch(values, tuple(name for name, _ in pictures))
+    # One after the other: a thousand photographs do not fit into memory before they are scaled down.
+    ready = [(name, network.preprocessing(picture, channels)) for name, picture in pictures_in(images)]
+    if not ready:
+        raise InputError("There is no image in the list.", "Give at least one.")
+    return Batch(torch.stack([values for _, values in ready]), tuple(name for name, _ in ready))
 
 
 def pictures_in(images: Any) -> Iterable[tuple[str, Image.Image]]:
@@ -93,7 +109,12 @@ def pictures_in(images: Any) -> Iterable[tuple[str, Image.Image]]:
     if isinstance(images, str | Path):
         yield str(images), read_picture(images)
     elif isinstance(images, Image.Image):
-        yield getattr(images, "filename", "") or "picture", images
+        name = getattr(images, "filename", "") or "picture"
+        try:
+            images.load()
+        except OSError as error:
+            raise ImageBroken(f"'{name}' is damaged: {error}.", "Copy or download the picture again.") from error
+        yield name, _in_bytes(images)
     elif isinstance(images, np.ndarray):
         yield "array", _array_picture(images)
     elif isinstance(images, Sequence):
@@ -128,6 +149,12 @@ def _bytes(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 
 def _ready(network: CapturedNetwork, images: Tensor) -> Batch:
     expected = network.input_shape
+    spec = network.sized.specs[network.graph.image_input]
+    if isinstance(spec, TensorSpec) and spec.dtype.is_floating_point and not images.is_floating_point():
+        raise InputError(
+            f"A tensor of {images.dtype} is no preprocessed image.",
+            "Give a float tensor (image, channel, row, column), or bytes as an array (row, column, channel).",
+        )
     if images.ndim == len(expected):
         images = images[None]
     if images.ndim != len(expected) + 1 or (expected and images.shape[1] != expected[0]) or not images.numel():

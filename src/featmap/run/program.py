@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from featmap.network.graph import Graph, Node, Reference, TensorSpec, Weight, map_arguments
+from featmap.network.operators.convolution import Convolution, ConvolutionSettings
 from featmap.network.operators.operator import NotResizable
 from featmap.network.sized import SizedGraph, resized_arguments
 from featmap.run.constants import Constants, Weights
@@ -44,6 +45,7 @@ class Program:
         with torch.no_grad():
             self.constants = Constants(self.graph, weights, self._placed)
             self.bound = {step.node.index: self._bound_weights(step) for step in self.steps}
+        self.settings = {index: self._settings(index) for index, bound in self.bound.items() if bound is not None}
         self._arguments: dict[tuple[int, ...], list[tuple[tuple[Any, ...], dict[str, Any]]]] = {}
 
     @property
@@ -62,16 +64,19 @@ class Program:
         with torch.no_grad():
             values = self._inputs(images, others or {})
             for step, (args, kwargs) in zip(self.steps, self.arguments_for(tuple(images.shape)), strict=True):
-                values[step.result] = self._call(step, args, kwargs, values)
+                values[step.result] = self.call_step(step, args, kwargs, values)
                 for index in step.frees:
                     values.pop(index, None)
             return {index: self._value(index, values) for index in self.wanted}
 
     def _inputs(self, images: Tensor, others: Mapping[int, Tensor]) -> dict[int, Any]:
-        images = images.detach().to(device=self.device, dtype=self.image_dtype)
-        if images.ndim == 4:
-            images = images.contiguous(memory_format=torch.channels_last)
+        images = self.placed_images(images)
         return {self.graph.image_input: images, **{index: self._placed(value) for index, value in others.items()}}
+
+    def placed_images(self, images: Tensor) -> Tensor:
+        """The images on the program's device, in its dtype, laid out channels last."""
+        images = images.detach().to(device=self.device, dtype=self.image_dtype)
+        return images.contiguous(memory_format=torch.channels_last) if images.ndim == 4 else images
 
     def _placed(self, tensor: Tensor) -> Tensor:
         dtype = self.dtype if self.dtype is not None and tensor.is_floating_point() else tensor.dtype
@@ -80,7 +85,8 @@ class Program:
     def _value(self, index: int, values: dict[int, Any]) -> Any:
         return values[index] if index in values else self.constants.value(index)
 
-    def _call(self, step: Step, args: tuple[Any, ...], kwargs: dict[str, Any], values: dict[int, Any]) -> Any:
+    def call_step(self, step: Step, args: tuple[Any, ...], kwargs: dict[str, Any], values: dict[int, Any]) -> Any:
+        """The value of one step, given those that it reads."""
         bound = self.bound[step.node.index]
 
         def tensor(leaf: Reference | Weight) -> Any:
@@ -104,6 +110,11 @@ class Program:
         if weight.ndim == 4:
             weight = weight.contiguous(memory_format=torch.channels_last)
         return weight, bias
+
+    def _settings(self, index: int) -> ConvolutionSettings:
+        operator = self.captured.operator(self.graph[index])
+        assert isinstance(operator, Convolution)
+        return operator.settings(self.captured.call(self.graph[index]))
 
     def _reads_input_as_weight(self, node: Node) -> bool:
         leaves = [argument for argument in node.args[1:3] if isinstance(argument, Reference)]

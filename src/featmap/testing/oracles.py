@@ -52,3 +52,23 @@ def brute_force_macs(weight: Tensor, output: Tensor, source: Tensor, *, transpos
         for _ in range(places.shape[1]):
             count += places[0, 0].numel() * weight[0].numel()
     return count
+
+
+def occluded_outputs(
+    module: nn.Module, image: Tensor, boxes: list[list[Box]], baseline: Tensor
+) -> list[list[Tensor]]:
+    """The module's whole output with each box of one image (1, channel, row, column) written over, one full run each.
+
+    `baseline` is a picture (channel, row, column) that the boxes are taken from.
+    """
+    found: list[list[Tensor]] = []
+    for line in boxes:
+        outputs: list[Tensor] = []
+        for box in line:
+            changed = image.clone()
+            rows, columns = slice(box.top, box.bottom), slice(box.left, box.right)
+            changed[0, :, rows, columns] = baseline[:, rows, columns]
+            with torch.no_grad():
+                outputs.append(module(changed))
+        found.append(outputs)
+    return found

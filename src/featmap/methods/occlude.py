@@ -1,0 +1,270 @@
+"""Where in the picture does an answer come from? Windows are written over one by one, and the score is watched.
+
+Exact: each score is that of the full network on the occluded image, but only what a window changes, and of that what
+the target needs, is computed again. Source: Zeiler and Fergus (2014); recomputing what changed: Nakandala et al. (2019).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+from torch import Tensor
+
+from featmap.methods.result import Result
+from featmap.methods.target import Activity, Scale, Score, Target, class_score, predicted, score_of
+from featmap.methods.windows import Baseline, Fill, Pair, Windows, captum_average, fill, occluded, windows
+from featmap.network.network import CapturedNetwork
+from featmap.run.batches import Progress, run_batches
+from featmap.run.occlusion import Occlusion
+from featmap.run.pictures import Images, batch_of
+
+Numbers = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Verification:
+    """How scores of some positions compare with a full run in float64.
+
+    `largest_difference` is in units of the score, `relative` a share of the largest score among those positions.
+    """
+
+    positions: int
+    largest_difference: float
+    relative: float
+
+
+@dataclass(frozen=True, eq=False)
+class OcclusionMap(Result):
+    """The scores of one image with a window over each position.
+
+    `score` is that of the untouched image, `grid` (row position, column position) those of the occluded ones; `drop` is
+    score - grid. `positions` are the windows, `baseline` says what was written over them. `picture` is the image as
+    the network saw it, where it came as a picture.
+    """
+
+    image: str
+    target: str
+    score: float
+    grid: Numbers
+    windows: Windows
+    baseline: str
+    image_size: tuple[int, int]
+    weights_source: str
+    recomputed_share: float
+    verification: Verification | None = None
+    picture: Image.Image | None = None
+
+    @property
+    def drop(self) -> Numbers:
+        """By how much the score falls at each position."""
+        return self.score - self.grid
+
+    @property
+    def positions(self) -> list[list[list[int]]]:
+        """The box [top, left, bottom, right] of the window at each position."""
+        return [
+            [self.windows.box(row, column).as_list() for column in range(len(self.windows.columns))]
+            for row in range(len(self.windows.rows))
+        ]
+
+    @property
+    def semantics(self) -> dict[str, Any]:
+        """What was done, in words and numbers: nothing about an occlusion should have to be guessed."""
+        return {
+            "window": list(self.windows.window),
+            "stride": list(self.windows.stride),
+            "edge_rule": "windows stay inside the image; the last one of each axis is aligned with the edge",
+            "baseline": self.baseline,
+            "score": self.target,
+            "drop": "score of the untouched image - score with the window",
+        }
+
+    def attribution(self, convention: str = "captum") -> Numbers:
+        """The drops as a map over the pixels (row, column).
+
+        `captum`: each pixel the mean drop of the windows that cover it. Captum itself cuts its last window at the edge
+        instead of aligning it, so both agree where the stride divides the image less the window.
+        """
+        if convention != "captum":
+            from featmap.errors import SettingError
+
+            raise SettingError(f"The convention '{convention}' is unknown.", "Use 'captum'.")
+        return captum_average(self.drop, self.windows, self.image_size)
+
+    def to_json(self) -> dict[str, Any]:
+        checked = self.verification
+        return {
+            "image": self.image,
+            "target": self.target,
+            "score": self.score,
+            "grid": self.grid.tolist(),
+            "drop": self.drop.tolist(),
+            "positions": self.positions,
+            "semantics": self.semantics,
+            "image_size": list(self.image_size),
+            "recomputed_share": self.recomputed_share,
+            "verification": None
+            if checked is None
+            else {
+                "positions": checked.positions,
+                "largest_difference": checked.largest_difference,
+                "relative": checked.relative,
+            },
+            "weights": self.weights_source,
+        }
+
+    def __repr__(self) -> str:
+        drop = self.drop
+        row, column = np.unravel_index(int(drop.argmax()), drop.shape)
+        box = self.windows.box(int(row), int(column))
+        return (
+            f"OcclusionMap({self.target} of {self.image}: {self.score:.6g}; {self.windows.count} windows of "
+            f"{self.windows.window[0]} x {self.windows.window[1]}; largest drop {drop.max():.4g} at rows "
+            f"{box.top}:{box.bottom}, columns {box.left}:{box.right})"
+        )
+
+
+def occlude(
+    network: CapturedNetwork,
+    images: Images,
+    target: Target,
+    window: Pair,
+    stride: Pair,
+    baseline: Baseline = 0.0,
+    *,
+    scale: Scale = "logit",
+    activity: Activity = "maximum",
+    verify: int = 0,
+    seed: int = 0,
+    dtype: torch.dtype | None = None,
+    device: torch.device | None = None,
+    memory_bytes: int | None = None,
+    progress: Progress | None = None,
+) -> list[OcclusionMap]:
+    """One occlusion map per image; see `featmap.Network.occlude`."""
+    batch = batch_of(network, images)
+    network = network.at(tuple(batch.values.shape[1:]))
+    score = score_of(network, target, scale=scale, activity=activity)
+    found = windows(*(int(size) for size in batch.values.shape[2:]), window, stride)
+    total = found.count * len(batch.names)
+    maps: list[OcclusionMap] = []
+    for number, name in enumerate(batch.names):
+        image = batch.values[number]
+        run = _Occluding(network, image, score, scale, found, baseline, dtype, device, memory_bytes)
+        grid = run.grid(_shifted(progress, number * found.count, total))
+        made = run.result(name, grid)
+        maps.append(replace(made, verification=run.verified(grid, verify, seed)) if verify else made)
+    return maps
+
+
+def _shifted(progress: Progress | None, before: int, total: int) -> Progress | None:
+    return None if progress is None else lambda done, _: progress(before + done, total)
+
+
+class _Occluding:
+    """The occlusion of one image."""
+
+    def __init__(
+        self,
+        network: CapturedNetwork,
+        image: Tensor,
+        score: Score | None,
+        scale: Scale,
+        found: Windows,
+        baseline: Baseline,
+        dtype: torch.dtype | None,
+        device: torch.device | None,
+        memory_bytes: int | None,
+    ) -> None:
+        self.network = network
+        self.image = image
+        self.found = found
+        self.fill: Fill = fill(image, baseline)
+        self.score = score or self._predicted_score(scale, device)
+        self.engine = Occlusion(
+            network,
+            image,
+            self.score.node,
+            self.score.box,
+            found.rows,
+            found.columns,
+            self.fill.picture,
+            dtype=dtype,
+            device=device,
+            memory_bytes=memory_bytes,
+        )
+
+    def _predicted_score(self, scale: Scale, device: torch.device | None) -> Score:
+        node = self.network.graph.outputs[0]
+        assert node is not None
+        value = run_batches(self.network, self.image[None], [node], device=device)[node]
+        return class_score(self.network, predicted(value), scale)
+
+    @property
+    def untouched(self) -> float:
+        return float(self.score.read(self.engine.untouched)[0])
+
+    def grid(self, progress: Progress | None) -> Numbers:
+        grid = np.full((len(self.found.rows), len(self.found.columns)), self.untouched, dtype=np.float64)
+        done = 0
+        for rows, columns, value in self.engine.chunks():
+            if value is not None:
+                scores = self.score.read(value).double().cpu().numpy()
+                grid[np.ix_(rows, columns)] = scores.reshape(len(rows), len(columns))
+            done += len(rows) * len(columns)
+            if progress is not None:
+                progress(done, self.found.count)
+        if progress is not None and done < self.found.count:
+            progress(self.found.count, self.found.count)
+        return grid
+
+    def result(self, name: str, grid: Numbers) -> OcclusionMap:
+        return OcclusionMap(
+            image=name,
+            target=self.score.name,
+            score=self.untouched,
+            grid=grid,
+            windows=self.found,
+            baseline=self.fill.name,
+            image_size=(int(self.image.shape[1]), int(self.image.shape[2])),
+            weights_source=self.network.weights_source,
+            recomputed_share=self.engine.recomputed_share(),
+            picture=self.network.preprocessing.shown(self.image),
+        )
+
+    def verified(self, grid: Numbers, count: int, seed: int) -> Verification:
+        """Some positions again, in float64, each by a full run."""
+        chosen = np.random.default_rng(seed).permutation(self.found.count)[:count]
+        places = [divmod(int(at), len(self.found.columns)) for at in chosen]
+        scores = np.array(list(self._full_scores(places)))
+        ours = np.array([grid[place] for place in places])
+        largest = float(np.abs(scores - ours).max(initial=0.0))
+        return Verification(len(places), largest, largest / max(float(np.abs(scores).max(initial=0.0)), 1e-300))
+
+    def _full_scores(self, places: Sequence[tuple[int, int]]) -> Iterator[float]:
+        for row, column in places:
+            changed = occluded(self.image.double(), self.found.box(row, column), fill_as(self.fill, torch.float64))
+            value = run_batches(
+                self.network, changed[None], [self.score.node], fold=False, dtype=torch.float64
+            )[self.score.node]
+            yield float(self.score.read(cut(value, self.network, self.score))[0])
+
+
+def fill_as(filling: Fill, dtype: torch.dtype) -> Fill:
+    """The same fill in another dtype."""
+    return Fill(filling.name, None if filling.picture is None else filling.picture.to(dtype))
+
+
+def cut(value: Tensor, network: CapturedNetwork, score: Score) -> Tensor:
+    """The part of a full value that the score reads."""
+    axes = network.sized.axes[score.node]
+    if score.box is None or axes.row is None or axes.column is None:
+        return value
+    value = value.narrow(axes.row, score.box.top, score.box.height)
+    return value.narrow(axes.column, score.box.left, score.box.width)

@@ -1,0 +1,192 @@
+"""What is a score? One number of a network's answer: a class, a place of the output, a map's activity, or one unit."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import torch
+from torch import Tensor
+
+from featmap.errors import AddressError, InputError, SettingError
+from featmap.geometry import Box
+from featmap.network.address import Address
+from featmap.network.graph import TensorSpec
+from featmap.network.network import CapturedNetwork
+from featmap.network.sized import SizedGraph
+
+Target: TypeAlias = "int | str | Address | tuple[int, ...] | None"
+Activity = Literal["maximum", "mean", "sum"]
+Scale = Literal["logit", "probability"]
+
+_INDEX = re.compile(r"(?:\[(?:\d+(?:\s*,\s*\d+)*|'[^']*'|\"[^\"]*\")\])+")
+_PART = re.compile(r"\[(.*?)\]")
+
+
+@dataclass(frozen=True)
+class Score:
+    """How a number is read from a value of the network.
+
+    `node` is the value, `box` the part of it that is needed (all of it where `None`), `read` turns the value for some
+    images (laid out as maps where `as_map`) into one number each; `name` says what it is.
+    """
+
+    name: str
+    node: int
+    box: Box | None
+    read: Callable[[Tensor], Tensor]
+    is_unit: bool = False
+    channel: int | None = None
+
+
+def score_of(
+    network: CapturedNetwork, target: Target, *, scale: Scale = "logit", activity: Activity = "maximum"
+) -> Score | None:
+    """The score that a target means; None for the predicted class, which only the image decides.
+
+    Raises: InputError: no such class or place of the output. AddressError: no such map or unit.
+    """
+    _check_choice("scale", scale, ("logit", "probability"))
+    _check_choice("activity", activity, ("maximum", "mean", "sum"))
+    if target is None:
+        _vector_output(network)
+        return None
+    if isinstance(target, bool):
+        raise InputError(f"A target of {target} is no class.", "Give a class index, an output index or an address.")
+    if isinstance(target, int):
+        return class_score(network, target, scale)
+    if isinstance(target, tuple):
+        return _output_score(network, [target])
+    text = str(target).strip()
+    if re.fullmatch(r"\d+", text):
+        return class_score(network, int(text), scale)
+    if text.startswith("["):
+        return _output_score(network, _index_parts(text))
+    return _map_score(network, Address.parse(text), activity)
+
+
+def _check_choice(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise SettingError(f"{name} '{value}' is unknown; it can be {', '.join(allowed)}.", f"Use {name}={allowed[0]!r}.")
+
+
+def _vector_output(network: CapturedNetwork) -> tuple[int, int]:
+    """The node of the output and its number of classes, for networks that return one vector."""
+    outputs = network.graph.outputs
+    node = outputs[0] if outputs else None
+    shape = () if node is None else network.sized.shape(node)
+    flat = len(shape) == 2 or (len(shape) > 2 and all(size == 1 for size in shape[2:]))
+    if node is None or len(outputs) != 1 or not flat:
+        described = ", ".join("nothing" if o is None else "x".join(map(str, network.sized.shape(o))) for o in outputs)
+        raise InputError(
+            f"{network.name} does not return one score per class; its output has shape {described}.",
+            "Name a place of the output, such as '[3,10,12]' or \"['logits'][3]\", or a map or unit by its address.",
+        )
+    return node, shape[1]
+
+
+def class_score(network: CapturedNetwork, index: int, scale: Scale) -> Score:
+    """The score of one class."""
+    node, count = _vector_output(network)
+    if not 0 <= index < count:
+        raise InputError(
+            f"There is no class {index}; {network.name} has {count}.", f"Ask for a class from 0 to {count - 1}."
+        )
+
+    def read(value: Tensor) -> Tensor:
+        vectors = value.flatten(1)
+        return (vectors.softmax(dim=1) if scale == "probability" else vectors)[:, index]
+
+    return Score(f"{scale} of class {index}", node, None, read)
+
+
+def _index_parts(text: str) -> list[Any]:
+    if not _INDEX.fullmatch(text):
+        raise InputError(
+            f"'{text}' is no place of an output.", "Write indices in brackets: '[3,10,12]' or \"['logits'][0][3]\"."
+        )
+    parts: list[Any] = []
+    for part in _PART.findall(text):
+        is_name = part[0] in "'\""
+        parts.append(part[1:-1] if is_name else tuple(int(number) for number in part.split(",")))
+    return parts
+
+
+def _output_score(network: CapturedNetwork, parts: list[Any]) -> Score:
+    """A place of the output: steps into its structure until a tensor, then an index without the batch axis."""
+    value: Any = network.graph.unflatten(list(network.graph.outputs))
+    steps = list(parts)
+    while not isinstance(value, int) and value is not None and steps:
+        value = _step_into(value, steps, network)
+    if not isinstance(value, int):
+        raise InputError(f"The index {parts} does not lead to a tensor of the output.", "Go on to one of its tensors.")
+    index = tuple(number for step in steps for number in (step if isinstance(step, tuple) else (step,)))
+    _check_index(network, value, index, parts)
+
+    def read(tensor: Tensor) -> Tensor:
+        return tensor[(slice(None), *index)]
+
+    return Score(f"output {''.join(str(list(p)) if isinstance(p, tuple) else f'[{p!r}]' for p in parts)}", value, None, read)
+
+
+def _step_into(value: Any, steps: list[Any], network: CapturedNetwork) -> Any:
+    step = steps.pop(0)
+    if isinstance(step, tuple):
+        first, *rest = step
+        if rest:
+            steps.insert(0, tuple(rest))
+        step = first
+    try:
+        return value[step]
+    except (KeyError, IndexError, TypeError) as error:
+        keys = list(value) if isinstance(value, dict) else f"0 to {len(value) - 1}"
+        raise InputError(f"The output of {network.name} has no part {step!r}.", f"Its parts are {keys}.") from error
+
+
+def _check_index(network: CapturedNetwork, node: int, index: tuple[Any, ...], parts: list[Any]) -> None:
+    spec = network.sized.specs[node]
+    shape = spec.shape[1:] if isinstance(spec, TensorSpec) else ()
+    fits = len(index) == len(shape) and all(isinstance(i, int) and 0 <= i < n for i, n in zip(index, shape, strict=True))
+    if not fits:
+        raise InputError(
+            f"The index {index} does not name one number of an output of shape {tuple(shape)} ({parts}).",
+            f"Give {len(shape)} indices, each below the size of its axis.",
+        )
+
+
+def _map_score(network: CapturedNetwork, address: Address, activity: Activity) -> Score:
+    place = network.place(address)
+    channel = place.address.channel
+    if channel is None:
+        raise AddressError(f"'{place.address}' names a whole layer, not one feature map.", "Name one: LAYER/CHANNEL.")
+    sized, node = network.sized, place.node
+    if place.address.unit is not None:
+        row, column = place.address.unit
+        box = Box(row, column, row + 1, column + 1) if sized.axes[node].has_space else None
+
+        def read_unit(value: Tensor) -> Tensor:
+            return channel_values(sized, node, value, channel)[:, 0]
+
+        return Score(str(place.address), node, box, read_unit, is_unit=True, channel=channel)
+
+    def read_map(value: Tensor) -> Tensor:
+        maps = channel_values(sized, node, value, channel)
+        return {"maximum": maps.amax, "mean": maps.mean, "sum": maps.sum}[activity](dim=1)
+
+    return Score(f"{activity} of {place.address}", node, None, read_map, channel=channel)
+
+
+def channel_values(sized: SizedGraph, node: int, value: Tensor, channel: int) -> Tensor:
+    """One feature map of a value, of all of it or of a box: (image, place)."""
+    axes = sized.axes[node]
+    if axes.row is None or axes.column is None or axes.batch != 0:
+        return value.flatten(1)[:, channel : channel + 1]
+    others = [axis for axis in range(1, value.ndim) if axis not in (axes.row, axes.column)]
+    return value.permute(0, *others, axes.row, axes.column).flatten(1, -3)[:, channel].flatten(1)
+
+
+def predicted(value: Tensor) -> int:
+    """The class with the highest score of one image."""
+    return int(torch.argmax(value.flatten(1), dim=1)[0])

@@ -1,0 +1,132 @@
+"""Where do the windows of an occlusion lie, and what is written over the pixels below them?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from featmap.errors import SettingError
+from featmap.geometry import Box, Interval
+
+Pair: TypeAlias = "int | tuple[int, int]"
+Baseline: TypeAlias = "float | Sequence[float] | Tensor | Literal['mean', 'local'] | Callable[[Tensor], Tensor]"
+
+
+@dataclass(frozen=True)
+class Windows:
+    """The windows along rows and columns: half-open intervals inside the image, the last aligned with its edge."""
+
+    rows: tuple[Interval, ...]
+    columns: tuple[Interval, ...]
+    window: tuple[int, int]
+    stride: tuple[int, int]
+
+    @property
+    def count(self) -> int:
+        return len(self.rows) * len(self.columns)
+
+    def box(self, row: int, column: int) -> Box:
+        """The window at one position."""
+        return Box.of(self.rows[row], self.columns[column])
+
+
+def windows(height: int, width: int, window: Pair, stride: Pair) -> Windows:
+    """The windows over an image. Raises: SettingError: a window larger than the image, a stride below 1."""
+    size, step = _pair(window, "window"), _pair(stride, "stride")
+    for name, side, extent in (("rows", size[0], height), ("columns", size[1], width)):
+        if side > extent:
+            raise SettingError(
+                f"The window spans {side} {name}; the image has {extent}.", f"Use a window of at most {extent} {name}."
+            )
+    return Windows(_axis(height, size[0], step[0]), _axis(width, size[1], step[1]), size, step)
+
+
+def _pair(value: Any, name: str) -> tuple[int, int]:
+    pair = (value, value) if isinstance(value, int) else tuple(value)
+    if len(pair) != 2 or not all(isinstance(side, int) and not isinstance(side, bool) and side >= 1 for side in pair):
+        raise SettingError(
+            f"{name} {value} is no size in pixels.", f"Give a whole number from 1 on, or (rows, columns): {name}=16."
+        )
+    return pair[0], pair[1]
+
+
+def _axis(extent: int, size: int, step: int) -> tuple[Interval, ...]:
+    """Starts at 0, step, 2 * step ...; the last window ends at the edge.
+
+    >>> [interval.start for interval in _axis(20, 8, 5)]
+    [0, 5, 10, 12]
+    """
+    starts = list(range(0, extent - size + 1, step))
+    if starts[-1] != extent - size:
+        starts.append(extent - size)
+    return tuple(Interval(start, start + size) for start in starts)
+
+
+@dataclass(frozen=True, eq=False)
+class Fill:
+    """What is written over occluded pixels: a picture (channel, row, column) to take them from, or each window's mean."""
+
+    name: str
+    picture: Tensor | None
+
+
+def fill(image: Tensor, baseline: Baseline) -> Fill:
+    """The fill for one image (channel, row, column). Raises: SettingError: a baseline of the wrong length or shape."""
+    channels = image.shape[0]
+    if isinstance(baseline, str):
+        if baseline not in ("mean", "local"):
+            raise SettingError(
+                f"baseline '{baseline}' is unknown.", "Use a number, a value per channel, 'mean', 'local' or a function."
+            )
+        means = image.mean(dim=(1, 2))
+        return Fill("the image's mean", _plain(means, image)) if baseline == "mean" else Fill("the window's mean", None)
+    if callable(baseline):
+        return Fill(getattr(baseline, "__name__", "a function of the image"), _checked(baseline(image), image))
+    values = torch.as_tensor(baseline, dtype=image.dtype, device=image.device).flatten()
+    if len(values) not in (1, channels):
+        raise SettingError(
+            f"The baseline has {len(values)} values; the image has {channels} channels.",
+            f"Give one number, or {channels}.",
+        )
+    texts = ", ".join(f"{value:g}" for value in values.tolist())
+    return Fill(texts if len(values) == 1 else f"({texts})", _plain(values.expand(channels), image))
+
+
+def _plain(values: Tensor, image: Tensor) -> Tensor:
+    return values[:, None, None].expand_as(image)
+
+
+def _checked(picture: Any, image: Tensor) -> Tensor:
+    if not isinstance(picture, Tensor) or picture.shape != image.shape:
+        got = tuple(picture.shape) if isinstance(picture, Tensor) else type(picture).__name__
+        raise SettingError(
+            f"The baseline function gave {got}; the image has shape {tuple(image.shape)}.",
+            "Return a tensor of the image's own shape.",
+        )
+    return picture.to(image)
+
+
+def occluded(image: Tensor, box: Box, filling: Fill) -> Tensor:
+    """The image with one window written over: (channel, row, column)."""
+    changed = image.clone()
+    region = changed[:, box.top : box.bottom, box.left : box.right]
+    if filling.picture is None:
+        region.copy_(region.mean(dim=(1, 2), keepdim=True).expand_as(region))
+    else:
+        region.copy_(filling.picture[:, box.top : box.bottom, box.left : box.right])
+    return changed
+
+
+def captum_average(drop: np.ndarray[Any, Any], found: Windows, size: tuple[int, int]) -> np.ndarray[Any, Any]:
+    """Each pixel the mean drop of the windows that cover it, 0 where none does: Captum's convention."""
+    total, cover = np.zeros(size), np.zeros(size)
+    for row, rows in enumerate(found.rows):
+        for column, columns in enumerate(found.columns):
+            total[rows.start : rows.stop, columns.start : columns.stop] += drop[row, column]
+            cover[rows.start : rows.stop, columns.start : columns.stop] += 1
+    return np.divide(total, cover, out=np.zeros(size), where=cover > 0)

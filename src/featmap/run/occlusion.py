@@ -1,0 +1,197 @@
+"""How does the region engine run an occlusion? Windows over one image, in chunks of positions that fit into memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from featmap.geometry import Box, Interval
+from featmap.network.network import CapturedNetwork
+from featmap.network.operators.operator import NotResizable
+from featmap.run.memory import available_bytes
+from featmap.run.program import Program
+from featmap.run.region.boxes import values_on_boxes
+from featmap.run.region.cost import bytes_per_position, recomputed_share
+from featmap.run.region.engine import Dense, RegionEngine
+from featmap.run.region.kinds import keeps_places, values_to_keep
+from featmap.run.region.patches import Group, Patches
+from featmap.run.region.reach import needed_boxes, reach
+from featmap.run.region.spans import Indices, Spans
+
+Chunk = tuple[list[int], list[int], "Tensor | None"]
+LARGEST_BUDGET_BYTES = 2**30
+LARGEST_CHUNK = 1024
+
+
+class Occlusion:
+    """One image, one target value, all windows.
+
+    `picture` holds what is written over the pixels (channel, row, column); `None` writes each window's own mean.
+    """
+
+    def __init__(
+        self,
+        network: CapturedNetwork,
+        image: Tensor,
+        target: int,
+        box: Box | None,
+        rows: Sequence[Interval],
+        columns: Sequence[Interval],
+        picture: Tensor | None,
+        *,
+        dtype: torch.dtype | None = None,
+        device: torch.device | None = None,
+        memory_bytes: int | None = None,
+    ) -> None:
+        self.sized = network.sized
+        self.source = network.graph.image_input
+        self.target = target
+        self.windows = (tuple(rows), tuple(columns))
+        needed = needed_boxes(self.sized, target, box)
+        kept = values_to_keep(self.sized, needed) | {target}
+        self.program = Program(network.captured, network.tensors, kept, dtype=dtype, device=device)
+        self.image = self.program.placed_images(image[None])
+        self.picture = None if picture is None else self.program.placed_images(picture[None])[0]
+        values, boxes = values_on_boxes(self.program, self.sized, self.image, needed, kept)
+        self.values = values
+        self.boxes = boxes
+        self.reach = reach(self.sized, rows, columns, needed)
+        self.engine = RegionEngine(self.program, self.sized, values, boxes)
+        self.memory_bytes = memory_bytes or min(available_bytes() // 4, LARGEST_BUDGET_BYTES)
+
+    @property
+    def untouched(self) -> Tensor:
+        """What is needed of the target's value, of the untouched image."""
+        value, box = self.values[self.target], self.reach.needed[self.target]
+        axes, known = self.sized.axes[self.target], self.boxes.get(self.target)
+        if axes.row is None or axes.column is None:
+            return value
+        top, left = (known.top, known.left) if known is not None else (0, 0)
+        value = value.narrow(axes.row, box.top - top, box.height)
+        return value.narrow(axes.column, box.left - left, box.width)
+
+    def recomputed_share(self) -> float:
+        """The multiply-adds of all positions, as a share of full runs."""
+        return recomputed_share(self.sized, self.reach, self.target)
+
+    def chunks(self) -> Iterator[Chunk]:
+        """Row positions, column positions and the target's value for those (None where nothing reaches it)."""
+        rows, columns = self._reaching()
+        if not rows or not columns:
+            return
+        height, width = self._chunk_shape(len(rows), len(columns))
+        for top in range(0, len(rows), height):
+            for left in range(0, len(columns), width):
+                part = rows[top : top + height], columns[left : left + width]
+                yield (*part, self._value(*part))
+
+    def _reaching(self) -> tuple[list[int], list[int]]:
+        """The positions along each axis from which a change reaches the target."""
+        found = self.reach.rows.get(self.target), self.reach.columns.get(self.target)
+        if found[0] is None or found[1] is None or not keeps_places(self.sized.call(self.sized.graph[self.target])):
+            return list(range(len(self.windows[0]))), list(range(len(self.windows[1])))
+        return np.flatnonzero(found[0].groups >= 0).tolist(), np.flatnonzero(found[1].groups >= 0).tolist()
+
+    def _chunk_shape(self, rows: int, columns: int) -> tuple[int, int]:
+        """How many row and column positions at once; equal parts, so that few shapes occur."""
+        fits = int(self.memory_bytes // max(bytes_per_position(self.sized, self.reach, self.program), 1))
+        fits = max(1, min(fits, LARGEST_CHUNK))
+        if not self._can_batch(min(fits, rows * columns)):
+            return 1, 1
+        if fits < columns:
+            return 1, even_part(columns, fits)
+        return even_part(rows, fits // columns), columns
+
+    def _can_batch(self, count: int) -> bool:
+        try:
+            self.program.arguments_for((count, *self.image.shape[1:]))
+        except NotResizable:
+            return False
+        return True
+
+    def _value(self, rows: list[int], columns: list[int]) -> Tensor | None:
+        patches = self._image_patches(rows, columns)
+        state = self.engine.run(self.reach, rows, columns, patches, self.target)
+        if state is None or isinstance(state, Dense):
+            return None if state is None else state.tensor
+        return self._laid_out(state, rows, columns)
+
+    def _laid_out(self, patches: Patches, rows: list[int], columns: list[int]) -> Tensor:
+        """The target's needed box for every position, from patches and what was there before."""
+        box = self.reach.needed[self.target]
+        row_places = np.broadcast_to(np.arange(box.top, box.bottom), (len(rows), box.height))
+        column_places = np.broadcast_to(np.arange(box.left, box.right), (len(columns), box.width))
+        table = patches.table(self.engine.cached(self.target))
+        members = np.arange(len(rows)), np.arange(len(columns))
+        places = table.gather(members[0], row_places, members[1], column_places)
+        return self.engine.layout(self.target).from_places(places)
+
+    def _image_patches(self, rows: list[int], columns: list[int]) -> Patches:
+        """The boxes of the image that change, with the windows written over."""
+        row_spans = self.reach.rows[self.source].part(rows)
+        column_spans = self.reach.columns[self.source].part(columns)
+        values: dict[Group, Tensor] = {}
+        for row_group, row_members in enumerate(row_spans.members):
+            for column_group, column_members in enumerate(column_spans.members):
+                row_places = _places(row_spans, row_group, row_members)
+                column_places = _places(column_spans, column_group, column_members)
+                inside = _inside(self.windows[0], rows, row_members, row_places), _inside(
+                    self.windows[1], columns, column_members, column_places
+                )
+                windows = [self.windows[0][rows[at]] for at in row_members], [
+                    self.windows[1][columns[at]] for at in column_members
+                ]
+                values[row_group, column_group] = self._occluded(row_places, column_places, inside, windows)
+        return Patches(row_spans, column_spans, values, self.engine.layout(self.source))
+
+    def _occluded(
+        self,
+        rows: Indices,
+        columns: Indices,
+        inside: tuple[Indices, Indices],
+        windows: tuple[list[Interval], list[Interval]],
+    ) -> Tensor:
+        kept = _cut_out(self.image[0], rows, columns)
+        written = self._window_means(windows) if self.picture is None else _cut_out(self.picture, rows, columns)
+        mask = inside[0][:, None, :, None] & inside[1][None, :, None]
+        mask_tensor = torch.from_numpy(mask.reshape(len(kept), 1, rows.shape[1], columns.shape[1])).to(kept.device)
+        return torch.where(mask_tensor, written, kept).contiguous(memory_format=torch.channels_last)
+
+    def _window_means(self, windows: tuple[list[Interval], list[Interval]]) -> Tensor:
+        image = self.image[0]
+        means = [
+            image[:, rows.start : rows.stop, columns.start : columns.stop].mean(dim=(1, 2))
+            for rows in windows[0]
+            for columns in windows[1]
+        ]
+        return torch.stack(means)[:, :, None, None]
+
+
+def even_part(count: int, most: int) -> int:
+    """The size of equal parts of `count`, each at most `most`.
+
+    >>> even_part(27, 10)
+    9
+    """
+    parts = -(-count // max(most, 1))
+    return -(-count // parts)
+
+
+def _places(spans: Spans, group: int, members: Indices) -> Indices:
+    return spans.starts[members][:, None] + np.arange(spans.widths[group])
+
+
+def _inside(windows: Sequence[Interval], positions: list[int], members: Indices, places: Indices) -> Indices:
+    first = np.array([windows[positions[at]].start for at in members])[:, None]
+    last = np.array([windows[positions[at]].stop for at in members])[:, None]
+    return (places >= first) & (places < last)
+
+
+def _cut_out(picture: Tensor, rows: Indices, columns: Indices) -> Tensor:
+    """A picture's (channel, row, column) boxes: (position, channel, row, column)."""
+    row_index, column_index = torch.from_numpy(rows).to(picture.device), torch.from_numpy(columns).to(picture.device)
+    boxes = picture.permute(1, 2, 0)[row_index[:, None, :, None], column_index[None, :, None]]
+    return boxes.flatten(0, 1).permute(0, 3, 1, 2)

@@ -1,0 +1,81 @@
+"""What does recomputing regions cost, counted in multiply-adds and bytes, before anything runs?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from featmap.network.graph import TensorSpec
+from featmap.network.sized import SizedGraph
+from featmap.run.program import Program
+from featmap.run.region.kinds import keeps_places, reads_whole
+from featmap.run.region.reach import Reach
+
+
+@dataclass(frozen=True)
+class NodeCost:
+    """One operator of a recomputation: full multiply-adds per position, and the shares of them that are computed.
+
+    `exact` counts the places that can change, `widened` those of the widths that are run. Both are 1 where the whole
+    map is computed.
+    """
+
+    index: int
+    macs: int
+    exact: float
+    widened: float
+    is_regional: bool
+
+
+def node_costs(sized: SizedGraph, reach: Reach, target: int) -> Iterator[NodeCost]:
+    """The cost of every operator on the way to the target."""
+    whole: set[int] = set()
+    for index in sorted(reach.needed):
+        if index > target or sized.graph[index].is_input:
+            continue
+        is_whole = ends_region(sized, index) or any(source in whole for source, _, _ in sized.reads(index))
+        if is_whole:
+            whole.add(index)
+        macs = sized.macs(index) or 0
+        exact, widened = (1.0, 1.0) if is_whole else _shares(sized, reach, index)
+        yield NodeCost(index, macs, exact, widened, not is_whole)
+
+
+def ends_region(sized: SizedGraph, index: int) -> bool:
+    """Whether the operator computes its value in full."""
+    return reads_whole(sized, index) or not keeps_places(sized.call(sized.graph[index]))
+
+
+def _shares(sized: SizedGraph, reach: Reach, index: int) -> tuple[float, float]:
+    if index not in reach.rows:
+        return 0.0, 0.0
+    height, width = sized.size(index)
+    rows, columns = reach.rows[index], reach.columns[index]
+    places = height * width * len(rows) * len(columns)
+    exact = sum(i.size for i in rows.changed) * sum(i.size for i in columns.changed)
+    widened = int(rows.extents.sum()) * int(columns.extents.sum())
+    return exact / places, widened / places
+
+
+def recomputed_share(sized: SizedGraph, reach: Reach, target: int) -> float:
+    """The multiply-adds of a recomputation as a share of full runs up to the target."""
+    costs = list(node_costs(sized, reach, target))
+    full = sum(cost.macs for cost in costs)
+    return sum(cost.macs * cost.widened for cost in costs) / full if full else 1.0
+
+
+def bytes_per_position(sized: SizedGraph, reach: Reach, program: Program) -> float:
+    """About how many bytes one position takes at the worst moment: what goes in and out of two neighbouring steps."""
+    known = {cost.index: cost.widened for cost in node_costs(sized, reach, max(reach.needed))}
+    sizes: list[float] = []
+    for step in program.steps:
+        spec = sized.specs[step.result]
+        if isinstance(spec, TensorSpec) and step.result in known:
+            reads = [_bytes(sized, source) * known.get(source, 0.0) for source in step.node.inputs]
+            sizes.append(_bytes(sized, step.result) * known[step.result] + 2 * sum(reads))
+    return 1.5 * max(sizes, default=1.0)
+
+
+def _bytes(sized: SizedGraph, index: int) -> float:
+    spec = sized.specs[index]
+    return float(spec.size_bytes) if isinstance(spec, TensorSpec) else 0.0

@@ -1,0 +1,54 @@
+"""How does a mean over the whole map change when a part of the map does? By the difference of the part's sums."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from featmap.network.operators.call import Call
+from featmap.network.operators.pooling import AdaptivePool, Reduction
+from featmap.run.region.patches import Cached, Patches
+
+
+def reduces_space(call: Call, operator: Any) -> bool:
+    """Whether the operator is a mean or sum over exactly the rows and columns of one map."""
+    axes = call.main.axes
+    if not axes.has_space or axes.batch != 0 or len(call.node.inputs) != 1:
+        return False
+    if isinstance(operator, AdaptivePool):
+        return "avg" in call.node.base_name and list(call["output_size"]) == [1, 1]
+    if not isinstance(operator, Reduction) or call.node.base_name not in ("mean", "sum"):
+        return False
+    dims = call.get("dim")
+    return dims is not None and {dim % call.main.rank for dim in dims} == {axes.row, axes.column}
+
+
+def mean_change(patches: Patches, cached: Cached, count: int, column_count: int) -> Tensor:
+    """By how much the sum over the map changes at every position, (position, channel), in float64."""
+    assert patches.layout is not None
+    totals = _running_sums(cached.places)
+    change = torch.zeros((count, cached.places.shape[-1]), dtype=torch.float64, device=cached.places.device)
+    for (row_group, column_group), value in patches.values.items():
+        rows, columns = patches.rows.members[row_group], patches.columns.members[column_group]
+        new = patches.layout.to_places(value).sum(dim=(1, 2), dtype=torch.float64)
+        tops = np.repeat(patches.rows.starts[rows], len(columns)) - cached.box.top
+        lefts = np.tile(patches.columns.starts[columns], len(rows)) - cached.box.left
+        old = _box_sums(totals, tops, lefts, patches.rows.widths[row_group], patches.columns.widths[column_group])
+        positions = (rows[:, None] * column_count + columns).reshape(-1)
+        change[torch.from_numpy(positions)] = new - old
+    return change
+
+
+def _running_sums(places: Tensor) -> Tensor:
+    """Sums over all places above and to the left of each corner."""
+    sums = places.double().cumsum(0).cumsum(1)
+    return torch.nn.functional.pad(sums, (0, 0, 1, 0, 1, 0))
+
+
+def _box_sums(totals: Tensor, tops: Any, lefts: Any, height: int, width: int) -> Tensor:
+    top, left = torch.from_numpy(tops), torch.from_numpy(lefts)
+    bottom, right = top + height, left + width
+    return totals[bottom, right] - totals[top, right] - totals[bottom, left] + totals[top, left]

@@ -1,0 +1,141 @@
+"""How are the recomputed parts of a value kept, and how are places gathered from them and from the cached rest?
+
+A map is a table of places, each a row of channel values. The table of a value holds the cached places, two border rows
+(zeros, and minus infinity for maximum pools) and the places of all patches; gathering is one row lookup per place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from featmap.geometry import Box
+from featmap.network.operators.call import Axes
+from featmap.run.region.spans import Indices, Spans
+
+Group = tuple[int, int]
+"""Which of the row widths and which of the column widths."""
+
+BORDER = -1
+"""A row or column that lies outside the map."""
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """Where a value's axes are: rows and columns by number, all others but the images' hold channels."""
+
+    axes: Axes
+    channels: tuple[int, ...]
+
+    @property
+    def order(self) -> tuple[int, ...]:
+        assert self.axes.row is not None
+        assert self.axes.column is not None
+        rank = 3 + len(self.channels)
+        others = [axis for axis in range(1, rank) if axis not in (self.axes.row, self.axes.column)]
+        return (0, self.axes.row, self.axes.column, *others)
+
+    def to_places(self, tensor: Tensor) -> Tensor:
+        """(image, row, column, channel) from the value's own order of axes."""
+        return tensor.permute(self.order).flatten(3) if len(self.channels) > 1 else tensor.permute(self.order)
+
+    def from_places(self, places: Tensor) -> Tensor:
+        """The value's own order of axes from (image, row, column, channel)."""
+        opened = places.reshape(*places.shape[:3], *self.channels)
+        return opened.permute([self.order.index(axis) for axis in range(len(self.order))])
+
+
+@dataclass(eq=False)
+class Cached:
+    """The untouched values of a map on a box of it, as (row, column, channel)."""
+
+    places: Tensor
+    box: Box
+
+
+@dataclass(eq=False)
+class Patches:
+    """The recomputed parts of one value: a tensor in the value's own order of axes for every group of positions.
+
+    `values` may hold lists of tensors, for operators that return several.
+    """
+
+    rows: Spans
+    columns: Spans
+    values: dict[Group, Any]
+    layout: Layout | None = None
+    _table: Table | None = field(default=None, repr=False)
+
+    def groups(self) -> Iterable[Group]:
+        return self.values.keys()
+
+    def table(self, cached: Cached | None) -> Table:
+        """The rows from which places of this value are gathered; made once."""
+        if self._table is None:
+            self._table = Table(self, cached)
+        return self._table
+
+
+class Table:
+    """All places of a value as rows of channel values."""
+
+    def __init__(self, patches: Patches, cached: Cached | None) -> None:
+        layout = patches.layout
+        assert layout is not None
+        self.patches = patches
+        self.layout = layout
+        self.box = cached.box if cached is not None else Box(0, 0, 0, 0)
+        parts = {group: layout.to_places(value) for group, value in patches.values.items()}
+        example = next(iter(parts.values())) if parts else cached.places  # type: ignore[union-attr]
+        channels = example.shape[-1]
+        border = example.new_zeros((2, channels))
+        if border.is_floating_point():
+            border[1] = float("-inf")
+        known = [] if cached is None else [cached.places.reshape(-1, channels)]
+        self.zero = sum(len(part) for part in known)
+        self.bases = np.zeros((len(patches.rows.widths) + 1, len(patches.columns.widths) + 1), dtype=np.int64)
+        at = self.zero + 2
+        for (row, column), part in parts.items():
+            self.bases[row, column] = at
+            at += prod(part.shape[:3])
+        self.rows = torch.cat([*known, border, *(part.reshape(-1, channels) for part in parts.values())])
+
+    def gather(
+        self, row_positions: Indices, rows: Indices, column_positions: Indices, columns: Indices, *, lowest: bool = False
+    ) -> Tensor:
+        """The places at `rows` (position, place) x `columns` (position, place): (image, row, column, channel).
+
+        Row and column indices are those of the whole map, `BORDER` outside of it. `lowest` takes minus infinity there.
+        """
+        index = self._index(row_positions, rows, column_positions, columns, self.zero + lowest)
+        found = self.rows.index_select(0, torch.from_numpy(index.reshape(-1)).to(self.rows.device))
+        count = len(row_positions) * len(column_positions)
+        return found.view(count, rows.shape[1], columns.shape[1], -1)
+
+    def _index(
+        self, row_positions: Indices, rows: Indices, column_positions: Indices, columns: Indices, border: int
+    ) -> Indices:
+        patch_rows, patch_columns = self.patches.rows, self.patches.columns
+        row_groups, column_groups = patch_rows.groups[row_positions], patch_columns.groups[column_positions]
+        local_rows = rows - patch_rows.starts[row_positions][:, None]
+        local_columns = columns - patch_columns.starts[column_positions][:, None]
+        heights, widths = patch_rows.extents[row_positions], patch_columns.extents[column_positions]
+        in_rows = (local_rows >= 0) & (local_rows < heights[:, None])
+        in_columns = (local_columns >= 0) & (local_columns < widths[:, None])
+        counts = np.array([len(members) for members in patch_columns.members] + [0], dtype=np.int64)
+        image = patch_rows.ranks[row_positions][:, None] * counts[column_groups] + patch_columns.ranks[column_positions]
+        first = self.bases[row_groups[:, None], column_groups] + image * heights[:, None] * widths
+        inside = first[:, :, None, None] + (
+            (local_rows[:, None] * widths[None, :, None])[..., None] + local_columns[None, :, None]
+        )
+        in_patch = in_rows[:, None, :, None] & in_columns[None, :, None]
+        known = (rows - self.box.top)[:, None, :, None] * self.box.width + (columns - self.box.left)[None, :, None]
+        index = np.where(in_patch, inside, known)
+        outside = (rows == BORDER)[:, None, :, None] | (columns == BORDER)[None, :, None]
+        return np.where(outside, border, index)

@@ -1,0 +1,108 @@
+"""Occlusion of random networks is that of one full run per window, for maps, units and classes."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+import featmap as fm
+from featmap.methods.occlude import OcclusionMap, occlude
+from featmap.testing.oracles import occluded_outputs
+from featmap.testing.strategies import RandomNetwork, networks
+
+EXAMPLES = settings(
+    max_examples=120,
+    deadline=None,
+    # A failing network is small as drawn; shrinking it takes minutes.
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+)
+
+
+class WithHead(nn.Module):
+    """A network with a mean over each map and a linear layer."""
+
+    def __init__(self, body: nn.Module, channels: int) -> None:
+        super().__init__()
+        self.body = body
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.head = nn.Linear(channels, 4).double()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.pool(self.body(x)).flatten(1))
+
+
+@st.composite
+def questions(draw: st.DrawFn, size: tuple[int, int]) -> dict[str, Any]:
+    """Window, stride and chunking."""
+    window = draw(st.integers(1, size[0])), draw(st.integers(1, size[1]))
+    stride = draw(st.integers(2, 5)), draw(st.integers(2, 5))
+    return {"window": window, "stride": stride, "memory_bytes": draw(st.sampled_from([1, 20_000, 2**28]))}
+
+
+def image_for(drawn: RandomNetwork, seed: int) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(1, *drawn.input_shape, dtype=torch.float64, generator=generator)
+
+
+def randomised(module: nn.Module, seed: int) -> nn.Module:
+    """Weights of both signs, and batch norms with statistics of their own."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
+            if tensor.is_floating_point():
+                values = torch.randn(tensor.shape, generator=generator, dtype=tensor.dtype)
+                tensor.copy_(values.abs() + 0.5 if name.endswith("running_var") else values)
+    return module
+
+
+def expected(module: nn.Module, image: Tensor, found: OcclusionMap, read: Any) -> np.ndarray[Any, Any]:
+    boxes = [
+        [found.windows.box(row, column) for column in range(len(found.windows.columns))]
+        for row in range(len(found.windows.rows))
+    ]
+    outputs = occluded_outputs(module, image, boxes, torch.zeros_like(image[0]))
+    return np.array([[float(read(output)) for output in line] for line in outputs])
+
+
+def assert_close(found: OcclusionMap, scores: np.ndarray[Any, Any]) -> None:
+    largest = max(np.abs(scores).max(), abs(found.score), 1e-12)
+    assert np.abs(found.grid - scores).max() <= 1e-9 * largest
+
+
+@EXAMPLES
+@given(networks(), st.data(), st.integers(0, 999))
+def test_maps_and_units_equal_full_runs(drawn: RandomNetwork, data: st.DataObject, seed: int) -> None:
+    module, image = randomised(drawn.module, seed), image_for(drawn, seed)
+    net = fm.trace(module, drawn.input_shape)._captured
+    with torch.no_grad():
+        shape = module(image).shape
+    channel = data.draw(st.integers(0, shape[1] - 1))
+    row, column = data.draw(st.integers(0, shape[2] - 1)), data.draw(st.integers(0, shape[3] - 1))
+    asked = data.draw(questions(drawn.input_shape[1:]))
+    name = net.resolver.describe(net.graph.outputs[0])
+    if data.draw(st.booleans()):
+        found = occlude(net, image, f"{name}/{channel}@{row},{column}", dtype=torch.float64, **asked)[0]
+        scores = expected(module, image, found, lambda output: output[0, channel, row, column])
+    else:
+        activity = data.draw(st.sampled_from(["maximum", "mean", "sum"]))
+        found = occlude(net, image, f"{name}/{channel}", activity=activity, dtype=torch.float64, **asked)[0]
+        reduce = {"maximum": torch.max, "mean": torch.mean, "sum": torch.sum}[activity]
+        scores = expected(module, image, found, lambda output: reduce(output[0, channel]))
+    assert_close(found, scores)
+
+
+@EXAMPLES
+@given(networks(), st.data(), st.integers(0, 999))
+def test_classes_equal_full_runs(drawn: RandomNetwork, data: st.DataObject, seed: int) -> None:
+    image = image_for(drawn, seed)
+    with torch.no_grad():
+        channels = drawn.module(image).shape[1]
+    module = randomised(WithHead(drawn.module, channels).eval(), seed)
+    net = fm.trace(module, drawn.input_shape)._captured
+    asked = data.draw(questions(drawn.input_shape[1:]))
+    found = occlude(net, image, 2, dtype=torch.float64, **asked)[0]
+    assert_close(found, expected(module, image, found, lambda output: output[0, 2]))
