@@ -15,8 +15,12 @@ from featmap.methods.contributions import Contributions, contributions
 from featmap.methods.explain import Explanation, explain
 from featmap.methods.maps import MapSet, feature_maps
 from featmap.methods.matrix import LayerMatrix, layer_matrix
+from featmap.methods.occlude import occlude
+from featmap.methods.occlusion_cost import OcclusionCost, occlusion_cost
 from featmap.methods.plan import Plan, plan
 from featmap.methods.receptive_field import FieldAnswer, FieldDrawing, draw_field, receptive_field
+from featmap.methods.target import Activity, Scale, Target
+from featmap.methods.windows import Baseline, Pair
 from featmap.network.address import Address
 from featmap.network.layers import Layer as _Layer
 from featmap.network.load import load_network
@@ -169,6 +173,69 @@ class Network:
     def contributions(self, image: Images, address: str | Address) -> Contributions:
         """What every input map contributes to one feature map; with the bias they sum to its stage conv."""
         return contributions(self._captured, image, address)
+
+    def occlude(
+        self,
+        image: Images,
+        target: Target = None,
+        window: Pair = 16,
+        stride: Pair = 8,
+        baseline: Baseline = 0.0,
+        *,
+        scale: Scale = "logit",
+        activity: Activity = "maximum",
+        verify: int = 0,
+        dtype: torch.dtype | None = None,
+        device: str | torch.device | None = None,
+        memory_bytes: int | None = None,
+        progress: Progress | bool | None = None,
+    ) -> Any:
+        """Where in the picture a score comes from: a window is written over it position by position.
+
+        Exact: every score is that of the whole network on the occluded image; only what the window changes, and of
+        that what the target needs, is computed again.
+
+        Arguments: target: a class index; `None` for the predicted class; a place of another output, `(3, 10, 12)` or
+        "['logits'][3]"; a map (`features.28:a/12`) or a unit by its address. window, stride: pixels, one number or
+        (rows, columns); windows stay inside the image, the last of each axis is aligned with its edge. baseline: what
+        is written, in preprocessed values: a number, one per channel, "mean" (of the image), "local" (of the window),
+        or a function of the image (channel, row, column). scale: a class's "logit" or "probability". activity: a map's
+        "maximum", "mean" or "sum". verify: so many random positions are computed again in full, in float64.
+        memory_bytes: how much one batch of positions may take.
+        Returns: an `OcclusionMap`; a list of them for a list of images, or a tensor of several.
+        Raises: SettingError, InputError, AddressError, ImageError.
+
+        >>> import featmap as fm, torch
+        >>> module = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.ReLU())
+        >>> found = fm.trace(module, (1, 8, 8)).occlude(torch.ones(1, 1, 8, 8), "0:a/1@0,0", window=2, stride=2)
+        >>> found.grid.shape, found.drop[2:].any()
+        ((4, 4), np.False_)
+
+        Source: Zeiler, Fergus (2014), doi:10.1007/978-3-319-10590-1_53; Nakandala, Kumar, Papakonstantinou (2019),
+        doi:10.1145/3299869.3319874, for recomputing only what changed.
+        """
+        with default_progress(progress, "occlusion", "windows") as report:
+            found = occlude(
+                self._captured,
+                image,
+                target,
+                window,
+                stride,
+                baseline,
+                scale=scale,
+                activity=activity,
+                verify=verify,
+                dtype=dtype,
+                device=_device(device),
+                memory_bytes=memory_bytes,
+                progress=report,
+            )
+        several = isinstance(image, list | tuple) or (isinstance(image, Tensor) and image.ndim > len(self.input_shape))
+        return found if several and (len(found) > 1 or not isinstance(image, Tensor)) else found[0]
+
+    def occlusion_cost(self, target: Target = 0, window: Pair = 16, stride: Pair = 8) -> OcclusionCost:
+        """What an occlusion will recompute, per layer, and the most that can be gained; nothing is run."""
+        return occlusion_cost(self._captured, target, window, stride)
 
     def __repr__(self) -> str:
         shape = "x".join(map(str, self.input_shape))

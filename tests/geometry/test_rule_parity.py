@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from featmap.errors import SettingError
-from featmap.geometry import AxisRule, Cubic, Linear, Nearest, Pad
+from featmap.geometry import AxisRule, Cubic, Linear, Nearest, Pad, Window
 from geometry.axis_oracle import apply, inside, rules, support
 
 
@@ -51,3 +51,8 @@ def test_no_rounding_is_missed(rule: type, align: bool, dtype: torch.dtype) -> N
                 claimed = inside(set(axis.sources(output, size)), size)
                 assert claimed >= read
                 assert len(claimed) <= len(read) + (4 if rule is Cubic else 2)
+
+
+def test_the_oracle_tells_rules_apart() -> None:
+    assert support(Window(3, dilation=2), 8) == [{i, i + 2, i + 4} for i in range(4)]
+    assert support(Window(3, before=1, after=1), 4) != support(Window(3, before=0, after=2), 4)

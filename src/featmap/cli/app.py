@@ -1,11 +1,10 @@
 """Which commands are there, and how does each end?
 
-A command is one file (in this folder, or beside what it shows) and one line in `COMMANDS`. The file defines
-`command`, a function with typer
-annotations (or `app`, a `typer.Typer` of commands below it), and `EXAMPLES`, pairs of a purpose and a command line
-that end its help. It is imported when it is asked for, and imports what is heavy inside the function. It calls the
+A command is one file, in this folder as a rule, and one line in `COMMANDS`. The file defines `command`, a function with
+typer annotations (or `app`, a `typer.Typer` of commands below it), and `EXAMPLES`, pairs of a purpose and a command
+line that end its help. It is imported when it is asked for, and imports what is heavy inside the function. It calls the
 library and prints. Errors it lets go: here a wrong question becomes exit code 2, failed work 1, an interrupt 130, all
-without traceback unless `--debug`.
+without traceback unless `--debug` is given.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ import sys
 import traceback
 from collections.abc import Iterable, Sequence
 from importlib import import_module
+from io import TextIOWrapper
 from typing import Annotated, Any
 
 import typer
@@ -30,11 +30,12 @@ COMMANDS = {
     "field": "featmap.cli.field",
     "maps": "featmap.cli.maps",
     "explain": "featmap.cli.explain",
+    "occlude": "featmap.cli.occlude",
     "demo": "featmap.demo.command",
 }
 
 CONTEXT = {"help_option_names": ["-h", "--help"]}
-CLICK_ERROR = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
+CLICK_ERROR: type[Exception] = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
 
 
 class Commands(TyperGroup):
@@ -71,20 +72,22 @@ def loaded(name: str) -> Any:
 
 def epilog(examples: Iterable[tuple[str, str]]) -> str:
     """The end of a help text: each example is what it is for and the line to type."""
-    return "\n\n".join(f"[dim]{purpose}[/dim]\n\n  [bold cyan]{line}[/bold cyan]" for purpose, line in examples)
+    return "\n\n".join(f"[dim]{purpose}[/dim]\n  [bold cyan]{line}[/bold cyan]" for purpose, line in examples)
 
 
 def ended(error: Exception, *, debug: bool) -> int:
     """Say on standard error what went wrong, and return the exit code."""
+    is_ours = isinstance(error, FeatmapError)
     if debug:
         traceback.print_exception(error)
-    if isinstance(error, FeatmapError):
+    elif is_ours:
         typer.secho(error.problem, fg="red", err=True)
-        typer.echo(f"\n{error.remedy}" if error.remedy else "", err=True, nl=bool(error.remedy))
-        return error.exit_code
-    what = " ".join(f"{type(error).__name__}: {error}".split())
-    typer.secho(f"{what} (--debug shows where)", fg="red", err=True)
-    return 1
+        if error.remedy:
+            typer.echo(f"\n{error.remedy}", err=True)
+    else:
+        what = " ".join(f"{type(error).__name__}: {error}".split())
+        typer.secho(f"{what} (--debug shows where)", fg="red", err=True)
+    return error.exit_code if is_ours else 1
 
 
 def show_version(wanted: bool) -> None:
@@ -123,6 +126,9 @@ def featmap(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command line and leave the process with its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # not every terminal has a ×
     words = list(sys.argv[1:] if arguments is None else arguments)
     if "--debug" in words:  # it may stand anywhere, typer knows it only in front
         words = ["--debug", *(word for word in words if word != "--debug")]

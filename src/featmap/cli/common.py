@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Annotated, Any
@@ -76,7 +77,8 @@ def by(numbers: Sequence[Any], *, brief: bool = False) -> str:
 
 def print_json(document: Any) -> None:
     """One JSON document on standard output; fractions become numbers, lists of numbers stay on one line."""
-    text = json.dumps(document, indent=2, ensure_ascii=False, default=plain)
+    has_all_signs = (sys.stdout.encoding or "").lower().startswith("utf")
+    text = json.dumps(document, indent=2, ensure_ascii=not has_all_signs, default=plain)
     # Within JSON's strings a line break is always escaped, so no string can be touched by this.
     typer.echo(re.sub(r"\[\n([^\[\]{}]*?)\n *\]", lambda found: f"[{' '.join(found[1].split())}]", text))
 

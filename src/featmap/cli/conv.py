@@ -137,10 +137,10 @@ def weight_facts(layer: ConvolutionArithmetic) -> list[Fact]:
     channels = f"{count(layer.channels, 'channel')}{shared}"
     area = by(layer.kernel)
     biases = f"{count(layer.filters, 'bias', 'biases')} ({layer.weights_without_bias:,} without)"
-    products = f"{channels} × {area}, and the bias"
+    products = f"{channels} × {by(layer.taps)}, and the bias"
     values, each = f"{by(layer.output_size)} × {layer.filters} values", f"{layer.products_per_value:,} products"
     if layer.transpose:
-        products = f"{channels} × the weights that meet in one value, and the bias; {area} weights take turns"
+        products = f"at most: {products}"
         values = f"{by(layer.input_size)} × {layer.channels} input values"
         each = f"{layer.weights_without_bias // layer.channels:,} weights"
     return [
@@ -166,7 +166,7 @@ def dense_fact(layer: ConvolutionArithmetic) -> Fact:
 
 def save_picture(layer: ConvolutionArithmetic, path: Path) -> None:
     """The sliding kernel as a file."""
-    from featmap.view.kernel import save_kernel
+    from featmap.view.kernel_file import save_kernel
 
     save_kernel(layer, path)
     print_message(f"wrote {path}")

@@ -7,7 +7,7 @@ from typing import Annotated
 from typer import Argument, Option
 
 from featmap.cli.common import Json, answers, print_json, print_message
-from featmap.cli.model import Image, Input, Model, Trust, Weights, load_model, notes
+from featmap.cli.model import Image, Input, Model, Trust, Weights, check_overwrites_none, load_model, notes
 
 EXAMPLES = (
     ("The arithmetic of one value:", "featmap explain torchvision:vgg16 cat.jpg features.21:z/117@10,12"),
@@ -28,11 +28,14 @@ def command(
 ) -> None:
     """Window, kernel and sum of every input channel, bias, normalisation, nonlinearity: one value taken apart."""
     from featmap.network.address import Address
-    from featmap.view.results import print_to
+    from featmap.view.results import RESULT_FILES, check_output, print_to
 
+    whole_map = Address.parse(unit).unit is None
+    if output is not None:
+        check_output(output, RESULT_FILES, "this is")
+        check_overwrites_none(output, [image])
     network = load_model(model, weights, input, trust=trust)
     with notes():
-        whole_map = Address.parse(unit).unit is None
         result = network.contributions(image, unit) if whole_map else network.explain(image, unit)
     if output is not None:
         for path in result.save(output):

@@ -7,7 +7,7 @@ from typing import Annotated
 from typer import Argument, Option
 
 from featmap.cli.common import Json, print_json, print_message
-from featmap.cli.model import Input, Model, Trust, load_model
+from featmap.cli.model import Input, Model, Trust, Weights, check_overwrites_none, load_model
 
 EXAMPLES = (
     ("Receptive field of a layer:", "featmap field torchvision:vgg16 features.28"),
@@ -21,17 +21,15 @@ def command(
     address: Annotated[str, Argument(metavar="ADDRESS", help="LAYER, or a unit: LAYER:STAGE/CHANNEL@ROW,COLUMN.")],
     image: Annotated[str | None, Option(metavar="IMAGE", help="Draw the unit's box on this picture.")] = None,
     output: Annotated[str | None, Option("--output", "-o", metavar="FILE.png", help="Where to draw.")] = None,
+    weights: Weights = None,
     input: Input = None,
     trust: Trust = False,
     as_json: Json = False,
 ) -> None:
     """Size, stride and offset of a layer's receptive field, or the exact input box of one unit."""
-    from featmap.errors import OutputError
-
-    network = load_model(model, None, input, trust=trust)
+    check_drawing(address, image, output)
+    network = load_model(model, weights, input, trust=trust)
     answer = network.receptive_field(address)
-    if (image is None) != (output is None):
-        raise OutputError("A drawing needs a picture and a file.", "Give both --image IMAGE and -o FILE.png.")
     if image is not None and output is not None:
         for path in network.draw_field(image, address).save(output):
             print_message(f"wrote {path}")
@@ -39,3 +37,22 @@ def command(
         print_json(answer.to_json())
     else:
         print(answer)
+
+
+def check_drawing(address: str, image: str | None, output: str | None) -> None:
+    """Raises QuestionError where nothing can be drawn: asked before the network is loaded."""
+    from featmap.errors import AddressSyntaxError, OutputError
+    from featmap.network.address import Address
+    from featmap.view.results import check_output
+
+    has_unit = Address.parse(address).unit is not None
+    if (image is None) != (output is None):
+        raise OutputError("A drawing needs a picture and a file.", "Give both --image IMAGE and -o FILE.png.")
+    if output is not None and image is not None:
+        check_output(output, (".png",), "drawings are")
+        check_overwrites_none(output, [image])
+        if not has_unit:
+            raise AddressSyntaxError(
+                f"'{address}' names no unit whose box could be drawn.",
+                "Name one, LAYER:STAGE/CHANNEL@ROW,COLUMN, or leave --image and -o out.",
+            )

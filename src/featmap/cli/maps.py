@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from typer import Argument, Option
 
-from featmap.cli.common import Json, print_json, print_message
-from featmap.cli.model import Device, Input, Model, Trust, Weights, found_device, load_model, notes
+from featmap.cli.common import Json, answers, print_json, print_message
+from featmap.cli.model import (
+    Device,
+    Input,
+    Model,
+    Trust,
+    Weights,
+    check_overwrites_none,
+    found_device,
+    load_model,
+    notes,
+)
 
 EXAMPLES = (
     ("All maps of a layer as a picture:", "featmap maps torchvision:vgg16 cat.jpg --layer features.21 -o maps.png"),
     (
         "Before the nonlinearity, strongest first:",
-        "featmap maps M cat.jpg --layer features.21:z --sort maximum -o z.png",
+        "featmap maps torchvision:vgg16 cat.jpg --layer features.21:z --sort maximum -o z.png",
     ),
-    ("Several layers as arrays:", "featmap maps M cat.jpg --layer features.0:z --layer features.21 -o maps.npz"),
+    (
+        "Several layers as arrays:",
+        "featmap maps torchvision:vgg16 cat.jpg --layer features.0:z --layer features.21 -o maps.npz",
+    ),
 )
 
 
@@ -24,7 +38,7 @@ def command(
     images: Annotated[list[str], Argument(metavar="IMAGE...", help="Pictures: JPEG, PNG, TIFF ...")],
     output: Annotated[str, Option("--output", "-o", metavar="FILE", help="x.png, x.npz or x.safetensors.")],
     layer: Annotated[
-        list[str] | None, Option(metavar="ADDRESS", help="A layer or stage; again for more. Default: all layers.")
+        list[str] | None, Option(metavar="ADDRESS", help="LAYER or LAYER:STAGE; again for more. Default: all layers.")
     ] = None,
     sort: Annotated[str, Option(help="Order of the maps: index, maximum, mean or positive.")] = "index",
     scale: Annotated[str, Option(help="Colours: one scale per [bold]map[/bold], or one [bold]shared[/bold].")] = "map",
@@ -38,17 +52,33 @@ def command(
     as_json: Json = False,
 ) -> None:
     """The feature maps of pictures: as sheets to look at, or as arrays keyed by full address."""
-    from featmap.view.results import check_map_output
+    from featmap.view.results import check_map_output, print_to
 
-    check_map_output(output)
+    check_map_output(output, sort=sort, scale=scale, page_size=page_size)
+    check_overwrites_none(output, images)
+    check_layers(layer or ())
+    place = found_device(device)
     network = load_model(model, weights, input, trust=trust)
     with notes():
-        maps = network.maps(images, layer, device=found_device(device))
-        options = {"sort": sort, "scale": scale, "page_size": page_size} if output.lower().endswith(".png") else {}
-        written = maps.save(output, **options)
+        maps = network.maps(images, layer, device=place)
+    written = maps.save(output, sort=sort, scale=scale, page_size=page_size)
     for path in written:
         print_message(f"wrote {path}")
     if as_json:
         print_json({**maps.to_json(), "files": [str(path) for path in written]})
     else:
-        print(repr(maps))
+        print_to(answers(), maps)
+        print(f"input: {network.preprocessing.describe()}")
+
+
+def check_layers(addresses: Sequence[str]) -> None:
+    """Raises AddressSyntaxError for the address of one map or unit: maps of whole layers are written."""
+    from featmap.errors import AddressSyntaxError
+    from featmap.network.address import Address
+
+    for address in map(Address.parse, addresses):
+        if address.channel is not None:
+            raise AddressSyntaxError(
+                f"--layer '{address}' names one map; all maps of a layer are written.",
+                f"Write --layer {address.of_layer}. One map or value is taken apart by `featmap explain`.",
+            )

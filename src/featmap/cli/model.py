@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import warnings
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 from typer import Argument, Option
 
 from featmap.cli.common import print_message
-from featmap.errors import SettingError
+from featmap.errors import OutputError, SettingError
 
 if TYPE_CHECKING:
     import torch
@@ -50,27 +50,37 @@ def shape(text: str | None) -> tuple[int, ...] | None:
     """
     if text is None:
         return None
-    if not re.fullmatch(r"\d+x\d+x\d+", text.strip().lower()):
+    found = re.fullmatch(r"(\d+)[x×](\d+)[x×](\d+)", text.strip().lower())
+    if not found or "0" in {part.lstrip("0") or "0" for part in found.groups()}:
         raise SettingError(
             f"--input '{text}' is no input shape.", "Write channels x rows x columns, for example --input 3x224x224."
         )
-    return tuple(int(part) for part in text.strip().lower().split("x"))
+    return tuple(int(part) for part in found.groups())
 
 
 def found_device(name: str | None) -> torch.device | None:
-    """The device of that name. Raises: SettingError: torch knows no such device, or this machine has none."""
+    """The device of that name. Raises: SettingError: it is none that computes, or this machine does not have it."""
     if name is None:
         return None
     import torch
 
+    if not re.fullmatch(r"(cpu|cuda|mps|xpu)(:\d+)?", name):
+        raise SettingError(f"--device '{name}' is no device.", "Name cpu, cuda, cuda:1, mps or xpu, or leave it out.")
     try:
         found = torch.device(name)
         torch.empty(1, device=found)
     except (RuntimeError, AssertionError) as error:
-        reason = str(error).split("\n")[0]
-        problem = f"--device '{name}' cannot be used: {reason}"
+        reason = str(error).strip().split("\n")[0].rstrip(".")
+        problem = f"--device '{name}' cannot be used on this machine: {reason}."
         raise SettingError(problem, "Leave --device out, or name another.") from None
     return found
+
+
+def check_overwrites_none(output: str, images: Sequence[str]) -> None:
+    """Raises OutputError where the file to be written is one of the pictures that are asked about."""
+    for image in images:
+        if Path(output).resolve() == Path(image).resolve():
+            raise OutputError(f"'{output}' is the picture itself; it would be overwritten.", "Choose another file.")
 
 
 @contextmanager

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
+from typer import Option
+
+from featmap.cli import parse
 from featmap.cli.common import Json, answers, print_json
 from featmap.cli.model import Input, Model, Trust, Weights, load_model, shape
+from featmap.errors import SettingError
 
 if TYPE_CHECKING:
     from featmap.methods.plan import Plan
@@ -22,14 +26,23 @@ def command(
     weights: Weights = None,
     input: Input = None,
     trust: Trust = False,
+    cost: Annotated[
+        str | None,
+        Option(metavar="occlusion", help="Instead: what an [bold]occlusion[/bold] would recompute per layer."),
+    ] = None,
+    window: Annotated[str, Option(metavar="PIXELS", help="With --cost: the window.")] = "16",
+    stride: Annotated[str, Option(metavar="PIXELS", help="With --cost: from one window to the next.")] = "8",
     as_json: Json = False,
 ) -> None:
     """Shapes, parameters, multiply-adds, receptive fields and memory of every layer. Nothing is run."""
+    if cost is not None:
+        network = load_model(model, weights, input, trust=trust)
+        _cost(network, cost, parse.pair(window, "--window"), parse.pair(stride, "--stride"), as_json=as_json)
+        return
     from featmap.methods.plan import PartialPlan
 
-    network = load_model(model, weights, None, trust=trust) if _has_own_shape(model) else None
     try:
-        plan = network.plan(shape(input)) if network else load_model(model, weights, input, trust=trust).plan()
+        plan = _planned(model, weights, input, trust=trust)
     except PartialPlan as refusal:
         if not as_json:
             _print(refusal.plan)
@@ -40,9 +53,33 @@ def command(
         _print(plan)
 
 
-def _has_own_shape(model: str) -> bool:
-    """Whether the model brings an input shape, so that another one can be asked of it without building it for that."""
-    return model.startswith(("torchvision:", "timm:")) or model.endswith(".pt2")
+def _planned(model: str, weights: str | None, input_shape: str | None, *, trust: bool) -> Plan:
+    """The plan at the wanted input shape. Raises: PartialPlan: where a layer cannot take it, with the rows up to there.
+
+    Pictures are framed for the shape that a network is loaded with, so it is loaded with the wanted one.
+    """
+    from featmap.errors import CaptureRefused, InputError
+
+    wanted = shape(input_shape)
+    try:
+        return load_model(model, weights, input_shape, trust=trust).plan()
+    except (CaptureRefused, InputError, SettingError):
+        if wanted is not None:
+            _resize(model, weights, wanted, trust=trust)
+        raise
+
+
+def _resize(model: str, weights: str | None, wanted: tuple[int, ...], *, trust: bool) -> None:
+    """Raises PartialPlan where the network, made for its own input shape, does not fit the wanted one."""
+    from featmap.errors import QuestionError
+    from featmap.methods.plan import PartialPlan
+
+    try:
+        load_model(model, weights, None, trust=trust).plan(wanted)
+    except PartialPlan:
+        raise
+    except QuestionError:
+        return
 
 
 def _print(plan: Plan) -> None:

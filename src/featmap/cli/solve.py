@@ -35,8 +35,11 @@ def command(
 ) -> None:
     """Every padding and stride that give a wanted size, or why none does.
 
-    Symmetric paddings first, then the smallest. [bold]same[/bold] wants size / stride rounded up (transposed: size ×
-    stride), at stride 1 unless --stride says otherwise; answers that PyTorch or TensorFlow have a name for say so.
+    Symmetric paddings first, then the smallest. Answers that PyTorch or
+    TensorFlow have a name for say it.
+
+    [bold]same[/bold] wants size / stride, rounded up (transposed: size × stride),
+    at stride 1 unless --stride says otherwise.
     """
     from featmap.geometry import solve_size
 

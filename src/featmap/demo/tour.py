@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import shlex
+import shutil
+import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from PIL import Image
@@ -41,21 +47,33 @@ class Tour:
 def run_demo(folder: Path = Path("demo"), say: Callable[[str], None] = lambda _: None) -> Tour:
     """Trains (or reuses) the demo's network, walks through the product and writes `folder`/report.html.
 
+    Every file is written whole or not at all, the report last.
+
     Raises: OutputError: the folder cannot be written. ImageMissing, MissingPackage: the photographs are not there.
     """
-    _make_folder(folder)
-    trained = trained_network(folder)
-    say(f"Asking it about the photograph '{PHOTOGRAPH}' ...")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return _Walk(trained, folder).tour()
+    with _made(folder):
+        trained = trained_network(folder)
+        say(f"Asking it about the photograph '{PHOTOGRAPH}' ...")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return _Walk(trained, folder).tour()
 
 
-def _make_folder(folder: Path) -> None:
+@contextmanager
+def _made(folder: Path) -> Generator[None]:
+    """The folder, made before the work so that a wrong one is said at once; gone again if nothing came into it."""
+    is_new = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(f"'{folder}' cannot be made: {error.strerror}.", "Choose another folder.") from error
+        reason = "it is a file" if folder.exists() else error.strerror
+        raise OutputError(f"The folder '{folder}' cannot be made: {reason}.", "Choose another folder.") from error
+    try:
+        yield
+    finally:
+        if is_new:
+            with suppress(OSError):  # there is something in it
+                folder.rmdir()
 
 
 class _Walk:
@@ -68,14 +86,13 @@ class _Walk:
         self.files: list[Path] = []
 
     def tour(self) -> Tour:
-        picture_path = self.folder / f"{PHOTOGRAPH}.png"
-        self.files += save([self.framed], picture_path)
+        self.files += save([self.framed], self._picture)
         report = self._intro()
         report = self._plan(report)
         report = self._maps(report)
         report = self._value(report)
         report = self._fields(report)
-        commands = self._next(picture_path)
+        commands = self._next()
         report = report.section("Go on").text("Three commands to try next:").code("\n".join(commands), "console")
         path = report.save(self.folder / "report.html")
         return Tour(path, tuple(self.files), commands)
@@ -165,18 +182,37 @@ class _Walk:
         row, column = divmod(place, inner.shape[2])
         return f"{layer}:a/{channel}@{row + 2},{column + 2}"
 
-    def _next(self, picture: Path) -> tuple[str, ...]:
-        channel = self._strongest(DEEP)
-        weights = self.folder / WEIGHTS_NAME
-        return (
-            "featmap plan torchvision:resnet50",
-            f"featmap maps {MODEL} {picture} --weights {weights} --layer {FIRST}:z -o z.png",
-            f"featmap explain {MODEL} {picture} {channel} --weights {weights} "
-            f"--input {'x'.join(map(str, PHOTOGRAPH_SHAPE))}",
-        )
+    def _next(self) -> tuple[str, ...]:
+        unit = self._strongest(DEEP)
+        if find_spec("torchvision") is not None:
+            first = _line("plan", "torchvision:resnet50")
+        else:
+            first = _line("field", MODEL, unit, "--input", _input_text(), "--image", self._picture, "-o", "field.png")
+        maps = self._command("maps", "--layer", f"{FIRST}:z", "-o", "z.png")
+        return first, maps, self._command("explain", unit)
 
-    def _command(self, name: str, address: str) -> str:
-        return f"featmap {name} {MODEL} {self.folder / PHOTOGRAPH}.png {address}"
+    @property
+    def _picture(self) -> str:
+        return str(self.folder / f"{PHOTOGRAPH}.png")
+
+    def _command(self, name: str, *words: str) -> str:
+        """A command line that asks this network about this photograph."""
+        weights = str(self.folder / WEIGHTS_NAME)
+        return _line(name, MODEL, self._picture, *words, "--weights", weights, "--input", _input_text())
+
+
+def _line(*words: str) -> str:
+    return shlex.join((_program(), *words))
+
+
+def _program() -> str:
+    """What to type to run featmap: where its folder is not among those that the shell searches, with its path."""
+    beside = Path(sys.executable).with_name("featmap")
+    return "featmap" if shutil.which("featmap") or not beside.exists() else os.path.relpath(beside)
+
+
+def _input_text() -> str:
+    return "x".join(map(str, PHOTOGRAPH_SHAPE))
 
 
 def _plan_cells(plan: Plan) -> tuple[list[str], list[list[str | int]], str]:

@@ -87,14 +87,18 @@ class ConvolutionArithmetic:
         return outer, inner // self.groups, *self.kernel
 
     @property
+    def taps(self) -> Pair:
+        """Rows and columns of a kernel's weights that meet in one value; of a transposed convolution, the most."""
+        rows, columns = (
+            max(len(rule.sources(phase, size)) for phase in range(rule.stride if self.transpose else 1))
+            for rule, size in zip(self.rules, self.input_size, strict=True)
+        )
+        return rows, columns
+
+    @property
     def products_per_value(self) -> int:
         """Products that add up to one value; of a transposed convolution, whose values differ, the most."""
-        rows, columns = (self._taps(axis) for axis in (0, 1))
-        return rows * columns * self.channels // self.groups
-
-    def _taps(self, axis: int) -> int:
-        phases = range(self.stride[axis] if self.transpose else 1)
-        return max(len(self.rule(axis).sources(phase, self.input_size[axis])) for phase in phases)
+        return self.taps[0] * self.taps[1] * self.channels // self.groups
 
     @property
     def macs(self) -> int:

@@ -11,6 +11,7 @@ Antialiased resizes are not described here: their callers treat them as reading 
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -57,25 +58,27 @@ class Resize(MonotoneRule):
         return Fraction(size, self.output_size(size)) if self.scale is None else 1 / Fraction(self.scale)
 
     @abstractmethod
-    def place(self, output: int, size: int) -> Fraction:
+    def place(self, output: int, ratio: Fraction) -> Fraction:
         """Where the output lies between the inputs, as an exact number."""
 
     @abstractmethod
-    def around(self, place: Fraction, size: int) -> range:
-        """The inputs that are read for an exact place, as if the map had no borders."""
+    def around(self, place: Fraction, ratio: Fraction, size: int) -> range:
+        """The inputs that are read for a place, as if the map had no borders."""
+
+    def reads(self, size: int) -> Iterator[range]:
+        """The `sources` of each output in turn."""
+        ratio, last = self.ratio(size), size - HALF
+        for output in range(self.output_size(size)):
+            yield self.around(min(max(self.place(output, ratio), -HALF), last), ratio, size)
 
     def sources(self, output: int, size: int) -> range:
-        return self.around(min(max(self.place(output, size), -HALF), size - HALF), size)
+        return all_reads(self, size)[output]
 
     def period(self, size: int) -> Period | None:
         return resize_period(self, size)
 
     def is_gapless(self, size: int) -> bool:
         return self.ratio(size) < 2
-
-    def is_exact(self, size: int) -> bool:  # noqa: ARG002
-        """Whether `sources` holds nothing but what is read."""
-        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,16 +97,17 @@ class Nearest(Resize):
             return Fraction(size, self.output_size(size))
         return Resize.ratio(self, size)
 
-    def place(self, output: int, size: int) -> Fraction:
-        return (output + HALF * self.exact) * self.ratio(size)
+    def place(self, output: int, ratio: Fraction) -> Fraction:
+        return (output + HALF * self.exact) * ratio
 
-    def around(self, place: Fraction, size: int) -> range:  # noqa: ARG002
+    def around(self, place: Fraction, ratio: Fraction, size: int) -> range:  # noqa: ARG002
         return range(floor(place), floor(place) + 1)
 
-    def sources(self, output: int, size: int) -> range:
-        step = float32(self.ratio(size))
-        index = min(int(float32((output + 0.5 if self.exact else output) * step)), size - 1)
-        return range(index, index + 1)
+    def reads(self, size: int) -> Iterator[range]:
+        step, shift = float32(self.ratio(size)), 0.5 * self.exact
+        for output in range(self.output_size(size)):
+            index = min(int(float32((output + shift) * step)), size - 1)
+            yield range(index, index + 1)
 
     def is_gapless(self, size: int) -> bool:
         ratio = self.ratio(size)
@@ -126,18 +130,15 @@ class Linear(Resize):
             return Fraction(size - 1, outputs - 1) if outputs > 1 else Fraction(0)
         return Fraction(1) if outputs == size else Resize.ratio(self, size)
 
-    def place(self, output: int, size: int) -> Fraction:
-        ratio = self.ratio(size)
+    def place(self, output: int, ratio: Fraction) -> Fraction:
         return output * ratio if self.align_corners else (output + HALF) * ratio - HALF
 
-    def around(self, place: Fraction, size: int) -> range:
-        noise = 0 if Linear.is_exact(self, size) else (abs(place) + 1) * NOISE
+    def around(self, place: Fraction, ratio: Fraction, size: int) -> range:
+        noise = 0 if is_unrounded(ratio, size) else (abs(place) + 1) * NOISE
         return range(floor(place - noise), ceil(place + noise) + 1)
 
     def is_exact(self, size: int) -> bool:
-        # Places are exact in float32 if they are fractions of a small power of two.
-        steps = self.ratio(size).denominator
-        return steps & (steps - 1) == 0 and (2 * steps * size).bit_length() <= FLOAT32_BITS
+        return is_unrounded(self.ratio(size), size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,15 +153,21 @@ class Cubic(Linear):
         # Unlike the linear mode, PyTorch's bicubic one has no shortcut for outputs as many as inputs.
         return Linear.ratio(self, size) if self.align_corners else Resize.ratio(self, size)
 
-    def around(self, place: Fraction, size: int) -> range:
-        taps = Linear.around(self, place, size)
-        return taps if self.ratio(size) == 1 else range(taps.start - 1, taps.stop + 1)
+    def around(self, place: Fraction, ratio: Fraction, size: int) -> range:
+        taps = Linear.around(self, place, ratio, size)
+        return taps if ratio == 1 else range(taps.start - 1, taps.stop + 1)
 
     def is_exact(self, size: int) -> bool:
         ratio = self.ratio(size)
-        if ratio == 1 or not Linear.is_exact(self, size):
+        if ratio == 1 or not is_unrounded(ratio, size):
             return ratio == 1
-        return all(self.place(phase, size).denominator > 1 for phase in range(ratio.denominator))
+        return all(self.place(phase, ratio).denominator > 1 for phase in range(ratio.denominator))
+
+
+@lru_cache(maxsize=512)
+def all_reads(rule: Resize, size: int) -> tuple[range, ...]:
+    """What each output reads; a resize is asked again and again for the same map."""
+    return tuple(rule.reads(size))
 
 
 @lru_cache(maxsize=4096)
@@ -169,11 +176,16 @@ def resize_period(rule: Resize, size: int) -> Period | None:
     ratio = rule.ratio(size)
     if ratio.denominator > LONGEST:
         return None
-    sources = tuple(rule.around(rule.place(phase, size), size) for phase in range(ratio.denominator))
+    sources = tuple(rule.around(rule.place(phase, ratio), ratio, size) for phase in range(ratio.denominator))
     period = Period(ratio.numerator, sources, is_exact=rule.is_exact(size))
-    outputs = range(rule.output_size(size))
-    repeats = all(cut(period.at(output), size) == cut(rule.sources(output, size), size) for output in outputs)
-    return period if repeats else None
+    reads = enumerate(all_reads(rule, size))
+    return period if all(cut(period.at(output), size) == cut(read, size) for output, read in reads) else None
+
+
+def is_unrounded(ratio: Fraction, size: int) -> bool:
+    """Whether all places are exact in float32: fractions of a small power of two."""
+    steps = ratio.denominator
+    return steps & (steps - 1) == 0 and (2 * steps * size).bit_length() <= FLOAT32_BITS
 
 
 def float32(number: float | Fraction) -> float:

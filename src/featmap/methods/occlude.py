@@ -1,7 +1,7 @@
 """Where in the picture does an answer come from? Windows are written over one by one, and the score is watched.
 
-Exact: each score is that of the full network on the occluded image, but only what a window changes, and of that what
-the target needs, is computed again. Source: Zeiler and Fergus (2014); recomputing what changed: Nakandala et al. (2019).
+Exact: each score is that of the full network on the occluded image, but only what a window changes, and of that
+what the target needs, is computed again. Source: Zeiler and Fergus (2014); recomputing what changed: Nakandala et al. (2019).
 """
 
 from __future__ import annotations
@@ -151,7 +151,7 @@ def occlude(
     batch = batch_of(network, images)
     network = network.at(tuple(batch.values.shape[1:]))
     score = score_of(network, target, scale=scale, activity=activity)
-    found = windows(*(int(size) for size in batch.values.shape[2:]), window, stride)
+    found = windows(int(batch.values.shape[2]), int(batch.values.shape[3]), window, stride)
     total = found.count * len(batch.names)
     maps: list[OcclusionMap] = []
     for number, name in enumerate(batch.names):
@@ -250,9 +250,9 @@ class _Occluding:
     def _full_scores(self, places: Sequence[tuple[int, int]]) -> Iterator[float]:
         for row, column in places:
             changed = occluded(self.image.double(), self.found.box(row, column), fill_as(self.fill, torch.float64))
-            value = run_batches(
-                self.network, changed[None], [self.score.node], fold=False, dtype=torch.float64
-            )[self.score.node]
+            value = run_batches(self.network, changed[None], [self.score.node], fold=False, dtype=torch.float64)[
+                self.score.node
+            ]
             yield float(self.score.read(cut(value, self.network, self.score))[0])
 
 

@@ -69,14 +69,16 @@ def score_of(
 
 def _check_choice(name: str, value: str, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
-        raise SettingError(f"{name} '{value}' is unknown; it can be {', '.join(allowed)}.", f"Use {name}={allowed[0]!r}.")
+        raise SettingError(
+            f"{name} '{value}' is unknown; it can be {', '.join(allowed)}.", f"Use {name}={allowed[0]!r}."
+        )
 
 
 def _vector_output(network: CapturedNetwork) -> tuple[int, int]:
     """The node of the output and its number of classes, for networks that return one vector."""
     outputs = network.graph.outputs
     node = outputs[0] if outputs else None
-    shape = () if node is None else network.sized.shape(node)
+    shape = list(() if node is None else network.sized.shape(node))
     flat = len(shape) == 2 or (len(shape) > 2 and all(size == 1 for size in shape[2:]))
     if node is None or len(outputs) != 1 or not flat:
         described = ", ".join("nothing" if o is None else "x".join(map(str, network.sized.shape(o))) for o in outputs)
@@ -128,7 +130,9 @@ def _output_score(network: CapturedNetwork, parts: list[Any]) -> Score:
     def read(tensor: Tensor) -> Tensor:
         return tensor[(slice(None), *index)]
 
-    return Score(f"output {''.join(str(list(p)) if isinstance(p, tuple) else f'[{p!r}]' for p in parts)}", value, None, read)
+    return Score(
+        f"output {''.join(str(list(p)) if isinstance(p, tuple) else f'[{p!r}]' for p in parts)}", value, None, read
+    )
 
 
 def _step_into(value: Any, steps: list[Any], network: CapturedNetwork) -> Any:
@@ -148,7 +152,9 @@ def _step_into(value: Any, steps: list[Any], network: CapturedNetwork) -> Any:
 def _check_index(network: CapturedNetwork, node: int, index: tuple[Any, ...], parts: list[Any]) -> None:
     spec = network.sized.specs[node]
     shape = spec.shape[1:] if isinstance(spec, TensorSpec) else ()
-    fits = len(index) == len(shape) and all(isinstance(i, int) and 0 <= i < n for i, n in zip(index, shape, strict=True))
+    fits = len(index) == len(shape) and all(
+        isinstance(i, int) and 0 <= i < n for i, n in zip(index, shape, strict=True)
+    )
     if not fits:
         raise InputError(
             f"The index {index} does not name one number of an output of shape {tuple(shape)} ({parts}).",

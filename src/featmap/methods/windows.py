@@ -69,7 +69,7 @@ def _axis(extent: int, size: int, step: int) -> tuple[Interval, ...]:
 
 @dataclass(frozen=True, eq=False)
 class Fill:
-    """What is written over occluded pixels: a picture (channel, row, column) to take them from, or each window's mean."""
+    """What is written over occluded pixels: a picture (channel, row, column) to take from, or each window's mean."""
 
     name: str
     picture: Tensor | None
@@ -81,7 +81,8 @@ def fill(image: Tensor, baseline: Baseline) -> Fill:
     if isinstance(baseline, str):
         if baseline not in ("mean", "local"):
             raise SettingError(
-                f"baseline '{baseline}' is unknown.", "Use a number, a value per channel, 'mean', 'local' or a function."
+                f"baseline '{baseline}' is unknown.",
+                "Use a number, a value per channel, 'mean', 'local' or a function.",
             )
         means = image.mean(dim=(1, 2))
         return Fill("the image's mean", _plain(means, image)) if baseline == "mean" else Fill("the window's mean", None)

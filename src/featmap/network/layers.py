@@ -101,7 +101,9 @@ class _Finder:
         last = producer
         # A merge's own value stays in reach: behind a dense block the next block's norm is a layer of its own.
         is_merge = self._operator(producer).is_merge
-        while not is_merge and (reader := self._only_reader(last)) is not None and self._operator(reader).is_normalization:
+        while (
+            not is_merge and (reader := self._only_reader(last)) is not None and self._operator(reader).is_normalization
+        ):
             normalizations.append(reader)
             last = reader
         nonlinearity = self._only_reader(last)

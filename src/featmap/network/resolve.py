@@ -107,7 +107,9 @@ class Resolver:
         values = list(self.names.values[call])
         if len(values) > 1:
             parts = _listed([self.names.text(self.names.operator[index]) for index in values])
-            raise AmbiguousAddress(f"'{address.named_call}' returns {len(values)} values.", f"Name one of them: {parts}.")
+            raise AmbiguousAddress(
+                f"'{address.named_call}' returns {len(values)} values.", f"Name one of them: {parts}."
+            )
         return values[0]
 
     def _of_layer(self, address: Address, layer: Layer, stage: str) -> Place:

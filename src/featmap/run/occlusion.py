@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -22,6 +23,7 @@ from featmap.run.region.reach import needed_boxes, reach
 from featmap.run.region.spans import Indices, Spans
 
 Chunk = tuple[list[int], list[int], "Tensor | None"]
+Inside = npt.NDArray[np.bool_]
 LARGEST_BUDGET_BYTES = 2**30
 LARGEST_CHUNK = 1024
 
@@ -138,12 +140,14 @@ class Occlusion:
             for column_group, column_members in enumerate(column_spans.members):
                 row_places = _places(row_spans, row_group, row_members)
                 column_places = _places(column_spans, column_group, column_members)
-                inside = _inside(self.windows[0], rows, row_members, row_places), _inside(
-                    self.windows[1], columns, column_members, column_places
+                inside = (
+                    _inside(self.windows[0], rows, row_members, row_places),
+                    _inside(self.windows[1], columns, column_members, column_places),
                 )
-                windows = [self.windows[0][rows[at]] for at in row_members], [
-                    self.windows[1][columns[at]] for at in column_members
-                ]
+                windows = (
+                    [self.windows[0][rows[at]] for at in row_members],
+                    [self.windows[1][columns[at]] for at in column_members],
+                )
                 values[row_group, column_group] = self._occluded(row_places, column_places, inside, windows)
         return Patches(row_spans, column_spans, values, self.engine.layout(self.source))
 
@@ -151,7 +155,7 @@ class Occlusion:
         self,
         rows: Indices,
         columns: Indices,
-        inside: tuple[Indices, Indices],
+        inside: tuple[Inside, Inside],
         windows: tuple[list[Interval], list[Interval]],
     ) -> Tensor:
         kept = _cut_out(self.image[0], rows, columns)
@@ -184,7 +188,7 @@ def _places(spans: Spans, group: int, members: Indices) -> Indices:
     return spans.starts[members][:, None] + np.arange(spans.widths[group])
 
 
-def _inside(windows: Sequence[Interval], positions: list[int], members: Indices, places: Indices) -> Indices:
+def _inside(windows: Sequence[Interval], positions: list[int], members: Indices, places: Indices) -> Inside:
     first = np.array([windows[positions[at]].start for at in members])[:, None]
     last = np.array([windows[positions[at]].stop for at in members])[:, None]
     return (places >= first) & (places < last)

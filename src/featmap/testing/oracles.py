@@ -54,9 +54,7 @@ def brute_force_macs(weight: Tensor, output: Tensor, source: Tensor, *, transpos
     return count
 
 
-def occluded_outputs(
-    module: nn.Module, image: Tensor, boxes: list[list[Box]], baseline: Tensor
-) -> list[list[Tensor]]:
+def occluded_outputs(module: nn.Module, image: Tensor, boxes: list[list[Box]], baseline: Tensor) -> list[list[Tensor]]:
     """The module's whole output with each box of one image (1, channel, row, column) written over, one full run each.
 
     `baseline` is a picture (channel, row, column) that the boxes are taken from.

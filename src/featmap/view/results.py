@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import io
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +18,8 @@ from featmap.methods.contributions import Contributions
 from featmap.methods.explain import Explanation
 from featmap.methods.maps import FeatureMaps, MapSet
 from featmap.methods.matrix import LayerMatrix
+from featmap.methods.occlude import OcclusionMap
+from featmap.methods.occlusion_cost import OcclusionCost
 from featmap.methods.plan import Plan
 from featmap.methods.receptive_field import FieldAnswer, FieldDrawing
 from featmap.methods.result import Result, html_of, pictures_of, save_result, text_of
@@ -24,10 +27,14 @@ from featmap.view.arithmetic import Arithmetic
 from featmap.view.arithmetic import Term as ShownTerm
 from featmap.view.contributions import contribution_pages
 from featmap.view.explain import value_picture
+from featmap.view.grid import fit_grid
 from featmap.view.maps import map_pages
+from featmap.view.occlusion import occlusion_picture
+from featmap.view.order import check_sort
 from featmap.view.output import save, write_files
 from featmap.view.overlay import Mark, box_picture
-from featmap.view.tables import WIDEST, as_text, explanation_table, field_text, plan_table
+from featmap.view.scale import check_scale
+from featmap.view.tables import WIDEST, as_text, cost_table, explanation_table, field_text, plan_table
 
 
 @text_of.register
@@ -42,9 +49,31 @@ def _(result: FieldAnswer) -> str:
 
 @text_of.register
 def _(result: Explanation) -> str:
-    return as_text(explanation_table(result))
+    return as_text(explanation_table(result), width=WIDEST)
 
 
+@text_of.register
+def _(result: Contributions) -> str:
+    return as_text(contributions_table(result), width=WIDEST)
+
+
+@text_of.register
+def _(result: FeatureMaps) -> str:
+    return as_text(maps_table([result]), width=WIDEST)
+
+
+@text_of.register
+def _(result: MapSet) -> str:
+    return as_text(maps_table(list(result.values())), width=WIDEST)
+
+
+@html_of.register(MapSet)
+@text_of.register
+def _(result: OcclusionCost) -> str:
+    return as_text(cost_table(result), width=WIDEST)
+
+
+@html_of.register(OcclusionCost)
 @html_of.register(Plan)
 @html_of.register(Explanation)
 @html_of.register(FieldAnswer)
@@ -56,16 +85,25 @@ def _(result: Result) -> str | None:
 def _(
     result: FeatureMaps,
     *,
-    image: int = 0,
+    image: int | None = None,
     sort: Literal["index", "maximum", "mean", "positive"] = "index",
     scale: Literal["map", "shared"] = "map",
     page_size: int | None = None,
 ) -> list[Image.Image]:
-    if not 0 <= image < len(result.images):
+    """The pages of one image, or of all of them, one image after the other."""
+    if image is not None and not 0 <= image < len(result.images):
         raise OutputError(f"There is no image {image}; there are {len(result.images)}.", "Count images from 0.")
-    values = result.values[image].detach().float().cpu().numpy()
-    title = result.address if len(result.images) == 1 else f"{result.address}, {result.images[image]}"
-    return map_pages(values, title, sort=sort, scale=scale, signed=result.is_signed, page_size=page_size)
+    pages: list[Image.Image] = []
+    for number in range(len(result.images)) if image is None else [image]:
+        values = result.values[number].detach().float().cpu().numpy()
+        title = result.address if len(result.images) == 1 else f"{result.address}, {result.images[number]}"
+        pages += map_pages(values, title, sort=sort, scale=scale, signed=result.is_signed, page_size=page_size)
+    return pages
+
+
+@pictures_of.register
+def _(result: MapSet, **options: Any) -> list[Image.Image]:
+    return [page for maps in result.values() for page in pictures_of(maps, **options)]
 
 
 @pictures_of.register
@@ -104,9 +142,12 @@ def _(result: Contributions, *, page_size: int | None = None) -> list[Image.Imag
 
 @save_result.register
 def _(result: FeatureMaps, path: Path, **options: Any) -> list[Path]:
-    if path.suffix.lower() == ".png":
-        return save(pictures_of(result, **options), path)
-    return save_arrays({result.address: result}, path)
+    return _save_maps({result.address: result}, path, options)
+
+
+@save_result.register
+def _(result: MapSet, path: Path, **options: Any) -> list[Path]:
+    return _save_maps(result, path, options)
 
 
 @save_result.register(Explanation)
@@ -115,7 +156,13 @@ def _(result: FeatureMaps, path: Path, **options: Any) -> list[Path]:
 @save_result.register(FieldAnswer)
 @save_result.register(FieldDrawing)
 @save_result.register(LayerMatrix)
+@save_result.register(OcclusionCost)
 def _(result: Result, path: Path, **options: Any) -> list[Path]:
+    return _save_plain(result, path, options)
+
+
+def _save_plain(result: Result, path: Path, options: Mapping[str, Any]) -> list[Path]:
+    """Writes a result as JSON, as text, or as a picture."""
     if path.suffix.lower() == ".json":
         return write_files({path: (json.dumps(result.to_json(), indent=2) + "\n").encode()})
     if path.suffix.lower() == ".txt":
@@ -123,37 +170,46 @@ def _(result: Result, path: Path, **options: Any) -> list[Path]:
     return save(pictures_of(result, **options), path)
 
 
-@save_result.register
-def _(result: MapSet, path: Path, **options: Any) -> list[Path]:
-    if path.suffix.lower() != ".png":
-        return save_arrays(result, path)
-    pages = [page for maps in result.values() for page in pictures_of(maps, **options)]
-    return save(pages, path)
+ARRAYS = (".npz", ".safetensors")
+MAP_FILES = (".png", *ARRAYS)
+RESULT_FILES = (".png", ".json", ".txt")
 
 
-_ARRAYS = (".npz", ".safetensors")
-
-
-def check_map_output(path: str | Path) -> None:
-    """Raises OutputError where maps cannot be written to that path: asked before the work, not after it."""
+def check_output(path: str | Path, suffixes: Sequence[str], what: str) -> None:
+    """Raises OutputError where nothing can be written to that path: asked before the work, not after it."""
     path = Path(path)
-    if path.suffix.lower() not in (".png", *_ARRAYS):
-        raise OutputError(
-            f"'{path}' ends in '{path.suffix}'; feature maps are written as .png, .npz or .safetensors.",
-            f"Use '{path.with_suffix('.npz')}'.",
-        )
+    if path.suffix.lower() not in suffixes:
+        ending = f"ends in '{path.suffix}'" if path.suffix else "has no suffix"
+        listed = " or ".join(filter(None, (", ".join(suffixes[:-1]), suffixes[-1])))
+        raise OutputError(f"'{path}' {ending}; {what} written as {listed}.", f"Use '{path.with_suffix(suffixes[0])}'.")
     if not path.parent.is_dir():
         raise OutputError(
             f"'{path}': there is no folder '{path.parent}'.", "Create the folder, or choose another path."
         )
 
 
-def save_arrays(maps: Any, path: Path) -> list[Path]:
-    """Writes maps keyed by full address as `.npz` or `.safetensors`."""
-    check_map_output(path)
+def check_map_output(
+    path: str | Path, *, sort: str = "index", scale: str = "map", page_size: int | None = None
+) -> None:
+    """Raises OutputError or SettingError where maps cannot be written to that path in that way."""
+    check_output(path, MAP_FILES, "feature maps are")
+    check_sort(sort)
+    check_scale(scale)
+    fit_grid(1, 1, 1, page_size)
+    if Path(path).suffix.lower() in ARRAYS and (sort, scale, page_size) != ("index", "map", None):
+        raise OutputError(
+            f"'{path}' takes the maps as they are; order, scale and page size are those of pictures.",
+            f"Leave them out, or use '{Path(path).with_suffix('.png')}'.",
+        )
+
+
+def _save_maps(maps: Mapping[str, FeatureMaps], path: Path, options: Mapping[str, Any]) -> list[Path]:
+    """Writes maps as pages of a picture, or as arrays keyed by full address."""
+    check_map_output(path, **{name: value for name, value in options.items() if name != "image"})
+    if path.suffix.lower() not in ARRAYS:
+        return save([page for every in maps.values() for page in pictures_of(every, **options)], path)
     arrays = {key: np.ascontiguousarray(value.values.detach().cpu().numpy()) for key, value in maps.items()}
-    suffix = path.suffix.lower()
-    if suffix == ".safetensors":
+    if path.suffix.lower() == ".safetensors":
         from safetensors.numpy import save as to_bytes
 
         return write_files({path: to_bytes(arrays)})
@@ -173,6 +229,39 @@ def _(result: FieldDrawing) -> list[Image.Image]:
     return [box_picture(result.picture, [mark], result.address)]
 
 
+@pictures_of.register
+def _(result: OcclusionMap) -> list[Image.Image]:
+    assert result.picture is not None
+    found = result.windows
+    words = (
+        f"score: {result.target}, {result.score:.4g} untouched",
+        f"{result.weights_source} weights",
+        f"window {found.window[0]} x {found.window[1]}, stride {found.stride[0]} x {found.stride[1]}, "
+        f"baseline {result.baseline}",
+        "each pixel the mean drop of the windows over it",
+    )
+    return [occlusion_picture(result.picture, result.attribution(), f"occlusion of {result.target}", words)]
+
+
+_OCCLUSION_FILES = (".png", ".npz", ".json", ".txt")
+
+
+def check_occlusion_output(path: str | Path) -> None:
+    """Raises OutputError where an occlusion cannot be written to that path."""
+    check_output(Path(path), _OCCLUSION_FILES, "an occlusion is")
+
+
+@save_result.register
+def _(result: OcclusionMap, path: Path, **options: Any) -> list[Path]:
+    check_occlusion_output(path)
+    if path.suffix.lower() == ".npz":
+        buffer = io.BytesIO()
+        arrays = {"score": np.float64(result.score), "grid": result.grid, "drop": result.drop}
+        np.savez(buffer, allow_pickle=False, **arrays, positions=np.array(result.positions))
+        return write_files({path: buffer.getvalue()})
+    return _save_plain(result, path, options)
+
+
 def print_to(console: Console, result: Result) -> None:
     """Prints a result on a console, as a table in its colours where it has one."""
     if not console.is_terminal:
@@ -180,6 +269,10 @@ def print_to(console: Console, result: Result) -> None:
     elif isinstance(result, Plan):
         console.print(plan_table(result, console.width))
     elif isinstance(result, Explanation):
-        console.print(explanation_table(result))
+        console.print(explanation_table(result, width=console.width))
+    elif isinstance(result, Contributions):
+        console.print(contributions_table(result))
+    elif isinstance(result, MapSet):
+        console.print(maps_table(list(result.values())))
     else:
         console.print(str(result), markup=False, highlight=False)

@@ -99,9 +99,7 @@ class RegionEngine:
         """Where a value's axes are."""
         if index not in self._layouts:
             axes, shape = self.sized.axes[index], self.sized.shape(index)
-            others = tuple(
-                size for axis, size in enumerate(shape) if axis not in (axes.batch, axes.row, axes.column)
-            )
+            others = tuple(size for axis, size in enumerate(shape) if axis not in (axes.batch, axes.row, axes.column))
             self._layouts[index] = Layout(axes, others)
         return self._layouts[index]
 
@@ -381,4 +379,3 @@ def _no_spans(count: int) -> Spans:
 
 def _pools_maximum(node: Node) -> bool:
     return node.base_name.startswith("max_pool")
-

@@ -96,9 +96,7 @@ def convolved(places: Tensor, weight: Tensor, bias: Tensor | None, node: Any, se
 def transposed(places: Tensor, weight: Tensor, bias: Tensor | None, settings: Any, rows: Side, columns: Side) -> Tensor:
     """A transposed convolution of gathered places, cut to the boxes: (image, channel, row, column)."""
     maps = places.permute(0, 3, 1, 2)
-    full = functional.conv_transpose2d(
-        maps, weight, bias, settings.stride, 0, 0, settings.groups, settings.dilation
-    )
+    full = functional.conv_transpose2d(maps, weight, bias, settings.stride, 0, 0, settings.groups, settings.dilation)
     row_at, column_at = (_offsets(side) for side in (rows, columns))
     needed = int(row_at.max()) + rows.width - full.shape[2], int(column_at.max()) + columns.width - full.shape[3]
     if max(needed) > 0:
@@ -143,7 +141,9 @@ def average_pooled(places: Tensor, rows: Side, columns: Side, divisor: int | Non
     if divisor is not None:
         return sums
     heights, widths = (_counts(side, counts_padding=counts_padding) for side in (rows, columns))
-    factors = heights.repeat_interleave(len(columns.starts), 0)[:, :, None] * widths.repeat(len(rows.starts), 1)[:, None]
+    factors = (
+        heights.repeat_interleave(len(columns.starts), 0)[:, :, None] * widths.repeat(len(rows.starts), 1)[:, None]
+    )
     return sums / factors[:, None].to(sums)
 
 

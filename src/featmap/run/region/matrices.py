@@ -1,4 +1,4 @@
-"""What are the weights of an interpolation or adaptive average along each axis? The operator itself, run on unit vectors.
+"""What are the weights of an interpolation or adaptive average along each axis? The operator run on unit vectors.
 
 So they are torch's own numbers, whatever its arithmetic for scales and corners.
 """

@@ -107,7 +107,13 @@ class Table:
         self.rows = torch.cat([*known, border, *(part.reshape(-1, channels) for part in parts.values())])
 
     def gather(
-        self, row_positions: Indices, rows: Indices, column_positions: Indices, columns: Indices, *, lowest: bool = False
+        self,
+        row_positions: Indices,
+        rows: Indices,
+        column_positions: Indices,
+        columns: Indices,
+        *,
+        lowest: bool = False,
     ) -> Tensor:
         """The places at `rows` (position, place) x `columns` (position, place): (image, row, column, channel).
 

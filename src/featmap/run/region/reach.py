@@ -50,8 +50,8 @@ def full_box(sized: SizedGraph, index: int) -> Box:
 def reach(sized: SizedGraph, rows: Sequence[Interval], columns: Sequence[Interval], needed: dict[int, Box]) -> Reach:
     """What changes of the image input at rows x columns reach of what is needed."""
     image = sized.graph.image_input
-    row_reach = _axis_reach(sized, [interval for interval in rows], needed, image, axis=0)
-    column_reach = _axis_reach(sized, [interval for interval in columns], needed, image, axis=1)
+    row_reach = _axis_reach(sized, list(rows), needed, image, axis=0)
+    column_reach = _axis_reach(sized, list(columns), needed, image, axis=1)
     return Reach(row_reach, column_reach, needed)
 
 

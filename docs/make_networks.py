@@ -1,0 +1,132 @@
+"""Writes docs/networks.md: the plan of every network on which plans are checked, in one line each.
+
+Run from anywhere: python docs/make_networks.py
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
+from importlib.metadata import version
+from pathlib import Path
+
+from featmap.errors import FeatmapError
+from featmap.methods.plan import MAC_CONVENTION, Plan, plan
+from featmap.network.load import load_network
+from featmap.network.network import CapturedNetwork
+from featmap.testing.zoo import TIMM, TRANSFORMERS, zoo_names
+
+PAGE = Path(__file__).with_name("networks.md")
+
+COLUMNS = "| network | input | layers | parameters | MACs | last map | receptive field | operators not in the table |"
+RULES = "|---|---|---:|---:|---:|---|---|---|"
+
+TEXT = """# Networks that are checked
+
+Captured: {torchvision_rate} classification networks of torchvision, which is all but its transformers
+({transformers}), and {timm_rate} networks of timm, of {family_count} families.
+
+For each of them `tests/parity/test_zoo.py` compares the plan with the network itself, run on tensors without memory:
+the shape that every module gives, the number of parameters, and the multiply-adds as torch's own counter sees them.
+This page is written by `python docs/make_networks.py`; no number in it is typed by hand.
+
+- Versions: {versions}.
+- Multiply-adds (MACs): {convention}.
+  What does not depend on the image, such as standardising weights, is not counted.
+  "at least" stands where an operator's cost is unknown.
+- Last map: the last layer whose maps have more than one row and column. Receptive field: what its units see of the
+  input, rows x columns, uncut. `exact`: a full box; `hull`: a box with holes, or channels that differ; `whole`: an
+  operator on the way reads its whole map, such as squeeze-and-excitation or a normalisation over the map.
+- Operators not in the table are treated as reading everything: right, never fast.
+
+{refused}
+## torchvision
+
+{torchvision_table}
+
+## timm
+
+{timm_table}
+"""
+
+
+def line(network: CapturedNetwork, found: Plan) -> str:
+    """A network's row of the table."""
+    macs = f"{found.totals.macs:,}"
+    cells = [
+        network.name.partition(":")[2],
+        " x ".join(map(str, found.input_shape)),
+        str(len(network.layers)),
+        f"{found.totals.parameters:,}",
+        f"at least {macs}" if found.totals.unknown_macs else macs,
+        *last_map(network, found),
+        ", ".join(f"`{operator}`" for operator in network.unknown_operators),
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def last_map(network: CapturedNetwork, found: Plan) -> tuple[str, str]:
+    """The address of the last layer that has maps, and what its units see."""
+    layers = {layer.name for layer in network.layers}
+    rows = (row for row in reversed(found.layers) if row.address in layers and len(row.output_shape) == 3)
+    row = next(row for row in rows if row.output_shape[1:] != (1, 1))
+    field = row.receptive_field
+    return f"`{row.address}`", f"{field.size[0]} x {field.size[1]}, {field.status}"
+
+
+def entry(model: str) -> tuple[str, str, str]:
+    """The network's name, its row, and the reason if it has none."""
+    try:
+        network = load_network(model)
+        return model, line(network, plan(network)), ""
+    except FeatmapError as refusal:
+        return model, "", " ".join(str(refusal).split())
+
+
+def versions() -> str:
+    """What the numbers were made with."""
+    return ", ".join(f"{name} {version(name).partition('+')[0]}" for name in ("torch", "torchvision", "timm"))
+
+
+def page(entries: Iterable[tuple[str, str, str]]) -> str:
+    """The whole document."""
+    entries = list(entries)
+    refused = [f"- `{model}`: {reason}" for model, _, reason in entries if reason]
+    return TEXT.format(
+        transformers=", ".join(f"`{name}*`" for name in TRANSFORMERS),
+        family_count=len(TIMM),
+        torchvision_rate=rate(entries, "torchvision:"),
+        timm_rate=rate(entries, "timm:"),
+        versions=versions(),
+        convention=MAC_CONVENTION,
+        refused="Refused:\n\n" + "\n".join(refused) + "\n" if refused else "None is refused.\n",
+        torchvision_table=table(entries, "torchvision:"),
+        timm_table=table(entries, "timm:"),
+    )
+
+
+def rate(entries: list[tuple[str, str, str]], zoo: str) -> str:
+    """How many of a zoo's networks are captured."""
+    lines = [line for model, line, _ in entries if model.startswith(zoo)]
+    return f"{sum(map(bool, lines))} of {len(lines)}"
+
+
+def table(entries: list[tuple[str, str, str]], zoo: str) -> str:
+    """The rows of one zoo."""
+    return "\n".join([COLUMNS, RULES, *(line for model, line, _ in entries if line and model.startswith(zoo))])
+
+
+def main() -> None:
+    """Writes the page."""
+    names = zoo_names()
+    entries: list[tuple[str, str, str]] = []
+    with ProcessPoolExecutor(os.cpu_count()) as workers:
+        for number, found in enumerate(workers.map(entry, names), start=1):
+            print(f"{number}/{len(names)} {found[0]}", flush=True)
+            entries.append(found)
+    PAGE.write_text(page(entries), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,91 @@
+"""`featmap occlude`: where in the picture does an answer come from?"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from typer import Option
+
+from featmap.cli import parse
+from featmap.cli.common import Json, print_json, print_message
+from featmap.cli.model import Device, Image, Input, Model, Trust, Weights, found_device, load_model, notes
+from featmap.errors import SettingError
+
+EXAMPLES = (
+    ("What the predicted class rests on:", "featmap occlude torchvision:vgg16 cat.jpg --weights DEFAULT -o heat.png"),
+    ("One class, finer:", "featmap occlude torchvision:vgg16 cat.jpg --target 281 --stride 4 -o heat.png"),
+    (
+        "Where one feature map comes from:",
+        "featmap occlude M cat.jpg --target features.28:a/12 --activity mean -o map.png",
+    ),
+)
+
+
+def command(
+    model: Model,
+    image: Image,
+    target: Annotated[
+        str | None,
+        Option(
+            metavar="TARGET", help="A class, a place of the output ('[3,10]'), a map or a unit (default: predicted)."
+        ),
+    ] = None,
+    output: Annotated[str | None, Option("--output", "-o", metavar="FILE", help="x.png, x.npz or x.json.")] = None,
+    window: Annotated[str, Option(metavar="PIXELS", help="Rows and columns of the window: 16 or 16x24.")] = "16",
+    stride: Annotated[str, Option(metavar="PIXELS", help="From one window to the next: 8 or 8x12.")] = "8",
+    baseline: Annotated[
+        str, Option(metavar="VALUE", help="Written over the pixels (preprocessed): 0, 0.1,0,0, mean or local.")
+    ] = "0",
+    scale: Annotated[str, Option(help="Score of a class: logit or probability.")] = "logit",
+    activity: Annotated[str, Option(help="Score of a map: maximum, mean or sum.")] = "maximum",
+    verify: Annotated[int, Option(metavar="N", help="Compute N random positions again in full, in float64.")] = 0,
+    weights: Weights = None,
+    input: Input = None,
+    device: Device = None,
+    trust: Trust = False,
+    as_json: Json = False,
+) -> None:
+    """Writes a window over the picture, position by position, and watches the score. Exact, and only what a window
+    changes is computed again."""
+    from featmap.view.results import check_occlusion_output
+
+    if output is not None:
+        check_occlusion_output(output)
+    filling = baseline_of(baseline)
+    network = load_model(model, weights, input, trust=trust)
+    with notes():
+        result = network.occlude(
+            image,
+            target,
+            window=parse.pair(window, "--window"),
+            stride=parse.pair(stride, "--stride"),
+            baseline=filling,
+            scale=scale,  # type: ignore[arg-type]
+            activity=activity,  # type: ignore[arg-type]
+            verify=verify,
+            device=found_device(device),
+        )
+    if output is not None:
+        for path in result.save(output):
+            print_message(f"wrote {path}")
+    if as_json:
+        print_json(result.to_json())
+    else:
+        print(result)
+
+
+def baseline_of(text: str) -> float | list[float] | Literal["mean", "local"]:
+    """A number, one per channel, or the name of a mean.
+
+    >>> baseline_of("0"), baseline_of("0.1,0,-1"), baseline_of("mean")
+    (0.0, [0.1, 0.0, -1.0], 'mean')
+    """
+    if text == "mean" or text == "local":
+        return text
+    try:
+        values = [float(part) for part in text.split(",")]
+    except ValueError:
+        raise SettingError(
+            f"--baseline '{text}' is no baseline.", "Write a number, one per channel (0.1,0,0), mean or local."
+        ) from None
+    return values[0] if len(values) == 1 else values

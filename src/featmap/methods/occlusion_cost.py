@@ -1,0 +1,93 @@
+"""What will an occlusion recompute, layer by layer, and how much can be gained at most? Counted, nothing is run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from featmap.methods.result import Result
+from featmap.methods.target import Target, score_of
+from featmap.methods.windows import Pair, windows
+from featmap.network.network import CapturedNetwork
+from featmap.run.region.cost import NodeCost, node_costs
+from featmap.run.region.reach import needed_boxes, reach
+
+
+@dataclass(frozen=True)
+class CostRow:
+    """One layer: the multiply-adds of a full run, and the shares of them that a position takes on average.
+
+    `exact` counts the places that can change, `recomputed` those that are computed. `is_regional` is false from the
+    first operator on that reads whole maps.
+    """
+
+    address: str
+    macs: int
+    exact: float
+    recomputed: float
+    is_regional: bool
+
+
+@dataclass(frozen=True)
+class OcclusionCost(Result):
+    """The cost of an occlusion against one full run per position, in multiply-adds.
+
+    `ceiling` is the most that recomputing exactly what can change gains, `expected` what the widened regions gain.
+    """
+
+    layers: tuple[CostRow, ...]
+    positions: int
+    window: tuple[int, int]
+    stride: tuple[int, int]
+
+    @property
+    def ceiling(self) -> float:
+        return self._gain("exact")
+
+    @property
+    def expected(self) -> float:
+        return self._gain("recomputed")
+
+    def _gain(self, share: str) -> float:
+        computed = sum(row.macs * getattr(row, share) for row in self.layers)
+        return sum(row.macs for row in self.layers) / computed if computed else float("inf")
+
+    def to_json(self) -> dict[str, Any]:
+        rows = [
+            {
+                "address": row.address,
+                "macs": row.macs,
+                "exact": row.exact,
+                "recomputed": row.recomputed,
+                "regional": row.is_regional,
+            }
+            for row in self.layers
+        ]
+        return {
+            "layers": rows,
+            "positions": self.positions,
+            "window": list(self.window),
+            "stride": list(self.stride),
+            "ceiling": self.ceiling,
+            "expected": self.expected,
+        }
+
+
+def occlusion_cost(network: CapturedNetwork, target: Target = 0, window: Pair = 16, stride: Pair = 8) -> OcclusionCost:
+    """The cost of an occlusion; see `featmap.Network.occlusion_cost`."""
+    sized = network.sized
+    score = score_of(network, target)
+    node = score.node if score is not None else network.graph.outputs[0]
+    assert node is not None
+    found = windows(*sized.size(network.graph.image_input), window, stride)
+    needed = needed_boxes(sized, node, None if score is None else score.box)
+    reached = reach(sized, found.rows, found.columns, needed)
+    costs = [cost for cost in node_costs(sized, reached, node) if cost.macs]
+    rows = tuple(_row(network, cost) for cost in costs)
+    return OcclusionCost(rows, found.count, found.window, found.stride)
+
+
+def _row(network: CapturedNetwork, cost: NodeCost) -> CostRow:
+    layer = network.resolver.layer_of.get(cost.index)
+    name = layer.name if layer is not None else network.names.text(network.names.operator[cost.index])
+    return CostRow(name, cost.macs, cost.exact, cost.widened, cost.is_regional)

@@ -1,0 +1,26 @@
+"""One command line, run in this process: its exit code, standard output and standard error."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+
+from typer.testing import CliRunner
+
+from featmap.cli.app import app
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What a command leaves behind."""
+
+    code: int
+    out: str
+    err: str
+
+
+def featmap(line: str) -> Ended:
+    """Runs `featmap LINE`, 80 columns wide and without colours."""
+    environment = {"COLUMNS": "80", "TERMINAL_WIDTH": "80", "NO_COLOR": "1", "FEATMAP_DEBUG": ""}
+    result = CliRunner().invoke(app, shlex.split(line), prog_name="featmap", env=environment)
+    return Ended(result.exit_code, result.stdout, result.stderr)

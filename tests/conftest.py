@@ -1,0 +1,21 @@
+"""What a test run prints at its end: of how many networks of the zoos a plan could be captured."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """The capture rate, where the networks were tested."""
+    reports = [report for outcome in ("passed", "failed") for report in terminalreporter.stats.get(outcome, [])]
+    properties = [entry for report in reports for entry in getattr(report, "user_properties", [])]
+    tried, captured = (
+        dict.fromkeys(model for name, model in properties if name == kind) for kind in ("zoo", "zoo captured")
+    )
+    if tried:
+        terminalreporter.section("networks captured")
+        for zoo in dict.fromkeys(model.partition(":")[0] for model in tried):
+            names = [model for model in tried if model.startswith(f"{zoo}:")]
+            refused = [model for model in names if model not in captured]
+            rate = f"{zoo}: {len(names) - len(refused)} of {len(names)}"
+            terminalreporter.write_line(f"{rate}; refused: {', '.join(refused)}" if refused else rate)

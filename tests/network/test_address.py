@@ -1,0 +1,80 @@
+"""Addresses: what is printed is read back as the same address, and whatever is no address is refused with the form."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from featmap.errors import AddressSyntaxError
+from featmap.network.address import STAGES, Address
+
+FORM = "An address is LAYER, LAYER#n, LAYER:STAGE, LAYER:STAGE/CHANNEL or LAYER:STAGE/CHANNEL@ROW,COLUMN."
+
+numbers = st.integers(0, 10**6)
+paths = st.lists(st.from_regex(r"[A-Za-z0-9_]+", fullmatch=True), min_size=1, max_size=5).map(".".join)
+
+
+@st.composite
+def addresses(draw: st.DrawFn) -> Address:
+    channel = draw(st.none() | numbers)
+    unit = None if channel is None else draw(st.none() | st.tuples(numbers, numbers))
+    call = draw(st.none() | st.integers(1, 99))
+    return Address(draw(paths), call, draw(st.sampled_from([None, *STAGES])), channel, unit)
+
+
+@given(addresses())
+def test_what_is_printed_is_read_back(address: Address) -> None:
+    assert Address.parse(str(address)) == address
+    assert Address.parse(f"  {address} ") == address
+    assert Address.parse(address) is address
+
+
+@given(addresses())
+def test_the_address_of_the_layer_has_neither_channel_nor_unit(address: Address) -> None:
+    layer = address.of_layer
+    assert (layer.layer, layer.call, layer.stage) == (address.layer, address.call, address.stage)
+    assert layer.channel is None
+    assert layer.unit is None
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("features.21", Address("features.21")),
+        ("layer1.0.relu#2", Address("layer1.0.relu", 2)),
+        ("features.21:z", Address("features.21", stage="z")),
+        ("features.21:a/117", Address("features.21", stage="a", channel=117)),
+        ("features.21:a/117@10,12", Address("features.21", stage="a", channel=117, unit=(10, 12))),
+        ("features.21/117@10, 12", Address("features.21", channel=117, unit=(10, 12))),
+        ("Mixed_5b.branch1x1.relu#3:conv/0@0,0", Address("Mixed_5b.branch1x1.relu", 3, "conv", 0, (0, 0))),
+    ],
+)
+def test_the_forms_of_the_design(text: str, address: Address) -> None:
+    assert Address.parse(text) == address
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "'' is no address of a layer."),
+        ("two words", "'two words' is no address of a layer."),
+        ("#2", "'#2' is no address of a layer."),
+        ("relu#two", "'relu#two' is no address of a layer."),
+        ("relu#-1", "'relu#-1' is no address of a layer."),
+        ("relu#0", "'relu#0': calls are counted from 1, got #0."),
+        ("relu:b", "'relu:b': 'b' is no stage; the stages are conv, z and a."),
+        ("relu:", "'relu:': '' is no stage; the stages are conv, z and a."),
+        ("relu/x", "'relu/x': 'x' is no channel number (0, 1, 2 ...)."),
+        ("relu/-1", "'relu/-1': '-1' is no channel number (0, 1, 2 ...)."),
+        ("relu/", "'relu/': '' is no channel number (0, 1, 2 ...)."),
+        ("relu@1,2", "'relu@1,2' names a row and a column but no channel."),
+        ("relu/1@2", "'relu/1@2': '@2' is no unit; write @ROW,COLUMN."),
+        ("relu/1@2,3,4", "'relu/1@2,3,4': '@2,3,4' is no unit; write @ROW,COLUMN."),
+        ("relu/1@x,3", "'relu/1@x,3': 'x' is no row number (0, 1, 2 ...)."),
+        ("relu/1@2,", "'relu/1@2,': '' is no column number (0, 1, 2 ...)."),
+    ],
+)
+def test_what_is_no_address_is_refused_with_the_form(text: str, problem: str) -> None:
+    with pytest.raises(AddressSyntaxError) as caught:
+        Address.parse(text)
+    assert str(caught.value) == f"{problem}\n\n{FORM}"
+    assert caught.value.exit_code == 2

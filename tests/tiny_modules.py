@@ -1,0 +1,32 @@
+"""Modules written as one function, for tests that need a forward of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+
+
+class Written(nn.Module):
+    """A module with the given parts whose forward is `forward(module, x)`."""
+
+    def __init__(self, forward: Callable[..., Any], **parts: nn.Module) -> None:
+        super().__init__()
+        self._forward = forward
+        for name, part in parts.items():
+            self.add_module(name, part)
+
+    def forward(self, x: torch.Tensor) -> Any:
+        return self._forward(self, x)
+
+
+def written(forward: Callable[..., Any], **parts: nn.Module) -> nn.Module:
+    """The module in evaluation mode; its parts' weights come from the present random state."""
+    return Written(forward, **parts).eval()
+
+
+def conv(inputs: int = 3, outputs: int = 4, kernel: int = 3, **settings: Any) -> nn.Conv2d:
+    """A convolution that keeps the size."""
+    return nn.Conv2d(inputs, outputs, kernel, padding=settings.pop("padding", kernel // 2), **settings)
