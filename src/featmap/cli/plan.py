@@ -12,6 +12,7 @@ from featmap.cli.model import Input, Model, Trust, Weights, load_model, shape
 from featmap.errors import SettingError
 
 if TYPE_CHECKING:
+    from featmap.face import Network
     from featmap.methods.plan import Plan
 
 EXAMPLES = (
@@ -80,6 +81,19 @@ def _resize(model: str, weights: str | None, wanted: tuple[int, ...], *, trust: 
         raise
     except QuestionError:
         return
+
+
+def _cost(network: Network, cost: str, window: tuple[int, int], stride: tuple[int, int], *, as_json: bool) -> None:
+    """What an occlusion would recompute."""
+    from featmap.view.results import print_to
+
+    if cost != "occlusion":
+        raise SettingError(f"There is no cost '{cost}'.", "Write --cost occlusion.")
+    answer = network.occlusion_cost(window=window, stride=stride)
+    if as_json:
+        print_json(answer.to_json())
+    else:
+        print_to(answers(), answer)
 
 
 def _print(plan: Plan) -> None:

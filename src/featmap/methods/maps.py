@@ -64,7 +64,10 @@ class FeatureMaps(Result):
         return self.values[:, :, row, column]
 
     def receptive_field(self, row: int, column: int, channel: int | None = None) -> UnitBox:
-        """The input pixels that can influence the unit at a row and column, with the status of that answer."""
+        """The input pixels that can influence the unit at a row and column, with the status of that answer.
+
+        Without a channel those that can influence the unit of any channel.
+        """
         self.at(row, column)
         return unit_box(self.sized, self.place.node, row, column, channel)
 

@@ -1,7 +1,7 @@
 """Where in the picture does an answer come from? Windows are written over one by one, and the score is watched.
 
-Exact: each score is that of the full network on the occluded image, but only what a window changes, and of that
-what the target needs, is computed again. Source: Zeiler and Fergus (2014); recomputing what changed: Nakandala et al. (2019).
+Exact: each score is that of the full network on the occluded image, but only what a window changes, and of that what
+the target needs, is computed again. After Zeiler and Fergus (2014); recomputing: Nakandala et al. (2019).
 """
 
 from __future__ import annotations

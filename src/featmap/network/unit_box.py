@@ -75,7 +75,7 @@ def unit_box(
 ) -> UnitBox:
     """The box of one unit of a node's value on the image input (or on another value, `target`).
 
-    Without a channel it holds for a unit that reads everything any channel reads: exact only where all channels agree.
+    Without a channel it is the box of all channels at that place together.
     """
     target = sized.graph.image_input if target is None else target
     channels: ChannelSet = ALL if channel is None else IndexSet.of([channel])

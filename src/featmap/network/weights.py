@@ -55,7 +55,7 @@ def _read_plain(path: Path, *, trust: bool) -> Any:
             warnings.simplefilter("ignore")
             return torch.load(path, map_location="cpu", weights_only=not trust)
     except pickle.UnpicklingError as error:
-        if trust or "Unsupported" not in str(error):
+        if trust or "unsupported" not in str(error).lower():
             raise _unreadable(path, error) from error
         named = re.search(r"GLOBAL (\S+)", str(error))
         raise UnsafeFile(

@@ -34,7 +34,16 @@ from featmap.view.order import check_sort
 from featmap.view.output import save, write_files
 from featmap.view.overlay import Mark, box_picture
 from featmap.view.scale import check_scale
-from featmap.view.tables import WIDEST, as_text, cost_table, explanation_table, field_text, plan_table
+from featmap.view.tables import (
+    WIDEST,
+    as_text,
+    contributions_table,
+    cost_table,
+    explanation_table,
+    field_text,
+    maps_table,
+    plan_table,
+)
 
 
 @text_of.register
