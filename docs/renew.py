@@ -1,7 +1,7 @@
-"""Write into README and docs what their code prints now: python docs/renew.py [DOCUMENT ...], from the project's folder.
+"""Write into README and docs what their code prints now: python docs/renew.py [DOCUMENT ...]
 
-Documents are run as the tests run them (tests/documents.py). Where a shown output still holds it stays as it is, with its
-ellipses; where it does not, what really came out takes its place. To be read in the difference before it is kept: this
+Documents are run as the tests run them (tests/documents.py). Where a shown output still holds it stays as it is, with
+its ellipses; where it does not, what really came out takes its place. Read the difference before you keep it: this
 makes documents agree with the code, right or wrong.
 """
 
@@ -31,11 +31,11 @@ class Recorder(doctest.DocTestRunner):
         super().__init__(optionflags=FLAGS, verbose=False)
         self.got: list[tuple[doctest.Example, str]] = []
 
-    def report_failure(self, out: Any, test: Any, example: doctest.Example, got: str) -> None:
+    def report_failure(self, out: Any, test: Any, example: doctest.Example, got: str) -> None:  # noqa: ARG002
         self.got.append((example, got))
 
-    def report_unexpected_exception(self, out: Any, test: Any, example: doctest.Example, exc_info: Any) -> None:
-        raise exc_info[1]
+    def report_unexpected_exception(self, *args: Any) -> None:
+        raise args[-1][1]
 
 
 def renewed(path: Path) -> str:

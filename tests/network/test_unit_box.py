@@ -120,9 +120,7 @@ def test_a_channel_shuffle_is_an_honest_hull() -> None:
 
 
 def test_a_whole_map_operator_is_said() -> None:
-    gate = written(
-        lambda self, x: x * torch.sigmoid(self.fc(x.mean((2, 3), keepdim=True))), fc=nn.Conv2d(4, 4, 1)
-    )
+    gate = written(lambda self, x: x * torch.sigmoid(self.fc(x.mean((2, 3), keepdim=True))), fc=nn.Conv2d(4, 4, 1))
     net = fm.trace(nn.Sequential(conv(), gate), (3, 9, 8))
     assert unit_answer(net, "1:a/0@4,4") == (Box(0, 0, 9, 8), Status.WHOLE)
 

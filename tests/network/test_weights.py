@@ -98,9 +98,7 @@ def test_a_file_that_would_execute_is_refused_and_executes_nothing(
     assert not created.exists()
     system = "nt" if os.name == "nt" else "posix"
     what = f"{system}.mkdir" if protocol == 2 else "code"
-    assert str(caught.value) == (
-        f"'{path}' holds more than tensors: reading it would execute {what}.\n\n{SAFE_REMEDY}"
-    )
+    assert str(caught.value) == (f"'{path}' holds more than tensors: reading it would execute {what}.\n\n{SAFE_REMEDY}")
     assert not recwarn.list
     with pytest.raises(ModelError):
         load_weights(network(), path, trust=True)
@@ -146,9 +144,7 @@ def test_a_whole_module_needs_trust(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_files_that_are_no_weights_are_refused(
-    tmp_path: Path, name: str, content: bytes | None, problem: str
-) -> None:
+def test_files_that_are_no_weights_are_refused(tmp_path: Path, name: str, content: bytes | None, problem: str) -> None:
     path = tmp_path / name
     if content is not None:
         path.write_bytes(content)

@@ -41,17 +41,18 @@ def command(
         _cost(network, cost, parse.pair(window, "--window"), parse.pair(stride, "--stride"), as_json=as_json)
         return
     from featmap.methods.plan import PartialPlan
+    from featmap.view.results import print_rows_to, print_to
 
     try:
         plan = _planned(model, weights, input, trust=trust)
     except PartialPlan as refusal:
         if not as_json:
-            _print(refusal.plan)
+            print_rows_to(answers(), refusal.plan)
         raise
     if as_json:
         print_json(plan.to_json())
     else:
-        _print(plan)
+        print_to(answers(), plan)
 
 
 def _planned(model: str, weights: str | None, input_shape: str | None, *, trust: bool) -> Plan:
@@ -71,16 +72,14 @@ def _planned(model: str, weights: str | None, input_shape: str | None, *, trust:
 
 
 def _resize(model: str, weights: str | None, wanted: tuple[int, ...], *, trust: bool) -> None:
-    """Raises PartialPlan where the network, made for its own input shape, does not fit the wanted one."""
+    """Raises PartialPlan or InputError where the network, made for its own input shape, does not fit the wanted one."""
     from featmap.errors import QuestionError
-    from featmap.methods.plan import PartialPlan
 
     try:
-        load_model(model, weights, None, trust=trust).plan(wanted)
-    except PartialPlan:
-        raise
+        network = load_model(model, weights, None, trust=trust)
     except QuestionError:
         return
+    network.plan(wanted)
 
 
 def _cost(network: Network, cost: str, window: tuple[int, int], stride: tuple[int, int], *, as_json: bool) -> None:
@@ -94,9 +93,3 @@ def _cost(network: Network, cost: str, window: tuple[int, int], stride: tuple[in
         print_json(answer.to_json())
     else:
         print_to(answers(), answer)
-
-
-def _print(plan: Plan) -> None:
-    from featmap.view.results import print_to
-
-    print_to(answers(), plan)

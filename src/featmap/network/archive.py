@@ -20,6 +20,7 @@ from torch.fx import Node as FxNode
 
 from featmap.errors import ModelError, NoSuchModel, UnsafeFile
 from featmap.network.capture import quiet
+from featmap.network.functional import is_pass_through
 from featmap.network.graph import SizeRead
 from featmap.network.operators.reshape import Concatenate, Cut, Expand, Select
 from featmap.network.operators.table import TABLE, UNKNOWN
@@ -72,7 +73,7 @@ def possible_size_reads(program: ExportedProgram, path: Path) -> tuple[SizeRead,
 
 
 def _may_hold_a_size(node: FxNode) -> bool:
-    if not is_operator(node.target):
+    if not is_operator(node.target) or is_pass_through(node):
         return False
     operator = TABLE.get(plain_name(node.target).removesuffix("_"), UNKNOWN)
     if operator.kind in ("pad", "resize", "constant", "unknown") or isinstance(operator, Cut | Expand | Select):

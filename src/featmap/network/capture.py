@@ -11,7 +11,7 @@ import io
 import logging
 import warnings
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import Any
 
 import torch
@@ -40,7 +40,7 @@ def capture(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
             with reads, torch.no_grad():
                 program = torch.export.export(module, args, kwargs, strict=False)
         except Exception as error:
-            raise explain_failure(error, module, args) from error
+            raise explain_failure(error, module, pytree.tree_leaves((args, kwargs))) from error
         return graph_of(program, reads.found), program
 
 
@@ -61,9 +61,9 @@ def quiet() -> Generator[None]:
     """Keeps torch's own warnings, log lines and dumped graphs about exporting from the user's terminal."""
     logger = logging.getLogger("torch")
     level = logger.level
-    with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
+    with warnings.catch_warnings(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
         warnings.simplefilter("ignore")
-        logger.setLevel(logging.ERROR)
+        logger.setLevel(logging.CRITICAL)
         try:
             yield
         finally:

@@ -125,5 +125,10 @@ def _resized(picture: Image.Image, size: int | tuple[int, int] | None, interpola
 
 def _centre(picture: Image.Image, crop: tuple[int, int]) -> Image.Image:
     width, height = picture.size
-    left, top = round((width - crop[1]) / 2), round((height - crop[0]) / 2)
+    left, top = _before(width, crop[1]), _before(height, crop[0])
     return picture.crop((left, top, left + crop[1], top + crop[0]))
+
+
+def _before(size: int, crop: int) -> int:
+    # torchvision's rule: half of what is cut off is rounded, half of what has to be padded is cut to a whole number.
+    return round((size - crop) / 2) if size >= crop else -((crop - size) // 2)

@@ -25,6 +25,7 @@ _SHAPE_TEXTS = (
     "Kernel size can't be greater",
     "shapes cannot be multiplied",
     "must be equal to",
+    "reduction dim",
     "Output size is too small",
     "must match the size",
     "to have",
@@ -48,26 +49,27 @@ class _Place:
         return f"{Path(self.file).name}:{self.line}" + (f": {text}" if text else "")
 
 
-def explain_failure(error: Exception, module: nn.Module, args: tuple[Any, ...]) -> FeatmapError:
+def explain_failure(error: Exception, module: nn.Module, inputs: list[Any]) -> FeatmapError:
     """The error that tells the model's author what stands in the way."""
     frames = _frames(error)
     place = _own_line(frames)
     path = _module_path(frames, module)
+    line = "" if place is None else f"\n  {place}"
     where = f"'{path}'" if path else f"the forward of {type(module).__name__}"
     if _is_branch(error):
         return CaptureRefused(
-            f"{where} branches on values of a tensor, so it is no single graph.\n  {place}",
+            f"{where} branches on values of a tensor, so it is no single graph.{line}",
             "Decide it without looking at values (torch.where, masks), or trace the parts separately.",
         )
-    shapes = ", ".join(" x ".join(map(str, arg.shape)) for arg in args if isinstance(arg, torch.Tensor))
+    shapes = ", ".join(" x ".join(map(str, value.shape)) for value in inputs if isinstance(value, torch.Tensor))
     first = str(error).strip().split("\n")[0]
     if isinstance(error, RuntimeError | ValueError | AssertionError | IndexError) and _is_about_shapes(str(error)):
         return _kernel_error(frames, path) or InputError(
-            f"{where} cannot take its input; the network was given {shapes or 'no tensor'}: {first}\n  {place}",
+            f"{where} cannot take its input; the network was given {shapes or 'no tensor'}: {first}{line}",
             "Give the input shape that the network was made for (--input CxHxW).",
         )
     return CaptureRefused(
-        f"{where} cannot be captured as a graph: {type(error).__name__}: {first}\n  {place}",
+        f"{where} cannot be captured as a graph: {type(error).__name__}: {first}{line}",
         "featmap reads a model through torch.export; the line above is where that stopped.",
     )
 

@@ -79,6 +79,8 @@ class SizedGraph:
         DoesNotFit: an operator cannot take what comes out at this size; `error.reached` is the part up to there.
         """
         captured = shape_of(self.graph[self.graph.image_input].spec)
+        if shape == captured:
+            return SizedGraph(self.graph)
         if self.graph.size_reads and shape[1:] != captured[1:]:
             raise NotResizable(f"a size may have been read at {self.graph.size_reads[0]}")
         return _Resizing(self, shape).run()
@@ -127,8 +129,7 @@ class _Resizing:
 
     def _check_constant(self, node: Node) -> None:
         # What the model fills in itself may be as large as the number of images was.
-        is_same_shape = self.shape == shape_of(self.graph[self.graph.image_input].spec)
-        if self.graph.size_reads and not is_same_shape and self.sized.operator(node).kind == "constant":
+        if self.graph.size_reads and self.sized.operator(node).kind == "constant":
             raise NotResizable(node.operator)
 
     def _check_window(self, node: Node) -> None:

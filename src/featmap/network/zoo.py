@@ -38,8 +38,14 @@ def torchvision_model(name: str, weights: str | None) -> ZooModel:
     Raises: NoSuchModel, with the nearest names. WeightsMismatch: no weights of that name.
     """
     models = import_torchvision().models
-    if name not in models.list_models():
-        raise _no_such("torchvision", name, models.list_models(module=models))
+    names = models.list_models(module=models)
+    if name not in names and name in models.list_models():
+        raise NoSuchModel(
+            f"torchvision's '{name}' is no classification network.",
+            "Build it in a function of your own and name that: package.module:callable.",
+        )
+    if name not in names:
+        raise _no_such("torchvision", name, names)
     enum = models.get_model_weights(name)
     record = _torchvision_weights(name, enum, weights) if weights else next(iter(enum), None)
     preset: Any = record.transforms() if record is not None else None
@@ -54,12 +60,12 @@ def torchvision_model(name: str, weights: str | None) -> ZooModel:
 
 
 def _torchvision_weights(name: str, enum: Any, weights: str) -> Any:
-    names = [*enum.__members__, "DEFAULT"]
+    names = list(enum.__members__)
     if weights not in names:
         raise WeightsMismatch(
             f"torchvision:{name} has no weights '{weights}'.", f"torchvision offers {', '.join(names)}, or give a file."
         )
-    return enum[weights] if weights in enum.__members__ else enum.DEFAULT
+    return enum[weights]
 
 
 def _torchvision_preprocessing(preset: Any, source: str) -> Preprocessing:

@@ -89,7 +89,6 @@ TIMM: dict[str, str] = {
         "edgenext_xx_small mobilevit_xxs mobilevitv2_050 coatnet_nano_rw_224 botnet26t_256 lambda_resnet26t "
         "halonet26t mobilenetv4_hybrid_medium efficientformer_l1 efficientvit_b0 visformer_tiny csatv2"
     ),
-    "with recurrence": "sequencer2d_s",
 }
 """timm's networks by family."""
 

@@ -42,6 +42,7 @@ from featmap.view.tables import (
     explanation_table,
     field_text,
     maps_table,
+    plan_rows,
     plan_table,
 )
 
@@ -285,3 +286,11 @@ def print_to(console: Console, result: Result) -> None:
         console.print(maps_table(list(result.values())))
     else:
         console.print(str(result), markup=False, highlight=False)
+
+
+def print_rows_to(console: Console, plan: Plan) -> None:
+    """Prints the rows of a plan that ends early: its totals would be those of no network."""
+    if console.is_terminal:
+        console.print(plan_rows(plan, console.width))
+    else:
+        console.print(as_text(plan_rows(plan), width=WIDEST), markup=False, highlight=False, soft_wrap=True)

@@ -104,15 +104,15 @@ _FIRST_LEFT_OUT = ("details", "operator", "stages", "stride", "parameters", "MAC
 
 
 def plan_table(plan: Plan, width: int = WIDEST) -> RenderableType:
-    """The plan as a table with its totals and conventions below; columns that do not fit are left out, and named."""
+    """The plan as a table with its totals and conventions below."""
+    return Group(plan_rows(plan, width), Text(""), Text(plan_summary(plan)))
+
+
+def plan_rows(plan: Plan, width: int = WIDEST) -> RenderableType:
+    """The plan's rows; columns that do not fit are left out, and named."""
     made, left_out = _fitting_table(plan, width)
-    hint = f"left out for want of room: {', '.join(left_out)}\n" if left_out else ""
-    return Group(
-        Text(f"{plan.model}, input {shape_text(plan.input_shape)}", style="bold"),
-        made,
-        Text(hint, style="dim"),
-        Text(plan_summary(plan)),
-    )
+    hint = [Text(f"left out for want of room: {', '.join(left_out)}", style="dim")] if left_out else []
+    return Group(Text(f"{plan.model}, input {shape_text(plan.input_shape)}", style="bold"), made, *hint)
 
 
 def _fitting_table(plan: Plan, width: int) -> tuple[Table, tuple[str, ...]]:

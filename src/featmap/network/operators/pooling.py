@@ -82,6 +82,8 @@ class AdaptivePool(Operator):
         if axis < operand.rank - len(call["output_size"]):
             return Pointwise()
         outputs = call.out_shape[axis]
+        if outputs == operand.shape[axis]:
+            return Pointwise()
         return Whole(1) if outputs == 1 else Adaptive(outputs)
 
     def channels(self, call: Call, position: int, wanted: ChannelSet) -> ChannelSet:

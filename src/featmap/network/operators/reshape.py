@@ -118,7 +118,7 @@ def resized_shape(before: tuple[int, ...], now: tuple[int, ...], after: tuple[in
 
 @dataclass(frozen=True)
 class Permute(Moving):
-    """permute, transpose, movedim: axes change places."""
+    """permute, transpose, movedim, mT: axes change places."""
 
     def axes(self, call: Call) -> Axes:
         order = _order(call)
@@ -132,9 +132,27 @@ def _order(call: Call) -> list[int]:
     if "dims" in call.arguments:
         return [dim % rank for dim in call["dims"]]
     order = list(range(rank))
-    first, second = (call["dim0"] % rank, call["dim1"] % rank) if "dim0" in call.arguments else (0, rank - 1)
+    if call.node.base_name == "numpy_T":
+        return order[::-1]
+    if "source" in call.arguments:
+        return _moved(order, call["source"], call["destination"])
+    names = next((names for names in (("dim0", "dim1"), ("axis0", "axis1")) if names[0] in call.arguments), None)
+    first, second = (call[name] % rank for name in names) if names else (rank - 2, rank - 1)
     order[first], order[second] = order[second], order[first]
     return order
+
+
+def _moved(order: list[int], source: int | list[int], destination: int | list[int]) -> list[int]:
+    """Some axes at other places, all others in their order.
+
+    >>> _moved([0, 1, 2, 3], 1, -1)
+    [0, 2, 3, 1]
+    """
+    rank = len(order)
+    sources = [axis % rank for axis in ([source] if isinstance(source, int) else source)]
+    places = [axis % rank for axis in ([destination] if isinstance(destination, int) else destination)]
+    others = iter(axis for axis in order if axis not in sources)
+    return [sources[places.index(place)] if place in places else next(others) for place in order]
 
 
 @dataclass(frozen=True)
@@ -146,10 +164,8 @@ class Cut(Moving):
         along_channels = call.get("dim", 0) % call.main.rank == axis
         if axis is None or not isinstance(wanted, IndexSet) or (along_channels and call.get("step", 1) != 1):
             return SOME
-        if call.node.base_name == "slice" and along_channels:
-            start = slice(call.get("start"), call.get("end")).indices(call.main.shape[axis])[0]
-            return IndexSet(wanted.mask << start)
-        return wanted
+        kept = _kept(call)
+        return IndexSet(wanted.mask << kept.start) if kept is not None and along_channels else wanted
 
     def axes(self, call: Call) -> Axes:
         return call.main.axes.mixed_along(call.get("dim", 0) % call.main.rank)
@@ -157,11 +173,19 @@ class Cut(Moving):
     def moved_rule(self, call: Call, axis: int, own: int) -> AxisRule:
         if call.get("dim", 0) % call.main.rank != own:
             return Pointwise()
-        if call.node.base_name == "slice":
-            size = call.main.shape[own]
-            start, stop, step = slice(call.get("start"), call.get("end"), call.get("step", 1)).indices(size)
-            return Slice(start, stop, step)
-        return Whole(None)
+        kept = _kept(call)
+        return Whole(None) if kept is None else Slice(kept.start, kept.stop, kept.step)
+
+
+def _kept(call: Call) -> range | None:
+    """The places that remain of the axis that is cut, where the cut keeps one part."""
+    size = call.main.shape[call.get("dim", 0) % call.main.rank]
+    if call.node.base_name == "slice":
+        return range(*slice(call.get("start"), call.get("end"), call.get("step", 1)).indices(size))
+    if call.node.base_name == "narrow" and isinstance(call["start"], int):
+        start = call["start"] % size
+        return range(start, start + call["length"])
+    return None
 
 
 @dataclass(frozen=True)

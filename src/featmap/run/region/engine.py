@@ -181,6 +181,9 @@ class _Pass:
         bound = program.bound[node.index]
         if bound is not None:
             return torch.conv2d(value, *bound, 1, 0, 1, program.settings[node.index].groups)
+        if node.base_name.startswith(("adaptive", "upsample", "_upsample")):
+            # To the size that it has already: run on a patch it would give another size.
+            return value
         args, kwargs = self._arguments(node, value)
 
         def tensor(leaf: Reference | Weight) -> Any:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from math import prod
 from typing import Any
 
@@ -17,6 +18,7 @@ from torch import Tensor
 
 from featmap.geometry import Box
 from featmap.network.operators.call import Axes
+from featmap.run.region.copying import can_copy, copied
 from featmap.run.region.spans import Indices, Spans
 
 Group = tuple[int, int]
@@ -89,40 +91,53 @@ class Table:
         layout = patches.layout
         assert layout is not None
         self.patches = patches
-        self.layout = layout
+        self.parts = {group: layout.to_places(value) for group, value in patches.values.items()}
+        example = next(iter(self.parts.values())) if self.parts else cached.places  # type: ignore[union-attr]
         self.box = cached.box if cached is not None else Box(0, 0, 0, 0)
-        parts = {group: layout.to_places(value) for group, value in patches.values.items()}
-        example = next(iter(parts.values())) if parts else cached.places  # type: ignore[union-attr]
-        channels = example.shape[-1]
-        border = example.new_zeros((2, channels))
-        if border.is_floating_point():
-            border[1] = float("-inf")
-        known = [] if cached is None else [cached.places.reshape(-1, channels)]
-        self.zero = sum(len(part) for part in known)
-        self.bases = np.zeros((len(patches.rows.widths) + 1, len(patches.columns.widths) + 1), dtype=np.int64)
-        at = self.zero + 2
-        for (row, column), part in parts.items():
-            self.bases[row, column] = at
-            at += prod(part.shape[:3])
-        self.rows = torch.cat([*known, border, *(part.reshape(-1, channels) for part in parts.values())])
+        self.known = cached.places if cached is not None else example.new_empty((0, 0, example.shape[-1]))
 
     def gather(
-        self,
-        row_positions: Indices,
-        rows: Indices,
-        column_positions: Indices,
-        columns: Indices,
-        *,
-        lowest: bool = False,
+        self, row_positions: Indices, rows: Indices, column_positions: Indices, columns: Indices, *, lowest: bool = False
     ) -> Tensor:
         """The places at `rows` (position, place) x `columns` (position, place): (image, row, column, channel).
 
         Row and column indices are those of the whole map, `BORDER` outside of it. `lowest` takes minus infinity there.
         """
+        if can_copy(self.known):
+            spans = self.patches.rows, self.patches.columns
+            known = self.known, self.box.top, self.box.left
+            border = float("-inf") if lowest else 0.0
+            positions, sources = (row_positions, column_positions), (rows, columns)
+            return copied(list(self.parts.values()), spans, known, positions, sources, border)
         index = self._index(row_positions, rows, column_positions, columns, self.zero + lowest)
         found = self.rows.index_select(0, torch.from_numpy(index.reshape(-1)).to(self.rows.device))
         count = len(row_positions) * len(column_positions)
         return found.view(count, rows.shape[1], columns.shape[1], -1)
+
+    @property
+    def zero(self) -> int:
+        """The row of zeros; that of minus infinity is the next."""
+        return self.known.shape[0] * self.known.shape[1]
+
+    @cached_property
+    def bases(self) -> Indices:
+        """For every group the row of its first place."""
+        bases = np.zeros((len(self.patches.rows.widths) + 1, len(self.patches.columns.widths) + 1), dtype=np.int64)
+        at = self.zero + 2
+        for (row, column), part in self.parts.items():
+            bases[row, column] = at
+            at += prod(part.shape[:3])
+        return bases
+
+    @cached_property
+    def rows(self) -> Tensor:
+        """Cached places, the two border rows, and the places of all patches."""
+        channels = self.known.shape[-1]
+        border = self.known.new_zeros((2, channels))
+        if border.is_floating_point():
+            border[1] = float("-inf")
+        parts = (part.reshape(-1, channels) for part in self.parts.values())
+        return torch.cat([self.known.reshape(-1, channels), border, *parts])
 
     def _index(
         self, row_positions: Indices, rows: Indices, column_positions: Indices, columns: Indices, border: int

@@ -1,0 +1,106 @@
+"""How are places gathered on a processor? One pass that writes every place once, from patch, cache or border.
+
+numba compiles it at first use and keeps the result on disk. Where numba is absent, or the tensors are on another
+device, `patches` gathers by torch's row lookup instead: the same values, one copy more.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from featmap.run.region.spans import Indices, Spans
+
+MOST_GROUPS = 9
+_DTYPES = (torch.float32, torch.float64)
+
+
+def can_copy(tensor: Tensor) -> bool:
+    """Whether the compiled pass serves this tensor."""
+    return tensor.device.type == "cpu" and tensor.dtype in _DTYPES and _has_numba()
+
+
+@lru_cache(maxsize=1)
+def _has_numba() -> bool:
+    return importlib.util.find_spec("numba") is not None
+
+
+def copied(
+    parts: Sequence[Tensor],
+    spans: tuple[Spans, Spans],
+    known: tuple[Tensor, int, int],
+    positions: tuple[Indices, Indices],
+    sources: tuple[Indices, Indices],
+    border: float,
+) -> Tensor:
+    """The places at rows x columns (`sources`) of positions x positions: (image, row, column, channel).
+
+    `parts` are the patches of every group (image, row, column, channel) in the order row group, column group; `known`
+    is the cached map (row, column, channel) with the row and column of its first place.
+    """
+    cached, top, left = known
+    channels = cached.shape[-1] if cached.numel() else parts[0].shape[-1]
+    shape = (len(positions[0]) * len(positions[1]), sources[0].shape[1], sources[1].shape[1], channels)
+    out = torch.empty(shape, dtype=cached.dtype)
+    empty = np.empty((0, 0, 0, channels), dtype=out.numpy().dtype)
+    arrays = [part.contiguous().numpy() for part in parts]
+    padded = tuple(arrays + [empty] * (MOST_GROUPS - len(arrays)))
+    rows, columns = (_described(span, chosen) for span, chosen in zip(spans, positions, strict=True))
+    counts = np.array([len(members) for members in spans[1].members] + [0], dtype=np.int64)
+    _compiled()(out.numpy(), cached.numpy(), padded, rows, columns, *sources, counts, top, left, border)
+    return out
+
+
+def _described(spans: Spans, positions: Indices) -> Indices:
+    """Group, rank and first place of every position, one row each."""
+    return np.stack([spans.groups[positions], spans.ranks[positions], spans.starts[positions]])
+
+
+@lru_cache(maxsize=1)
+def _compiled() -> Callable[..., None]:
+    import numba
+
+    @numba.njit(parallel=True, cache=True, nogil=True)
+    def copy(
+        out: Any,
+        cached: Any,
+        parts: Any,
+        rows: Any,
+        columns: Any,
+        row_sources: Any,
+        column_sources: Any,
+        counts: Any,
+        top: int,
+        left: int,
+        border: float,
+    ) -> None:
+        column_positions = columns.shape[1]
+        column_groups = len(counts) - 1
+        for image in numba.prange(out.shape[0]):
+            row, column = image // column_positions, image % column_positions
+            row_group, column_group = rows[0, row], columns[0, column]
+            is_patched = row_group >= 0 and column_group >= 0
+            part = parts[row_group * column_groups + column_group if is_patched else 0]
+            at = rows[1, row] * counts[column_group] + columns[1, column]
+            for t in range(row_sources.shape[1]):
+                source_row = row_sources[row, t]
+                part_row = source_row - rows[2, row]
+                in_rows = is_patched and part_row >= 0 and part_row < part.shape[1]
+                for q in range(column_sources.shape[1]):
+                    source_column = column_sources[column, q]
+                    if source_row < 0 or source_column < 0:
+                        out[image, t, q, :] = border
+                        continue
+                    part_column = source_column - columns[2, column]
+                    if in_rows and part_column >= 0 and part_column < part.shape[2]:
+                        out[image, t, q, :] = part[at, part_row, part_column, :]
+                    else:
+                        out[image, t, q, :] = cached[source_row - top, source_column - left, :]
+
+    return copy
