@@ -18,4 +18,9 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
             names = [model for model in tried if model.startswith(f"{zoo}:")]
             refused = [model for model in names if model not in captured]
             rate = f"{zoo}: {len(names) - len(refused)} of {len(names)}"
-            terminalreporter.write_line(f"{rate}; refused: {', '.join(refused)}" if refused else rate)
+            terminalreporter.write_line(f"{rate}; not captured: {', '.join(refused)}" if refused else rate)
+        counts = [counts for name, counts in properties if name == "zoo shapes"]
+        shapes, compared, convolutions = map(sum, zip(*counts, strict=True)) if counts else (0, 0, 0)
+        terminalreporter.write_line(
+            f"{shapes} module calls have the planned shape, among them {compared} of {convolutions} convolution calls"
+        )

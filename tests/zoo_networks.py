@@ -100,7 +100,7 @@ def without_in_place(module: nn.Module) -> nn.Module:
 
 
 def values_of_modules(module: nn.Module, images: Tensor) -> dict[tuple[str, int], Tensor]:
-    """What every call of a module without children returns: (path, number of the call from 1) to a copy of the value."""
+    """What every call of a module without children returns: a copy of the value by (path, number of the call)."""
     plain = without_in_place(module)
     found: dict[tuple[str, int], Tensor] = {}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pickle
@@ -164,10 +165,8 @@ def test_an_archive_that_would_execute_is_refused_and_executes_nothing(
     assert caught.value.problem.startswith(problem.format(path=path, size=size).rstrip("."))
     assert caught.value.remedy == TRUST
     # What it then is, is the file's own affair; what counts is that trust is what lets it do as it likes.
-    try:
+    with contextlib.suppress(ModelError):
         fm.load(str(path), trust=True)
-    except ModelError:
-        pass
     assert created.exists(), "the file was harmless, so this test proved nothing"
 
 
@@ -183,7 +182,7 @@ def test_an_operator_outside_torch_is_not_run(tmp_path: Path) -> None:
         node["inputs"] = [{"name": "path", "arg": {"as_string": str(created)}, "kind": 1}]
         return json.dumps(model).encode()
 
-    with pytest.raises(ModelError, match="is no program that torch.export saved"):
+    with pytest.raises(ModelError, match=r"is no program that torch\.export saved"):
         fm.load(str(tampered(archive(tmp_path, small()), change)))
     assert not created.exists()
 
@@ -209,10 +208,10 @@ def test_a_zip_that_is_no_archive_and_one_with_broken_json_are_refused(tmp_path:
     path = tmp_path / "model.pt2"
     with zipfile.ZipFile(path, "w") as file:
         file.writestr("readme.txt", "hello")
-    with pytest.raises(ModelError, match="is no program that torch.export saved: "):
+    with pytest.raises(ModelError, match=r"is no program that torch\.export saved: "):
         fm.load(str(path))
     broken = tampered(archive(tmp_path, small()), lambda name, content: content[:-9] if "json" in name else content)
-    with pytest.raises(ModelError, match="is no program that torch.export saved"):
+    with pytest.raises(ModelError, match=r"is no program that torch\.export saved"):
         fm.load(str(broken))
 
 

@@ -6,6 +6,7 @@ from torch import nn
 from torch.nn import functional
 
 import featmap as fm
+from closeness import assert_close
 from tiny_modules import conv, written
 from zoo_networks import ARCHITECTURES, values_of_modules, zoo_network
 
@@ -105,10 +106,7 @@ def test_the_two_calls_of_resnets_relu_hold_different_values() -> None:
     maps = zoo.net.maps(zoo.images(1), ["layer1.0.relu#1", "layer1.0.relu#2"])
     seen = values_of_modules(zoo.module, zoo.images(1))
     for number in (1, 2):
-        value = seen["layer1.0.relu", number]
-        torch.testing.assert_close(
-            maps[f"layer1.0.relu#{number}"].values, value, rtol=0, atol=1e-4 * float(value.max())
-        )
+        assert_close(maps[f"layer1.0.relu#{number}"].values, seen["layer1.0.relu", number])
     assert not torch.equal(maps["layer1.0.relu#1"].values, maps["layer1.0.relu#2"].values)
 
 
@@ -130,13 +128,10 @@ def test_every_layer_prints_its_shape_and_every_stage_has_it(name: str) -> None:
 )
 def test_nonlinearities_of_every_kind_end_a_layer(nonlinearity, name: str) -> None:
     module = written(lambda self, x: nonlinearity(self.bn(self.c(x))), c=conv(), bn=nn.BatchNorm2d(4))
-    (layer,) = fm.trace(module, (3, 6, 5))._captured.layers
+    captured = fm.trace(module, (3, 6, 5))._captured
+    (layer,) = captured.layers
     assert layer.name == "c"
-    assert module and [fm.trace(module, (3, 6, 5))._captured.graph[index].base_name for index in layer.nodes] == [
-        "conv2d",
-        "batch_norm",
-        name,
-    ]
+    assert [captured.graph[index].base_name for index in layer.nodes] == ["conv2d", "batch_norm", name]
 
 
 def test_a_value_with_two_readers_ends_its_layer() -> None:

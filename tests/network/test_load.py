@@ -116,7 +116,7 @@ def test_a_model_of_ones_own_that_is_built_has_the_same_weights_every_time(own_m
 
 
 def test_zoo_models_without_a_file_do_not_run_what_they_are_not_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(nn.Conv2d, "reset_parameters", lambda self: None)
+    monkeypatch.setattr(nn.Conv2d, "reset_parameters", lambda _: None)
     net = fm.load("torchvision:vgg11")
     assert net.plan().totals.parameters == 132_863_336
 
@@ -241,7 +241,7 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_zoos_own_weights_are_asked_of_the_zoo(monkeypatch: pytest.MonkeyPatch) -> None:
     models = import_torchvision().models
     asked: list[object] = []
-    monkeypatch.setattr(models, "get_model", lambda name, weights, **_: asked.append(weights) or nn.Identity())
+    monkeypatch.setattr(models, "get_model", lambda _, weights, **__: asked.append(weights) or nn.Identity())
     torchvision_model("resnet18", "DEFAULT").build()
     torchvision_model("resnet18", "IMAGENET1K_V1").build()
     torchvision_model("resnet18", None).build()

@@ -1,4 +1,4 @@
-"""Operators that repeat, roll, unfold, cut or turn a map: a unit reads what has a gradient, or says what may be more."""
+"""Operators that repeat, roll, unfold, cut or turn a map: a unit reads what has a gradient, or says it may be more."""
 
 from __future__ import annotations
 
@@ -36,6 +36,9 @@ OPERATORS: dict[str, tuple[Callable[[Tensor], Tensor], Status]] = {
     "maximum of channels": (lambda x: x.max(1, keepdim=True)[0], Status.EXACT),
     "maximum of rows": (lambda x: x.min(2, keepdim=True)[0], Status.WHOLE),
     "larger of two": (lambda x: torch.max(x, x - 1), Status.EXACT),
+    "places that become channels": (lambda x: functional.pixel_unshuffle(x, 2), Status.HULL),
+    "places that become channels, all read": (lambda x: functional.pixel_unshuffle(x, 2).sum(1, True), Status.EXACT),
+    "channels that become places": (lambda x: functional.pixel_shuffle(x, 2), Status.EXACT),
     "movedim": (lambda x: x.movedim(1, -1).movedim((3, 1), (1, 2)), Status.EXACT),
     "moveaxis": (lambda x: torch.moveaxis(x, 2, 1).moveaxis(1, 2), Status.EXACT),
     "swapaxes": (lambda x: x.swapaxes(1, 3).swapaxes(1, -1), Status.EXACT),

@@ -16,10 +16,17 @@ from featmap.network.preprocess import Preprocessing, default_preprocessing
 from featmap.network.zoo import import_torchvision, timm_model, torchvision_model
 
 PHOTOGRAPHS = ("wide", "high", "small")
-TIMM = (
-    "resnet50.a1_in1k convnext_tiny.fb_in1k tf_efficientnetv2_s.in1k dla34.in1k cspdarknet53.ra_in1k "
-    "convnext_base.fb_in22k_ft_in1k_384 efficientnet_b3.ra2_in1k volo_d4_448.sail_in1k vit_base_patch16_sapiens2.fb"
-).split()
+TIMM = [
+    "resnet50.a1_in1k",
+    "convnext_tiny.fb_in1k",
+    "tf_efficientnetv2_s.in1k",
+    "dla34.in1k",
+    "cspdarknet53.ra_in1k",
+    "convnext_base.fb_in22k_ft_in1k_384",
+    "efficientnet_b3.ra2_in1k",
+    "volo_d4_448.sail_in1k",
+    "vit_base_patch16_sapiens2.fb",
+]
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Refusals: a model that is no single graph is told which line is the reason, and torch's own words stay out of sight."""
+"""Refusals: a model that is no single graph is told which line is the reason; torch itself prints nothing."""
 
 from __future__ import annotations
 
@@ -116,7 +116,8 @@ def test_a_head_for_another_size_is_refused_with_the_layer() -> None:
     [
         (
             nn.Conv2d(4, 4, 7, dilation=2, padding=1),
-            "'1' (rows): kernel 7 with dilation 2 spans 13 cells, the padded input has 10 (8 cells + 1 before + 1 after).",
+            "'1' (rows): kernel 7 with dilation 2 spans 13 cells, the padded input has 10 "
+            "(8 cells + 1 before + 1 after).",
         ),
         (
             nn.Conv2d(4, 4, (1, 9)),

@@ -77,7 +77,8 @@ def test_an_address_without_stage_means_the_activation_or_the_modules_own_value(
             NoSuchStage,
             "'features.denseblock1.denselayer1.conv2' has no activation of its own: 6 operators read its maps "
             "('features.denseblock1.denselayer2.cat' (cat), 'features.denseblock1.denselayer3.cat' (cat), "
-            "'features.denseblock1.denselayer4.cat' (cat), 'features.denseblock1.denselayer5.cat' (cat) and 2 more).\n\n"
+            "'features.denseblock1.denselayer4.cat' (cat), 'features.denseblock1.denselayer5.cat' (cat) and 2 more)."
+            "\n\n"
             "Ask for features.denseblock1.denselayer1.conv2:z for its maps as they are.",
         ),
         (

@@ -1,4 +1,4 @@
-"""Another input size or number of images: the captured graph gives what a capture at that size gives, or says why not."""
+"""Another size or number of images: the captured graph gives what a capture at that size gives, or says why not."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def output_of(net: fm.Network, images: Tensor) -> Tensor:
 
 
 def assert_runs_at(module: nn.Module, shape: tuple[int, int, int], images: int = 3) -> None:
-    """Captured at SHAPE and asked for images of another shape, the network gives what the module gives image by image."""
+    """Captured at SHAPE and asked for images of another shape, it gives what the module gives image by image."""
     net = fm.trace(module, SHAPE)
     batch = torch.rand((images, *shape), generator=torch.Generator().manual_seed(0))
     with torch.no_grad():

@@ -48,11 +48,12 @@ networks_page = _script(DOCS / "make_networks.py")
 
 @dataclass
 class Run:
-    """What a running module showed: output shapes by module path, call after call, and multiply-adds by module path."""
+    """What a running module showed, by module path: output shapes, call after call, parameters used, multiply-adds."""
 
     output: tuple[int, ...] = ()
     shapes: defaultdict[str, list[tuple[int, ...]]] = field(default_factory=lambda: defaultdict(list))
     convolutions: list[str] = field(default_factory=list)
+    used_parameters: dict[str, int] = field(default_factory=dict)
     macs: int = 0
     macs_of: dict[str, int] = field(default_factory=dict)
 
@@ -62,6 +63,7 @@ def run_without_memory(module: nn.Module, input_shape: tuple[int, ...]) -> Run:
 
     def hook_of(path: str) -> Any:
         def hook(part: nn.Module, _: Any, output: Any) -> None:
+            found.used_parameters[path] = sum(parameter.numel() for parameter in part.parameters(recurse=False))
             if not isinstance(output, Tensor):
                 return
             found.shapes[path].append(tuple(output.shape))
@@ -70,7 +72,7 @@ def run_without_memory(module: nn.Module, input_shape: tuple[int, ...]) -> Run:
 
         return hook
 
-    handles = [part.register_forward_hook(hook_of(path)) for path, part in module.named_modules() if path]
+    handles = [part.register_forward_hook(hook_of(path)) for path, part in module.named_modules()]
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         found.output = tuple(module(torch.empty(1, *input_shape, device="meta")).shape)
     for handle in handles:
@@ -117,9 +119,10 @@ def test_the_plan_is_the_running_networks(model: str, record_property: Any) -> N
     compared = compared_shapes(found, run)
     convolutions = {(path, at) for path in set(run.convolutions) for at in range(run.convolutions.count(path))}
     assert len(convolutions & compared) >= COMPARED * len(convolutions)
+    record_property("zoo shapes", [len(compared), len(convolutions & compared), len(convolutions)])
 
     assert found.totals.parameters == sum(parameter.numel() for parameter in module.parameters())
-    assert found.totals.unused_parameters == found.totals.parameters - sum(row.parameters for row in found)
+    assert sum(row.parameters for row in found) == sum(run.used_parameters.values())
 
     assert list(network.unknown_operators) == UNKNOWN.get(model, [])
     assert bool(found.totals.unknown_macs) == bool(network.unknown_operators)
@@ -127,6 +130,17 @@ def test_the_plan_is_the_running_networks(model: str, record_property: Any) -> N
 
     if networks_page.versions() in PAGE:
         assert networks_page.line(network, found) in PAGE, "docs/networks.md is old: run docs/make_networks.py"
+
+
+def test_wrong_shapes_are_found() -> None:
+    network = load_network("torchvision:resnet18")
+    found = plan(network)
+    run = run_without_memory(zoo_module("torchvision:resnet18"), found.input_shape)
+    assert ("layer1.0.relu", 0) not in compared_shapes(found, run)
+    assert {("layer1.0", 0), ("conv1", 0), ("fc", 0)} <= compared_shapes(found, run)
+    run.shapes["layer1.0"][0] = (1, 64, 56, 55)
+    with pytest.raises(AssertionError, match=r"layer1\.0: the module gives \(1, 64, 56, 55\)"):
+        compared_shapes(found, run)
 
 
 def test_the_zoo_is_large_enough() -> None:

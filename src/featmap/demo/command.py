@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shlex
+import shutil
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -20,10 +24,18 @@ def command(
     from featmap.demo.tour import run_demo
 
     tour = run_demo(Path(output), print_message)
+    commands = [line.replace("featmap", program(), 1) for line in tour.next_commands]
     if as_json:
-        files = [str(path) for path in tour.files]
-        print_json({"report": str(tour.report), "files": files, "next": list(tour.next_commands)})
+        print_json({"report": str(tour.report), "files": [str(path) for path in tour.files], "next": commands})
         return
     print(f"Open {tour.report} in a browser; the pictures are beside it.\n\nThen try:")
-    for line in tour.next_commands:
+    for line in commands:
         print(f"  {line}")
+
+
+def program() -> str:
+    """What to type to run featmap: with its path where its folder is none of those that the shell searches."""
+    beside = Path(sys.executable).with_name("featmap")
+    if shutil.which("featmap") or not beside.exists():
+        return "featmap"
+    return shlex.quote(os.path.relpath(beside))

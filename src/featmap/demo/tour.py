@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import shutil
-import sys
 import warnings
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
@@ -68,6 +66,8 @@ def _made(folder: Path) -> Generator[None]:
     except OSError as error:
         reason = "it is a file" if folder.exists() else error.strerror
         raise OutputError(f"The folder '{folder}' cannot be made: {reason}.", "Choose another folder.") from error
+    if not os.access(folder, os.W_OK):
+        raise OutputError(f"The folder '{folder}' cannot be written.", "Choose another folder, or allow writing there.")
     try:
         yield
     finally:
@@ -202,13 +202,7 @@ class _Walk:
 
 
 def _line(*words: str) -> str:
-    return shlex.join((_program(), *words))
-
-
-def _program() -> str:
-    """What to type to run featmap: where its folder is not among those that the shell searches, with its path."""
-    beside = Path(sys.executable).with_name("featmap")
-    return "featmap" if shutil.which("featmap") or not beside.exists() else os.path.relpath(beside)
+    return shlex.join(("featmap", *words))
 
 
 def _input_text() -> str:

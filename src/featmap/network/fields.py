@@ -50,7 +50,7 @@ def _seen(sized: SizedGraph, index: int, seen: list[_Seen]) -> _Seen:
     operator, call = sized.operator(node), sized.call(node)
     positions = [at for at, operand in enumerate(call.operands) if operand.index in of_image]
     fields: list[ReceptiveField] = []
-    varies = False
+    varies = operator.divides_places(call)
     for position, (source, rows, columns) in zip(positions, readings, strict=True):
         field = seen[source].field.through(rows, columns, sized.size(source))
         if seen[source].varies and operator.channels(call, position, _FIRST_CHANNEL) is not ALL:

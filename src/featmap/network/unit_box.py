@@ -123,5 +123,7 @@ def _read(sized: SizedGraph, index: int, here: Needed) -> list[tuple[int, Needed
         # Which branch of a concatenation is read at all depends on the channel.
         is_certain = row_rule.is_exact(height) and column_rule.is_exact(width)
         is_product = here.is_product and is_certain and not (operator.is_merge and channels is SOME)
+        if here.channels is not ALL and operator.divides_places(call):
+            is_product = False
         found.append((operand.index, Needed(rows, columns, channels, is_product, here.reads_whole or whole)))
     return found

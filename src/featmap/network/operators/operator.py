@@ -46,6 +46,10 @@ class Operator:
         """The channels of the operand at `position` in `call.operands` that the wanted channels of the value read."""
         return ALL
 
+    def divides_places(self, call: Call) -> bool:
+        """Whether one channel reads only some of the places that the rules name: the channels share them out."""
+        return False
+
     def macs(self, call: Call) -> int | None:
         """Multiply-adds, one per weight and output value, biases not counted; `None` where nobody knows."""
         return None

@@ -323,6 +323,9 @@ class PixelShuffle(Moving):
         factor = call["downscale_factor"]
         return Window(factor, factor)
 
+    def divides_places(self, call: Call) -> bool:
+        return call.node.base_name == "pixel_unshuffle"
+
 
 @dataclass(frozen=True)
 class ChannelShuffle(Moving):

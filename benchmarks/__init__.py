@@ -1,0 +1,1 @@
+"""Speed side by side with peers: ratios taken in one run, because machines are shared and noisy."""
