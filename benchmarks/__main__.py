@@ -1,4 +1,4 @@
-"""Runs the benchmarks and writes RESULTS.md: `python -m benchmarks`, or some of them: `python -m benchmarks maps plan`."""
+"""Runs the benchmarks and writes RESULTS.md: `python -m benchmarks`, or only some: `python -m benchmarks maps`."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from benchmarks.measure import machine
 NAMES = ("plan", "maps", "occlusion")
 RESULTS = Path(__file__).with_name("RESULTS.md")
 HEAD = (
-    "# Measured\n\nWritten by `make bench`; every number was measured, none is typed by hand. Ratios are taken side by side "
-    "in one run: above 1 featmap is faster, below 1 it is slower.\n"
+    "# Measured\n\nWritten by `make bench`; every number was measured, none is typed by hand. Ratios are taken side "
+    "by side in one run: above 1 featmap is faster, below 1 it is slower.\n"
 )
 
 

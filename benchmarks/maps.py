@@ -13,8 +13,8 @@ NETWORKS = ("vgg16", "resnet50", "squeezenet1_1", "mobilenet_v2")
 
 
 def run() -> str:
-    torchvision = import_torchvision()
-    rows = [_row(torchvision, name) for name in NETWORKS]
+    import_torchvision()
+    rows = [_row(name) for name in NETWORKS]
     columns = ["network", "values", "featmap s", "create_feature_extractor s", "faster", "largest difference"]
     return (
         "## Feature maps of a batch\n\n"
@@ -26,7 +26,7 @@ def run() -> str:
     )
 
 
-def _row(torchvision: object, name: str) -> list[str]:
+def _row(name: str) -> list[str]:
     from torchvision.models import get_model
     from torchvision.models.feature_extraction import create_feature_extractor
 

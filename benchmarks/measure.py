@@ -35,9 +35,7 @@ def paired(ours: Callable[[], object], theirs: Callable[[], object], rounds: int
     """Both run once unmeasured, then alternately."""
     ours()
     theirs()
-    times: list[tuple[float, float]] = []
-    for _ in range(rounds):
-        times.append((seconds(ours), seconds(theirs)))
+    times = [(seconds(ours), seconds(theirs)) for _ in range(rounds)]
     mine, others = zip(*times, strict=True)
     return Paired(mine, others)
 

@@ -109,7 +109,7 @@ class Network:
         >>> fm.trace(module, (3, 32, 32)).plan()["0"].output_shape
         (6, 28, 28)
         """
-        return plan(self._captured, input_shape)
+        return plan(self._captured, None if input_shape is None else checked_shape(input_shape))
 
     def receptive_field(self, address: str | Address) -> FieldAnswer:
         """What a layer can see (size, stride, offset), or the exact input box of one unit.
@@ -230,8 +230,8 @@ class Network:
                 memory_bytes=memory_bytes,
                 progress=report,
             )
-        several = isinstance(image, list | tuple) or (isinstance(image, Tensor) and image.ndim > len(self.input_shape))
-        return found if several and (len(found) > 1 or not isinstance(image, Tensor)) else found[0]
+        is_list = isinstance(image, list | tuple)
+        return found if is_list or len(found) > 1 else found[0]
 
     def occlusion_cost(self, target: Target = 0, window: Pair = 16, stride: Pair = 8) -> OcclusionCost:
         """What an occlusion will recompute, per layer, and the most that can be gained; nothing is run."""
@@ -243,6 +243,28 @@ class Network:
             f"Network({self.name}: input {shape}, {len(self._captured.layers)} layers, "
             f"weights: {self._captured.weights_source})"
         )
+
+
+def _check_module(module: Any) -> None:
+    if not isinstance(module, nn.Module):
+        remedy = f"Use featmap.load({module!r})." if isinstance(module, str) else "Give a torch.nn.Module."
+        raise InputError(f"trace takes a module, got {type(module).__name__}.", remedy)
+
+
+def _check_name(model: Any) -> None:
+    if not isinstance(model, str):
+        raise InputError(f"load takes a name, got {type(model).__name__}.", "Give a module to featmap.trace.")
+
+
+def checked_shape(shape: Any) -> tuple[int, ...]:
+    """A shape of whole numbers from 1 on. Raises: InputError."""
+    numbers = shape if isinstance(shape, tuple | list) else ()
+    if not numbers or not all(isinstance(size, int) and not isinstance(size, bool) and size >= 1 for size in numbers):
+        raise InputError(
+            f"{shape!r} is no shape of an image.",
+            "Give (channels, rows, columns) as whole numbers, such as (3, 224, 224).",
+        )
+    return tuple(numbers)
 
 
 def _device(device: str | torch.device | None) -> torch.device | None:
@@ -266,6 +288,7 @@ def load(
     zoo's own weights (`DEFAULT`). input_shape: (channel, row, column). trust: allow files whose reading executes code.
     Raises: NoSuchModel, WeightsMismatch, UnsafeFile, CaptureRefused, InputError, MissingPackage.
     """
+    _check_name(model)
     captured = load_network(model, weights=weights, input_shape=input_shape, preprocessing=preprocessing, trust=trust)
     return Network(captured)
 
@@ -289,14 +312,14 @@ def trace(
     >>> fm.trace(torch.nn.Sequential(torch.nn.Conv2d(3, 6, 5), torch.nn.ReLU()), (3, 32, 32))
     Network(Sequential: input 3x32x32, 1 layers, weights: the module's own)
     """
+    _check_module(module)
     if (input_shape is None) == (inputs is None and kwargs is None):
         raise InputError(
             "trace needs one of input_shape and inputs (or kwargs).",
             "Give input_shape=(3, 224, 224), or example inputs.",
         )
     if input_shape is not None:
-        if not input_shape or min(input_shape) < 1:
-            raise InputError(f"An input of shape {input_shape} has no values.", "Give (channels, rows, columns).")
+        input_shape = checked_shape(input_shape)
         tensor = next(iter(module.parameters()), torch.empty(0))
         inputs = (torch.empty((1, *input_shape), device=tensor.device, dtype=tensor.dtype),)
     elif isinstance(inputs, Tensor):

@@ -128,7 +128,22 @@ def half_the_size(self: nn.Module, x: Tensor) -> Tensor:
     return functional.adaptive_avg_pool2d(self.c(x), (x.shape[2] // 2, None))
 
 
+def row_after_row(self: nn.Module, x: Tensor) -> Tensor:
+    return sum(self.c(x).unbind(2))
+
+
+def image_after_image(self: nn.Module, x: Tensor) -> Tensor:
+    return torch.stack([self.c(image[None])[0] for image in x])
+
+
+def as_long_as_high(self: nn.Module, x: Tensor) -> Tensor:
+    return self.c(x) + torch.arange(len(x[0, 0]))[:, None]
+
+
 READERS = [
+    row_after_row,
+    image_after_image,
+    as_long_as_high,
     padded_to_four,
     divided_by_the_size,
     with_coordinates,

@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
 from featmap.methods.plan import Plan, PlanRow, plan
@@ -48,14 +50,27 @@ networks_page = _script(DOCS / "make_networks.py")
 
 @dataclass
 class Run:
-    """What a running module showed, by module path: output shapes, call after call, parameters used, multiply-adds."""
+    """What a running module showed: its parameters in use; by module path output shapes, call after call, and MACs."""
 
     output: tuple[int, ...] = ()
     shapes: defaultdict[str, list[tuple[int, ...]]] = field(default_factory=lambda: defaultdict(list))
     convolutions: list[str] = field(default_factory=list)
-    used_parameters: dict[str, int] = field(default_factory=dict)
+    used_parameters: int = 0
     macs: int = 0
     macs_of: dict[str, int] = field(default_factory=dict)
+
+
+class ParametersInUse(TorchFunctionMode):
+    """While active, notes every parameter that is given to an operator."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: set[nn.Parameter] = set()
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if getattr(func, "__name__", "") != "__get__":
+            self.found |= {leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, nn.Parameter)}
+        return func(*args, **(kwargs or {}))
 
 
 def run_without_memory(module: nn.Module, input_shape: tuple[int, ...]) -> Run:
@@ -63,7 +78,6 @@ def run_without_memory(module: nn.Module, input_shape: tuple[int, ...]) -> Run:
 
     def hook_of(path: str) -> Any:
         def hook(part: nn.Module, _: Any, output: Any) -> None:
-            found.used_parameters[path] = sum(parameter.numel() for parameter in part.parameters(recurse=False))
             if not isinstance(output, Tensor):
                 return
             found.shapes[path].append(tuple(output.shape))
@@ -73,10 +87,11 @@ def run_without_memory(module: nn.Module, input_shape: tuple[int, ...]) -> Run:
         return hook
 
     handles = [part.register_forward_hook(hook_of(path)) for path, part in module.named_modules()]
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+    with torch.no_grad(), ParametersInUse() as parameters, FlopCounterMode(display=False) as counter:
         found.output = tuple(module(torch.empty(1, *input_shape, device="meta")).shape)
     for handle in handles:
         handle.remove()
+    found.used_parameters = sum(parameter.numel() for parameter in parameters.found)
     # torch counts a multiplication and an addition as two operations.
     found.macs = counter.get_total_flops() // 2
     found.macs_of = {path.partition(".")[2]: sum(n.values()) // 2 for path, n in counter.get_flop_counts().items()}
@@ -122,7 +137,7 @@ def test_the_plan_is_the_running_networks(model: str, record_property: Any) -> N
     record_property("zoo shapes", [len(compared), len(convolutions & compared), len(convolutions)])
 
     assert found.totals.parameters == sum(parameter.numel() for parameter in module.parameters())
-    assert sum(row.parameters for row in found) == sum(run.used_parameters.values())
+    assert sum(row.parameters for row in found) == run.used_parameters
 
     assert list(network.unknown_operators) == UNKNOWN.get(model, [])
     assert bool(found.totals.unknown_macs) == bool(network.unknown_operators)

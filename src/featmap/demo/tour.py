@@ -20,6 +20,7 @@ from featmap.errors import OutputError
 from featmap.face import Network, load
 from featmap.methods.explain import Explanation
 from featmap.methods.maps import FeatureMaps
+from featmap.methods.occlude import OcclusionMap
 from featmap.methods.plan import MAC_CONVENTION, Plan
 from featmap.view.output import save
 from featmap.view.overlay import Mark, box_picture
@@ -92,6 +93,7 @@ class _Walk:
         report = self._maps(report)
         report = self._value(report)
         report = self._fields(report)
+        report = self._occlusions(report)
         commands = self._next()
         report = report.section("Go on").text("Three commands to try next:").code("\n".join(commands), "console")
         path = report.save(self.folder / "report.html")
@@ -167,6 +169,28 @@ class _Walk:
         return report.figure(
             picture, "Boxes in input pixels; the crops beside the photograph show what each unit sees."
         )
+
+    def _occlusions(self, report: Report) -> Report:
+        """Where the answer, and one map's activity, come from."""
+        classes = self.record.classes
+        report = report.section("Occlusion: where does an answer come from")
+        report = report.text(
+            "A grey window is moved over the photograph and the score is watched: where it falls, the answer rested on "
+            "what was covered. Each score is that of the whole network on the covered photograph; only what the window "
+            "changes is computed again."
+        )
+        answer = self.net.occlude(self.picture, None, window=32, stride=16, progress=False)
+        words = f"The score of the answer, which is {_named(answer.target, classes)}; {answer.windows.count} windows."
+        report = self._occlusion(report, answer, "occlusion-class.png", words)
+        address = self._strongest(DEEP).partition("@")[0]
+        activity = self.net.occlude(self.picture, address, window=32, stride=16, activity="mean", progress=False)
+        words = f"The mean of the feature map `{address}`, the strongest of its layer."
+        return self._occlusion(report, activity, "occlusion-map.png", words)
+
+    def _occlusion(self, report: Report, found: OcclusionMap, name: str, words: str) -> Report:
+        self.files += found.save(self.folder / name)
+        share = f"Recomputed: {found.recomputed_share:.1%} of the multiply-adds of one full run per window."
+        return report.figure(found.show(), f"{words} {share}")
 
     def _mark(self, layer: str) -> Mark:
         unit = self._strongest(layer)
@@ -253,3 +277,8 @@ def _value_words(explanation: Explanation) -> str:
 
 def _file_name(address: str) -> str:
     return address.replace(":", "-").replace("/", "-")
+
+
+def _named(target: str, classes: Sequence[str]) -> str:
+    """The class of a score such as `logit of class 3`, by its name."""
+    return f"`{classes[int(target.rpartition(' ')[2])]}`"

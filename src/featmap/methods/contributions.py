@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -80,7 +80,9 @@ def contributions(network: CapturedNetwork, image: Images, address: str | Addres
 
 
 def _layer_and_channel(network: CapturedNetwork, address: str | Address) -> tuple[Layer, int]:
-    place = network.place(address)
+    asked = Address.parse(address)
+    # Contributions are those to the weighted sum, which a layer has whether it has an activation or not.
+    place = network.place(replace(asked, stage="conv") if asked.stage is None else asked)
     if place.address.channel is None:
         raise AddressSyntaxError(f"'{place.address}' names no single feature map.", "Name one: LAYER/CHANNEL.")
     if place.layer is None:

@@ -105,7 +105,9 @@ def _matrix(
             ins.append((source * shape_in[1] * shape_in[2] + spatial_in).flatten())
             values.append(filters.weight[channel, at][rows[2][:, None], columns[2][None]].flatten())
     size = (shape_out[0] * shape_out[1] * shape_out[2], shape_in[0] * shape_in[1] * shape_in[2])
-    return torch.sparse_coo_tensor(torch.stack([torch.cat(outs), torch.cat(ins)]), torch.cat(values), size).coalesce()
+    return torch.sparse_coo_tensor(
+        torch.stack([torch.cat(outs), torch.cat(ins)]), torch.cat(values), size, check_invariants=False
+    ).coalesce()
 
 
 def _axis(rule: Window | TransposedWindow, size: int, outputs: int) -> tuple[Tensor, Tensor, Tensor]:

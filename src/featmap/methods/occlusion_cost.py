@@ -28,7 +28,7 @@ class CostRow:
     is_regional: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class OcclusionCost(Result):
     """The cost of an occlusion against one full run per position, in multiply-adds.
 
@@ -51,6 +51,9 @@ class OcclusionCost(Result):
     def _gain(self, share: str) -> float:
         computed = sum(row.macs * getattr(row, share) for row in self.layers)
         return sum(row.macs for row in self.layers) / computed if computed else float("inf")
+
+    def __repr__(self) -> str:
+        return str(self)
 
     def to_json(self) -> dict[str, Any]:
         rows = [

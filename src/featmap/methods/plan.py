@@ -88,7 +88,7 @@ class Totals:
     peak_bytes: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Plan(Result):
     """The table of a network at one input size; see `featmap.Network.plan`."""
 
@@ -111,6 +111,9 @@ class Plan(Result):
             if row.address == address:
                 return row
         raise KeyError(f"'{address}' is no row of this plan")
+
+    def __repr__(self) -> str:
+        return str(self)
 
     def to_json(self) -> dict[str, Any]:
         return {

@@ -31,7 +31,7 @@ def field_json(field: ReceptiveField) -> dict[str, Any]:
     }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class FieldAnswer(Result):
     """What a layer or one unit can see.
 
@@ -44,6 +44,9 @@ class FieldAnswer(Result):
     box: Box | None
     status: Status
     input_shape: tuple[int, ...]
+
+    def __repr__(self) -> str:
+        return str(self)
 
     def to_json(self) -> dict[str, Any]:
         answer = {"address": self.address, **field_json(self.field), "status": str(self.status)}

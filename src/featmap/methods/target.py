@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import prod
 from typing import Any, Literal, TypeAlias
 
 import torch
@@ -186,11 +187,13 @@ def _map_score(network: CapturedNetwork, address: Address, activity: Activity) -
 
 def channel_values(sized: SizedGraph, node: int, value: Tensor, channel: int) -> Tensor:
     """One feature map of a value, of all of it or of a box: (image, place)."""
-    axes = sized.axes[node]
-    if axes.row is None or axes.column is None or axes.batch != 0:
-        return value.flatten(1)[:, channel : channel + 1]
-    others = [axis for axis in range(1, value.ndim) if axis not in (axes.row, axes.column)]
-    return value.permute(0, *others, axes.row, axes.column).flatten(1, -3)[:, channel].flatten(1)
+    axes, shape = sized.axes[node], list(sized.shape(node))
+    if axes.row is None or axes.column is None:
+        return value.reshape(-1, prod(shape))[:, channel : channel + 1]
+    shape[axes.row], shape[axes.column] = value.shape[axes.row], value.shape[axes.column]
+    others = [axis + 1 for axis in range(len(shape)) if axis not in (axes.row, axes.column)]
+    apart = value.reshape(-1, *shape).permute(0, *others, axes.row + 1, axes.column + 1)
+    return apart.flatten(1, -3)[:, channel].flatten(1)
 
 
 def predicted(value: Tensor) -> int:

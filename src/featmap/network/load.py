@@ -101,7 +101,8 @@ def _imported(module_name: str, name: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name is None or not module_name.startswith(error.name):
             raise
-        raise NoSuchModel(f"There is no Python module '{module_name}'.", _FORMS) from error
+        hint = nearest(module_name, ["torchvision", "timm"])
+        raise NoSuchModel(f"There is no Python module '{module_name}'.", f"{hint} {_FORMS}".strip()) from error
     found: Any = module
     for part in name.split("."):
         if not hasattr(found, part):
@@ -134,7 +135,8 @@ def _from_builder(
     elif weights is not None and not is_zoo:
         raise NoSuchModel(f"There is no weights file '{weights}'.", "Give the path of a weights file.")
     network = capture_module(module, (_example(shape, module),), {}, name=model, preprocessing=record)
-    return network if weights is None else replace(network, weights_source=str(weights))
+    source = "as the model's own code made them" if weights is None else str(weights)
+    return replace(network, weights_source=source)
 
 
 def _example(shape: tuple[int, ...], module: nn.Module) -> Tensor:

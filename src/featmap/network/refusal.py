@@ -66,7 +66,7 @@ def explain_failure(error: Exception, module: nn.Module, inputs: list[Any]) -> F
     if isinstance(error, RuntimeError | ValueError | AssertionError | IndexError) and _is_about_shapes(str(error)):
         return _kernel_error(frames, path) or InputError(
             f"{where} cannot take its input; the network was given {shapes or 'no tensor'}: {first}{line}",
-            "Give the input shape that the network was made for (--input CxHxW).",
+            "Give the shape of one image that the network was made for: channels, rows, columns (--input CxHxW).",
         )
     return CaptureRefused(
         f"{where} cannot be captured as a graph: {type(error).__name__}: {first}{line}",
@@ -158,5 +158,6 @@ def _window_error(part: nn.Module, value: torch.Tensor, path: str) -> FeatmapErr
             window.output_size(int(value.shape[-2 + axis]))
         except FeatmapError as error:
             axis_name = ("rows", "columns")[axis]
-            return type(error)(f"'{path}' ({axis_name}): {error.problem}", error.remedy)
+            where = f"'{path}'" if path else type(part).__name__
+            return type(error)(f"{where} ({axis_name}): {error.problem}", error.remedy)
     return None

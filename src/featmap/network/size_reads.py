@@ -17,7 +17,7 @@ from torch.overrides import TorchFunctionMode
 
 from featmap.network.graph import SizeRead
 
-_READING = ("size", "__len__", "numel", "nelement")
+_READING = ("size", "__len__", "numel", "nelement", "stride")
 _TORCH = torch.__path__[0] + os.sep
 
 
@@ -50,7 +50,6 @@ def _reads_size(func: Any) -> bool:
 
 
 def _is_plumbing(file: str) -> bool:
-    """Frames of torch's function modes, which stand between the reader and this one."""
-    if not file.startswith(_TORCH):
-        return False
-    return any(part in file for part in ("overrides", "_export", "/export/", "/fx/", "_subclasses", "_python_dispatch"))
+    """Frames of torch's function modes and of tensors' own `len`, which stand between the reader and this one."""
+    parts = ("overrides", "_export", "/export/", "/fx/", "_subclasses", "_python_dispatch", "_tensor.py")
+    return file.startswith(_TORCH) and any(part in file for part in parts)

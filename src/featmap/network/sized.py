@@ -125,7 +125,11 @@ class _Resizing:
         if self.sized.operator(node).kind == "linear":
             self._check_features(node)
         value = node.target(*map_arguments(args, self._tensor), **_mapped(kwargs, self._tensor))  # type: ignore[misc]
-        return spec_of(value)
+        spec = spec_of(value)
+        if isinstance(spec, tuple) and isinstance(node.spec, tuple) and len(spec) != len(node.spec):
+            # The model's code went over the parts one by one; the graph holds as many steps as there were parts.
+            raise NotResizable(f"{node.base_name} gives another number of parts")
+        return spec
 
     def _check_constant(self, node: Node) -> None:
         # What the model fills in itself may be as large as the number of images was.

@@ -41,13 +41,13 @@ def run_batches(
 
 
 def _batch(network: CapturedNetwork, images: Tensor, wanted: Sequence[int]) -> int:
-    if network.other_inputs or not _keeps_images_apart(network, wanted):
+    if network.other_inputs or not keeps_images_apart(network, wanted):
         # The other inputs are the captured ones, for one image.
         return 1
     return batch_size(peak_bytes(network.sized, wanted), len(images))
 
 
-def _keeps_images_apart(network: CapturedNetwork, wanted: Sequence[int]) -> bool:
+def keeps_images_apart(network: CapturedNetwork, wanted: Sequence[int]) -> bool:
     """Whether it is known of every value on the way which part of it belongs to which image."""
     axes = network.sized.axes
     nodes = (network.graph[index] for index in network.graph.ancestors(tuple(wanted)))

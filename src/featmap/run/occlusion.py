@@ -12,6 +12,8 @@ from torch import Tensor
 from featmap.geometry import Box, Interval
 from featmap.network.network import CapturedNetwork
 from featmap.network.operators.operator import NotResizable
+from featmap.network.sized import DoesNotFit
+from featmap.run.batches import keeps_images_apart
 from featmap.run.memory import available_bytes
 from featmap.run.program import Program
 from featmap.run.region.boxes import values_on_boxes
@@ -48,6 +50,7 @@ class Occlusion:
         device: torch.device | None = None,
         memory_bytes: int | None = None,
     ) -> None:
+        self.network = network
         self.sized = network.sized
         self.source = network.graph.image_input
         self.target = target
@@ -67,8 +70,11 @@ class Occlusion:
     @property
     def untouched(self) -> Tensor:
         """What is needed of the target's value, of the untouched image."""
-        value, box = self.values[self.target], self.reach.needed[self.target]
-        axes, known = self.sized.axes[self.target], self.boxes.get(self.target)
+        return self._needed_part(self.values[self.target], self.boxes.get(self.target))
+
+    def _needed_part(self, value: Tensor, known: Box | None = None) -> Tensor:
+        """What is needed of the target's value, which is known on a box (the whole map, if none is given)."""
+        axes, box = self.sized.axes[self.target], self.reach.needed[self.target]
         if axes.row is None or axes.column is None:
             return value
         top, left = (known.top, known.left) if known is not None else (0, 0)
@@ -108,9 +114,11 @@ class Occlusion:
         return even_part(rows, fits // columns), columns
 
     def _can_batch(self, count: int) -> bool:
+        if not keeps_images_apart(self.network, [self.target]):
+            return False
         try:
             self.program.arguments_for((count, *self.image.shape[1:]))
-        except NotResizable:
+        except (NotResizable, DoesNotFit):
             return False
         return True
 
@@ -118,7 +126,7 @@ class Occlusion:
         patches = self._image_patches(rows, columns)
         state = self.engine.run(self.reach, rows, columns, patches, self.target)
         if state is None or isinstance(state, Dense):
-            return None if state is None else state.tensor
+            return None if state is None else self._needed_part(state.tensor)
         return self._laid_out(state, rows, columns)
 
     def _laid_out(self, patches: Patches, rows: list[int], columns: list[int]) -> Tensor:

@@ -39,7 +39,8 @@ def read_picture(path: str | Path) -> Image.Image:
     """
     path = Path(path)
     if not path.is_file():
-        raise ImageMissing(f"There is no image '{path}'.", "Give the path of a picture that Pillow can read.")
+        problem = f"'{path}' is a folder, no image." if path.is_dir() else f"There is no image '{path}'."
+        raise ImageMissing(problem, "Give the path of a picture that Pillow can read.")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)

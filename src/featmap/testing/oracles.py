@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from featmap.geometry import Box
+from featmap.network.graph import Graph, Reference, Weight, map_arguments
 
 
 @dataclass(frozen=True)
@@ -70,3 +73,23 @@ def occluded_outputs(module: nn.Module, image: Tensor, boxes: list[list[Box]], b
                 outputs.append(module(changed))
         found.append(outputs)
     return found
+
+
+def node_values(graph: Graph, weights: Mapping[str, Tensor], image: Tensor) -> list[Any]:
+    """Every value of a captured graph with one input for one image (1, channel, row, column).
+
+    Node by node as captured: nothing folded, freed, overwritten, laid out anew or left out.
+    """
+    values: list[Any] = []
+
+    def tensor(leaf: Reference | Weight) -> Any:
+        return values[leaf.index] if isinstance(leaf, Reference) else weights[leaf.name].detach()
+
+    with torch.no_grad():
+        for node in graph:
+            if node.target is None:
+                values.append(image)
+            else:
+                kwargs = {name: map_arguments(value, tensor) for name, value in node.kwargs.items()}
+                values.append(node.target(*map_arguments(node.args, tensor), **kwargs))
+    return values

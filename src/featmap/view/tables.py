@@ -12,7 +12,7 @@ from rich.text import Text
 
 from featmap.geometry import ReceptiveField
 from featmap.methods.contributions import Contributions
-from featmap.methods.explain import Explanation, Term
+from featmap.methods.explain import Explanation, Normalization, Term
 from featmap.methods.maps import FeatureMaps
 from featmap.methods.occlusion_cost import OcclusionCost
 from featmap.methods.plan import MAC_CONVENTION, Plan, PlanRow
@@ -152,8 +152,8 @@ def plan_summary(plan: Plan) -> str:
     lines = [
         f"parameters {totals.parameters:,}{unused}",
         f"MACs {totals.macs:,} for one image: {MAC_CONVENTION}",
-        f"activations {size_text(totals.activation_bytes)} for one image, at most {size_text(totals.peak_bytes)} of "
-        "them alive at once",
+        f"activations {size_text(totals.activation_bytes)} for one image; with the input at most "
+        f"{size_text(totals.peak_bytes)} alive at once",
         f"input: {plan.preprocessing}",
         f"weights: {plan.weights_source}",
     ]
@@ -214,14 +214,17 @@ def _explanation_rows(explanation: Explanation, shown: int, products: int) -> li
 
 
 def _after_conv(explanation: Explanation) -> list[list[str]]:
-    rows: list[list[str]] = []
-    for norm in explanation.normalizations:
-        how = f"x {norm.scale:.6g} + {norm.shift:.6g}" if norm.scale is not None else "by the map's own statistics"
-        rows.append([norm.operator, how, ""])
+    rows = [[norm.operator, _affine(norm), ""] for norm in explanation.normalizations]
     rows.append(["z", "", f"{explanation.z:.6g}"])
     if explanation.a is not None:
         rows.append(["a", f"{explanation.nonlinearity}(z)", f"{explanation.a:.6g}"])
     return rows
+
+
+def _affine(norm: Normalization) -> str:
+    if norm.scale is None or norm.shift is None:
+        return "by the map's own statistics"
+    return f"x {norm.scale:.6g} {'-' if norm.shift < 0 else '+'} {abs(norm.shift):.6g}"
 
 
 def _grid(term: Term, shown: int) -> str:

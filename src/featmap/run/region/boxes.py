@@ -13,7 +13,7 @@ from torch import Tensor
 from featmap.geometry import Box, Interval, Whole
 from featmap.network.sized import SizedGraph
 from featmap.run.program import Program
-from featmap.run.region.engine import RegionEngine
+from featmap.run.region.engine import NotRegional, RegionEngine
 from featmap.run.region.patches import Patches
 from featmap.run.region.reach import Reach, full_box
 from featmap.run.region.spans import Spans
@@ -36,7 +36,10 @@ def values_on_boxes(
     box = needed[source]
     crop = program.placed_images(image)[:, :, box.top : box.bottom, box.left : box.right]
     start = Patches(rows[source], columns[source], {(0, 0): crop}, engine.layout(source))
-    found = engine.run_boxes(Reach(rows, columns, dict(needed)), start, wanted)
+    try:
+        found = engine.run_boxes(Reach(rows, columns, dict(needed)), start, wanted)
+    except NotRegional:
+        return program.run(image), {}
     patches = {index: state for index, state in found.items() if isinstance(state, Patches)}
     return {index: made.values[0, 0] for index, made in patches.items()}, {
         index: computed_box(made) for index, made in patches.items()

@@ -50,6 +50,10 @@ class Dense:
 State = Patches | Dense
 
 
+class NotRegional(Exception):
+    """An operator on the way is computed from whole maps, where only boxes are known."""
+
+
 class RegionEngine:
     """Recomputes the values of a program for changes of its image.
 
@@ -81,7 +85,7 @@ class RegionEngine:
             return found.run({target}).get(target)
 
     def run_boxes(self, reach: Reach, image: Patches, wanted: set[int]) -> dict[int, State]:
-        """Several values on their needed boxes, for a single position and nothing cached."""
+        """Several values on their needed boxes, for a single position and nothing cached. Raises: NotRegional."""
         with torch.no_grad():
             return _Pass(self, reach, [0], [0], image).run(wanted)
 
@@ -159,7 +163,8 @@ class _Pass:
             return None
         if is_direct(self.sized, index):
             return self._direct(step, patches)
-        if operator.kind in ("convolution", "pool", "resize", "pad") and len(step.node.inputs) == 1:
+        variable = [source for source in dict.fromkeys(step.node.inputs) if self._is_variable(source)]
+        if operator.kind in ("convolution", "pool", "resize", "pad") and len(variable) == 1:
             return self._windowed(step, call, operator, changed[0], patches)
         if operator.is_merge or operator.kind == "pointwise":
             return self._merged(step, call)
@@ -180,7 +185,10 @@ class _Pass:
         program, node = self.engine.program, step.node
         bound = program.bound[node.index]
         if bound is not None:
-            return torch.conv2d(value, *bound, 1, 0, 1, program.settings[node.index].groups)
+            settings = program.settings[node.index]
+            if settings.transposed:
+                return torch.conv_transpose2d(value, *bound, groups=settings.groups)
+            return torch.conv2d(value, *bound, groups=settings.groups)
         if node.base_name.startswith(("adaptive", "upsample", "_upsample")):
             # To the size that it has already: run on a patch it would give another size.
             return value
@@ -251,7 +259,8 @@ class _Pass:
         return None
 
     def _padding(self, call: Call, row_rule: Any, column_rule: Any) -> Any:
-        if not (is_moving(row_rule) and is_moving(column_rule)):
+        pads_channels = self.engine.layout(call.node.index).channels != self.engine.layout(call.main.index).channels
+        if pads_channels or not (is_moving(row_rule) and is_moving(column_rule)):
             return None
         fill = float(call.get("value") or 0)
 
@@ -337,6 +346,8 @@ class _Pass:
     # Whole maps
 
     def _dense(self, at: int, step: Step) -> State:
+        if not self.engine.values:
+            raise NotRegional(step.node.operator)
         program = self.engine.program
         shape = (self.count, *self.sized.shape(self.graph.image_input)[1:])
         args, kwargs = program.arguments_for(shape)[at]

@@ -45,7 +45,8 @@ class Layout:
 
     def to_places(self, tensor: Tensor) -> Tensor:
         """(image, row, column, channel) from the value's own order of axes."""
-        return tensor.permute(self.order).flatten(3) if len(self.channels) > 1 else tensor.permute(self.order)
+        places = tensor.permute(self.order)
+        return places if len(self.channels) == 1 else places.reshape(*places.shape[:3], prod(self.channels))
 
     def from_places(self, places: Tensor) -> Tensor:
         """The value's own order of axes from (image, row, column, channel)."""
@@ -97,7 +98,13 @@ class Table:
         self.known = cached.places if cached is not None else example.new_empty((0, 0, example.shape[-1]))
 
     def gather(
-        self, row_positions: Indices, rows: Indices, column_positions: Indices, columns: Indices, *, lowest: bool = False
+        self,
+        row_positions: Indices,
+        rows: Indices,
+        column_positions: Indices,
+        columns: Indices,
+        *,
+        lowest: bool = False,
     ) -> Tensor:
         """The places at `rows` (position, place) x `columns` (position, place): (image, row, column, channel).
 

@@ -1,0 +1,49 @@
+"""What is not needed is not loaded: help, wrong lines and `import featmap` wait for nothing heavy."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = {"torch", "numpy", "matplotlib", "PIL", "torchvision", "timm", "safetensors", "skimage"}
+LOADED = f"print(sorted({HEAVY!r} & set(sys.modules)), file=sys.stderr)"
+
+
+def loaded(code: str, *words: str) -> list[str]:
+    """The lines on standard error; the last one is the heavy modules that were loaded when the code ended."""
+    script = f"import sys\ntry:\n    {code}\nfinally:\n    {LOADED}"
+    line = [sys.executable, "-c", script, *words]
+    ended = subprocess.run(line, capture_output=True, text=True, encoding="utf-8", check=False)
+    return ended.stderr.strip().split("\n")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["--help"],
+        ["--version"],
+        ["plan", "--help"],
+        ["field", "--help"],
+        ["maps", "--help"],
+        ["explain", "--help"],
+        ["demo", "--help"],
+        ["maps", "no:image"],
+        ["conv", "32", "--channels", "3", "--filters", "6", "--kernel", "5"],
+        ["solve", "224", "--output", "112", "--kernel", "7"],
+    ],
+    ids=" ".join,
+)
+def test_commands_that_need_nothing_heavy(words: list[str]) -> None:
+    assert loaded("from featmap.cli import main; main()", *words)[-1] == "[]"
+
+
+@pytest.mark.parametrize("code", ["import featmap", "import featmap as fm; fm.geometry; fm.errors; dir(fm)"])
+def test_the_library_waits_too(code: str) -> None:
+    assert loaded(code) == ["[]"]
+
+
+def test_what_would_be_found_is_found() -> None:
+    assert loaded("import featmap; featmap.load")[-1] != "[]"
