@@ -256,10 +256,9 @@ def test_an_interrupt_from_outside(place: Path) -> None:
         "built.input_shape = (3, 12, 16)\n"
     )
     code = (
-        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "from featmap.cli import main; main()"
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\nfrom featmap.cli import main; main()"
     )
-    line = [sys.executable, "-c", code, *"maps slow:built cat.png -o maps.png".split()]
+    line = [sys.executable, "-c", code, *["maps", "slow:built", "cat.png", "-o", "maps.png"]]
     with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         deadline_s = time.monotonic() + 60
         while not (place / "begun").exists() and process.poll() is None and time.monotonic() < deadline_s:

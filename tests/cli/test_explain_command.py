@@ -41,7 +41,9 @@ def test_terminals_of_any_width(place: Path, columns: int) -> None:
     assert all(len(line.rstrip()) <= max(columns, 44) for line in ended.out.split("\n")[2:-2])
     check(f"explain-unit-{columns}-columns", ended.out)
     wide = on_terminal(f"explain {SMALL} cat.png stem/1", columns)
-    assert [line.rstrip() for line in wide.out.split("\n")] == featmap(f"explain {SMALL} cat.png stem/1").out.split("\n")
+    assert [line.rstrip() for line in wide.out.split("\n")] == featmap(f"explain {SMALL} cat.png stem/1").out.split(
+        "\n"
+    )
 
 
 def test_a_map_may_be_named_by_any_stage_that_the_layer_has(place: Path) -> None:

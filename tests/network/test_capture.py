@@ -157,7 +157,9 @@ def test_trace_needs_an_input_and_only_one(arguments: dict[str, Any]) -> None:
 def test_an_input_without_values_is_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(InputError) as caught:
         fm.trace(conv(), shape)
-    assert str(caught.value) == f"An input of shape {shape} has no values.\n\nGive (channels, rows, columns)."
+    assert str(caught.value) == (
+        f"{shape} is no shape of an image.\n\nGive (channels, rows, columns) as whole numbers, such as (3, 224, 224)."
+    )
 
 
 def test_values_that_nobody_reads_and_checks_are_no_part_of_the_graph() -> None:

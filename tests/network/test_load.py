@@ -106,7 +106,7 @@ def test_a_model_of_ones_own(own_module: str, name: str) -> None:
     net = fm.load(f"{own_module}:{name}", input_shape=(3, 9, 8))
     assert net.input_shape == (3, 9, 8)
     assert net.plan()["0"].output_shape == (4, 7, 6)
-    assert net.maps(torch.rand(1, 3, 9, 8))["0"].weights_source == "the module's own"
+    assert net.maps(torch.rand(1, 3, 9, 8))["0"].weights_source == "as the model's own code made them"
 
 
 def test_a_model_of_ones_own_that_is_built_has_the_same_weights_every_time(own_module: str) -> None:

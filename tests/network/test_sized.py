@@ -234,7 +234,7 @@ def test_an_input_smaller_than_a_kernel_is_refused_with_the_arithmetic() -> None
 def test_a_shape_that_is_none_of_an_image_is_refused(shape: tuple[int, ...]) -> None:
     net = fm.trace(nn.Sequential(conv()), SHAPE)
     with pytest.raises(InputError) as caught:
-        net.plan(shape)
+        net._captured.at(shape)
     assert str(caught.value) == (
         f"Sequential takes images of 3 channels, shape 3x12x10; got {'x'.join(map(str, shape))}.\n\n"
         "Give the shape as channels x rows x columns, with 3 channels."

@@ -87,9 +87,11 @@ def test_a_chain_is_counted_by_hand() -> None:
 
 
 def test_a_shortcut_is_held_until_it_is_read() -> None:
-    module = written(lambda self, x: self.c(x) + functional.max_pool2d(self.d(self.e(self.c(x))), 1), **{
-        "c": conv(3, 4), "d": conv(4, 4), "e": conv(4, 4),
-    })
+    def forward(self: nn.Module, x: torch.Tensor) -> torch.Tensor:
+        shortcut = self.c(x)
+        return shortcut + functional.max_pool2d(self.e(self.d(shortcut)), 1)
+
+    module = written(forward, c=conv(), d=conv(4), e=conv(4))
     captured = fm.trace(module, SHAPE)._captured
     image, maps = 3 * 32 * 24, 4 * 32 * 24
     assert peak_bytes(captured.sized, captured.graph.outputs) == 4 * (image + 3 * maps)

@@ -146,9 +146,9 @@ def test_transparency_is_left_out_and_palettes_are_looked_up(tmp_path: Path) -> 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "CMYK", "YCbCr", "HSV", "LAB"])
 def test_every_mode_of_pillow_is_that_of_pillows_own_conversion(mode: str) -> None:
     picture = Image.fromarray(pixels())
-    picture = picture.convert("RGBA").convert(mode) if mode == "LA" else picture.convert(mode) if mode != "LAB" else None
-    if picture is None:
-        picture = Image.new("LAB", (WIDTH, HEIGHT), (120, 30, 200))
+    # Pillow has no way from RGB to these two.
+    without_way = {"LA": picture.convert("L").convert("LA"), "LAB": Image.new("LAB", (WIDTH, HEIGHT), (120, 30, 200))}
+    picture = without_way[mode] if mode in without_way else picture.convert(mode)
     assert torch.equal(batch(picture).values, rgb_values(np.asarray(picture.convert("RGB"))))
 
 
@@ -164,8 +164,7 @@ def png_header(width: int, height: int) -> bytes:
 
 
 def refused(images: Any, kind: type[ImageError | InputError]) -> ImageError | InputError:
-    with warnings.catch_warnings(), pytest.raises(kind) as caught:
-        warnings.simplefilter("error")
+    with pytest.raises(kind) as caught:
         batch(images)
     assert type(caught.value) is kind
     assert caught.value.exit_code == 2

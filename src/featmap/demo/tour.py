@@ -121,8 +121,8 @@ class _Walk:
         totals = plan.totals
         return report.text(
             f"In all {totals.parameters:,} parameters and {totals.macs:,} multiply-adds for this image "
-            f"({MAC_CONVENTION}). The maps take {size_text(totals.activation_bytes)}; at most "
-            f"{size_text(totals.peak_bytes)} of them are alive at once."
+            f"({MAC_CONVENTION}). The maps take {size_text(totals.activation_bytes)}; with the input at most "
+            f"{size_text(totals.peak_bytes)} are alive at once."
         )
 
     def _maps(self, report: Report) -> Report:

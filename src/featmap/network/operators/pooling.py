@@ -118,7 +118,9 @@ class Reduction(Operator):
                 return None
             return axis if keep else axis - sum(1 for other in reduced if other < axis)
 
-        return Axes(left(axes.batch), left(axes.row), left(axes.column))
+        # What is reduced over the images belongs to none of them any more, also where the axis is kept.
+        batch = None if axes.batch in reduced else left(axes.batch)
+        return Axes(batch, left(axes.row), left(axes.column))
 
     def rules(self, call: Call, operand: Operand) -> Rules:
         reduced, axes = _reduced(call), operand.axes

@@ -19,6 +19,8 @@ from featmap.network.operators.pointwise import Elementwise
 
 AxisGroups = list[tuple[list[int], list[int]]]
 
+_CUTS = ("split", "split_with_sizes", "chunk", "tensor_split")
+
 
 @dataclass(frozen=True)
 class Moving(Operator):
@@ -207,13 +209,18 @@ class Item(Moving):
         return IndexSet(wanted.mask << start)
 
     def cuts_channels(self, call: Call, axis: int) -> bool:
-        """Whether the operator that returned the tensors cut along the channels."""
+        """Whether the operator that returned the tensors cut along the channels (or another axis)."""
         source = call.graph[call.node.inputs[0]]
         cut = Call(call.graph, source, call.specs, call.axes)
         return isinstance(cut.get("dim"), int) and cut["dim"] % max(call.main.rank, 1) == axis
 
     def axes(self, call: Call) -> Axes:
         return call.main.axes
+
+    def moved_rule(self, call: Call, axis: int, own: int) -> AxisRule:
+        is_cut = call.graph[call.node.inputs[0]].base_name in _CUTS and self.cuts_channels(call, own)
+        # The parts of a cut axis have sizes of their own: counted in the first part's rows, this part's would be lost.
+        return Whole(call.out_shape[axis]) if is_cut else Pointwise()
 
 
 @dataclass(frozen=True)

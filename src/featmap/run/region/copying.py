@@ -7,7 +7,9 @@ device, `patches` gathers by torch's row lookup instead: the same values, one co
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
@@ -53,8 +55,23 @@ def copied(
     padded = tuple(arrays + [empty] * (MOST_GROUPS - len(arrays)))
     rows, columns = (_described(span, chosen) for span, chosen in zip(spans, positions, strict=True))
     counts = np.array([len(members) for members in spans[1].members] + [0], dtype=np.int64)
-    _compiled()(out.numpy(), cached.numpy(), padded, rows, columns, *sources, counts, top, left, border)
+    with _as_many_threads_as_torch():
+        _compiled()(out.numpy(), cached.numpy(), padded, rows, columns, *sources, counts, top, left, border)
     return out
+
+
+@contextmanager
+def _as_many_threads_as_torch() -> Generator[None]:
+    """numba and torch can share one pool of threads, whose size numba sets; the user's setting is kept."""
+    import numba
+
+    threads = torch.get_num_threads()
+    numba.set_num_threads(min(threads, os.cpu_count() or 1))
+    try:
+        yield
+    finally:
+        if torch.get_num_threads() != threads:
+            torch.set_num_threads(threads)
 
 
 def _described(spans: Spans, positions: Indices) -> Indices:

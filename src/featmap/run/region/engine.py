@@ -259,7 +259,8 @@ class _Pass:
         return None
 
     def _padding(self, call: Call, row_rule: Any, column_rule: Any) -> Any:
-        pads_channels = self.engine.layout(call.node.index).channels != self.engine.layout(call.main.index).channels
+        source = call.node.inputs[0]
+        pads_channels = self.engine.layout(call.node.index).channels != self.engine.layout(source).channels
         if pads_channels or not (is_moving(row_rule) and is_moving(column_rule)):
             return None
         fill = float(call.get("value") or 0)
