@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import logging
 import random
 import warnings
@@ -37,7 +36,7 @@ def model_state(module: nn.Module) -> ModelState:
     return ModelState(
         identities={name: id(tensor) for name, tensor in tensors.items()},
         contents={name: tensor.detach().clone() for name, tensor in tensors.items()},
-        gradients={name: copy.copy(tensor.grad) for name, tensor in tensors.items()},
+        gradients={name: None if tensor.grad is None else tensor.grad.clone() for name, tensor in tensors.items()},
         wanting_gradients={name: tensor.requires_grad for name, tensor in tensors.items()},
         training={path: part.training for path, part in parts.items()},
         hooks={f"{path} {kind}": list(getattr(part, kind).items()) for path, part in parts.items() for kind in _HOOKS},
@@ -79,5 +78,6 @@ def assert_same_state(before: ModelState, after: ModelState) -> None:
         first, second = getattr(before, field), getattr(after, field)
         assert first.keys() == second.keys(), field
         for name, tensor in first.items():
-            same = tensor is None is second[name] if tensor is None else torch.equal(tensor, second[name])
-            assert same, f"{field} of {name}"
+            other = second[name]
+            assert (tensor is None) == (other is None), f"{field} of {name}"
+            assert tensor is None or torch.equal(tensor, other), f"{field} of {name}"

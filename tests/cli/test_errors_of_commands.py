@@ -76,7 +76,7 @@ def test_a_prefix_that_is_none() -> None:
 def test_a_model_that_branches_on_values() -> None:
     source = Path(__file__).with_name("networks.py").read_text().split("\n")
     line = next(number for number, text in enumerate(source, 1) if "y.sum() > 0" in text)
-    assert refused("plan cli.networks:Branching").endswith(
+    assert refused("plan cli.networks:Branching") == (
         "the forward of Branching branches on values of a tensor, so it is no single graph.\n"
         f"  networks.py:{line}: if y.sum() > 0:\n\n"
         "Decide it without looking at values (torch.where, masks), or trace the parts separately.\n"
@@ -248,6 +248,16 @@ def test_debug_shows_the_traceback() -> None:
     assert (ended.code, ended.out) == (1, "")
     assert "Traceback (most recent call last)" in ended.err
     assert "networks.py" in ended.err
+
+
+@pytest.mark.parametrize("words", ["cli.networks:Branching", "cli.networks:Headed --input 3x20x20"])
+def test_torch_adds_nothing_to_the_message(words: str) -> None:
+    """Some of what torch says goes past the streams of this process, so the process is another one."""
+    folder = str(Path(__file__).parents[1])
+    line = [sys.executable, "-c", "from featmap.cli import main; main()", "plan", *words.split()]
+    ended = subprocess.run(line, capture_output=True, text=True, check=False, cwd=folder)
+    assert ended.returncode == 2
+    assert ended.stderr == featmap(f"plan {words}").err
 
 
 def test_an_interrupt_from_outside(place: Path) -> None:

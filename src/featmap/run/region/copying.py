@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib.util
 import os
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from typing import Any
 
@@ -66,7 +66,9 @@ def _as_many_threads_as_torch() -> Generator[None]:
     import numba
 
     threads = torch.get_num_threads()
-    numba.set_num_threads(min(threads, os.cpu_count() or 1))
+    # NUMBA_NUM_THREADS may allow fewer; then numba stays with what it has.
+    with suppress(ValueError):
+        numba.set_num_threads(min(threads, os.cpu_count() or 1))
     try:
         yield
     finally:
