@@ -15,7 +15,7 @@ from featmap.errors import FeatmapError
 from featmap.methods.plan import MAC_CONVENTION, Plan, plan
 from featmap.network.load import load_network
 from featmap.network.network import CapturedNetwork
-from featmap.testing.zoo import TIMM, TRANSFORMERS, zoo_names
+from featmap.testing.zoo import TRANSFORMERS, timm_families, zoo_names
 
 PAGE = Path(__file__).with_name("networks.md")
 
@@ -25,7 +25,8 @@ RULES = "|---|---|---:|---:|---:|---|---|---|"
 TEXT = """# Networks that are checked
 
 Captured: {torchvision_rate} classification networks of torchvision, which is all but its transformers
-({transformers}), and {timm_rate} networks of timm, of {family_count} families.
+({transformers}), and {timm_rate} networks of timm, of {family_count} convolutional families and
+some that mix convolutions with attention.
 
 For each of them `tests/parity/test_zoo.py` compares the plan with the network itself, run on tensors without memory:
 the shape that every module gives, the number of parameters, and the multiply-adds as torch's own counter sees them.
@@ -95,7 +96,7 @@ def page(entries: Iterable[tuple[str, str, str]]) -> str:
     refused = [f"- `{model}`: {reason}" for model, _, reason in entries if reason]
     return TEXT.format(
         transformers=", ".join(f"`{name}*`" for name in TRANSFORMERS),
-        family_count=len(TIMM),
+        family_count=len(timm_families()),
         torchvision_rate=rate(entries, "torchvision:"),
         timm_rate=rate(entries, "timm:"),
         versions=versions(),

@@ -1,4 +1,4 @@
-"""`featmap demo`: trains once, walks through the product, writes a page that needs nothing else, and says what to try."""
+"""`featmap demo`: trains once, walks through the product, writes a page that stands alone, and says what to try."""
 
 from __future__ import annotations
 

@@ -250,14 +250,19 @@ def test_debug_shows_the_traceback() -> None:
     assert "networks.py" in ended.err
 
 
-@pytest.mark.parametrize("words", ["cli.networks:Branching", "cli.networks:Headed --input 3x20x20"])
-def test_torch_adds_nothing_to_the_message(words: str) -> None:
+def test_torch_adds_nothing_to_the_messages() -> None:
     """Some of what torch says goes past the streams of this process, so the process is another one."""
+    lines = ["plan cli.networks:Branching", "plan cli.networks:Headed --input 3x20x20"]
+    code = (
+        "import sys\nfrom featmap.cli import main\n"
+        "for line in sys.argv[1:]:\n    try:\n        main(line.split())\n    except SystemExit:\n        pass\n"
+    )
     folder = str(Path(__file__).parents[1])
-    line = [sys.executable, "-c", "from featmap.cli import main; main()", "plan", *words.split()]
-    ended = subprocess.run(line, capture_output=True, text=True, check=False, cwd=folder)
-    assert ended.returncode == 2
-    assert ended.stderr == featmap(f"plan {words}").err
+    ended = subprocess.run(
+        [sys.executable, "-c", code, *lines], capture_output=True, text=True, check=False, cwd=folder
+    )
+    assert ended.returncode == 0
+    assert ended.stderr == "".join(featmap(line).err for line in lines)
 
 
 def test_an_interrupt_from_outside(place: Path) -> None:

@@ -40,8 +40,12 @@ def command(
     layer: Annotated[
         list[str] | None, Option(metavar="ADDRESS", help="LAYER or LAYER:STAGE; again for more. Default: all layers.")
     ] = None,
-    sort: Annotated[str, Option(help="Order of the maps: index, maximum, mean or positive.")] = "index",
-    scale: Annotated[str, Option(help="Colours: one scale per [bold]map[/bold], or one [bold]shared[/bold].")] = "map",
+    sort: Annotated[
+        str, Option(metavar="ORDER", help="Order of the maps: index, maximum, mean or positive.")
+    ] = "index",
+    scale: Annotated[
+        str, Option(metavar="SCALE", help="Colours: one scale per [bold]map[/bold], or one [bold]shared[/bold].")
+    ] = "map",
     page_size: Annotated[
         int | None, Option(metavar="N", help="Maps per page.", show_default="as many as legible")
     ] = None,

@@ -16,6 +16,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from featmap.errors import SettingError
 from featmap.methods.result import Result
 from featmap.methods.target import Activity, Scale, Score, Target, class_score, predicted, score_of
 from featmap.methods.windows import Baseline, Fill, Pair, Windows, captum_average, fill, occluded, windows
@@ -92,8 +93,6 @@ class OcclusionMap(Result):
         instead of aligning it, so both agree where the stride divides the image less the window.
         """
         if convention != "captum":
-            from featmap.errors import SettingError
-
             raise SettingError(f"The convention '{convention}' is unknown.", "Use 'captum'.")
         return captum_average(self.drop, self.windows, self.image_size)
 
@@ -148,6 +147,8 @@ def occlude(
     progress: Progress | None = None,
 ) -> list[OcclusionMap]:
     """One occlusion map per image; see `featmap.Network.occlude`."""
+    if verify < 0:
+        raise SettingError(f"verify is {verify}.", "Give the number of positions to compute again, from 0 on.")
     batch = batch_of(network, images)
     network = network.at(tuple(batch.values.shape[1:]))
     score = score_of(network, target, scale=scale, activity=activity)
@@ -155,11 +156,13 @@ def occlude(
     total = found.count * len(batch.names)
     maps: list[OcclusionMap] = []
     for number, name in enumerate(batch.names):
-        image = batch.values[number]
-        run = _Occluding(network, image, score, scale, found, baseline, dtype, device, memory_bytes)
-        grid = run.grid(_shifted(progress, number * found.count, total))
-        made = run.result(name, grid)
-        maps.append(replace(made, verification=run.verified(grid, verify, seed)) if verify else made)
+        image = batch.values[number].detach()
+        # A model may draw random numbers in evaluation too; the user's own sequence goes on as if nobody had.
+        with torch.random.fork_rng(devices=[]):
+            run = _Occluding(network, image, score, scale, found, baseline, dtype, device, memory_bytes)
+            grid = run.grid(_shifted(progress, number * found.count, total))
+            made = run.result(name, grid)
+            maps.append(replace(made, verification=run.verified(grid, verify, seed)) if verify else made)
     return maps
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Any, Literal, TypeAlias
+from operator import index as index_of
+from typing import Any, Literal, SupportsIndex, TypeAlias
 
 import torch
 from torch import Tensor
@@ -18,7 +19,7 @@ from featmap.network.graph import TensorSpec
 from featmap.network.network import CapturedNetwork
 from featmap.network.sized import SizedGraph
 
-Target: TypeAlias = "int | str | Address | tuple[int, ...] | None"
+Target: TypeAlias = "int | str | Address | Sequence[int] | None"
 Activity = Literal["maximum", "mean", "sum"]
 Scale = Literal["logit", "probability"]
 
@@ -52,20 +53,32 @@ def score_of(
     _check_choice("scale", scale, ("logit", "probability"))
     _check_choice("activity", activity, ("maximum", "mean", "sum"))
     if target is None:
+        _check_unused("activity", activity, "maximum", "a class has one score")
         _vector_output(network)
         return None
     if isinstance(target, bool):
         raise InputError(f"A target of {target} is no class.", "Give a class index, an output index or an address.")
-    if isinstance(target, int):
-        return class_score(network, target, scale)
-    if isinstance(target, tuple):
-        return _output_score(network, [target])
+    number = _class_number(target)
+    if number is not None:
+        _check_unused("activity", activity, "maximum", "a class has one score")
+        return class_score(network, number, scale)
     text = str(target).strip()
-    if re.fullmatch(r"\d+", text):
-        return class_score(network, int(text), scale)
-    if text.startswith("["):
-        return _output_score(network, _index_parts(text))
-    return _map_score(network, Address.parse(text), activity)
+    _check_unused("scale", scale, "logit", "only the scores of classes become probabilities")
+    if isinstance(target, tuple | list) or text.startswith("["):
+        _check_unused("activity", activity, "maximum", "a place of the output is one number")
+        return _output_score(network, [tuple(target)] if isinstance(target, tuple | list) else _index_parts(text))
+    score = _map_score(network, Address.parse(text), activity)
+    if score.is_unit:
+        _check_unused("activity", activity, "maximum", "a unit is one number")
+    return score
+
+
+def _class_number(target: Any) -> int | None:
+    """The class that a target names by its number; None where it is something else."""
+    if isinstance(target, SupportsIndex):
+        return index_of(target)
+    is_number = isinstance(target, str) and re.fullmatch(r"-?\d+", target.strip())
+    return int(target) if is_number else None
 
 
 def _check_choice(name: str, value: str, allowed: tuple[str, ...]) -> None:
@@ -75,19 +88,25 @@ def _check_choice(name: str, value: str, allowed: tuple[str, ...]) -> None:
         )
 
 
+def _check_unused(name: str, value: str, default: str, reason: str) -> None:
+    """Raises SettingError where a choice was made that this target has no use for."""
+    if value != default:
+        raise SettingError(f"{name} '{value}' does not apply to this target: {reason}.", f"Leave {name} out.")
+
+
 def _vector_output(network: CapturedNetwork) -> tuple[int, int]:
-    """The node of the output and its number of classes, for networks that return one vector."""
+    """The node of the output and its number of classes, for networks that return one vector (or one number)."""
     outputs = network.graph.outputs
     node = outputs[0] if outputs else None
     shape = list(() if node is None else network.sized.shape(node))
-    flat = len(shape) == 2 or (len(shape) > 2 and all(size == 1 for size in shape[2:]))
+    flat = shape[:1] == [1] and all(size == 1 for size in shape[2:])
     if node is None or len(outputs) != 1 or not flat:
         described = ", ".join("nothing" if o is None else "x".join(map(str, network.sized.shape(o))) for o in outputs)
         raise InputError(
             f"{network.name} does not return one score per class; its output has shape {described}.",
             "Name a place of the output, such as '[3,10,12]' or \"['logits'][3]\", or a map or unit by its address.",
         )
-    return node, shape[1]
+    return node, prod(shape)
 
 
 def class_score(network: CapturedNetwork, index: int, scale: Scale) -> Score:
@@ -99,7 +118,7 @@ def class_score(network: CapturedNetwork, index: int, scale: Scale) -> Score:
         )
 
     def read(value: Tensor) -> Tensor:
-        vectors = value.flatten(1)
+        vectors = value.reshape(-1, count)
         return (vectors.softmax(dim=1) if scale == "probability" else vectors)[:, index]
 
     return Score(f"{scale} of class {index}", node, None, read)
@@ -126,14 +145,26 @@ def _output_score(network: CapturedNetwork, parts: list[Any]) -> Score:
     if not isinstance(value, int):
         raise InputError(f"The index {parts} does not lead to a tensor of the output.", "Go on to one of its tensors.")
     index = tuple(number for step in steps for number in (step if isinstance(step, tuple) else (step,)))
-    _check_index(network, value, index, parts)
+    name = f"output {''.join(str(list(p)) if isinstance(p, tuple) else f'[{p!r}]' for p in parts)}"
+    return _place_score(network, value, index, name)
+
+
+def _place_score(network: CapturedNetwork, node: int, index: tuple[Any, ...], name: str) -> Score:
+    """One number of an output; of maps only that unit is needed."""
+    spec, axes = network.sized.specs[node], network.sized.axes[node]
+    shape = spec.shape if isinstance(spec, TensorSpec) else ()
+    has_images = axes.batch == 0 or shape[:1] == (1,)
+    _check_index(shape[1:] if has_images else shape, index, name)
+    where, box = list(index), None
+    if axes.batch == 0 and axes.row is not None and axes.column is not None:
+        row, column = index[axes.row - 1], index[axes.column - 1]
+        where[axes.row - 1] = where[axes.column - 1] = 0
+        box = Box(row, column, row + 1, column + 1)
 
     def read(tensor: Tensor) -> Tensor:
-        return tensor[(slice(None), *index)]
+        return tensor[(slice(None), *where)] if has_images else tensor[tuple(where)].reshape(1)
 
-    return Score(
-        f"output {''.join(str(list(p)) if isinstance(p, tuple) else f'[{p!r}]' for p in parts)}", value, None, read
-    )
+    return Score(name, node, box, read)
 
 
 def _step_into(value: Any, steps: list[Any], network: CapturedNetwork) -> Any:
@@ -150,17 +181,16 @@ def _step_into(value: Any, steps: list[Any], network: CapturedNetwork) -> Any:
         raise InputError(f"The output of {network.name} has no part {step!r}.", f"Its parts are {keys}.") from error
 
 
-def _check_index(network: CapturedNetwork, node: int, index: tuple[Any, ...], parts: list[Any]) -> None:
-    spec = network.sized.specs[node]
-    shape = spec.shape[1:] if isinstance(spec, TensorSpec) else ()
-    fits = len(index) == len(shape) and all(
-        isinstance(i, int) and 0 <= i < n for i, n in zip(index, shape, strict=True)
+def _check_index(shape: tuple[int, ...], index: tuple[Any, ...], name: str) -> None:
+    """Raises InputError unless the index names one number of a tensor of this shape."""
+    pairs = zip(index, shape, strict=False)
+    if len(index) == len(shape) and all(isinstance(i, int) and 0 <= i < n for i, n in pairs):
+        return
+    sizes = " x ".join(map(str, shape)) or "one number"
+    raise InputError(
+        f"{name} names no single number: the shape there is {sizes} (without the image axis).",
+        f"Give {len(shape)} indices, each from 0 to below the size of its axis.",
     )
-    if not fits:
-        raise InputError(
-            f"The index {index} does not name one number of an output of shape {tuple(shape)} ({parts}).",
-            f"Give {len(shape)} indices, each below the size of its axis.",
-        )
 
 
 def _map_score(network: CapturedNetwork, address: Address, activity: Activity) -> Score:
@@ -198,4 +228,4 @@ def channel_values(sized: SizedGraph, node: int, value: Tensor, channel: int) ->
 
 def predicted(value: Tensor) -> int:
     """The class with the highest score of one image."""
-    return int(torch.argmax(value.flatten(1), dim=1)[0])
+    return int(torch.argmax(value.reshape(-1)))

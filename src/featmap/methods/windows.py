@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from operator import index
+from typing import Any, Literal, SupportsIndex, TypeAlias
 
 import numpy as np
 import torch
@@ -38,21 +39,25 @@ class Windows:
 def windows(height: int, width: int, window: Pair, stride: Pair) -> Windows:
     """The windows over an image. Raises: SettingError: a window larger than the image, a stride below 1."""
     size, step = _pair(window, "window"), _pair(stride, "stride")
-    for name, side, extent in (("rows", size[0], height), ("columns", size[1], width)):
-        if side > extent:
-            raise SettingError(
-                f"The window spans {side} {name}; the image has {extent}.", f"Use a window of at most {extent} {name}."
-            )
+    if size[0] > height or size[1] > width:
+        raise SettingError(
+            f"A window of {size[0]} x {size[1]} (rows x columns) does not fit into an image of {height} x {width}.",
+            f"Use a window of at most {height} x {width}.",
+        )
     return Windows(_axis(height, size[0], step[0]), _axis(width, size[1], step[1]), size, step)
 
 
 def _pair(value: Any, name: str) -> tuple[int, int]:
-    pair = (value, value) if isinstance(value, int) else tuple(value)
-    if len(pair) != 2 or not all(isinstance(side, int) and not isinstance(side, bool) and side >= 1 for side in pair):
+    pair: tuple[Any, ...] = tuple(value) if isinstance(value, tuple | list) else (value, value)
+    if len(pair) != 2 or not all(_is_size(side) for side in pair):
         raise SettingError(
             f"{name} {value} is no size in pixels.", f"Give a whole number from 1 on, or (rows, columns): {name}=16."
         )
-    return pair[0], pair[1]
+    return index(pair[0]), index(pair[1])
+
+
+def _is_size(side: Any) -> bool:
+    return isinstance(side, SupportsIndex) and not isinstance(side, bool) and index(side) >= 1
 
 
 def _axis(extent: int, size: int, step: int) -> tuple[Interval, ...]:
@@ -87,8 +92,9 @@ def fill(image: Tensor, baseline: Baseline) -> Fill:
         means = image.mean(dim=(1, 2))
         return Fill("the image's mean", _plain(means, image)) if baseline == "mean" else Fill("the window's mean", None)
     if callable(baseline):
-        return Fill(getattr(baseline, "__name__", "a function of the image"), _checked(baseline(image), image))
-    values = torch.as_tensor(baseline, dtype=image.dtype, device=image.device).flatten()
+        # A copy: what the function does to its image is not done to the user's.
+        return Fill(_function_name(baseline), _checked(baseline(image.clone()), image))
+    values = _values(baseline).to(image)
     if len(values) not in (1, channels):
         raise SettingError(
             f"The baseline has {len(values)} values; the image has {channels} channels.",
@@ -96,6 +102,25 @@ def fill(image: Tensor, baseline: Baseline) -> Fill:
         )
     texts = ", ".join(f"{value:g}" for value in values.tolist())
     return Fill(texts if len(values) == 1 else f"({texts})", _plain(values.expand(channels), image))
+
+
+def _values(baseline: Any) -> Tensor:
+    """The numbers of a baseline. Raises: SettingError: it is none."""
+    try:
+        values = torch.as_tensor(baseline, dtype=torch.float64).detach().flatten()
+    except (TypeError, ValueError, RuntimeError):
+        values = torch.tensor([torch.nan])
+    if not values.isfinite().all():
+        raise SettingError(
+            f"baseline {baseline} is no finite number.",
+            "Use a number, a value per channel, 'mean', 'local' or a function.",
+        )
+    return values
+
+
+def _function_name(function: Any) -> str:
+    name = getattr(function, "__name__", "<lambda>")
+    return "a function of the image" if name == "<lambda>" else name
 
 
 def _plain(values: Tensor, image: Tensor) -> Tensor:

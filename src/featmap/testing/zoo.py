@@ -15,6 +15,9 @@ from featmap.network.zoo import ZooModel, import_torchvision, timm_model, torchv
 TRANSFORMERS = ("vit", "swin", "maxvit")
 """How the names of torchvision's networks begin that hold no feature maps in the sense of this project."""
 
+MIXED = "with attention"
+"""Networks of many families that mix convolutions with attention."""
+
 TIMM: dict[str, str] = {
     "resnet": "resnet10t resnet18 resnet26d resnet50_gn resnetaa34d resnetblur18 wide_resnet50_2",
     "resnet, byob": "resnet32ts resnet51q gcresnet33ts bat_resnext26ts",
@@ -85,18 +88,23 @@ TIMM: dict[str, str] = {
     "repvit": "repvit_m0_9",
     "fastvit": "fastvit_t8",
     "mambaout": "mambaout_femto",
-    "with attention": (
+    MIXED: (
         "edgenext_xx_small mobilevit_xxs mobilevitv2_050 coatnet_nano_rw_224 botnet26t_256 lambda_resnet26t "
         "halonet26t mobilenetv4_hybrid_medium efficientformer_l1 efficientvit_b0 visformer_tiny csatv2"
     ),
 }
-"""timm's networks by family."""
+"""timm's networks by family; what follows a comma tells branches of a family apart."""
 
 
 def torchvision_names() -> list[str]:
     """Every classification network of torchvision that is convolutional."""
     models = import_torchvision().models
     return [name for name in models.list_models(module=models) if not name.startswith(TRANSFORMERS)]
+
+
+def timm_families() -> set[str]:
+    """The convolutional families of timm that are checked."""
+    return {family.partition(",")[0] for family in TIMM if family != MIXED}
 
 
 def zoo_names() -> list[str]:
