@@ -13,6 +13,7 @@ from PIL import Image
 from cli import networks
 from cli.conftest import picture
 from cli.console import featmap
+from cli.examples import check_help
 from cli.golden import check
 from cli.terminal import on_terminal
 
@@ -20,8 +21,9 @@ SMALL = "cli.networks:Small"
 UNIT = "stem:a/1@0,7"
 
 
-def test_help() -> None:
-    check("explain-help", featmap("explain --help").out)
+def test_help_and_its_examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    check_help("explain")
 
 
 @pytest.mark.parametrize(

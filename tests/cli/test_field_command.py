@@ -9,14 +9,16 @@ import pytest
 from PIL import Image
 
 from cli.console import featmap
+from cli.examples import check_help
 from cli.golden import check
 
 SMALL = "cli.networks:Small"
 UNIT = "pool/3@1,5"
 
 
-def test_help() -> None:
-    check("field-help", featmap("field --help").out)
+def test_help_and_its_examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    check_help("field")
 
 
 @pytest.mark.parametrize(("name", "address"), [("layer", "pool"), ("unit", UNIT), ("whole", "5:z")])

@@ -16,6 +16,7 @@ from torch import Tensor
 from cli import networks
 from cli.conftest import picture
 from cli.console import featmap
+from cli.examples import check_help
 from cli.golden import check
 from featmap.run.program import Program
 from featmap.view import progress
@@ -41,8 +42,9 @@ def written(path: Path) -> dict[str, np.ndarray]:
         return dict(arrays)
 
 
-def test_help() -> None:
-    check("maps-help", featmap("maps --help").out)
+def test_help_and_its_examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    check_help("maps")
 
 
 def test_text(place: Path) -> None:

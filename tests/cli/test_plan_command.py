@@ -11,6 +11,7 @@ from torch import nn
 
 from cli import networks
 from cli.console import featmap
+from cli.examples import check_help
 from cli.golden import check
 from cli.terminal import on_terminal
 
@@ -23,8 +24,9 @@ def test_text() -> None:
     check("plan", ended.out)
 
 
-def test_help() -> None:
-    check("plan-help", featmap("plan --help").out)
+def test_help_and_its_examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    check_help("plan")
 
 
 @pytest.mark.parametrize("columns", [120, 80, 60, 30])

@@ -93,7 +93,10 @@ def test_another_number_of_channels_is_refused_with_the_layer() -> None:
     error = refusal(nn.Sequential(nn.Identity(), conv(5, 4)))
     assert isinstance(error, InputError)
     assert error.problem.startswith("'1' cannot take its input; the network was given 1 x 3 x 8 x 7: ")
-    assert error.remedy == "Give the input shape that the network was made for (--input CxHxW)."
+    assert (
+        error.remedy
+        == "Give the shape of one image that the network was made for: channels, rows, columns (--input CxHxW)."
+    )
 
 
 def test_the_shapes_of_keyword_inputs_are_told_too() -> None:

@@ -178,7 +178,6 @@ def as_maps(sized: SizedGraph, node: int, values: Tensor) -> Tensor:
     """A node's value as (image, channel, row, column), whatever the order of its axes; `sized` is for one image."""
     axes, shape = sized.axes[node], sized.shape(node)
     apart = values.reshape(-1, *shape)
-    if axes.row is None or axes.column is None:
-        return apart.reshape(len(apart), -1, 1, 1)
-    others = [axis + 1 for axis in range(len(shape)) if axis not in (axes.row, axes.column)]
-    return apart.permute(0, *others, axes.row + 1, axes.column + 1).flatten(1, -3)
+    spatial = [axis + 1 for axis in (axes.row, axes.column) if axis is not None]
+    others = [axis for axis in range(1, apart.ndim) if axis not in spatial]
+    return apart.permute(0, *others, *spatial).reshape(len(apart), -1, *sized.size(node))

@@ -60,7 +60,10 @@ class Occlusion:
         self.program = Program(network.captured, network.tensors, kept, dtype=dtype, device=device)
         self.image = self.program.placed_images(image[None])
         self.picture = None if picture is None else self.program.placed_images(picture[None])[0]
-        values, boxes = values_on_boxes(self.program, self.sized, self.image, needed, kept)
+        if network.other_inputs:
+            values, boxes = self.program.run(self.image, network.other_inputs), {}
+        else:
+            values, boxes = values_on_boxes(self.program, self.sized, self.image, needed, kept)
         self.values = values
         self.boxes = boxes
         self.reach = reach(self.sized, rows, columns, needed)
@@ -98,6 +101,8 @@ class Occlusion:
 
     def _reaching(self) -> tuple[list[int], list[int]]:
         """The positions along each axis from which a change reaches the target."""
+        if self.source not in self.reach.needed:
+            return [], []
         found = self.reach.rows.get(self.target), self.reach.columns.get(self.target)
         if found[0] is None or found[1] is None or not keeps_places(self.sized.call(self.sized.graph[self.target])):
             return list(range(len(self.windows[0]))), list(range(len(self.windows[1])))
@@ -114,7 +119,8 @@ class Occlusion:
         return even_part(rows, fits // columns), columns
 
     def _can_batch(self, count: int) -> bool:
-        if not keeps_images_apart(self.network, [self.target]):
+        if self.network.other_inputs or not keeps_images_apart(self.network, [self.target]):
+            # The other inputs are the captured ones, for one image.
             return False
         try:
             self.program.arguments_for((count, *self.image.shape[1:]))

@@ -81,23 +81,34 @@ class Reshape(Moving):
     """view, reshape, flatten, unflatten, squeeze, unsqueeze."""
 
     def axes(self, call: Call) -> Axes:
-        to: dict[int, int] = {}
-        for ours, theirs in self._groups(call):
-            if len(ours) == 1 and len(theirs) == 1:
-                to[ours[0]] = theirs[0]
+        to = _where_axes_went(call)
         axes = call.main.axes
         return Axes(*(None if axis is None else to.get(axis) for axis in (axes.batch, axes.row, axes.column)))
 
-    def _groups(self, call: Call) -> AxisGroups:
-        return axis_groups(call.main.shape, call.out_shape)
-
     def resized(self, call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        if call.node.base_name not in ("view", "reshape", "_unsafe_view", "reshape_as"):
+        if call.node.base_name not in ("view", "reshape", "_unsafe_view"):
             return node_arguments(call.node)
         captured = call.node.spec
         assert isinstance(captured, TensorSpec)
         sizes = resized_shape(call.captured_main_shape, call.main.shape, captured.shape)
         return (call.node.args[0], sizes), {}
+
+
+def _where_axes_went(call: Call) -> dict[int, int]:
+    """For every axis that stands alone in both shapes its place after the reshape."""
+    if call.node.base_name in ("squeeze", "unsqueeze"):
+        return _where_kept_axes_went(call)
+    groups = axis_groups(call.main.shape, call.out_shape)
+    return {ours[0]: theirs[0] for ours, theirs in groups if len(ours) == 1 and len(theirs) == 1}
+
+
+def _where_kept_axes_went(call: Call) -> dict[int, int]:
+    shape, rank, dim = call.main.shape, call.main.rank, call.get("dim")
+    if call.node.base_name == "unsqueeze":
+        return {axis: axis + (axis >= dim % (rank + 1)) for axis in range(rank)}
+    dims = range(rank) if dim is None else dim if isinstance(dim, list | tuple) else [dim]
+    gone = {axis % rank for axis in dims if shape[axis] == 1}
+    return {axis: place for place, axis in enumerate(axis for axis in range(rank) if axis not in gone)}
 
 
 def resized_shape(before: tuple[int, ...], now: tuple[int, ...], after: tuple[int, ...]) -> list[int]:

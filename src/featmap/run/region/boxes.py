@@ -56,7 +56,7 @@ def pays(sized: SizedGraph, needed: Mapping[int, Box]) -> bool:
     """Whether boxes are worth their overhead: less than half of the image, and no operator that reads whole maps."""
     source = sized.graph.image_input
     whole = full_box(sized, source)
-    if any(box.is_empty for box in needed.values()):
+    if source not in needed or any(box.is_empty for box in needed.values()):
         # A unit that reads nothing but padding somewhere on the way.
         return False
     if 2 * needed[source].height * needed[source].width > whole.height * whole.width:

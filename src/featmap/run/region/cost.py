@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from featmap.network.graph import TensorSpec
 from featmap.network.sized import SizedGraph
 from featmap.run.program import Program
-from featmap.run.region.kinds import keeps_places, reads_whole
+from featmap.run.region.kinds import is_regional
 from featmap.run.region.reach import Reach
 
 
@@ -33,17 +33,12 @@ def node_costs(sized: SizedGraph, reach: Reach, target: int) -> Iterator[NodeCos
     for index in sorted(reach.needed):
         if index > target or sized.graph[index].is_input:
             continue
-        is_whole = ends_region(sized, index) or any(source in whole for source, _, _ in sized.reads(index))
+        is_whole = not is_regional(sized, index) or any(source in whole for source, _, _ in sized.reads(index))
         if is_whole:
             whole.add(index)
         macs = sized.macs(index) or 0
         exact, widened = (1.0, 1.0) if is_whole else _shares(sized, reach, index)
         yield NodeCost(index, macs, exact, widened, not is_whole)
-
-
-def ends_region(sized: SizedGraph, index: int) -> bool:
-    """Whether the operator computes its value in full."""
-    return reads_whole(sized, index) or not keeps_places(sized.call(sized.graph[index]))
 
 
 def _shares(sized: SizedGraph, reach: Reach, index: int) -> tuple[float, float]:

@@ -31,7 +31,7 @@ from featmap.run.region.kernels import (
     mixed,
     transposed,
 )
-from featmap.run.region.kinds import has_map_of_weights, is_direct, keeps_places, reads_whole
+from featmap.run.region.kinds import is_direct, is_regional, is_windowed
 from featmap.run.region.matrices import axis_matrices
 from featmap.run.region.means import mean_change, reduces_space
 from featmap.run.region.patches import BORDER, Cached, Group, Layout, Patches
@@ -159,16 +159,13 @@ class _Pass:
         if reduces_space(call, operator) and step.result in self.engine.values:
             return Dense(self._mean(step, call, changed[0], patches))
         index = step.node.index
-        if not keeps_places(call) or reads_whole(self.sized, index):
+        if not is_regional(self.sized, index):
             return None
         if is_direct(self.sized, index):
             return self._direct(step, patches)
-        variable = [source for source in dict.fromkeys(step.node.inputs) if self._is_variable(source)]
-        if operator.kind in ("convolution", "pool", "resize", "pad") and len(variable) == 1:
+        if is_windowed(self.sized, index):
             return self._windowed(step, call, operator, changed[0], patches)
-        if operator.is_merge or operator.kind == "pointwise":
-            return self._merged(step, call)
-        return None
+        return self._merged(step)
 
     def _direct(self, step: Step, patches: Patches) -> Patches | None:
         try:
@@ -259,9 +256,7 @@ class _Pass:
         return None
 
     def _padding(self, call: Call, row_rule: Any, column_rule: Any) -> Any:
-        source = call.node.inputs[0]
-        pads_channels = self.engine.layout(call.node.index).channels != self.engine.layout(source).channels
-        if pads_channels or not (is_moving(row_rule) and is_moving(column_rule)):
+        if not (is_moving(row_rule) and is_moving(column_rule)):
             return None
         fill = float(call.get("value") or 0)
 
@@ -276,13 +271,8 @@ class _Pass:
 
         return padded
 
-    def _merged(self, step: Step, call: Call) -> Patches | None:
+    def _merged(self, step: Step) -> Patches:
         """A sum, product or concatenation: every operand gathered to the boxes of the result."""
-        if has_map_of_weights(self.sized, call):
-            return None
-        operands = [operand for operand in call.operands if operand.depends_on_input]
-        if any(operand.axes != call.out_axes or not self._fills(operand, call) for operand in operands):
-            return None
         rows, columns = self._spans(step.result)
         layout = self.engine.layout(step.result)
         values: dict[Group, Any] = {}
@@ -294,9 +284,6 @@ class _Pass:
             }
             values[group] = self._combine(step, gathered)
         return Patches(rows, columns, values, layout)
-
-    def _fills(self, operand: Any, call: Call) -> bool:
-        return (operand.rows, operand.columns) == self.sized.size(call.node.index)
 
     def _combine(self, step: Step, gathered: dict[int, Tensor]) -> Any:
         constants = self.engine.program.constants
@@ -365,7 +352,7 @@ class _Pass:
             return state.tensor
         if state is None:
             value = self.engine.values[index]
-            return value.expand(self.count, *value.shape[1:])
+            return value if self.count == 1 else value.expand(self.count, *value.shape[1:])
         made = self.whole(state, index)
         self.states[index] = Dense(made)
         return made

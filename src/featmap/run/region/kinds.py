@@ -4,10 +4,57 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from featmap.geometry import Whole
-from featmap.network.operators.call import Call
+from featmap.geometry import Whole, Window
+from featmap.network.graph import TensorSpec
+from featmap.network.operators.call import Axes, Call
 from featmap.network.sized import SizedGraph
+from featmap.run.region.kernels import is_moving
 from featmap.run.region.means import reduces_space
+
+_MOVING = ("slice", "narrow", "flip", "repeat_interleave", "expand", "expand_as")
+"""Operators of many kinds that only move rows and columns."""
+
+
+def is_regional(sized: SizedGraph, index: int) -> bool:
+    """Whether an operator is computed on regions; where not, its value is computed in full."""
+    call, operator = sized.call(sized.graph[index]), sized.operator(sized.graph[index])
+    if not keeps_places(call) or reads_whole(sized, index):
+        return False
+    if is_direct(sized, index):
+        return True
+    if is_windowed(sized, index):
+        return True
+    return (operator.is_merge or operator.kind == "pointwise") and _is_aligned(sized, call)
+
+
+def is_windowed(sized: SizedGraph, index: int) -> bool:
+    """Whether regions of the value are computed from regions of one map that lie elsewhere or are larger."""
+    call, operator = sized.call(sized.graph[index]), sized.operator(sized.graph[index])
+    variable = [operand for operand in call.operands if operand.depends_on_input]
+    if len(variable) != 1 or not isinstance(sized.specs[index], TensorSpec) or len(call.out_shape) != 4:
+        return False
+    if operator.is_convolution:
+        return True
+    rows, columns = operator.rules(call, variable[0])
+    if is_moving(rows) and is_moving(columns):
+        moves_places_alone = operator.kind in ("pad", "resize", "pool") or call.node.base_name in _MOVING
+        return moves_places_alone and _channels(call.out_shape, call.out_axes) == _channels(
+            variable[0].shape, variable[0].axes
+        )
+    pools = call.node.base_name.endswith("pool2d") and isinstance(rows, Window) and isinstance(columns, Window)
+    return pools or operator.kind == "resize" or call.node.base_name == "adaptive_avg_pool2d"
+
+
+def _channels(shape: tuple[int, ...], axes: Axes) -> list[int]:
+    return [size for axis, size in enumerate(shape) if axis not in (axes.batch, axes.row, axes.column)]
+
+
+def _is_aligned(sized: SizedGraph, call: Call) -> bool:
+    """Whether all operands are maps of the value's own size with the same order of axes."""
+    size = sized.size(call.node.index)
+    variable = [operand for operand in call.operands if operand.depends_on_input]
+    fits = all(o.axes == call.out_axes and (o.rows, o.columns) == size for o in variable)
+    return fits and not has_map_of_weights(sized, call)
 
 
 def is_direct(sized: SizedGraph, index: int) -> bool:
@@ -36,7 +83,8 @@ def reads_whole(sized: SizedGraph, index: int) -> bool:
 def has_map_of_weights(sized: SizedGraph, call: Call) -> bool:
     """Whether a constant operand differs from place to place (a learned position, say)."""
     operator = sized.operator(call.node)
-    if operator.is_convolution or operator.is_normalization or operator.kind == "linear":
+    weights_are_channels = operator.is_convolution or operator.is_normalization or operator.kind == "linear"
+    if weights_are_channels or call.node.base_name == "prelu":
         return False
     rank, axes = len(call.out_shape), call.out_axes
     constants = [sized.graph.weights[name].spec.shape for name in call.node.weights]

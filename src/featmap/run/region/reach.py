@@ -58,7 +58,7 @@ def reach(sized: SizedGraph, rows: Sequence[Interval], columns: Sequence[Interva
 def _axis_reach(
     sized: SizedGraph, changed: list[Interval], needed: dict[int, Box], image: int, axis: int
 ) -> dict[int, Spans]:
-    found = {image: _spans(changed, needed[image], axis)}
+    found = {image: _spans(changed, needed[image], axis)} if image in needed else {}
     for index in sorted(needed):
         if index == image:
             continue
