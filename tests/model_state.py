@@ -17,7 +17,7 @@ _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_
 
 @dataclass
 class ModelState:
-    """What a module looked like at one moment: tensors by identity and content, modes, hooks, attributes, randomness."""
+    """What a module looked like at one moment: tensors, modes, hooks, attributes, randomness, torch's switches."""
 
     identities: dict[str, int]
     contents: dict[str, Tensor]

@@ -1,8 +1,8 @@
 """Every operator of the table, in a tiny network: captured, run, planned at another size, and its geometry believed.
 
 Each name of the table has a case below or a reason why no capture shows it. A case is checked four times: its name is
-in the captured graph, the program's value is torch's, the shape at another size is torch's, and a unit's box holds every
-pixel that has a gradient (and no other, where the answer is `exact` and the gradient shows all that is read).
+in the captured graph, the program's value is torch's, the shape at another size is torch's, and a unit's box holds
+every pixel that has a gradient (and no other, where the answer is `exact` and the gradient shows all that is read).
 """
 
 from __future__ import annotations
@@ -42,6 +42,14 @@ def spread(x: Tensor) -> Tensor:
     return x - x.detach().mean()
 
 
+def on_spread_values(function: Case) -> Case:
+    return lambda x: function(spread(x))
+
+
+def as_mask(compare: Callable[[Tensor, float], Tensor]) -> Case:
+    return lambda x: compare(x, 1.0) * x
+
+
 NORM = (constant(CHANNELS), constant(CHANNELS), constant(CHANNELS), constant(CHANNELS))
 CASES: dict[str, Case] = {
     "conv1d": lambda x: functional.conv1d(x.flatten(2), constant(2, 4, 3)),
@@ -60,7 +68,7 @@ CASES: dict[str, Case] = {
     "scaled_dot_product_attention": lambda x: functional.scaled_dot_product_attention(x, x, x),
     "einsum": lambda x: torch.einsum("nchw,cd->ndhw", x, constant(4, 3)),
     **{
-        name: (lambda function: lambda x: function(spread(x)))(function)
+        name: on_spread_values(function)
         for name, function in {
             "relu": functional.relu,
             "relu6": lambda x: aten.relu6(x),
@@ -125,7 +133,7 @@ CASES: dict[str, Case] = {
     "addcmul": lambda x: torch.addcmul(x, x, x),
     "addcdiv": lambda x: torch.addcdiv(x, x, x + 1),
     **{
-        name: (lambda function: lambda x: function(x, 1.0) * x)(function)
+        name: as_mask(function)
         for name, function in {
             "ge": torch.ge,
             "gt": torch.gt,
@@ -257,10 +265,50 @@ NOT_CAPTURED = {
 }
 """Names that no graph shows, and why; they stand in the table for archives made by other versions of torch."""
 
-CHOOSING = set(
-    "max_pool1d max_pool2d max_pool3d max_pool2d_with_indices adaptive_max_pool2d amax amin max min max.other min.other "
-    "maximum minimum where relu relu6 hardtanh hardswish hardsigmoid clamp clamp_min clamp_max threshold hardshrink "
-    "softshrink floor ceil round sign ge gt le lt eq ne bitwise_not logical_not masked_fill fill zeros_like add".split()
+CHOOSING = frozenset(
+    {
+        "max_pool1d",
+        "max_pool2d",
+        "max_pool3d",
+        "max_pool2d_with_indices",
+        "adaptive_max_pool2d",
+        "amax",
+        "amin",
+        "max",
+        "min",
+        "max.other",
+        "min.other",
+        "maximum",
+        "minimum",
+        "where",
+        "relu",
+        "relu6",
+        "hardtanh",
+        "hardswish",
+        "hardsigmoid",
+        "clamp",
+        "clamp_min",
+        "clamp_max",
+        "threshold",
+        "hardshrink",
+        "softshrink",
+        "floor",
+        "ceil",
+        "round",
+        "sign",
+        "ge",
+        "gt",
+        "le",
+        "lt",
+        "eq",
+        "ne",
+        "bitwise_not",
+        "logical_not",
+        "masked_fill",
+        "fill",
+        "zeros_like",
+        "add",
+    }
 )
 """Operators whose gradient does not reach all that they read: one of several values, a step, a constant part."""
 

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from featmap.plain_data import finite
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -78,7 +80,7 @@ def by(numbers: Sequence[Any], *, brief: bool = False) -> str:
 def print_json(document: Any) -> None:
     """One JSON document on standard output; fractions become numbers, lists of numbers stay on one line."""
     has_all_signs = (sys.stdout.encoding or "").lower().startswith("utf")
-    text = json.dumps(document, indent=2, ensure_ascii=not has_all_signs, default=plain)
+    text = json.dumps(finite(document), indent=2, ensure_ascii=not has_all_signs, default=plain)
     # Within JSON's strings a line break is always escaped, so no string can be touched by this.
     typer.echo(re.sub(r"\[\n([^\[\]{}]*?)\n *\]", lambda found: f"[{' '.join(found[1].split())}]", text))
 

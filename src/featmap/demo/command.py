@@ -21,6 +21,8 @@ def command(
     as_json: Json = False,
 ) -> None:
     """Trains a small network on real photographs (about a minute, once) and walks through featmap with it."""
+    # Where another program is busy, waiting threads that spin made the training four times slower.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from featmap.demo.tour import run_demo
 
     tour = run_demo(Path(output), print_message)

@@ -65,7 +65,6 @@ class Contributions(Result):
 
 def contributions(network: CapturedNetwork, image: Images, address: str | Address) -> Contributions:
     """What every input map contributes to one feature map; see `featmap.Network.contributions`."""
-    _layer_and_channel(network, address)
     batch = batch_of(network, image)
     if len(batch.names) != 1:
         raise InputError(f"{len(batch.names)} images were given; contributions belong to one.", "Give one image.")

@@ -112,7 +112,6 @@ class Explanation(Result):
 
 def explain(network: CapturedNetwork, image: Images, unit: str | Address) -> Explanation:
     """The arithmetic of one unit's value; see `featmap.Network.explain`."""
-    _unit_place(network, unit)
     batch = batch_of(network, image)
     if len(batch.names) != 1:
         raise InputError(f"{len(batch.names)} images were given; one value belongs to one.", "Give one image.")
@@ -205,7 +204,7 @@ class _Explainer:
 
     def _normalization(self, index: int) -> Normalization:
         node = self.network.graph[index]
-        if node.base_name != "batch_norm":
+        if node.base_name != "batch_norm" or self.network.sized.call(node)["training"]:
             return Normalization(node.base_name, None, None)
         constants = Constants(self.network.graph, self.network.tensors, lambda tensor: tensor.detach().double().cpu())
         scale, shift = constants.scale_and_shift(node)

@@ -13,6 +13,7 @@ from typing import Any
 from PIL import Image
 
 from featmap.errors import OutputError
+from featmap.plain_data import finite
 
 
 @singledispatch
@@ -81,4 +82,4 @@ class Result:
 
 def json_text(result: Result) -> str:
     """One JSON document, as `--json` prints it."""
-    return json.dumps(result.to_json(), indent=2, allow_nan=True)
+    return json.dumps(finite(result.to_json()), indent=2, allow_nan=False)

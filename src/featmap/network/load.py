@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from featmap.errors import InputError, ModelError, NoSuchModel, nearest
+from featmap.errors import InputError, ModelError, NoSuchModel, WorkError, nearest
 from featmap.network.archive import possible_size_reads, read_archive
 from featmap.network.build import seeded, without_values
 from featmap.network.capture import capture, graph_of
@@ -35,10 +36,10 @@ def load_network(
     trust: bool = False,
 ) -> CapturedNetwork:
     """The network that a name stands for, captured; see `featmap.load`."""
-    if model.endswith((".pt2", ".onnx")) or (":" not in model and Path(model).suffix):
+    if model.lower().endswith((".pt2", ".onnx")) or (":" not in model and Path(model).suffix):
         return _from_file(Path(model), weights, input_shape, preprocessing, trust=trust)
     kind, _, name = model.partition(":")
-    if not name:
+    if not name or not kind:
         raise NoSuchModel(f"'{model}' names no model.", f"{_FORMS} {nearest(model, ['torchvision', 'timm'])}".strip())
     zoo = _zoo_model(kind, name, weights)
     if zoo is None:
@@ -58,7 +59,7 @@ def _zoo_model(kind: str, name: str, weights: str | Path | None) -> ZooModel | N
 
 
 def _is_file(weights: str | Path) -> bool:
-    return isinstance(weights, Path) or weights.endswith(_FILES) or "/" in weights or Path(weights).exists()
+    return isinstance(weights, Path) or weights.lower().endswith(_FILES) or "/" in weights or Path(weights).exists()
 
 
 def _framed(zoo: ZooModel, shape: tuple[int, ...]) -> Preprocessing:
@@ -83,7 +84,7 @@ def _callable_model(module_name: str, name: str, input_shape: tuple[int, ...] | 
         )
 
     def build() -> nn.Module:
-        module = found() if not isinstance(found, nn.Module) else found
+        module = found if isinstance(found, nn.Module) else _called(found, f"{module_name}:{name}")
         if not isinstance(module, nn.Module):
             raise ModelError(
                 f"'{module_name}:{name}' gave a {type(module).__name__}, not a torch.nn.Module.",
@@ -95,11 +96,27 @@ def _callable_model(module_name: str, name: str, input_shape: tuple[int, ...] | 
     return ZooModel(name, build, tuple(shape), record if isinstance(record, Preprocessing) else Preprocessing())
 
 
+def _called(found: Any, name: str) -> Any:
+    remedy = "Name a module, its class, or a function without arguments that returns one."
+    if not callable(found):
+        raise ModelError(f"'{name}' is a {type(found).__name__}, nothing that can be called.", remedy)
+    try:
+        inspect.signature(found).bind()
+    except TypeError as error:
+        raise ModelError(f"'{name}' cannot be called without arguments: {error}.", remedy) from error
+    except ValueError:
+        # Built-in callables may have no signature to ask.
+        pass
+    return found()
+
+
 def _imported(module_name: str, name: str) -> Any:
     try:
         module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        if error.name is None or not module_name.startswith(error.name):
+    except (ModuleNotFoundError, TypeError, ValueError) as error:
+        # A relative or empty name is no module name at all; a module that lacks one of its own imports says so itself.
+        missing = getattr(error, "name", None)
+        if isinstance(error, ModuleNotFoundError) and (missing is None or not module_name.startswith(missing)):
             raise
         hint = nearest(module_name, ["torchvision", "timm"])
         raise NoSuchModel(f"There is no Python module '{module_name}'.", f"{hint} {_FORMS}".strip()) from error
@@ -129,7 +146,7 @@ def _from_builder(
 ) -> CapturedNetwork:
     if weights is None and is_zoo:
         return _without_weights(model, build, shape, record)
-    module = seeded(build)
+    module = _fetched(build) if weights is not None and is_zoo else seeded(build)
     if weights is not None and _is_file(weights):
         load_weights(module, Path(weights), trust=trust)
     elif weights is not None and not is_zoo:
@@ -137,6 +154,16 @@ def _from_builder(
     network = capture_module(module, (_example(shape, module),), {}, name=model, preprocessing=record)
     source = "as the model's own code made them" if weights is None else str(weights)
     return replace(network, weights_source=source)
+
+
+def _fetched(build: Callable[[], nn.Module]) -> nn.Module:
+    """A zoo's model with the zoo's own weights, which its loader may have to download."""
+    try:
+        return seeded(build)
+    except OSError as error:
+        raise WorkError(
+            f"The weights could not be fetched: {error}.", "Give a file that is at hand: --weights FILE."
+        ) from error
 
 
 def _example(shape: tuple[int, ...], module: nn.Module) -> Tensor:
@@ -171,7 +198,7 @@ def _from_file(
     *,
     trust: bool,
 ) -> CapturedNetwork:
-    if path.suffix != ".pt2":
+    if path.suffix.lower() != ".pt2":
         raise NoSuchModel(f"'{path}' is no file that featmap reads as a model.", _FORMS)
     if weights is not None:
         raise ModelError(f"'{path}' brings its own weights.", "Leave --weights out.")

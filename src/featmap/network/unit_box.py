@@ -48,26 +48,26 @@ class Needed:
             return other if self.is_empty else self
         reads_whole = self.reads_whole or other.reads_whole
         channels = joined(self.channels, other.channels)
-        alike = self.channels == other.channels
-        is_product = self.is_product and other.is_product
-        if alike or self.channels is ALL or other.channels is ALL:
-            is_product = self._joins(other) if is_product else False
-        else:
-            same = self.rows == other.rows and self.columns == other.columns
-            is_product = is_product and same
+        is_product = self.is_product and other.is_product and self._joins(other)
         return Needed(self.rows | other.rows, self.columns | other.columns, channels, is_product, reads_whole)
 
     def _joins(self, other: Needed) -> bool:
         """Whether the union is again rows x columns, for every channel that is read."""
-        if self.rows == other.rows and self.columns == other.columns:
+        same_rows, same_columns = self.rows == other.rows, self.columns == other.columns
+        if same_rows and same_columns:
             return True
-        if self.channels == other.channels and (self.rows == other.rows or self.columns == other.columns):
+        if self.channels == other.channels and SOME is not self.channels and (same_rows or same_columns):
             return True
-        if self.rows >= other.rows and self.columns >= other.columns:
-            return self.channels == other.channels or self.channels is ALL
-        if other.rows >= self.rows and other.columns >= self.columns:
-            return self.channels == other.channels or other.channels is ALL
-        return False
+        return self._holds(other) or other._holds(self)
+
+    def _holds(self, other: Needed) -> bool:
+        """Whether everything that the other reads is read here too."""
+        if not (self.rows >= other.rows and self.columns >= other.columns):
+            return False
+        if self.channels is ALL:
+            return True
+        known = isinstance(self.channels, IndexSet) and isinstance(other.channels, IndexSet)
+        return known and self.channels >= other.channels  # pyright: ignore[reportOperatorIssue]
 
 
 def unit_box(

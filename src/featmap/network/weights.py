@@ -33,7 +33,7 @@ def read_weights(path: Path, *, trust: bool = False) -> dict[str, Tensor]:
     """The tensors in a file, by name."""
     if not path.is_file():
         raise NoSuchModel(f"There is no weights file '{path}'.", "Give the path of a .safetensors, .pt or .pth file.")
-    if path.suffix == ".safetensors":
+    if path.suffix.lower() == ".safetensors":
         return _read_safetensors(path)
     return _tensors(_read_plain(path, trust=trust), path)
 

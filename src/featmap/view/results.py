@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import io
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -22,7 +21,7 @@ from featmap.methods.occlude import OcclusionMap
 from featmap.methods.occlusion_cost import OcclusionCost
 from featmap.methods.plan import Plan
 from featmap.methods.receptive_field import FieldAnswer, FieldDrawing
-from featmap.methods.result import Result, html_of, pictures_of, save_result, text_of
+from featmap.methods.result import Result, html_of, json_text, pictures_of, save_result, text_of
 from featmap.view.arithmetic import Arithmetic
 from featmap.view.arithmetic import Term as ShownTerm
 from featmap.view.contributions import contribution_pages
@@ -174,7 +173,7 @@ def _(result: Result, path: Path, **options: Any) -> list[Path]:
 def _save_plain(result: Result, path: Path, options: Mapping[str, Any]) -> list[Path]:
     """Writes a result as JSON, as text, or as a picture."""
     if path.suffix.lower() == ".json":
-        return write_files({path: (json.dumps(result.to_json(), indent=2) + "\n").encode()})
+        return write_files({path: (json_text(result) + "\n").encode()})
     if path.suffix.lower() == ".txt":
         return write_files({path: (str(result) + "\n").encode()})
     return save(pictures_of(result, **options), path)

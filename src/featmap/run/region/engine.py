@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
-from featmap.geometry import Box, Interval, Window
+from featmap.geometry import Box, Interval, TransposedWindow, Window
 from featmap.network.graph import Node, Reference, TensorSpec, Weight, map_arguments
 from featmap.network.operators.call import Call
 from featmap.network.operators.operator import NotResizable
@@ -29,6 +30,7 @@ from featmap.run.region.kernels import (
     is_moving,
     maximum_pooled,
     mixed,
+    shuffled,
     transposed,
 )
 from featmap.run.region.kinds import is_direct, is_regional, is_windowed
@@ -211,6 +213,8 @@ class _Pass:
 
     def _windowed(self, step: Step, call: Call, operator: Any, source: int, patches: Patches) -> Patches | None:
         row_rule, column_rule = operator.rules(call, next(o for o in call.operands if o.index == source))
+        if step.node.base_name == "pixel_shuffle":
+            row_rule = column_rule = TransposedWindow(call["upscale_factor"], call["upscale_factor"])
         compute = self._kernel(step, call, operator, row_rule, column_rule)
         if compute is None:
             return None
@@ -241,6 +245,11 @@ class _Pass:
             if settings.transposed:
                 return lambda places, rows, columns: transposed(places, *bound, settings, rows, columns)
             return lambda places, _rows, _columns: convolved(places, *bound, node, settings)
+        if node.base_name == "pixel_shuffle":
+            return lambda places, rows, columns: shuffled(places, call["upscale_factor"], rows, columns)
+        if node.base_name == "pixel_unshuffle":
+            factor = call["downscale_factor"]
+            return lambda places, _rows, _columns: functional.pixel_unshuffle(places.permute(0, 3, 1, 2), factor)
         if isinstance(operator, Padding):
             return self._padding(call, row_rule, column_rule)
         if isinstance(row_rule, Window) and isinstance(column_rule, Window) and node.base_name.endswith("pool2d"):

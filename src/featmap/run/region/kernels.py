@@ -108,6 +108,12 @@ def transposed(places: Tensor, weight: Tensor, bias: Tensor | None, settings: An
     return _cut(full, row_at, rows.width, column_at, columns.width)
 
 
+def shuffled(places: Tensor, factor: int, rows: Side, columns: Side) -> Tensor:
+    """A pixel shuffle of gathered places, cut to the boxes: it places as a transposed convolution does."""
+    full = functional.pixel_shuffle(places.permute(0, 3, 1, 2), factor)
+    return _cut(full, _offsets(rows), rows.width, _offsets(columns), columns.width)
+
+
 def _offsets(side: Side) -> Indices:
     """Where in the full result of a transposed convolution each box begins."""
     assert isinstance(side.rule, TransposedWindow)

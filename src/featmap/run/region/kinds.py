@@ -33,7 +33,7 @@ def is_windowed(sized: SizedGraph, index: int) -> bool:
     variable = [operand for operand in call.operands if operand.depends_on_input]
     if len(variable) != 1 or not isinstance(sized.specs[index], TensorSpec) or len(call.out_shape) != 4:
         return False
-    if operator.is_convolution:
+    if operator.is_convolution or call.node.base_name in ("pixel_shuffle", "pixel_unshuffle"):
         return True
     rows, columns = operator.rules(call, variable[0])
     if is_moving(rows) and is_moving(columns):

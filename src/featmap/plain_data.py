@@ -1,0 +1,21 @@
+"""What does JSON have no word for? Values that are not finite, which become null, so that every reader can read it."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+
+def finite(value: Any) -> Any:
+    """The same data with None for every number that is not finite.
+
+    >>> finite({"mean": float("nan"), "shape": (1, 2)})
+    {'mean': None, 'shape': [1, 2]}
+    """
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: finite(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(part) for part in value]
+    return value
