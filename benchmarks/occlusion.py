@@ -26,8 +26,8 @@ CLASSES = (
     ("resnet50", 448),
 )
 UNITS = (("vgg16", "features.21:a/7@14,14"), ("vgg16", "features.14:a/7@28,28"))
-BATCHES = (16, 64)
-SAMPLE = 64
+BATCHES = (8, 32)
+SAMPLE = 32
 ROUNDS = 3
 
 
@@ -132,7 +132,7 @@ def _captum_s(module: nn.Module, image: Tensor, batch: int) -> float:
     from captum.attr import Occlusion
 
     module = module.to(memory_format=torch.contiguous_format)
-    step = max(8, (image.shape[2] - 16) // 7)
+    step = max(8, (image.shape[2] - 16) // 5)
     count = windows(image.shape[2], image.shape[3], 16, step).count
     method = Occlusion(module)
 
