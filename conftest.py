@@ -1,9 +1,31 @@
-"""Settings of every test run: one thread per worker, pictures without a screen.
+"""Settings of every test run, one thread per worker and pictures without a screen, and what is printed at its end.
 
-They are set before anything imports torch or matplotlib, and commands that tests start inherit them.
+The settings are made before anything imports torch or matplotlib, and commands that tests start inherit them.
 """
 
 import os
+from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """The capture rate, where the networks were tested."""
+    reports = [report for outcome in ("passed", "failed") for report in terminalreporter.stats.get(outcome, [])]
+    properties = [entry for report in reports for entry in getattr(report, "user_properties", [])]
+    tried, captured = (
+        dict.fromkeys(model for name, model in properties if name == kind) for kind in ("zoo", "zoo captured")
+    )
+    if tried:
+        terminalreporter.section("networks captured")
+        for zoo in dict.fromkeys(model.partition(":")[0] for model in tried):
+            names = [model for model in tried if model.startswith(f"{zoo}:")]
+            refused = [model for model in names if model not in captured]
+            rate = f"{zoo}: {len(names) - len(refused)} of {len(names)}"
+            terminalreporter.write_line(f"{rate}; not captured: {', '.join(refused)}" if refused else rate)
+        counts = [counts for name, counts in properties if name == "zoo shapes"]
+        shapes, compared, convolutions = map(sum, zip(*counts, strict=True)) if counts else (0, 0, 0)
+        terminalreporter.write_line(
+            f"{shapes} module calls have the planned shape, among them {compared} of {convolutions} convolution calls"
+        )

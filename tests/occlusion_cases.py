@@ -38,6 +38,13 @@ class Case:
             return tuple(self.module(self.image).shape[1:])
 
     @property
+    def has_maps(self) -> bool:
+        """Whether it is known which axes of the output are rows and columns."""
+        captured = self.net._captured
+        node = captured.graph.outputs[0]
+        return node is not None and captured.sized.axes[node].has_space
+
+    @property
     def output(self) -> str:
         """The address of the output."""
         captured = self.net._captured
@@ -250,7 +257,7 @@ REGIONAL: dict[str, Callable[[], nn.Module]] = {
     "residual, strided": lambda: between(
         residual(nn.Sequential(conv(4, 6, stride=2), nn.BatchNorm2d(6)), conv(4, 6, 1, stride=2)), last=6
     ),
-    "residual of crops": lambda: between(lambda x: functional.avg_pool2d(x, 3, 1, 1) - x * 0.5),
+    "difference": lambda: between(lambda x: functional.avg_pool2d(x, 3, 1, 1) - x * 0.5),
     "concat": lambda: between(unread_branch()),
     "transposed": lambda: between(transposed(3, 2, padding=1, output_padding=1)),
     "transposed, stride over kernel": lambda: between(transposed((1, 2), (3, 4), output_padding=(2, 1))),
@@ -273,7 +280,6 @@ REGIONAL: dict[str, Callable[[], nn.Module]] = {
     "crop": lambda: between(pad(-2, 3, 1, -1, value=0.5)),
     "crop, replicated": lambda: between(pad(-1, 2, 2, -2, mode="replicate")),
     "pad channels": lambda: between(pad(0, 0, 0, 0, 1, 1), last=6),
-    "pad channels and places": lambda: between(pad(1, 0, 2, 1, 1, 1, value=2.0), last=6),
     "maximum pool": lambda: between(nn.MaxPool2d(3, 2, 1)),
     "maximum pool, ceil": lambda: between(nn.MaxPool2d((3, 2), (2, 3), (1, 0), ceil_mode=True)),
     "maximum pool, dilated": lambda: between(nn.MaxPool2d(2, 1, 1, dilation=2)),
@@ -294,11 +300,8 @@ REGIONAL: dict[str, Callable[[], nn.Module]] = {
     "crop by slices": lambda: between(lambda x: x[:, :, 1:-1, 2:], lambda x: x[:, 1:], last=3),
     "narrow": lambda: between(lambda x: x.narrow(2, 2, 7) * 2),
     "split": lambda: between(lambda x: torch.cat([y * (i + 1) for i, y in enumerate(x.split([1, 3], 1))], 1)),
-    "stack": lambda: between(lambda x: torch.stack([x, x.relu() * 2], 1).sum(1)),
     "repeat": lambda: between(lambda x: x.repeat(1, 2, 1, 1), last=8),
     "repeat_interleave": lambda: between(lambda x: x.repeat_interleave(2, 2)),
-    "roll": lambda: between(lambda x: x.roll(2, 3)),
-    "transpose rows and columns": lambda: between(lambda x: x.transpose(2, 3)),
     "ConvNeXt": lambda: between(ConvNeXtBlock(4)),
     "channels last": lambda: between(lambda x: x.permute(0, 2, 3, 1).softmax(-1).permute(0, 3, 1, 2)),
     "channels in the middle": lambda: between(lambda x: (x.permute(0, 2, 1, 3) * 2).permute(0, 2, 1, 3)),
@@ -309,18 +312,18 @@ REGIONAL: dict[str, Callable[[], nn.Module]] = {
     "spatial attention": lambda: between(
         lambda x: torch.cat([x, x.mean(1, keepdim=True), x.amax(1, keepdim=True)], 1), last=6
     ),
-    "mean of channels": lambda: between(lambda x: torch.stack([x.mean(1), x.amax(1)], 1), last=2),
     "mean of channels, put back": lambda: between(lambda x: x + x.mean(1).unsqueeze(1)),
     "gated linear unit": lambda: between(nn.GLU(1), last=2),
-    "norm over channels": lambda: between(lambda x: functional.normalize(x, dim=1)),
     "softmax over channels": lambda: between(nn.Softmax2d()),
     "where": lambda: between(lambda x: torch.where(x > 0.5, x, x * x)),
     "twice the same": lambda: between(lambda x: x + x, lambda x: torch.cat([x, x], 1), last=8),
     "reused": lambda: between(Reused(), first=3, last=3),
     "dropout": lambda: between(nn.Dropout2d(), nn.Dropout(), nn.AlphaDropout()),
+    "resize to a size": lambda: between(resize("bilinear", False, size=(9, 15))),
+    "power pool": lambda: between(nn.LPPool2d(2, 3, 2)),
     "weight made of weights": lambda: between(nn.utils.parametrizations.weight_norm(conv(4, 4))),
 }
-"""Operators of which a position's change reaches a part."""
+"""Operators of which a window changes a part only, and of which no more is computed again."""
 
 WHOLE: dict[str, Callable[[], nn.Module]] = {
     "squeeze and excite": lambda: between(SqueezeExcite(4), conv(4, 4)),
@@ -331,7 +334,6 @@ WHOLE: dict[str, Callable[[], nn.Module]] = {
     "positions": lambda: between(Positions(1, 4, 12, 11)),
     "positions of rows": lambda: between(Positions(12, 1)),
     "positions of columns": lambda: between(Positions(11)),
-    "resize to a size": lambda: between(resize("bilinear", False, size=(9, 15))),
     "antialiased": lambda: between(resize("bilinear", False, scale_factor=0.6, antialias=True)),
     "softmax over rows": lambda: between(nn.Softmax(2)),
     "sums along rows": lambda: between(lambda x: x.cumsum(2)),
@@ -347,6 +349,7 @@ WHOLE: dict[str, Callable[[], nn.Module]] = {
     ),
     "rows as images": lambda: between(lambda x: x.permute(2, 1, 0, 3).softmax(0).permute(2, 1, 0, 3)),
     "split rows": lambda: between(lambda x: torch.cat([x.split([3, 9], 2)[1], x.split([3, 9], 2)[0]], 2)),
+    "second of uneven rows": lambda: between(lambda x: x.split([3, 9], 2)[1] * 2),
     "joined along rows": lambda: between(lambda x: torch.cat([x, x * 2], 2)),
     "attention": lambda: between(
         lambda x: (
@@ -358,7 +361,6 @@ WHOLE: dict[str, Callable[[], nn.Module]] = {
     "unfold": lambda: between(lambda x: functional.unfold(x, 3, padding=1).view(-1, 36, 12, 11), last=36),
     "maximum pool with places": lambda: between(lambda x: functional.max_pool2d(x, 2, 1, return_indices=True)[0]),
     "adaptive maximum": lambda: between(nn.AdaptiveMaxPool2d((4, 5))),
-    "power pool": lambda: between(nn.LPPool2d(2, 3, 2)),
     "global maximum": lambda: between(lambda x: x - x.amax((2, 3), keepdim=True)),
     "kernel made of the image": lambda: between(
         lambda x: functional.conv2d(x, x.mean((0, 2, 3)).view(4, 1, 1, 1).expand(4, 4, 1, 1))
@@ -366,8 +368,14 @@ WHOLE: dict[str, Callable[[], nn.Module]] = {
     "sorted": lambda: between(lambda x: x.sort(1).values),
     "normalised by all": lambda: between(lambda x: functional.normalize(x.flatten(1), dim=1).view_as(x)),
     "class token": lambda: between(Token()),
+    "padded channels and places": lambda: between(pad(1, 0, 2, 1, 1, 1, value=2.0), last=6),
+    "stack": lambda: between(lambda x: torch.stack([x, x.relu() * 2], 1).sum(1)),
+    "roll": lambda: between(lambda x: x.roll(2, 3)),
+    "transpose rows and columns": lambda: between(lambda x: x.transpose(2, 3)),
+    "mean of channels": lambda: between(lambda x: torch.stack([x.mean(1), x.amax(1)], 1), last=2),
+    "norm over channels": lambda: between(lambda x: functional.normalize(x, dim=1)),
 }
-"""Operators that read whole maps, or images, or of which nobody knows what they read."""
+"""Operators behind which everything is computed again: they read whole maps or images, or nobody knows what."""
 
 
 class Token(nn.Module):

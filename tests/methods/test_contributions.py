@@ -1,4 +1,4 @@
-"""What every input map contributes to a feature map: with the bias they are the weighted sum, and each is its kernel's."""
+"""What every input map contributes to a feature map: with the bias they are its weighted sum, each by its kernel."""
 
 from __future__ import annotations
 
@@ -110,8 +110,13 @@ def test_a_picture_of_another_size() -> None:
 @pytest.mark.parametrize(
     ("address", "kind", "text"),
     [
-        ("0", AddressSyntaxError, "'0:a' names no single feature map.\n\nName one: LAYER/CHANNEL."),
-        ("2/0", NoSuchStage, "'2:a/0' belongs to no layer with kernels.\n\nAsk about a convolution."),
+        ("0", AddressSyntaxError, "'0:conv' names no single feature map.\n\nName one: LAYER/CHANNEL."),
+        ("2:a/0", NoSuchStage, "'2:a/0' belongs to no layer with kernels.\n\nAsk about a convolution."),
+        (
+            "2/0",
+            NoSuchStage,
+            "'2:conv/0': '2' is a pool (max_pool2d); it has no weighted sum of its own.\n\nAsk for 2/0.",
+        ),
     ],
 )
 def test_what_has_no_contributions(address: str, kind: type[Exception], text: str) -> None:

@@ -33,9 +33,7 @@ def matrix_of(module: nn.Module, size: tuple[int, int] | None = None, shape: tup
 
 @pytest.mark.parametrize("size", [None, (5, 9)])
 @pytest.mark.parametrize("case", CASES)
-def test_the_product_with_the_flattened_input_is_the_layers_own_value(
-    case: str, size: tuple[int, int] | None
-) -> None:
+def test_the_product_with_the_flattened_input_is_the_layers_own_value(case: str, size: tuple[int, int] | None) -> None:
     convolution = seeded(CASES[case]).double()
     found = matrix_of(nn.Sequential(convolution, nn.ReLU()), size)
     image = torch.randn((1, 4, *(size or SHAPE[1:])), generator=torch.Generator().manual_seed(0), dtype=torch.float64)

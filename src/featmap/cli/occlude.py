@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from typer import Option
 
 from featmap.cli import parse
-from featmap.cli.common import Json, print_json, print_message
-from featmap.cli.model import Device, Image, Input, Model, Trust, Weights, found_device, load_model, notes
+from featmap.cli.common import Json, answers, print_json, print_message
+from featmap.cli.model import (
+    Device,
+    Image,
+    Input,
+    Model,
+    Trust,
+    Weights,
+    check_overwrites_none,
+    found_device,
+    load_model,
+    notes,
+)
 from featmap.errors import SettingError
+
+if TYPE_CHECKING:
+    from featmap.methods.occlude import OcclusionMap
 
 EXAMPLES = (
     ("What the predicted class rests on:", "featmap occlude torchvision:vgg16 cat.jpg --weights DEFAULT -o heat.png"),
@@ -30,11 +44,13 @@ def command(
             metavar="TARGET", help="A class, a place of the output ('[3,10]'), a map or a unit (default: predicted)."
         ),
     ] = None,
-    output: Annotated[str | None, Option("--output", "-o", metavar="FILE", help="x.png, x.npz or x.json.")] = None,
+    output: Annotated[
+        str | None, Option("--output", "-o", metavar="FILE", help="x.png, x.npz, x.json or x.txt.")
+    ] = None,
     window: Annotated[str, Option(metavar="PIXELS", help="Rows and columns of the window: 16 or 16x24.")] = "16",
     stride: Annotated[str, Option(metavar="PIXELS", help="From one window to the next: 8 or 8x12.")] = "8",
     baseline: Annotated[
-        str, Option(metavar="VALUE", help="Written over the pixels (preprocessed): 0, 0.1,0,0, mean or local.")
+        str, Option(metavar="VALUE", help="Written over the pixels (preprocessed): 0; 0.1,0,0; mean; local.")
     ] = "0",
     scale: Annotated[str, Option(help="Score of a class: logit or probability.")] = "logit",
     activity: Annotated[str, Option(help="Score of a map: maximum, mean or sum.")] = "maximum",
@@ -47,31 +63,46 @@ def command(
 ) -> None:
     """Writes a window over the picture, position by position, and watches the score. Exact, and only what a window
     changes is computed again."""
-    from featmap.view.results import check_occlusion_output
+    from featmap.view.results import check_occlusion_output, print_to
 
     if output is not None:
         check_occlusion_output(output)
-    filling = baseline_of(baseline)
+        check_overwrites_none(output, [image])
+    asked: dict[str, Any] = {
+        "window": parse.pair(window, "--window"),
+        "stride": parse.pair(stride, "--stride"),
+        "baseline": baseline_of(baseline),
+        "device": found_device(device),
+    }
     network = load_model(model, weights, input, trust=trust)
     with notes():
-        result = network.occlude(
-            image,
-            target,
-            window=parse.pair(window, "--window"),
-            stride=parse.pair(stride, "--stride"),
-            baseline=filling,
-            scale=scale,  # type: ignore[arg-type]
-            activity=activity,  # type: ignore[arg-type]
-            verify=verify,
-            device=found_device(device),
-        )
+        result = network.occlude(image, target, scale=scale, activity=activity, verify=verify, **asked)  # type: ignore[arg-type]
     if output is not None:
         for path in result.save(output):
             print_message(f"wrote {path}")
     if as_json:
         print_json(result.to_json())
     else:
-        print(result)
+        print_to(answers(), result)
+        print("\n".join(described(result)))
+        print(f"input: {network.preprocessing.describe()}")
+
+
+def described(result: OcclusionMap) -> list[str]:
+    """What was done and how it was checked, one line each."""
+    words, (rows, columns) = result.semantics, result.windows.stride
+    lines = [
+        f"stride {rows} x {columns}; {words['edge_rule']}",
+        f"baseline: {words['baseline']}",
+        f"computed again: {result.recomputed_share:.1%} of the multiply-adds of full runs",
+    ]
+    checked = result.verification
+    if checked is not None:
+        lines.append(
+            f"verified: {checked.positions} positions in full, in float64: largest difference "
+            f"{checked.largest_difference:.2g}, {checked.relative:.2g} of the largest of their scores"
+        )
+    return lines
 
 
 def baseline_of(text: str) -> float | list[float] | Literal["mean", "local"]:

@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from featmap.errors import SettingError
+from featmap.errors import InputError, SettingError
 from featmap.methods.result import Result
 from featmap.methods.target import Activity, Scale, Score, Target, class_score, predicted, score_of
 from featmap.methods.windows import Baseline, Fill, Pair, Windows, captum_average, fill, occluded, windows
@@ -26,6 +26,9 @@ from featmap.run.occlusion import Occlusion
 from featmap.run.pictures import Images, batch_of
 
 Numbers = npt.NDArray[np.float64]
+
+
+_IMAGES_ONLY = "Windows are rows and columns of (channel, row, column); ask a network that takes images."
 
 
 @dataclass(frozen=True)
@@ -149,6 +152,9 @@ def occlude(
     """One occlusion map per image; see `featmap.Network.occlude`."""
     if verify < 0:
         raise SettingError(f"verify is {verify}.", "Give the number of positions to compute again, from 0 on.")
+    if len(network.input_shape) != 3:
+        shape = " x ".join(map(str, network.input_shape))
+        raise InputError(f"{network.name} takes inputs of shape {shape}, which are no images.", _IMAGES_ONLY)
     batch = batch_of(network, images)
     network = network.at(tuple(batch.values.shape[1:]))
     score = score_of(network, target, scale=scale, activity=activity)

@@ -188,8 +188,8 @@ def _check_index(shape: tuple[int, ...], index: tuple[Any, ...], name: str) -> N
         return
     sizes = " x ".join(map(str, shape)) or "one number"
     raise InputError(
-        f"{name} names no single number: the shape there is {sizes} (without the image axis).",
-        f"Give {len(shape)} indices, each from 0 to below the size of its axis.",
+        f"{name} does not exist: that tensor is {sizes} (without the image axis).",
+        "Give one index per axis, each below the size of its axis.",
     )
 
 

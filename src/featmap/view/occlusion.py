@@ -24,8 +24,12 @@ def occlusion_picture(
     factor = max(1, SHOWN_PX // max(picture.size))
     size = (picture.width * factor, picture.height * factor)
     plain = picture.convert("RGB").resize(size, Image.Resampling.NEAREST)
-    limit = float(np.abs(heat).max()) or 1.0
-    colours = Image.fromarray(paint(heat, -limit, limit, palette(signed=True))).resize(size, Image.Resampling.NEAREST)
+    limit = float(np.abs(heat).max())
+    colours = Image.fromarray(paint(heat, -(limit or 1.0), limit or 1.0, palette(signed=True))).resize(
+        size, Image.Resampling.NEAREST
+    )
     laid_over = Image.blend(plain.convert("L").convert("RGB"), colours, OPACITY)
     scale = (f"red: the score falls, up to {number(limit)}", "blue: it rises, by as much")
+    if not limit:
+        scale = ("no window changes the score",)
     return side_by_side(title, [Panel(plain, words[:2]), Panel(laid_over, (*words[2:], *scale))])
