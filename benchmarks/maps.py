@@ -21,6 +21,7 @@ def run() -> str:
         "Every layer's activation (its last stage, where it has none), batch 8, 3 x 224 x 224, float32; the same nodes "
         "asked of torchvision's `create_feature_extractor` under `torch.no_grad`, on the network built with modules "
         "that write in place replaced by ones that do not, since it would hand over overwritten values otherwise. "
+        "`values`: how many of them its tracer names too. "
         "Median of 5 paired rounds; the difference is relative to the largest value of the layer.\n\n"
         + table(columns, rows)
     )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -28,25 +29,37 @@ CLASSES = (
 UNITS = (("vgg16", "features.21:a/7@14,14"), ("vgg16", "features.14:a/7@28,28"))
 BATCHES = (8, 32)
 SAMPLE = 32
-ROUNDS = 3
+ROUNDS = 2
 
 
 def run() -> str:
     import_torchvision()
-    rows = [_class_row(name, size) for name, size in CLASSES]
-    units = [_unit_row(name, address) for name, address in UNITS]
+    units = _until_interrupted(_unit_row, UNITS)
+    rows = _until_interrupted(_class_row, CLASSES)
     columns = ["network", "input", "featmap s", "over plain runs", "over Captum", "ceiling", "share of the ceiling"]
     return (
         "## Occlusion\n\n"
-        f"Window 16, stride 8, baseline 0, one class score. featmap: all windows, the whole call. Plain runs (batched, "
-        f"channels last, inference mode) and Captum's `Occlusion` are timed per window on {SAMPLE} windows or more, at "
-        f"the better batch of {BATCHES[0]} and {BATCHES[1]}, and multiplied by the number of windows: each of their "
-        f"windows costs a full run. Ratios per round, median of {ROUNDS} rounds (least to most). The ceiling is the "
-        "gain in multiply-adds of recomputing exactly what can change.\n\n"
+        "Window 16, stride 8, baseline 0, one class score. featmap: all windows, the whole call. Plain runs (batched, "
+        "channels last, inference mode) and Captum's `Occlusion` pay a full run per window; they are timed on about "
+        f"{SAMPLE} windows at the better batch of {BATCHES[0]} and {BATCHES[1]}, and multiplied by the number of "
+        f"windows. Ratios per round, median of {ROUNDS} rounds (one at 448; least to most). The ceiling is the gain in "
+        "multiply-adds of recomputing exactly what can change; the share is the gain over plain runs by it.\n\n"
         + table(columns, rows)
         + "\n\nOne unit, against plain runs up to its layer:\n\n"
         + table(["network", "unit", "featmap s", "over plain runs up to the layer"], units)
     )
+
+
+def _until_interrupted(measure: Callable[..., list[str]], questions: Sequence[tuple[str, object]]) -> list[list[str]]:
+    """The rows that were measured before an interrupt, so that a long run can be cut short."""
+    rows: list[list[str]] = []
+    try:
+        for question in questions:
+            rows.append(measure(*question))
+            print(" | ".join(rows[-1]), file=sys.stderr, flush=True)
+    except KeyboardInterrupt:
+        print("interrupted: the rest is left out", file=sys.stderr)
+    return rows
 
 
 def _class_row(name: str, size: int) -> list[str]:
@@ -60,8 +73,7 @@ def _class_row(name: str, size: int) -> list[str]:
 
     plain = _best(lambda batch: _plain_s(module, image, batch) * count)
     captum = _best(lambda batch: _captum_s(module, image, batch) * count)
-    ours()
-    rounds = [(ours(), plain(), captum()) for _ in range(ROUNDS)]
+    rounds = [(ours(), plain(), captum()) for _ in range(ROUNDS if size == 224 else 1)]
     mine, theirs, others = zip(*rounds, strict=True)
     cost = net.occlusion_cost(5)
     over_plain = Paired(mine, theirs)
@@ -128,20 +140,20 @@ def _plain_s(module: nn.Module, image: Tensor, batch: int) -> float:
 
 
 def _captum_s(module: nn.Module, image: Tensor, batch: int) -> float:
-    """Seconds per window of Captum's occlusion, on fewer windows of the same size."""
+    """Seconds per window of Captum's occlusion, on fewer windows: as wide as the image, which costs it the same."""
     from captum.attr import Occlusion
 
     module = module.to(memory_format=torch.contiguous_format)
-    step = max(8, (image.shape[2] - 16) // 5)
-    count = windows(image.shape[2], image.shape[3], 16, step).count
+    width = image.shape[3]
+    count = len(windows(image.shape[2], width, (16, width), (8, width)).rows)
     method = Occlusion(module)
 
     def work() -> None:
         with torch.no_grad():
             method.attribute(
                 image,
-                sliding_window_shapes=(3, 16, 16),
-                strides=(3, step, step),
+                sliding_window_shapes=(3, 16, width),
+                strides=(3, 8, width),
                 target=5,
                 baselines=0,
                 perturbations_per_eval=batch,

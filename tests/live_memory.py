@@ -27,7 +27,7 @@ class LiveMemory(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
         for tensor in pytree.tree_leaves(result):
-            if isinstance(tensor, Tensor):
+            if isinstance(tensor, Tensor) and tensor.device.type != "meta":
                 storage = tensor.untyped_storage()
                 self._seen.append((weakref.ref(tensor), storage.data_ptr(), storage.nbytes()))
         self._seen = [entry for entry in self._seen if entry[0]() is not None]

@@ -70,6 +70,7 @@ class RegionEngine:
         self.sized = sized
         self.values = values
         self.boxes = boxes or {}
+        self.last_read = last_read(program.steps)
         self._cached: dict[int, Cached] = {}
         self._layouts: dict[int, Layout] = {}
 
@@ -110,6 +111,12 @@ class RegionEngine:
         return self._layouts[index]
 
 
+def last_read(steps: Sequence[Step]) -> list[list[int]]:
+    """For every step the values that no later one reads, whether or not they are kept of the untouched image."""
+    last = {index: at for at, step in enumerate(steps) for index in step.node.inputs}
+    return [[index for index in dict.fromkeys(step.node.inputs) if last[index] == at] for at, step in enumerate(steps)]
+
+
 class _Pass:
     """One run over the steps for some positions."""
 
@@ -134,7 +141,7 @@ class _Pass:
             state = self._state(at, step)
             if state is not None:
                 self.states[step.result] = state
-            for index in step.frees:
+            for index in self.engine.last_read[at]:
                 if index not in wanted:
                     self.states.pop(index, None)
         return {index: state for index, state in self.states.items() if index in wanted}
