@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -212,16 +213,13 @@ def test_several_images_in_one_call() -> None:
 def test_what_comes_back_is_a_list_where_a_list_went_in(tmp_path: Path) -> None:
     picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (12, 11, 3), dtype=np.uint8))
     picture.save(tmp_path / "a.png")
-    net = fm.trace(HEADED.module.float(), SHAPE)
-    try:
-        settings = {"window": 6, "stride": 6, "progress": False}
-        for one in (picture, tmp_path / "a.png", str(tmp_path / "a.png"), np.asarray(picture), torch.zeros(SHAPE)):
-            assert isinstance(net.occlude(one, 1, **settings).grid, np.ndarray)
-        assert len(net.occlude([tmp_path / "a.png"], 1, **settings)) == 1
-        assert len(net.occlude([picture, tmp_path / "a.png"], 1, **settings)) == 2
-        assert len(net.occlude(torch.zeros(2, *SHAPE), 1, **settings)) == 2
-    finally:
-        HEADED.module.double()
+    net = fm.trace(copy.deepcopy(HEADED.module).float(), SHAPE)
+    settings = {"window": 6, "stride": 6, "progress": False}
+    for one in (picture, tmp_path / "a.png", str(tmp_path / "a.png"), np.asarray(picture), torch.zeros(SHAPE)):
+        assert isinstance(net.occlude(one, 1, **settings).grid, np.ndarray)
+    assert len(net.occlude([tmp_path / "a.png"], 1, **settings)) == 1
+    assert len(net.occlude([picture, tmp_path / "a.png"], 1, **settings)) == 2
+    assert len(net.occlude(torch.zeros(2, *SHAPE), 1, **settings)) == 2
 
 
 def test_the_users_image_is_left_alone() -> None:
@@ -280,11 +278,8 @@ def test_json() -> None:
 
 
 def test_verification_runs_in_full_and_in_float64() -> None:
-    single = fm.trace(HEADED.module.float(), SHAPE)
-    try:
-        found = single.occlude(HEADED.image.float(), 2, 3, 3, verify=5, progress=False)
-    finally:
-        HEADED.module.double()
+    single = fm.trace(copy.deepcopy(HEADED.module).float(), SHAPE)
+    found = single.occlude(HEADED.image.float(), 2, 3, 3, verify=5, progress=False)
     checked = found.verification
     assert checked is not None
     assert checked.positions == 5

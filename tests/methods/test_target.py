@@ -12,7 +12,8 @@ from torch import Tensor, nn
 import featmap as fm
 from featmap.errors import AddressError, FeatmapError, InputError, SettingError
 from featmap.geometry import Box
-from featmap.methods.target import predicted, score_of
+from featmap.methods.occlude import part_of
+from featmap.methods.target import Score, predicted, score_of
 from featmap.network.address import Address
 from tiny_modules import conv, written
 
@@ -29,6 +30,11 @@ MANY = traced(
     lambda m, x: {"logits": (y := m.stem(x)).mean((2, 3)), "pair": (y, [y.amax(1), None]), "map's": y * 2}, stem=conv()
 )
 VALUES = torch.arange(2 * 4 * 6 * 7, dtype=torch.float64).reshape(2, 4, 6, 7)
+
+
+def read_of(network: Any, found: Score, value: Tensor) -> list[float]:
+    """The score of each image, from the target's whole value."""
+    return found.read(part_of(value, network, found)).tolist()
 
 
 @pytest.mark.parametrize("target", [3, "3", " 3 ", np.int64(3), torch.tensor(3)])
@@ -114,7 +120,7 @@ def test_maps(activity: Any, reduce: Any) -> None:
     found = score_of(MAPS, "stem:z/2", activity=activity)
     assert found is not None
     assert (found.name, found.box, found.channel) == (f"{activity} of stem:z/2", None, 2)
-    assert found.read(VALUES).tolist() == reduce(VALUES[:, 2], dim=(1, 2)).tolist()
+    assert read_of(MAPS, found, VALUES) == reduce(VALUES[:, 2], dim=(1, 2)).tolist()
 
 
 @pytest.mark.parametrize("target", ["stem/2@4,5", "stem:a/2@4,5", Address("stem", None, None, 2, (4, 5))])
@@ -122,7 +128,7 @@ def test_units(target: Any) -> None:
     found = score_of(MAPS, target)
     assert found is not None
     assert (found.name, found.box, found.is_unit) == ("stem:a/2@4,5", Box(4, 5, 5, 6), True)
-    assert found.read(VALUES[:, :, 4:5, 5:6]).tolist() == VALUES[:, 2, 4, 5].tolist()
+    assert read_of(MAPS, found, VALUES) == VALUES[:, 2, 4, 5].tolist()
 
 
 def test_units_of_maps_whose_channels_come_last_or_in_several_axes() -> None:
@@ -133,16 +139,16 @@ def test_units_of_maps_whose_channels_come_last_or_in_several_axes() -> None:
     last, several = (network.resolver.describe(index) for index in network.graph.outputs)
     found = score_of(network, f"{last}/2@4,5")
     assert found is not None
-    assert found.read(values[:, 4:5, 5:6]).tolist() == VALUES[:, 2, 4, 5].tolist()
+    assert read_of(network, found, values) == VALUES[:, 2, 4, 5].tolist()
     found = score_of(network, f"{several}/3", activity="sum")
     assert found is not None
-    assert found.read(values.unflatten(3, (2, 2))).tolist() == VALUES[:, 3].sum((1, 2)).tolist()
+    assert read_of(network, found, values.unflatten(3, (2, 2))) == VALUES[:, 3].sum((1, 2)).tolist()
 
 
 def test_values_without_rows_and_columns_have_maps_of_one_value() -> None:
     found = score_of(CLASSES, "head:z/2")
     assert found is not None
-    assert found.read(torch.arange(10.0).reshape(2, 5)).tolist() == [2, 7]
+    assert read_of(CLASSES, found, torch.arange(10.0).reshape(2, 5)) == [2, 7]
 
 
 NO_VECTOR = (

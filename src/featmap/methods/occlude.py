@@ -22,7 +22,7 @@ from featmap.methods.target import Activity, Scale, Score, Target, class_score, 
 from featmap.methods.windows import Baseline, Fill, Pair, Windows, captum_average, fill, occluded, windows
 from featmap.network.network import CapturedNetwork
 from featmap.run.batches import Progress, run_batches
-from featmap.run.occlusion import Occlusion
+from featmap.run.occlusion import Occlusion, channel_values
 from featmap.run.pictures import Images, batch_of
 
 Numbers = npt.NDArray[np.float64]
@@ -204,6 +204,7 @@ class _Occluding:
             found.rows,
             found.columns,
             self.fill.picture,
+            channel=self.score.channel,
             dtype=dtype,
             device=device,
             memory_bytes=memory_bytes,
@@ -262,7 +263,7 @@ class _Occluding:
             value = run_batches(self.network, changed[None], [self.score.node], fold=False, dtype=torch.float64)[
                 self.score.node
             ]
-            yield float(self.score.read(cut(value, self.network, self.score))[0])
+            yield float(self.score.read(part_of(value, self.network, self.score))[0])
 
 
 def fill_as(filling: Fill, dtype: torch.dtype) -> Fill:
@@ -270,10 +271,10 @@ def fill_as(filling: Fill, dtype: torch.dtype) -> Fill:
     return Fill(filling.name, None if filling.picture is None else filling.picture.to(dtype))
 
 
-def cut(value: Tensor, network: CapturedNetwork, score: Score) -> Tensor:
+def part_of(value: Tensor, network: CapturedNetwork, score: Score) -> Tensor:
     """The part of a full value that the score reads."""
     axes = network.sized.axes[score.node]
-    if score.box is None or axes.row is None or axes.column is None:
-        return value
-    value = value.narrow(axes.row, score.box.top, score.box.height)
-    return value.narrow(axes.column, score.box.left, score.box.width)
+    if score.box is not None and axes.row is not None and axes.column is not None:
+        value = value.narrow(axes.row, score.box.top, score.box.height)
+        value = value.narrow(axes.column, score.box.left, score.box.width)
+    return value if score.channel is None else channel_values(network.sized, score.node, value, score.channel)

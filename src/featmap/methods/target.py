@@ -17,7 +17,6 @@ from featmap.geometry import Box
 from featmap.network.address import Address
 from featmap.network.graph import TensorSpec
 from featmap.network.network import CapturedNetwork
-from featmap.network.sized import SizedGraph
 
 Target: TypeAlias = "int | str | Address | Sequence[int] | None"
 Activity = Literal["maximum", "mean", "sum"]
@@ -31,8 +30,9 @@ _PART = re.compile(r"\[(.*?)\]")
 class Score:
     """How a number is read from a value of the network.
 
-    `node` is the value, `box` the part of it that is needed (all of it where `None`), `read` turns the value for some
-    images (laid out as maps where `as_map`) into one number each; `name` says what it is.
+    `node` is the value, `box` the part of it that is needed (all of it where `None`). `read` turns the value for some
+    images into one number each: the whole value, or (image, place) of one feature map where `channel` says which.
+    `name` says what it is.
     """
 
     name: str
@@ -203,27 +203,15 @@ def _map_score(network: CapturedNetwork, address: Address, activity: Activity) -
         row, column = place.address.unit
         box = Box(row, column, row + 1, column + 1) if sized.axes[node].has_space else None
 
-        def read_unit(value: Tensor) -> Tensor:
-            return channel_values(sized, node, value, channel)[:, 0]
+        def read_unit(values: Tensor) -> Tensor:
+            return values[:, 0]
 
         return Score(str(place.address), node, box, read_unit, is_unit=True, channel=channel)
 
-    def read_map(value: Tensor) -> Tensor:
-        maps = channel_values(sized, node, value, channel)
-        return {"maximum": maps.amax, "mean": maps.mean, "sum": maps.sum}[activity](dim=1)
+    def read_map(values: Tensor) -> Tensor:
+        return {"maximum": values.amax, "mean": values.mean, "sum": values.sum}[activity](dim=1)
 
     return Score(f"{activity} of {place.address}", node, None, read_map, channel=channel)
-
-
-def channel_values(sized: SizedGraph, node: int, value: Tensor, channel: int) -> Tensor:
-    """One feature map of a value, of all of it or of a box: (image, place)."""
-    axes, shape = sized.axes[node], list(sized.shape(node))
-    if axes.row is None or axes.column is None:
-        return value.reshape(-1, prod(shape))[:, channel : channel + 1]
-    shape[axes.row], shape[axes.column] = value.shape[axes.row], value.shape[axes.column]
-    others = [axis + 1 for axis in range(len(shape)) if axis not in (axes.row, axes.column)]
-    apart = value.reshape(-1, *shape).permute(0, *others, axes.row + 1, axes.column + 1)
-    return apart.flatten(1, -3)[:, channel].flatten(1)
 
 
 def predicted(value: Tensor) -> int:

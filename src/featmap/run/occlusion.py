@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from math import prod
 
 import numpy as np
 import numpy.typing as npt
@@ -11,8 +12,9 @@ from torch import Tensor
 
 from featmap.geometry import Box, Interval
 from featmap.network.network import CapturedNetwork
+from featmap.network.operators.call import Axes
 from featmap.network.operators.operator import NotResizable
-from featmap.network.sized import DoesNotFit
+from featmap.network.sized import DoesNotFit, SizedGraph
 from featmap.run.batches import keeps_images_apart
 from featmap.run.memory import available_bytes
 from featmap.run.program import Program
@@ -20,7 +22,7 @@ from featmap.run.region.boxes import values_on_boxes
 from featmap.run.region.cost import bytes_per_position, recomputed_share
 from featmap.run.region.engine import Dense, RegionEngine
 from featmap.run.region.kinds import keeps_places, values_to_keep
-from featmap.run.region.patches import Group, Patches
+from featmap.run.region.patches import Cached, Group, Layout, Patches
 from featmap.run.region.reach import needed_boxes, reach
 from featmap.run.region.spans import Indices, Spans
 
@@ -34,6 +36,8 @@ class Occlusion:
     """One image, one target value, all windows.
 
     `picture` holds what is written over the pixels (channel, row, column); `None` writes each window's own mean.
+    `channel` is the one feature map that is wanted of the target: values then are (image, place), and `None` gives the
+    target's whole value.
     """
 
     def __init__(
@@ -46,6 +50,7 @@ class Occlusion:
         columns: Sequence[Interval],
         picture: Tensor | None,
         *,
+        channel: int | None = None,
         dtype: torch.dtype | None = None,
         device: torch.device | None = None,
         memory_bytes: int | None = None,
@@ -54,6 +59,7 @@ class Occlusion:
         self.sized = network.sized
         self.source = network.graph.image_input
         self.target = target
+        self.channel = channel
         self.windows = (tuple(rows), tuple(columns))
         needed = needed_boxes(self.sized, target, box)
         kept = values_to_keep(self.sized, needed) | {target}
@@ -73,7 +79,10 @@ class Occlusion:
     @property
     def untouched(self) -> Tensor:
         """What is needed of the target's value, of the untouched image."""
-        return self._needed_part(self.values[self.target], self.boxes.get(self.target))
+        return self._asked(self._needed_part(self.values[self.target], self.boxes.get(self.target)))
+
+    def _asked(self, value: Tensor) -> Tensor:
+        return value if self.channel is None else channel_values(self.sized, self.target, value, self.channel)
 
     def _needed_part(self, value: Tensor, known: Box | None = None) -> Tensor:
         """What is needed of the target's value, which is known on a box (the whole map, if none is given)."""
@@ -110,13 +119,22 @@ class Occlusion:
 
     def _chunk_shape(self, rows: int, columns: int) -> tuple[int, int]:
         """How many row and column positions at once; equal parts, so that few shapes occur."""
-        fits = int(self.memory_bytes // max(bytes_per_position(self.sized, self.reach, self.program), 1))
+        per_position = max(bytes_per_position(self.sized, self.reach, self.program), self._answer_bytes(), 1)
+        fits = int(self.memory_bytes // per_position)
         fits = max(1, min(fits, LARGEST_CHUNK))
         if not self._can_batch(min(fits, rows * columns)):
             return 1, 1
         if fits < columns:
             return 1, even_part(columns, fits)
         return even_part(rows, fits // columns), columns
+
+    def _answer_bytes(self) -> float:
+        """What the target's needed box takes, laid out, read and reduced."""
+        if not keeps_places(self.sized.call(self.sized.graph[self.target])):
+            return 0.0
+        box = self.reach.needed[self.target]
+        channels = 1 if self.channel is not None else prod(self.engine.layout(self.target).channels)
+        return 3.0 * box.height * box.width * channels * self.values[self.target].element_size()
 
     def _can_batch(self, count: int) -> bool:
         if self.network.other_inputs or not keeps_images_apart(self.network, [self.target]):
@@ -132,18 +150,24 @@ class Occlusion:
         patches = self._image_patches(rows, columns)
         state = self.engine.run(self.reach, rows, columns, patches, self.target)
         if state is None or isinstance(state, Dense):
-            return None if state is None else self._needed_part(state.tensor)
+            return None if state is None else self._asked(self._needed_part(state.tensor))
         return self._laid_out(state, rows, columns)
 
     def _laid_out(self, patches: Patches, rows: list[int], columns: list[int]) -> Tensor:
         """The target's needed box for every position, from patches and what was there before."""
-        box = self.reach.needed[self.target]
+        box, cached, layout = self.reach.needed[self.target], self.engine.cached(self.target), patches.layout
+        assert cached is not None
+        assert layout is not None
+        if self.channel is not None:
+            # A large map has many channels: only the wanted one is laid out in full for every position.
+            chosen = {group: layout.to_places(value)[..., [self.channel]] for group, value in patches.values.items()}
+            patches = Patches(patches.rows, patches.columns, chosen, Layout(Axes(0, 1, 2), (1,)))
+            cached = Cached(cached.places[..., [self.channel]], cached.box)
         row_places = np.broadcast_to(np.arange(box.top, box.bottom), (len(rows), box.height))
         column_places = np.broadcast_to(np.arange(box.left, box.right), (len(columns), box.width))
-        table = patches.table(self.engine.cached(self.target))
         members = np.arange(len(rows)), np.arange(len(columns))
-        places = table.gather(members[0], row_places, members[1], column_places)
-        return self.engine.layout(self.target).from_places(places)
+        places = patches.table(cached).gather(members[0], row_places, members[1], column_places)
+        return places.flatten(1) if self.channel is not None else layout.from_places(places)
 
     def _image_patches(self, rows: list[int], columns: list[int]) -> Patches:
         """The boxes of the image that change, with the windows written over."""
@@ -186,6 +210,17 @@ class Occlusion:
             for columns in windows[1]
         ]
         return torch.stack(means)[:, :, None, None]
+
+
+def channel_values(sized: SizedGraph, node: int, value: Tensor, channel: int) -> Tensor:
+    """One feature map of a value, of all of it or of a box: (image, place)."""
+    axes, shape = sized.axes[node], list(sized.shape(node))
+    if axes.row is None or axes.column is None:
+        return value.reshape(-1, prod(shape))[:, channel : channel + 1]
+    shape[axes.row], shape[axes.column] = value.shape[axes.row], value.shape[axes.column]
+    others = [axis + 1 for axis in range(len(shape)) if axis not in (axes.row, axes.column)]
+    apart = value.reshape(-1, *shape).permute(0, *others, axes.row + 1, axes.column + 1)
+    return apart.flatten(1, -3)[:, channel].flatten(1)
 
 
 def even_part(count: int, most: int) -> int:

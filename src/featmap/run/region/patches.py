@@ -91,7 +91,8 @@ class Table:
     def __init__(self, patches: Patches, cached: Cached | None) -> None:
         layout = patches.layout
         assert layout is not None
-        self.patches = patches
+        # Not the patches themselves: they hold this table, and a circle is freed late, with all its memory.
+        self.row_spans, self.column_spans = patches.rows, patches.columns
         self.parts = {group: layout.to_places(value) for group, value in patches.values.items()}
         example = next(iter(self.parts.values())) if self.parts else cached.places  # type: ignore[union-attr]
         self.box = cached.box if cached is not None else Box(0, 0, 0, 0)
@@ -111,7 +112,7 @@ class Table:
         Row and column indices are those of the whole map, `BORDER` outside of it. `lowest` takes minus infinity there.
         """
         if can_copy(self.known):
-            spans = self.patches.rows, self.patches.columns
+            spans = self.row_spans, self.column_spans
             known = self.known, self.box.top, self.box.left
             border = float("-inf") if lowest else 0.0
             positions, sources = (row_positions, column_positions), (rows, columns)
@@ -129,7 +130,7 @@ class Table:
     @cached_property
     def bases(self) -> Indices:
         """For every group the row of its first place."""
-        bases = np.zeros((len(self.patches.rows.widths) + 1, len(self.patches.columns.widths) + 1), dtype=np.int64)
+        bases = np.zeros((len(self.row_spans.widths) + 1, len(self.column_spans.widths) + 1), dtype=np.int64)
         at = self.zero + 2
         for (row, column), part in self.parts.items():
             bases[row, column] = at
@@ -149,7 +150,7 @@ class Table:
     def _index(
         self, row_positions: Indices, rows: Indices, column_positions: Indices, columns: Indices, border: int
     ) -> Indices:
-        patch_rows, patch_columns = self.patches.rows, self.patches.columns
+        patch_rows, patch_columns = self.row_spans, self.column_spans
         row_groups, column_groups = patch_rows.groups[row_positions], patch_columns.groups[column_positions]
         local_rows = rows - patch_rows.starts[row_positions][:, None]
         local_columns = columns - patch_columns.starts[column_positions][:, None]
