@@ -89,11 +89,12 @@ class Pad(AxisRule):
         return hull
 
     def affected(self, inputs: Interval, size: int) -> Interval:
-        inputs = inputs.intersection(Interval(max(-self.before, 0), size - max(-self.after, 0)))
-        below, above = self.copies(inputs, size)
+        kept = inputs.intersection(Interval(max(-self.before, 0), size - max(-self.after, 0)))
+        # A mirror shows inputs that the other side crops away; a circle is closed over what is kept.
+        below, above = self.copies(kept if self.mode == PadMode.CIRCULAR else inputs.clip(size), size)
         below = below.intersection(Interval(-self.before, 0))
         above = above.intersection(Interval(size, size + self.after))
-        return inputs.hull(below).hull(above).shift(self.before)
+        return kept.hull(below).hull(above).shift(self.before)
 
     def copies(self, inputs: Interval, size: int) -> tuple[Interval, Interval]:
         """The indices below and above the map at which these inputs stand again."""
