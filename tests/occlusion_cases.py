@@ -318,6 +318,9 @@ REGIONAL: dict[str, Callable[[], nn.Module]] = {
     "where": lambda: between(lambda x: torch.where(x > 0.5, x, x * x)),
     "twice the same": lambda: between(lambda x: x + x, lambda x: torch.cat([x, x], 1), last=8),
     "reused": lambda: between(Reused(), first=3, last=3),
+    "down to one place": lambda: nn.Sequential(
+        conv(3, 4), nn.MaxPool2d(11, 11), nn.AdaptiveAvgPool2d(1), nn.Upsample(scale_factor=2)
+    ),
     "dropout": lambda: between(nn.Dropout2d(), nn.Dropout(), nn.AlphaDropout()),
     "resize to a size": lambda: between(resize("bilinear", False, size=(9, 15))),
     "power pool": lambda: between(nn.LPPool2d(2, 3, 2)),

@@ -10,7 +10,7 @@ from torch import nn
 
 
 class Written(nn.Module):
-    """A module with the given parts whose forward is `forward(module, x)`."""
+    """A module with the given parts whose forward is `forward(module, x)`, with further inputs where there are some."""
 
     def __init__(self, forward: Callable[..., Any], **parts: nn.Module) -> None:
         super().__init__()
@@ -18,8 +18,8 @@ class Written(nn.Module):
         for name, part in parts.items():
             self.add_module(name, part)
 
-    def forward(self, x: torch.Tensor) -> Any:
-        return self._forward(self, x)
+    def forward(self, x: torch.Tensor, *others: Any) -> Any:
+        return self._forward(self, x, *others)
 
 
 def written(forward: Callable[..., Any], **parts: nn.Module) -> nn.Module:

@@ -30,7 +30,7 @@ EXAMPLES = (
     ("One class, finer:", "featmap occlude torchvision:vgg16 cat.jpg --target 281 --stride 4 -o heat.png"),
     (
         "Where one feature map comes from:",
-        "featmap occlude M cat.jpg --target features.28:a/12 --activity mean -o map.png",
+        "featmap occlude torchvision:vgg16 cat.jpg --target features.28:a/12 --activity mean -o map.png",
     ),
 )
 
@@ -63,6 +63,7 @@ def command(
 ) -> None:
     """Writes a window over the picture, position by position, and watches the score. Exact, and only what a window
     changes is computed again."""
+    from featmap.run.pictures import read_picture
     from featmap.view.results import check_occlusion_output, print_to
 
     if output is not None:
@@ -74,6 +75,7 @@ def command(
         "baseline": baseline_of(baseline),
         "device": found_device(device),
     }
+    read_picture(image)  # What is wrong with it is said before weights are fetched.
     network = load_model(model, weights, input, trust=trust)
     with notes():
         result = network.occlude(image, target, scale=scale, activity=activity, verify=verify, **asked)  # type: ignore[arg-type]

@@ -104,8 +104,9 @@ def values_to_keep(sized: SizedGraph, needed: Iterable[int]) -> set[int]:
         node = sized.graph[index]
         if node.is_input or not node.depends_on_input:
             continue
-        if not is_direct(sized, index) or sized.operator(node).kind == "shape":
-            kept.update(source for source in node.inputs if sized.graph[source].depends_on_input)
-        if reduces_space(sized.call(node), sized.operator(node)):
+        reduces = reduces_space(sized.call(node), sized.operator(node))
+        if reduces:
             kept.add(index)
+        if reduces or not is_direct(sized, index) or sized.operator(node).kind == "shape":
+            kept.update(source for source in node.inputs if sized.graph[source].depends_on_input)
     return {index for index in kept if not isinstance(sized.specs[index], tuple)}

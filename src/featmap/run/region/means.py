@@ -18,6 +18,9 @@ def reduces_space(call: Call, operator: Any) -> bool:
     axes = call.main.axes
     if not axes.has_space or axes.batch != 0 or len(call.node.inputs) != 1:
         return False
+    if (call.main.rows, call.main.columns) == (1, 1):
+        # There is nothing to sum.
+        return False
     if isinstance(operator, AdaptivePool):
         return "avg" in call.node.base_name and list(call["output_size"]) == [1, 1]
     if not isinstance(operator, Reduction) or call.node.base_name not in ("mean", "sum"):
