@@ -11,7 +11,7 @@ from featmap.network.sized import SizedGraph
 from featmap.run.region.kernels import is_moving
 from featmap.run.region.means import reduces_space
 
-_MOVING = ("slice", "narrow", "flip", "repeat_interleave", "expand", "expand_as")
+_MOVING = ("slice", "narrow", "repeat_interleave", "expand", "expand_as")
 """Operators of many kinds that only move rows and columns."""
 
 
@@ -37,12 +37,21 @@ def is_windowed(sized: SizedGraph, index: int) -> bool:
         return True
     rows, columns = operator.rules(call, variable[0])
     if is_moving(rows) and is_moving(columns):
-        moves_places_alone = operator.kind in ("pad", "resize", "pool") or call.node.base_name in _MOVING
-        return moves_places_alone and _channels(call.out_shape, call.out_axes) == _channels(
-            variable[0].shape, variable[0].axes
-        )
+        before, after = _channels(variable[0].shape, variable[0].axes), _channels(call.out_shape, call.out_axes)
+        return before == after and (operator.kind in ("resize", "pool") or _moves_places_alone(call))
     pools = call.node.base_name.endswith("pool2d") and isinstance(rows, Window) and isinstance(columns, Window)
     return pools or operator.kind == "resize" or call.node.base_name == "adaptive_avg_pool2d"
+
+
+def _moves_places_alone(call: Call) -> bool:
+    space = {call.out_axes.row, call.out_axes.column}
+    if call.node.base_name == "flip":
+        return {dim % call.main.rank for dim in call["dims"]} <= space
+    amounts = call.get("pad") or call.get("padding")
+    if amounts is not None:
+        # Pairs from the last axis on.
+        return {call.main.rank - 1 - at // 2 for at, amount in enumerate(amounts) if amount} <= space
+    return call.node.base_name in _MOVING
 
 
 def _channels(shape: tuple[int, ...], axes: Axes) -> list[int]:
