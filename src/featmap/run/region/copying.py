@@ -55,8 +55,10 @@ def copied(
     padded = tuple(arrays + [empty] * (MOST_GROUPS - len(arrays)))
     rows, columns = (_described(span, chosen) for span, chosen in zip(spans, positions, strict=True))
     counts = np.array([len(members) for members in spans[1].members] + [0], dtype=np.int64)
+    # All of one kind: for read-only or strided arrays the pass would be compiled once more, for seconds.
+    indices = (np.require(side, requirements=["C", "W"]) for side in sources)
     with _as_many_threads_as_torch():
-        _compiled()(out.numpy(), cached.numpy(), padded, rows, columns, *sources, counts, top, left, border)
+        _compiled()(out.numpy(), cached.numpy(), padded, rows, columns, *indices, counts, top, left, border)
     return out
 
 
