@@ -50,7 +50,8 @@ class Pad(AxisRule):
     def output_size(self, size: int) -> int:
         limit = {PadMode.REFLECT: size - 1, PadMode.CIRCULAR: self.kept(size)}.get(PadMode(self.mode))
         widest, outputs = max(self.before, self.after), size + self.before + self.after
-        if outputs < 1 or self.kept(size) < 1:
+        # Constant padding needs no input to repeat: all that is left may be padding.
+        if outputs < 1 or self.kept(size) < (self.mode != PadMode.CONSTANT):
             what = f"padding {self.before} before and {self.after} after leaves nothing of {size}."
             raise SettingError(what, "Crop less, or use a larger input.")
         if limit is not None and widest > limit:

@@ -48,10 +48,16 @@ class Constants:
         return self.values[index]
 
     def scale_and_shift(self, norm: Node) -> tuple[Tensor, Tensor]:
-        """The scale and shift per channel that an evaluating batch norm is, in its own precision."""
+        """The scale and shift per channel that an evaluating batch norm is, in float64."""
         weight, bias, mean, variance = (self.argument(argument) for argument in norm.args[1:5])
-        epsilon = norm.args[7]
-        scale = torch.rsqrt(variance.double() + epsilon)
-        scale = scale if weight is None else scale * weight.double()
-        shift = -mean.double() * scale
-        return scale, shift if bias is None else shift + bias.double()
+        return scale_and_shift(weight, bias, mean, variance, norm.args[7])
+
+
+def scale_and_shift(
+    weight: Tensor | None, bias: Tensor | None, mean: Tensor, variance: Tensor, epsilon: float
+) -> tuple[Tensor, Tensor]:
+    """The scale and shift per channel that an evaluating batch norm is, in float64."""
+    scale = torch.rsqrt(variance.double() + epsilon)
+    scale = scale if weight is None else scale * weight.double()
+    shift = -mean.double() * scale
+    return scale, shift if bias is None else shift + bias.double()

@@ -20,15 +20,16 @@ from featmap.run.memory import available_bytes
 from featmap.run.program import Program
 from featmap.run.region.boxes import values_on_boxes
 from featmap.run.region.cost import bytes_per_position, recomputed_share
-from featmap.run.region.engine import Dense, RegionEngine
+from featmap.run.region.engine import RegionEngine
 from featmap.run.region.kinds import keeps_places, values_to_keep
 from featmap.run.region.patches import Cached, Group, Layout, Patches
 from featmap.run.region.reach import needed_boxes, reach
+from featmap.run.region.recomputation import Dense
 from featmap.run.region.spans import Indices, Spans
 
 Chunk = tuple[list[int], list[int], "Tensor | None"]
 Inside = npt.NDArray[np.bool_]
-LARGEST_BUDGET_BYTES = 2**30
+LARGEST_BUDGET_BYTES = 2**29
 LARGEST_CHUNK = 1024
 
 
@@ -133,7 +134,7 @@ class Occlusion:
         if not keeps_places(self.sized.call(self.sized.graph[self.target])):
             return 0.0
         box = self.reach.needed[self.target]
-        channels = 1 if self.channel is not None else prod(self.engine.layout(self.target).channels)
+        channels = 1 if self.channel is not None else prod(self.engine.untouched.layout(self.target).channels)
         return 3.0 * box.height * box.width * channels * self.values[self.target].element_size()
 
     def _can_batch(self, count: int) -> bool:
@@ -155,7 +156,7 @@ class Occlusion:
 
     def _laid_out(self, patches: Patches, rows: list[int], columns: list[int]) -> Tensor:
         """The target's needed box for every position, from patches and what was there before."""
-        box, cached, layout = self.reach.needed[self.target], self.engine.cached(self.target), patches.layout
+        box, cached, layout = self.reach.needed[self.target], self.engine.untouched.places(self.target), patches.layout
         assert cached is not None
         assert layout is not None
         if self.channel is not None:
@@ -187,7 +188,7 @@ class Occlusion:
                     [self.windows[1][columns[at]] for at in column_members],
                 )
                 values[row_group, column_group] = self._occluded(row_places, column_places, inside, windows)
-        return Patches(row_spans, column_spans, values, self.engine.layout(self.source))
+        return Patches(row_spans, column_spans, values, self.engine.untouched.layout(self.source))
 
     def _occluded(
         self,

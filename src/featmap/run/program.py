@@ -122,7 +122,7 @@ class Program:
 
     def _folded(self, weight: Tensor, bias: Tensor | None, norm: Node) -> tuple[Tensor, Tensor]:
         # In float64: the product of scale and weight is rounded once, as the batch norm itself would round.
-        scale, shift = (part.double() for part in self.constants.scale_and_shift(norm))
+        scale, shift = self.constants.scale_and_shift(norm)
         kernel = weight.double() * scale.view(-1, *[1] * (weight.ndim - 1))
         offset = shift if bias is None else bias.double() * scale + shift
         return kernel.to(weight.dtype), offset.to(weight.dtype)

@@ -1,8 +1,8 @@
 """In which steps is a graph computed when only some values are wanted?
 
 Only what the wanted values need is run. A batch norm is folded into the convolution before it where nobody wants the
-value between them. A value is freed after its last reader, and a nonlinearity or sum overwrites its input where that
-input is read no more.
+value between them. A value is freed after its last reader, and a nonlinearity, sum or batch norm overwrites its
+input where that input is read no more: fresh memory is dear, on many machines more than the arithmetic.
 """
 
 from __future__ import annotations
@@ -12,14 +12,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from featmap.network.graph import Graph, Node, Reference
 from featmap.network.operators.table import is_known, operator_of
 from featmap.network.schema import returns_view
+from featmap.run.constants import scale_and_shift
 
 _FRESH = frozenset({"convolution", "linear", "normalization", "merge"})
 _VIEWS = frozenset({"view", "_unsafe_view"})
 _OVERWRITING = frozenset({"relu", "silu", "hardtanh", "hardswish", "hardsigmoid", "leaky_relu", "sigmoid", "add"})
+_NORM = "batch_norm"
 
 
 @dataclass(frozen=True)
@@ -107,7 +110,8 @@ class _Steps:
     def _overwrites(self, node: Node, frees: tuple[int, ...]) -> bool:
         """Whether the step may write into its first input: fresh memory that nobody reads afterwards."""
         first = node.args[0] if node.args else None
-        if node.base_name not in _OVERWRITING or not isinstance(first, Reference) or first.index not in frees:
+        may = node.base_name in _OVERWRITING or (node.base_name == _NORM and _scales_and_shifts(self.graph, node))
+        if not may or not isinstance(first, Reference) or first.index not in frees:
             return False
         source = self.graph[first.index]
         others = [index for index in node.inputs if index != first.index]
@@ -127,10 +131,21 @@ def _target(node: Node, *, overwrites: bool) -> Callable[..., Any]:
     if node.base_name in _VIEWS:
         # Values may lie in memory channels last, where a view of the captured order does not exist.
         return torch.ops.aten.reshape.default
+    if overwrites and node.base_name == _NORM:
+        return _normalize_in_place
     if overwrites:
         overload = node.operator.rpartition(".")[2]
         return getattr(getattr(torch.ops.aten, node.base_name + "_"), overload)
     return node.target
+
+
+def _normalize_in_place(
+    maps: Tensor, weight: Tensor | None, bias: Tensor | None, mean: Tensor, variance: Tensor, *settings: Any
+) -> Tensor:
+    """An evaluating batch norm, written over its input. The arguments are those of aten.batch_norm."""
+    scale, shift = (part.to(maps.dtype) for part in scale_and_shift(weight, bias, mean, variance, settings[2]))
+    shape = (-1, *[1] * (maps.ndim - 2))
+    return torch.addcmul(shift.view(shape), maps, scale.view(shape), out=maps)
 
 
 def may_share_memory(node: Node) -> bool:
@@ -146,9 +161,13 @@ def can_fold(graph: Graph, convolution: int, norm: int) -> bool:
     if filters.base_name not in ("conv2d", "conv1d", "conv3d", "convolution") or scaling.base_name != "batch_norm":
         return False
     is_transposed = filters.base_name == "convolution" and filters.args[6]
-    keeps_statistics = scaling.args[3] is not None and not scaling.args[5]
-    own_weights = _only_first_depends(graph, filters) and _only_first_depends(graph, scaling)
-    return own_weights and keeps_statistics and not is_transposed and scaling.args[0] == Reference(convolution)
+    own_weights = _only_first_depends(graph, filters) and _scales_and_shifts(graph, scaling)
+    return own_weights and not is_transposed and scaling.args[0] == Reference(convolution)
+
+
+def _scales_and_shifts(graph: Graph, norm: Node) -> bool:
+    """Whether a batch norm uses its kept statistics and its own weights."""
+    return norm.args[3] is not None and not norm.args[5] and _only_first_depends(graph, norm)
 
 
 def _only_first_depends(graph: Graph, node: Node) -> bool:

@@ -35,7 +35,7 @@ def values_on_boxes(
     source = sized.graph.image_input
     box = needed[source]
     crop = program.placed_images(image)[:, :, box.top : box.bottom, box.left : box.right]
-    start = Patches(rows[source], columns[source], {(0, 0): crop}, engine.layout(source))
+    start = Patches(rows[source], columns[source], {(0, 0): crop}, engine.untouched.layout(source))
     try:
         found = engine.run_boxes(Reach(rows, columns, dict(needed)), start, wanted)
     except NotRegional:

@@ -33,24 +33,23 @@ def _has_numba() -> bool:
     return importlib.util.find_spec("numba") is not None
 
 
-def copied(
+def copy_places(
+    out: Tensor,
+    channel: int,
     parts: Sequence[Tensor],
     spans: tuple[Spans, Spans],
     known: tuple[Tensor, int, int],
     positions: tuple[Indices, Indices],
     sources: tuple[Indices, Indices],
     border: float,
-) -> Tensor:
-    """The places at rows x columns (`sources`) of positions x positions: (image, row, column, channel).
+) -> None:
+    """Writes the places at rows x columns (`sources`) of positions x positions into `out` from `channel` on.
 
-    `parts` are the patches of every group (image, row, column, channel) in the order row group, column group; `known`
-    is the cached map (row, column, channel) with the row and column of its first place.
+    `out` is (image, row, column, channel). `parts` are the patches of every group, of the same axes, in the order row
+    group, column group; `known` is the cached map (row, column, channel) with the row and column of its first place.
     """
     cached, top, left = known
-    channels = cached.shape[-1] if cached.numel() else parts[0].shape[-1]
-    shape = (len(positions[0]) * len(positions[1]), sources[0].shape[1], sources[1].shape[1], channels)
-    out = torch.empty(shape, dtype=cached.dtype)
-    empty = np.empty((0, 0, 0, channels), dtype=out.numpy().dtype)
+    empty = np.empty((0, 0, 0, cached.shape[-1]), dtype=out.numpy().dtype)
     arrays = [part.contiguous().numpy() for part in parts]
     padded = tuple(arrays + [empty] * (MOST_GROUPS - len(arrays)))
     rows, columns = (_described(span, chosen) for span, chosen in zip(spans, positions, strict=True))
@@ -58,8 +57,7 @@ def copied(
     # All of one kind: for read-only or strided arrays the pass would be compiled once more, for seconds.
     indices = (np.require(side, requirements=["C", "W"]) for side in sources)
     with _as_many_threads_as_torch():
-        _compiled()(out.numpy(), cached.numpy(), padded, rows, columns, *indices, counts, top, left, border)
-    return out
+        _compiled()(out.numpy(), channel, cached.numpy(), padded, rows, columns, *indices, counts, top, left, border)
 
 
 @contextmanager
@@ -90,6 +88,7 @@ def _compiled() -> Callable[..., None]:
     @numba.njit(parallel=True, cache=True, nogil=True)
     def copy(
         out: Any,
+        channel: int,
         cached: Any,
         parts: Any,
         rows: Any,
@@ -103,6 +102,7 @@ def _compiled() -> Callable[..., None]:
     ) -> None:
         column_positions = columns.shape[1]
         column_groups = len(counts) - 1
+        last = channel + cached.shape[2]
         for image in numba.prange(out.shape[0]):
             row, column = image // column_positions, image % column_positions
             row_group, column_group = rows[0, row], columns[0, column]
@@ -116,12 +116,12 @@ def _compiled() -> Callable[..., None]:
                 for q in range(column_sources.shape[1]):
                     source_column = column_sources[column, q]
                     if source_row < 0 or source_column < 0:
-                        out[image, t, q, :] = border
+                        out[image, t, q, channel:last] = border
                         continue
                     part_column = source_column - columns[2, column]
                     if in_rows and part_column >= 0 and part_column < part.shape[2]:
-                        out[image, t, q, :] = part[at, part_row, part_column, :]
+                        out[image, t, q, channel:last] = part[at, part_row, part_column, :]
                     else:
-                        out[image, t, q, :] = cached[source_row - top, source_column - left, :]
+                        out[image, t, q, channel:last] = cached[source_row - top, source_column - left, :]
 
     return copy

@@ -6,7 +6,6 @@ know of the geometry it asks the operator's own axis rules.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -82,13 +81,8 @@ def moved(rule: AxisRule, size: int, outputs: int) -> Indices:
     return found
 
 
-Gather = Callable[..., Tensor]
-"""Places (image, row, column, channel) for source rows and columns; `lowest` for minus infinity at borders."""
-
-
-def convolved(places: Tensor, weight: Tensor, bias: Tensor | None, node: Any, settings: Any) -> Tensor:
+def convolved(places: Tensor, weight: Tensor, bias: Tensor | None, settings: Any) -> Tensor:
     """A convolution without padding of gathered places."""
-    del node
     maps = places.permute(0, 3, 1, 2)
     return torch.conv2d(maps, weight, bias, settings.stride, 0, settings.dilation, settings.groups)
 

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from featmap.geometry import Box
 from featmap.network.operators.call import Axes
-from featmap.run.region.copying import can_copy, copied
+from featmap.run.region.copying import can_copy, copy_places
 from featmap.run.region.spans import Indices, Spans
 
 Group = tuple[int, int]
@@ -111,16 +111,34 @@ class Table:
 
         Row and column indices are those of the whole map, `BORDER` outside of it. `lowest` takes minus infinity there.
         """
+        shape = (len(row_positions) * len(column_positions), rows.shape[1], columns.shape[1], self.known.shape[-1])
+        out = self.known.new_empty(shape)
+        self.gather_into(out, 0, row_positions, rows, column_positions, columns, lowest=lowest)
+        return out
+
+    def gather_into(
+        self,
+        out: Tensor,
+        channel: int,
+        row_positions: Indices,
+        rows: Indices,
+        column_positions: Indices,
+        columns: Indices,
+        *,
+        lowest: bool = False,
+    ) -> None:
+        """The same, into the channels of `out` (image, row, column, channel) from `channel` on."""
         if can_copy(self.known):
             spans = self.row_spans, self.column_spans
             known = self.known, self.box.top, self.box.left
             border = float("-inf") if lowest else 0.0
             positions, sources = (row_positions, column_positions), (rows, columns)
-            return copied(list(self.parts.values()), spans, known, positions, sources, border)
+            copy_places(out, channel, list(self.parts.values()), spans, known, positions, sources, border)
+            return
         index = self._index(row_positions, rows, column_positions, columns, self.zero + lowest)
         found = self.rows.index_select(0, torch.from_numpy(index.reshape(-1)).to(self.rows.device))
-        count = len(row_positions) * len(column_positions)
-        return found.view(count, rows.shape[1], columns.shape[1], -1)
+        channels = self.known.shape[-1]
+        out[..., channel : channel + channels] = found.view(*out.shape[:3], channels)
 
     @property
     def zero(self) -> int:

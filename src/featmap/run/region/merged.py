@@ -1,0 +1,64 @@
+"""How are several values brought together? Every one of them gathered to the boxes of the result."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from featmap.network.graph import Reference
+from featmap.run.region.patches import Group, Layout, Patches
+from featmap.run.region.recomputation import Part, Recomputation, parts
+from featmap.run.steps import Step
+
+
+def merged(run: Recomputation, step: Step) -> Patches:
+    """The patches of a sum, product or concatenation."""
+    rows, columns = run.spans(step.result)
+    layout = run.untouched.layout(step.result)
+    compute = _concatenated if _concatenates_channels(run, step, layout) else _combined
+    values: dict[Group, Any] = {part.group: compute(run, step, part, layout) for part in parts(rows, columns)}
+    return Patches(rows, columns, values, layout)
+
+
+def _combined(run: Recomputation, step: Step, part: Part, _layout: Layout) -> Any:
+    variable = [index for index in dict.fromkeys(step.node.inputs) if run.graph[index].depends_on_input]
+    return run.call(step, {index: _at(run, step, index, part) for index in variable})
+
+
+def _at(run: Recomputation, step: Step, index: int, part: Part) -> Tensor:
+    """A value on the boxes of the result, from its patches and what was there before."""
+    if _lies_there(run, step, index):
+        return run.patches(index).values[part.group]
+    return run.untouched.layout(index).from_places(part.gathered(run.table(index)))
+
+
+def _lies_there(run: Recomputation, step: Step, index: int) -> bool:
+    """Whether the value's own boxes are those of the result."""
+    patches, (rows, columns) = run.patches(index), run.spans(step.result)
+    return patches.rows.same_places(rows) and patches.columns.same_places(columns)
+
+
+def _concatenates_channels(run: Recomputation, step: Step, layout: Layout) -> bool:
+    """Whether the operands lie side by side in the channels of every place."""
+    node = step.node
+    if node.base_name not in ("cat", "concat", "concatenate") or len(layout.channels) != 1:
+        return False
+    operands = node.args[0]
+    dtypes = {getattr(run.sized.specs[index], "dtype", None) for index in (*node.inputs, node.index)}
+    axes = run.sized.axes[node.index]
+    dim = run.sized.call(node)["dim"] % 4
+    variable = all(isinstance(leaf, Reference) and run.graph[leaf.index].depends_on_input for leaf in operands)
+    return variable and len(dtypes) == 1 and dim not in (axes.batch, axes.row, axes.column)
+
+
+def _concatenated(run: Recomputation, step: Step, part: Part, layout: Layout) -> Tensor:
+    """Every operand gathered right to where its channels lie: no copy is made of copies."""
+    operands = [leaf.index for leaf in step.node.args[0]]
+    tables = {index: run.table(index) for index in operands}
+    out = tables[operands[0]].known.new_empty((part.count, part.height, part.width, *layout.channels))
+    channel = 0
+    for index in operands:
+        part.gather_into(out, channel, tables[index])
+        channel += tables[index].known.shape[-1]
+    return layout.from_places(out)
