@@ -13,9 +13,11 @@ from geometry.axis_oracle import apply, inside, rules, support
 
 
 def refused(rule: AxisRule, size: int) -> bool:
-    """Whether PyTorch refuses, or a padding leaves nothing of the input: there PyTorch gives empty or unset values."""
-    if isinstance(rule, Pad) and (rule.kept(size) <= 0 or size + rule.before + rule.after < 1):
-        return True
+    """Whether PyTorch refuses, or a padding has no input left to repeat: there PyTorch gives unset values."""
+    if isinstance(rule, Pad):
+        least = 0 if rule.mode == "constant" else 1
+        if rule.kept(size) < least or size + rule.before + rule.after < 1:
+            return True
     try:
         apply(rule, torch.zeros(1, 1, size))
     except (RuntimeError, ValueError):
@@ -51,6 +53,12 @@ def test_no_rounding_is_missed(rule: type, align: bool, dtype: torch.dtype) -> N
                 claimed = inside(set(axis.sources(output, size)), size)
                 assert claimed >= read
                 assert len(claimed) <= len(read) + (4 if rule is Cubic else 2)
+
+
+def test_all_that_is_left_may_be_padding() -> None:
+    rule = Pad(2, -3)
+    assert rule.output_size(3) == 2
+    assert [inside(set(rule.sources(output, 3)), 3) for output in range(2)] == support(rule, 3) == [set(), set()]
 
 
 def test_the_oracle_tells_rules_apart() -> None:

@@ -167,7 +167,8 @@ class Occlusion:
         row_places = np.broadcast_to(np.arange(box.top, box.bottom), (len(rows), box.height))
         column_places = np.broadcast_to(np.arange(box.left, box.right), (len(columns), box.width))
         members = np.arange(len(rows)), np.arange(len(columns))
-        places = patches.table(cached).gather(members[0], row_places, members[1], column_places)
+        memory = self.engine.untouched.memory
+        places = patches.table(cached).gather(members[0], row_places, members[1], column_places, memory=memory)
         return places.flatten(1) if self.channel is not None else layout.from_places(places)
 
     def _image_patches(self, rows: list[int], columns: list[int]) -> Patches:

@@ -136,7 +136,8 @@ class RegionEngine:
         members = np.arange(len(run.row_positions)), np.arange(len(run.column_positions))
         rows = np.broadcast_to(np.arange(height), (len(members[0]), height))
         columns = np.broadcast_to(np.arange(width), (len(members[1]), width))
-        return self.untouched.layout(index).from_places(run.table(index).gather(members[0], rows, members[1], columns))
+        places = run.table(index).gather(members[0], rows, members[1], columns, memory=run.memory)
+        return self.untouched.layout(index).from_places(places)
 
 
 def _last_read(steps: Sequence[Step]) -> list[list[int]]:

@@ -30,7 +30,7 @@ def _at(run: Recomputation, step: Step, index: int, part: Part) -> Tensor:
     """A value on the boxes of the result, from its patches and what was there before."""
     if _lies_there(run, step, index):
         return run.patches(index).values[part.group]
-    return run.untouched.layout(index).from_places(part.gathered(run.table(index)))
+    return run.untouched.layout(index).from_places(part.gathered(run.table(index), run.memory))
 
 
 def _lies_there(run: Recomputation, step: Step, index: int) -> bool:
@@ -56,7 +56,7 @@ def _concatenated(run: Recomputation, step: Step, part: Part, layout: Layout) ->
     """Every operand gathered right to where its channels lie: no copy is made of copies."""
     operands = [leaf.index for leaf in step.node.args[0]]
     tables = {index: run.table(index) for index in operands}
-    out = tables[operands[0]].known.new_empty((part.count, part.height, part.width, *layout.channels))
+    out = run.memory.empty((part.count, part.height, part.width, *layout.channels), tables[operands[0]].known)
     channel = 0
     for index in operands:
         part.gather_into(out, channel, tables[index])

@@ -19,6 +19,7 @@ from torch import Tensor
 from featmap.geometry import Box
 from featmap.network.operators.call import Axes
 from featmap.run.region.copying import can_copy, copy_places
+from featmap.run.region.scratch import Scratch
 from featmap.run.region.spans import Indices, Spans
 
 Group = tuple[int, int]
@@ -105,6 +106,7 @@ class Table:
         column_positions: Indices,
         columns: Indices,
         *,
+        memory: Scratch,
         lowest: bool = False,
     ) -> Tensor:
         """The places at `rows` (position, place) x `columns` (position, place): (image, row, column, channel).
@@ -112,7 +114,7 @@ class Table:
         Row and column indices are those of the whole map, `BORDER` outside of it. `lowest` takes minus infinity there.
         """
         shape = (len(row_positions) * len(column_positions), rows.shape[1], columns.shape[1], self.known.shape[-1])
-        out = self.known.new_empty(shape)
+        out = memory.empty(shape, self.known)
         self.gather_into(out, 0, row_positions, rows, column_positions, columns, lowest=lowest)
         return out
 

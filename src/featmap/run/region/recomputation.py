@@ -15,6 +15,7 @@ from featmap.network.sized import SizedGraph
 from featmap.run.program import Program
 from featmap.run.region.patches import Group, Layout, Patches, Table
 from featmap.run.region.reach import Reach
+from featmap.run.region.scratch import Scratch
 from featmap.run.region.spans import Indices, Spans
 from featmap.run.region.untouched import Untouched
 from featmap.run.steps import Step
@@ -46,9 +47,9 @@ class Part:
     def count(self) -> int:
         return len(self.row_members) * len(self.column_members)
 
-    def gathered(self, table: Table) -> Tensor:
+    def gathered(self, table: Table, memory: Scratch) -> Tensor:
         """Another value at these very places: (image, row, column, channel)."""
-        return table.gather(*self._places())
+        return table.gather(*self._places(), memory=memory)
 
     def gather_into(self, out: Tensor, channel: int, table: Table) -> None:
         """The same, into the channels of `out` from `channel` on."""
@@ -79,6 +80,7 @@ class Recomputation:
         self.reach = reach
         self.row_positions = rows
         self.column_positions = columns
+        self.memory = untouched.memory
         self.states: dict[int, State] = {self.graph.image_input: image}
 
     @property

@@ -9,6 +9,7 @@ from torch import Tensor
 from featmap.geometry import Box
 from featmap.network.sized import SizedGraph
 from featmap.run.region.patches import Cached, Layout
+from featmap.run.region.scratch import Scratch
 
 
 class Untouched:
@@ -18,6 +19,7 @@ class Untouched:
         self.sized = sized
         self.values = values
         self.boxes = boxes or {}
+        self.memory = Scratch()
         self._places: dict[int, Cached] = {}
         self._layouts: dict[int, Layout] = {}
 

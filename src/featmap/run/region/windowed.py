@@ -50,8 +50,9 @@ def windowed(run: Recomputation, step: Step, source: int) -> Patches | None:
         row_side = Side(row_rule, part.row_starts, part.height, height, out_height)
         column_side = Side(column_rule, part.column_starts, part.width, width, out_width)
         sources = row_side.sources(), column_side.sources()
+        lowest = _pools_maximum(step.node)
         places = table.gather(
-            part.row_members, sources[0], part.column_members, sources[1], lowest=_pools_maximum(step.node)
+            part.row_members, sources[0], part.column_members, sources[1], memory=run.memory, lowest=lowest
         )
         values[part.group] = layout.from_places(compute(places, row_side, column_side).permute(0, 2, 3, 1))
     return Patches(rows, columns, values, layout)
