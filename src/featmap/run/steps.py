@@ -127,15 +127,20 @@ class _Steps:
 
 
 def _target(node: Node, *, overwrites: bool) -> Callable[..., Any]:
-    assert node.target is not None
-    if node.base_name in _VIEWS:
-        # Values may lie in memory channels last, where a view of the captured order does not exist.
-        return torch.ops.aten.reshape.default
     if overwrites and node.base_name == _NORM:
         return _normalize_in_place
     if overwrites:
         overload = node.operator.rpartition(".")[2]
         return getattr(getattr(torch.ops.aten, node.base_name + "_"), overload)
+    return without_overwriting(node)
+
+
+def without_overwriting(node: Node) -> Callable[..., Any]:
+    """The operator's function that leaves what it reads as it is."""
+    assert node.target is not None
+    if node.base_name in _VIEWS:
+        # Values may lie in memory channels last, where a view of the captured order does not exist.
+        return torch.ops.aten.reshape.default
     return node.target
 
 

@@ -78,18 +78,20 @@ def occluded_outputs(module: nn.Module, image: Tensor, boxes: list[list[Box]], b
 def node_values(graph: Graph, weights: Mapping[str, Tensor], image: Tensor) -> list[Any]:
     """Every value of a captured graph with one input for one image (1, channel, row, column).
 
-    Node by node as captured: nothing folded, freed, overwritten, laid out anew or left out.
+    Node by node as captured: nothing folded, freed, overwritten, laid out anew or left out. Where the image asks for
+    gradients, every value has its way back to it.
     """
     values: list[Any] = []
 
     def tensor(leaf: Reference | Weight) -> Any:
         return values[leaf.index] if isinstance(leaf, Reference) else weights[leaf.name].detach()
 
-    with torch.no_grad():
-        for node in graph:
-            if node.target is None:
-                values.append(image)
-            else:
-                kwargs = {name: map_arguments(value, tensor) for name, value in node.kwargs.items()}
-                values.append(node.target(*map_arguments(node.args, tensor), **kwargs))
+    for node in graph:
+        if node.target is None:
+            values.append(image)
+        else:
+            kwargs = {name: map_arguments(value, tensor) for name, value in node.kwargs.items()}
+            # Under autograd some values lie in memory otherwise than captured; a view of them may not exist.
+            target = torch.ops.aten.reshape.default if node.base_name == "view" else node.target
+            values.append(target(*map_arguments(node.args, tensor), **kwargs))
     return values

@@ -10,8 +10,10 @@ from torch import Tensor
 from featmap.network.graph import TensorSpec
 from featmap.network.operators.call import Call
 from featmap.network.operators.operator import NotResizable
+from featmap.run.program import Program
 from featmap.run.region.patches import Patches
 from featmap.run.region.recomputation import Recomputation
+from featmap.run.region.untouched import Untouched
 from featmap.run.steps import Step
 
 _RESHAPING = ("view", "_unsafe_view", "reshape", "unflatten", "flatten")
@@ -21,14 +23,17 @@ def direct(run: Recomputation, step: Step, source: int) -> Patches | None:
     """The patches of a value each place of which is computed from the same place; None where shapes forbid it."""
     patches = run.patches(source)
     try:
-        values = {group: _computed(run, step, source, value) for group, value in patches.values.items()}
+        values = {
+            group: computed(run.program, run.untouched, step, source, value) for group, value in patches.values.items()
+        }
     except NotResizable:
         return None
     return Patches(patches.rows, patches.columns, values, run.layout(step.result))
 
 
-def _computed(run: Recomputation, step: Step, source: int, value: Any) -> Any:
-    program, node = run.program, step.node
+def computed(program: Program, untouched: Untouched, step: Step, source: int, value: Any) -> Any:
+    """The operator's value on a patch of its source, both in their own order of axes. Raises: NotResizable."""
+    node, sized = step.node, untouched.sized
     bound = program.bound[node.index]
     if bound is not None:
         settings = program.settings[node.index]
@@ -37,20 +42,20 @@ def _computed(run: Recomputation, step: Step, source: int, value: Any) -> Any:
     if node.base_name.startswith(("adaptive", "upsample", "_upsample")):
         # To the size that it has already: run on a patch it would give another size.
         return value
-    if run.sized.operator(node).kind != "shape" or not isinstance(value, Tensor):
-        return run.call(step, {source: value})
-    return _reshaped(run, step, source, value)
+    if sized.operator(node).kind != "shape" or not isinstance(value, Tensor):
+        return program.call_step(step, node.args, node.kwargs, {source: value})
+    return _reshaped(program, untouched, step, source, value)
 
 
-def _reshaped(run: Recomputation, step: Step, source: int, value: Tensor) -> Any:
+def _reshaped(program: Program, untouched: Untouched, step: Step, source: int, value: Tensor) -> Any:
     """An operator of shapes, whose arguments hold sizes of the whole map. Memory stays place by place."""
-    name, layouts = step.node.base_name, (run.layout(source), run.layout(step.result))
-    if name in _RESHAPING and layouts[0] is not None and layouts[1] is not None:
-        return layouts[1].from_places(layouts[0].to_places(value))
-    specs = list(run.sized.specs)
+    name, sized = step.node.base_name, untouched.sized
+    has_one_value = all(isinstance(sized.specs[index], TensorSpec) for index in (source, step.result))
+    if name in _RESHAPING and has_one_value:
+        return untouched.layout(step.result).from_places(untouched.layout(source).to_places(value))
+    specs = list(sized.specs)
     specs[source] = TensorSpec(tuple(value.shape), value.dtype)
-    call = Call(run.graph, step.node, specs, run.sized.axes)
-    args, kwargs = run.sized.operator(step.node).resized(call)
+    args, kwargs = sized.operator(step.node).resized(Call(sized.graph, step.node, specs, sized.axes))
     if name in ("clone", "contiguous"):
         kwargs = {**kwargs, "memory_format": torch.preserve_format}
-    return run.call(step, {source: value}, args, kwargs)
+    return program.call_step(step, args, kwargs, {source: value})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from featmap.geometry import Whole, Window
-from featmap.network.graph import TensorSpec
+from featmap.network.graph import Node, Reference, TensorSpec
 from featmap.network.operators.call import Axes, Call
 from featmap.network.sized import SizedGraph
 from featmap.run.region.kernels import is_moving
@@ -24,7 +24,7 @@ def is_regional(sized: SizedGraph, index: int) -> bool:
         return True
     if is_windowed(sized, index):
         return True
-    return (operator.is_merge or operator.kind == "pointwise") and _is_aligned(sized, call)
+    return (operator.is_merge or operator.kind == "pointwise") and is_aligned(sized, call)
 
 
 def is_windowed(sized: SizedGraph, index: int) -> bool:
@@ -58,7 +58,22 @@ def _channels(shape: tuple[int, ...], axes: Axes) -> list[int]:
     return [size for axis, size in enumerate(shape) if axis not in (axes.batch, axes.row, axes.column)]
 
 
-def _is_aligned(sized: SizedGraph, call: Call) -> bool:
+def concatenates_channels(sized: SizedGraph, node: Node) -> bool:
+    """Whether the operator lays maps side by side in their only axis of channels."""
+    call = sized.call(node)
+    axes, rank = call.out_axes, len(call.out_shape)
+    if node.base_name not in ("cat", "concat", "concatenate") or rank != 4 or not keeps_places(call):
+        return False
+    operands, dtypes = (
+        node.args[0],
+        {getattr(sized.specs[index], "dtype", None) for index in (*node.inputs, node.index)},
+    )
+    variable = all(isinstance(leaf, Reference) and sized.graph[leaf.index].depends_on_input for leaf in operands)
+    is_channels = call["dim"] % rank not in (axes.batch, axes.row, axes.column)
+    return variable and len(dtypes) == 1 and is_channels and is_aligned(sized, call)
+
+
+def is_aligned(sized: SizedGraph, call: Call) -> bool:
     """Whether all operands are maps of the value's own size with the same order of axes."""
     size = sized.size(call.node.index)
     variable = [operand for operand in call.operands if operand.depends_on_input]

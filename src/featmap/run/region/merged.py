@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from featmap.network.graph import Reference
+from featmap.run.region.kinds import concatenates_channels
 from featmap.run.region.patches import Group, Layout, Patches
 from featmap.run.region.recomputation import Part, Recomputation, parts
 from featmap.run.steps import Step
@@ -16,14 +16,17 @@ def merged(run: Recomputation, step: Step) -> Patches:
     """The patches of a sum, product or concatenation."""
     rows, columns = run.spans(step.result)
     layout = run.untouched.layout(step.result)
-    compute = _concatenated if _concatenates_channels(run, step, layout) else _combined
+    compute = _concatenated if concatenates_channels(run.sized, step.node) else _combined
     values: dict[Group, Any] = {part.group: compute(run, step, part, layout) for part in parts(rows, columns)}
     return Patches(rows, columns, values, layout)
 
 
 def _combined(run: Recomputation, step: Step, part: Part, _layout: Layout) -> Any:
     variable = [index for index in dict.fromkeys(step.node.inputs) if run.graph[index].depends_on_input]
-    return run.call(step, {index: _at(run, step, index, part) for index in variable})
+    node = step.node
+    return run.program.call_step(
+        step, node.args, node.kwargs, {index: _at(run, step, index, part) for index in variable}
+    )
 
 
 def _at(run: Recomputation, step: Step, index: int, part: Part) -> Tensor:
@@ -37,19 +40,6 @@ def _lies_there(run: Recomputation, step: Step, index: int) -> bool:
     """Whether the value's own boxes are those of the result."""
     patches, (rows, columns) = run.patches(index), run.spans(step.result)
     return patches.rows.same_places(rows) and patches.columns.same_places(columns)
-
-
-def _concatenates_channels(run: Recomputation, step: Step, layout: Layout) -> bool:
-    """Whether the operands lie side by side in the channels of every place."""
-    node = step.node
-    if node.base_name not in ("cat", "concat", "concatenate") or len(layout.channels) != 1:
-        return False
-    operands = node.args[0]
-    dtypes = {getattr(run.sized.specs[index], "dtype", None) for index in (*node.inputs, node.index)}
-    axes = run.sized.axes[node.index]
-    dim = run.sized.call(node)["dim"] % 4
-    variable = all(isinstance(leaf, Reference) and run.graph[leaf.index].depends_on_input for leaf in operands)
-    return variable and len(dtypes) == 1 and dim not in (axes.batch, axes.row, axes.column)
 
 
 def _concatenated(run: Recomputation, step: Step, part: Part, layout: Layout) -> Tensor:

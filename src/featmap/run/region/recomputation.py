@@ -10,7 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from featmap.geometry import Interval
-from featmap.network.graph import Reference, TensorSpec, Weight, map_arguments
+from featmap.network.graph import TensorSpec
 from featmap.network.sized import SizedGraph
 from featmap.run.program import Program
 from featmap.run.region.patches import Group, Layout, Patches, Table
@@ -101,7 +101,7 @@ class Recomputation:
         state = self.states.get(index)
         if isinstance(state, Patches):
             return state
-        rows, columns = (_no_spans(len(positions)) for positions in (self.row_positions, self.column_positions))
+        rows, columns = (no_spans(len(positions)) for positions in (self.row_positions, self.column_positions))
         return Patches(rows, columns, {}, self.untouched.layout(index))
 
     def table(self, index: int) -> Table:
@@ -112,18 +112,6 @@ class Recomputation:
         """Where a value's axes are; None for an operator that returns several values."""
         return self.untouched.layout(index) if isinstance(self.sized.specs[index], TensorSpec) else None
 
-    def call(self, step: Step, values: dict[int, Any], args: Any = None, kwargs: Any = None) -> Any:
-        """The step's operator with these values in place of the ones it reads, constants for the rest."""
-
-        def tensor(leaf: Reference | Weight) -> Any:
-            if isinstance(leaf, Reference) and leaf.index in values:
-                return values[leaf.index]
-            return self.program.constants.leaf(leaf)
-
-        args, kwargs = step.node.args if args is None else args, step.node.kwargs if kwargs is None else kwargs
-        named = {name: map_arguments(value, tensor) for name, value in kwargs.items()}
-        return step.target(*map_arguments(args, tensor), **named)
-
 
 def parts(rows: Spans, columns: Spans) -> Iterator[Part]:
     """The boxes rows x columns, by height and width."""
@@ -133,5 +121,6 @@ def parts(rows: Spans, columns: Spans) -> Iterator[Part]:
             yield Part((row, column), row_members, column_members, *starts, rows.widths[row], columns.widths[column])
 
 
-def _no_spans(count: int) -> Spans:
+def no_spans(count: int) -> Spans:
+    """No recomputed place at any of so many positions."""
     return Spans((Interval(0, 0),) * count, np.zeros(count, dtype=np.int64), np.full(count, -1, dtype=np.int64), ())

@@ -1,0 +1,98 @@
+"""What did the network compute on the way to the units? The forward values that signals ask for on their way back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from featmap.geometry import Window
+from featmap.network.graph import Node
+from featmap.network.sized import SizedGraph
+from featmap.run.backward.roles import window_rules
+from featmap.run.backward.signal import MapSignal
+from featmap.run.region.spans import Indices
+from featmap.run.region.untouched import Untouched
+
+
+class ForwardValues:
+    """Values of one image, by node, on the boxes that are known of them."""
+
+    def __init__(self, untouched: Untouched) -> None:
+        self.untouched = untouched
+        self.sized: SizedGraph = untouched.sized
+        self._switches: dict[int, Tensor] = {}
+
+    def whole(self, index: int) -> Any:
+        """A value in its own order of axes, all of it."""
+        assert index not in self.untouched.boxes
+        return self.untouched.values[index]
+
+    def at(self, index: int, signal: MapSignal) -> Tensor:
+        """The places of a value at those of a signal: (unit, channel, row, column), one unit for all on whole maps.
+
+        Outside of the map anything may stand: no signal is there.
+        """
+        rows = signal.rows[:, None] + np.arange(signal.height)
+        columns = signal.columns[:, None] + np.arange(signal.width)
+        return self._gathered(index, rows, columns, signal)
+
+    def switches(self, node: Node, signal: MapSignal) -> Tensor:
+        """For the outputs of a maximum pool where in its window each found its maximum: row * kernel width + column."""
+        is_whole = signal.covers(self.sized.size(node.index))
+        if is_whole and node.index in self._switches:
+            return self._switches[node.index]
+        found = self._found_switches(node, signal)
+        if is_whole:
+            self._switches[node.index] = found
+        return found
+
+    def _found_switches(self, node: Node, signal: MapSignal) -> Tensor:
+        source, rows, columns = window_rules(self.sized, node)
+        row_places, column_places = (
+            _read(rows, signal.rows, signal.height),
+            _read(columns, signal.columns, signal.width),
+        )
+        maps = self._gathered(source, row_places, column_places, signal)
+        size = self.sized.size(source)
+        outside = _outside(row_places, size[0])[:, None, :, None] | _outside(column_places, size[1])[:, None, None]
+        if outside.any():
+            maps = maps.masked_fill(torch.from_numpy(outside[: len(maps)]).to(maps.device), float("-inf"))
+        stride, dilation = (rows.stride, columns.stride), (rows.dilation, columns.dilation)
+        _, found = functional.max_pool2d(maps, (rows.kernel, columns.kernel), stride, 0, dilation, return_indices=True)
+        across, down = torch.arange(signal.width), torch.arange(signal.height)[:, None]
+        row_steps = found // maps.shape[3] - (down * stride[0]).to(found.device)
+        column_steps = found % maps.shape[3] - (across * stride[1]).to(found.device)
+        return row_steps // dilation[0] * columns.kernel + column_steps // dilation[1]
+
+    def _gathered(self, index: int, rows: Indices, columns: Indices, signal: MapSignal) -> Tensor:
+        """Places (unit, channel, row, column) at each unit's rows and columns; the nearest known ones outside."""
+        known = self.untouched.places(index)
+        assert known is not None
+        if signal.same_for_all:
+            rows, columns = rows[:1], columns[:1]
+        height, width, channels = known.places.shape
+        row_index = np.clip(rows - known.box.top, 0, height - 1)
+        column_index = np.clip(columns - known.box.left, 0, width - 1)
+        if _is_all(row_index, height) and _is_all(column_index, width):
+            return known.places.permute(2, 0, 1)[None]
+        places = torch.from_numpy((row_index[:, :, None] * width + column_index[:, None, :]).reshape(-1))
+        found = known.places.reshape(-1, channels).index_select(0, places.to(known.places.device))
+        return found.view(len(rows), rows.shape[1], columns.shape[1], channels).permute(0, 3, 1, 2)
+
+
+def _read(rule: Window, starts: Indices, count: int) -> Indices:
+    """The input places that each unit's outputs read."""
+    return starts[:, None] * rule.stride - rule.before + np.arange((count - 1) * rule.stride + rule.span)
+
+
+def _is_all(index: Indices, size: int) -> bool:
+    """Whether one unit reads all places in order."""
+    return index.shape == (1, size) and bool((index[0] == np.arange(size)).all())
+
+
+def _outside(places: Indices, size: int) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+    return (places < 0) | (places >= size)

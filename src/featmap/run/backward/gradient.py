@@ -1,0 +1,62 @@
+"""What is the gradient of one operator? torch's own, of that operator alone, on a patch or on whole maps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from featmap.run.program import Program
+from featmap.run.region.direct import computed
+from featmap.run.region.untouched import Untouched
+from featmap.run.steps import Step, without_overwriting
+
+
+def gradient_at_places(
+    program: Program, untouched: Untouched, step: Step, source: int, value: Tensor, signal: Any
+) -> Tensor:
+    """The signal times the gradient of an operator that computes every place from the same place of one value.
+
+    `value` is a patch of the source, `signal` one of the result (a list where the operator returns several), in their
+    own order of axes with one image per unit.
+    """
+    with torch.enable_grad():
+        value = value.detach().requires_grad_()
+        made = computed(program, untouched, _differentiable(step), source, value)
+    return _gradients(made, [value], signal)[0]
+
+
+def gradient_of_whole(
+    program: Program, step: Step, arguments: tuple[Any, Any], values: Mapping[int, Any], signal: Any
+) -> dict[int, Tensor]:
+    """The signal times the gradient of an operator for each value that it reads, all of them whole.
+
+    `values` are what it reads, with as many images as `arguments` are made for.
+    """
+    given = {
+        index: value.detach().requires_grad_() if isinstance(value, Tensor) and value.is_floating_point() else value
+        for index, value in values.items()
+    }
+    with torch.enable_grad():
+        made = program.call_step(_differentiable(step), *arguments, given)
+    wanted = {index: value for index, value in given.items() if isinstance(value, Tensor) and value.requires_grad}
+    found = _gradients(made, list(wanted.values()), signal)
+    return dict(zip(wanted, found, strict=True))
+
+
+def _differentiable(step: Step) -> Step:
+    """The step as autograd can run it: it writes over nothing."""
+    return replace(step, target=without_overwriting(step.node), overwrites=False)
+
+
+def _gradients(made: Any, given: Sequence[Tensor], signal: Any) -> list[Tensor]:
+    made, signal = (list(part) if isinstance(part, list | tuple) else [part] for part in (made, signal))
+    pairs = [(m, s) for m, s in zip(made, signal, strict=True) if s is not None and m.requires_grad]
+    if not pairs:
+        return [torch.zeros_like(value) for value in given]
+    outputs, signals = zip(*pairs, strict=True)
+    signals = [s.to(m.dtype).expand(m.shape) for m, s in zip(outputs, signals, strict=True)]
+    return list(torch.autograd.grad(outputs, given, signals, allow_unused=True, materialize_grads=True))

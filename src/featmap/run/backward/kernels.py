@@ -1,0 +1,108 @@
+"""How do signals flow back through windows? Transposed filters, switches, and averages spread out.
+
+Outputs of one box read one box of the input: what comes out is that box, uncut, for every unit at once.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from featmap.geometry import Window
+from featmap.network.operators.convolution import ConvolutionSettings
+from featmap.run.backward.signal import MapSignal
+from featmap.run.region.spans import Indices
+
+Size = tuple[int, int]
+
+
+def filtered(
+    signal: MapSignal, weight: Tensor, settings: ConvolutionSettings, outputs: Size, inputs: Size
+) -> MapSignal:
+    """Back through a convolution: every value lays its filter, times itself, over what it read.
+
+    `outputs` and `inputs` are the rows and columns of the convolution's own maps.
+    """
+    rows, columns = _rule(settings, 0), _rule(settings, 1)
+    if signal.covers(outputs) and rows.before == rows.after and columns.before == columns.after:
+        # On whole maps torch cuts the border off itself; the places that no window reached are added at the end.
+        left = _left_over(rows, outputs[0], inputs[0]), _left_over(columns, outputs[1], inputs[1])
+        padding = rows.before, columns.before
+        return signal.with_values(_transposed(signal.values, weight, settings, padding, left))
+    return _read(signal, rows, columns, _transposed(signal.values, weight, settings, (0, 0), (0, 0)))
+
+
+def _transposed(
+    values: Tensor, weight: Tensor, settings: ConvolutionSettings, padding: tuple[int, int], left: tuple[int, int]
+) -> Tensor:
+    return torch.conv_transpose2d(
+        values, weight, None, settings.stride, padding, left, settings.groups, settings.dilation
+    )
+
+
+def _rule(settings: ConvolutionSettings, axis: int) -> Window:
+    rule = settings.rule(axis)
+    assert isinstance(rule, Window)
+    return rule
+
+
+def _left_over(rule: Window, outputs: int, inputs: int) -> int:
+    """How many of the last inputs no window reads."""
+    return inputs + rule.before + rule.after - ((outputs - 1) * rule.stride + rule.span)
+
+
+def _read(signal: MapSignal, rows: Window, columns: Window, values: Tensor) -> MapSignal:
+    """Values on the boxes that the signal's boxes read."""
+    return MapSignal(values, signal.rows * rows.stride - rows.before, signal.columns * columns.stride - columns.before)
+
+
+def switched(signal: MapSignal, switches: Tensor, rows: Window, columns: Window) -> MapSignal:
+    """Back through a maximum pool: every value goes where its maximum was found; values that meet there add up."""
+    made = _blank(signal, rows, columns)
+    for row in range(rows.kernel):
+        for column in range(columns.kernel):
+            chosen = switches == row * columns.kernel + column
+            _at(made, rows, columns, row, column, signal).add_(torch.where(chosen, signal.values, 0.0))
+    return _read(signal, rows, columns, made)
+
+
+def spread(signal: MapSignal, divisors: tuple[Tensor, Tensor] | float, rows: Window, columns: Window) -> MapSignal:
+    """Back through an average pool: every value is divided as the pool divided, and goes to its whole window.
+
+    `divisors` are, per unit, how many rows and how many columns each output counts, or one number for all outputs.
+    """
+    shares = signal.values
+    if isinstance(divisors, tuple):
+        down, across = (part.to(shares) for part in divisors)
+        shares = shares / (down[:, None, :, None] * across[:, None, None])
+    else:
+        shares = shares / divisors
+    made = _blank(signal, rows, columns)
+    for row in range(rows.kernel):
+        for column in range(columns.kernel):
+            _at(made, rows, columns, row, column, signal).add_(shares)
+    return _read(signal, rows, columns, made)
+
+
+def counted(rule: Window, starts: Indices, outputs: int, size: int, *, counts_padding: bool) -> Tensor:
+    """How many places each unit's outputs count along one axis: (unit, output), at least 1."""
+    first = (starts[:, None] + np.arange(outputs)) * rule.stride - rule.before
+    last = np.minimum(first + rule.kernel, size + rule.after)
+    if not counts_padding:
+        first, last = np.maximum(first, 0), np.minimum(last, size)
+    return torch.from_numpy(np.maximum(last - first, 1))
+
+
+def _blank(signal: MapSignal, rows: Window, columns: Window) -> Tensor:
+    height, width = (signal.height - 1) * rows.stride + rows.span, (signal.width - 1) * columns.stride + columns.span
+    made = signal.values.new_zeros((len(signal), signal.values.shape[1], height, width))
+    return made.contiguous(memory_format=torch.channels_last)
+
+
+def _at(made: Tensor, rows: Window, columns: Window, row: int, column: int, signal: MapSignal) -> Tensor:
+    """The places of a window's row and column, for all outputs."""
+    top, left = row * rows.dilation, column * columns.dilation
+    down = slice(top, top + (signal.height - 1) * rows.stride + 1, rows.stride)
+    across = slice(left, left + (signal.width - 1) * columns.stride + 1, columns.stride)
+    return made[:, :, down, across]

@@ -1,0 +1,165 @@
+"""What flows into the values that an operator reads, given what flows into its own?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from torch import Tensor
+
+from featmap.network.graph import Node
+from featmap.run.backward.forward import ForwardValues
+from featmap.run.backward.gradient import gradient_at_places, gradient_of_whole
+from featmap.run.backward.kernels import counted, filtered, spread, switched
+from featmap.run.backward.own_order import OwnOrder
+from featmap.run.backward.roles import Role, Rule, mask_source, passes, window_rules
+from featmap.run.backward.signal import MapSignal, Signal, moved, summed
+from featmap.run.program import Program
+from featmap.run.steps import Step
+
+Flow = tuple[int, "Signal | dict[int, Signal]"]
+"""A value and what flows into it from one reader: into its parts, where it is several tensors."""
+
+
+class OperatorFlows:
+    """The way back through single operators, for `count` units."""
+
+    def __init__(
+        self, program: Program, roles: Mapping[int, Role], rule: Rule, forward: ForwardValues, count: int
+    ) -> None:
+        self.program = program
+        self.sized = forward.sized
+        self.roles = roles
+        self.rule: Rule = rule
+        self.forward = forward
+        self.count = count
+        self.own = OwnOrder(forward.untouched)
+
+    def back(self, at: int, step: Step, signal: Any) -> Iterator[Flow]:
+        """What flows into each value that a step reads; `signal` is one per item where it returns several tensors."""
+        role, source = self.roles[step.node.index], self._source(step.node)
+        if role == Role.ITEM:
+            yield source, {step.node.args[1]: signal}
+        elif role == Role.PASS:
+            yield source, signal
+        elif role == Role.PLACEWISE:
+            yield source, self._placewise(step, source, signal)
+        elif role == Role.LINEAR:
+            weight = self.program.constants.argument(step.node.args[1])
+            yield source, self.own.signal(signal.values @ weight, source)
+        elif role == Role.RECTIFIER:
+            yield source, self._ruled(step.node, signal)
+        elif role == Role.WHOLE:
+            yield from self._whole(at, step, signal)
+        else:
+            yield from self._in_space(role, step, source, signal)
+
+    def _source(self, node: Node) -> int:
+        return next(index for index in node.inputs if self.sized.graph[index].depends_on_input)
+
+    def _in_space(self, role: Role, step: Step, source: int, signal: MapSignal) -> Iterator[Flow]:
+        node = step.node
+        if role == Role.CONVOLUTION:
+            yield source, self._filtered(step, source, signal)
+        elif role == Role.SCALE:
+            scale, _ = self.program.constants.scale_and_shift(node)
+            yield source, signal.with_values(signal.values * scale.to(signal.values)[:, None, None])
+        elif role == Role.MAXIMUM:
+            _, rows, columns = window_rules(self.sized, node)
+            yield source, switched(signal, self.forward.switches(node, signal), rows, columns)
+        elif role == Role.AVERAGE:
+            yield source, self._spread(node, signal)
+        elif role == Role.SHIFT:
+            yield source, self._shifted(node, signal)
+        elif role == Role.SUM:
+            yield from self._summands(node, signal)
+        elif role == Role.CONCATENATION:
+            yield from self._divided(node, signal)
+        else:
+            raise AssertionError(role)
+
+    def _filtered(self, step: Step, source: int, signal: MapSignal) -> MapSignal:
+        bound = self.program.bound[step.node.index]
+        assert bound is not None
+        settings = self.program.settings[step.node.index]
+        return filtered(signal, bound[0], settings, self.sized.size(step.node.index), self.sized.size(source))
+
+    def _ruled(self, node: Node, signal: Signal) -> Signal:
+        values = signal.values
+        if self.rule != "gradient":
+            values = values.clamp_min(0)
+        if self.rule != "deconvnet":
+            read = mask_source(node)
+            known = self.forward.at(read, signal) if isinstance(signal, MapSignal) else self.forward.whole(read)
+            values = values * passes(self.sized.call(node), known)
+        return signal.with_values(values)
+
+    def _spread(self, node: Node, signal: MapSignal) -> MapSignal:
+        source, rows, columns = window_rules(self.sized, node)
+        call, size = self.sized.call(node), self.sized.size(source)
+        divisor = call.get("divisor_override")
+        if divisor is not None:
+            return spread(signal, float(divisor), rows, columns)
+        counts = bool(call.get("count_include_pad", True))
+        down = counted(rows, signal.rows, signal.height, size[0], counts_padding=counts)
+        across = counted(columns, signal.columns, signal.width, size[1], counts_padding=counts)
+        return spread(signal, (down, across), rows, columns)
+
+    def _shifted(self, node: Node, signal: MapSignal) -> MapSignal:
+        _, rows, columns = next(iter(self.sized.reads(node.index)))
+        before = (rows.before, columns.before)  # type: ignore[attr-defined]
+        return MapSignal(signal.values, signal.rows - before[0], signal.columns - before[1])
+
+    def _summands(self, node: Node, signal: MapSignal) -> Iterator[Flow]:
+        alpha = self.sized.call(node).get("alpha", 1)
+        first, second = (leaf.index for leaf in node.args[:2])
+        factor = -alpha if node.base_name == "sub" else alpha
+        yield first, signal
+        yield second, signal if factor == 1 else signal.with_values(signal.values * factor)
+
+    def _divided(self, node: Node, signal: MapSignal) -> Iterator[Flow]:
+        first = 0
+        for leaf in node.args[0]:
+            count = self.forward.untouched.layout(leaf.index).channels[0]
+            yield leaf.index, signal.with_values(signal.values[:, first : first + count])
+            first += count
+
+    def _placewise(self, step: Step, source: int, signal: Any) -> MapSignal:
+        """The gradient place by place; an operator that returns several tensors has one set of boxes for them."""
+        parts: dict[int, MapSignal] = signal if isinstance(signal, dict) else {0: signal}
+        boxes = summed([part.with_values(part.values[:, :1]) for part in parts.values()], self.sized.size(source))
+        values = self.own.patch(self.forward.at(source, boxes).expand(self.count, -1, -1, -1), source)
+        patches = {item: self._laid_on(boxes, part, step.result) for item, part in parts.items()}
+        given = _listed(self.sized.specs[step.result], patches) if isinstance(signal, dict) else patches[0]
+        found = gradient_at_places(self.program, self.forward.untouched, step, source, values, given)
+        return boxes.with_values(self.own.maps(found, source))
+
+    def _laid_on(self, boxes: MapSignal, part: MapSignal, index: int) -> Tensor:
+        """A part's signal on the boxes of all, in the value's own order."""
+        laid = moved(part, boxes.rows, boxes.columns, boxes.height, boxes.width)
+        return self.own.patch(laid.values, index)
+
+    def _whole(self, at: int, step: Step, signal: Any) -> Iterator[Flow]:
+        """The gradient on whole maps, for all units as so many images."""
+        node, graph = step.node, self.sized.graph
+        image = graph.image_input
+        arguments = self.program.arguments_for((self.count, *self.sized.shape(image)[1:]))[at]
+        read = [index for index in dict.fromkeys(node.inputs) if graph[index].depends_on_input]
+        values = {index: self._for_all(self.forward.whole(index)) for index in read}
+        if isinstance(signal, dict):
+            patches = {item: self.own.of(part, step.result) for item, part in signal.items()}
+            given: Any = _listed(self.sized.specs[step.result], patches)
+        else:
+            given = self.own.of(signal, step.result)
+        found = gradient_of_whole(self.program, step, arguments, values, given)
+        for index, gradient in found.items():
+            yield index, self.own.signal(gradient, index)
+
+    def _for_all(self, value: Any) -> Any:
+        if self.count == 1 or not isinstance(value, Tensor):
+            return value
+        return value.expand(self.count, *value.shape[1:])
+
+
+def _listed(spec: Any, patches: Mapping[int, Tensor]) -> list[Tensor | None]:
+    return [patches.get(item) for item in range(len(spec))]
