@@ -13,7 +13,7 @@ from featmap.geometry import Window
 from featmap.network.graph import Node
 from featmap.network.sized import SizedGraph
 from featmap.run.backward.roles import window_rules
-from featmap.run.backward.signal import MapSignal
+from featmap.run.backward.signal import Boxes
 from featmap.run.region.spans import Indices
 from featmap.run.region.untouched import Untouched
 
@@ -31,48 +31,48 @@ class ForwardValues:
         assert index not in self.untouched.boxes
         return self.untouched.values[index]
 
-    def at(self, index: int, signal: MapSignal) -> Tensor:
-        """The places of a value at those of a signal: (unit, channel, row, column), one unit for all on whole maps.
+    def at(self, index: int, boxes: Boxes) -> Tensor:
+        """The places of a value at those of the boxes: (unit, channel, row, column), one unit for all on whole maps.
 
         Outside of the map anything may stand: no signal is there.
         """
-        rows = signal.rows[:, None] + np.arange(signal.height)
-        columns = signal.columns[:, None] + np.arange(signal.width)
-        return self._gathered(index, rows, columns, signal)
+        rows = boxes.rows[:, None] + np.arange(boxes.height)
+        columns = boxes.columns[:, None] + np.arange(boxes.width)
+        return self._gathered(index, rows, columns, boxes)
 
-    def switches(self, node: Node, signal: MapSignal) -> Tensor:
+    def switches(self, node: Node, boxes: Boxes) -> Tensor:
         """For the outputs of a maximum pool where in its window each found its maximum: row * kernel width + column."""
-        is_whole = signal.covers(self.sized.size(node.index))
+        is_whole = boxes.covers(self.sized.size(node.index))
         if is_whole and node.index in self._switches:
             return self._switches[node.index]
-        found = self._found_switches(node, signal)
+        found = self._found_switches(node, boxes)
         if is_whole:
             self._switches[node.index] = found
         return found
 
-    def _found_switches(self, node: Node, signal: MapSignal) -> Tensor:
+    def _found_switches(self, node: Node, boxes: Boxes) -> Tensor:
         source, rows, columns = window_rules(self.sized, node)
         row_places, column_places = (
-            _read(rows, signal.rows, signal.height),
-            _read(columns, signal.columns, signal.width),
+            _read(rows, boxes.rows, boxes.height),
+            _read(columns, boxes.columns, boxes.width),
         )
-        maps = self._gathered(source, row_places, column_places, signal)
+        maps = self._gathered(source, row_places, column_places, boxes)
         size = self.sized.size(source)
         outside = _outside(row_places, size[0])[:, None, :, None] | _outside(column_places, size[1])[:, None, None]
         if outside.any():
             maps = maps.masked_fill(torch.from_numpy(outside[: len(maps)]).to(maps.device), float("-inf"))
         stride, dilation = (rows.stride, columns.stride), (rows.dilation, columns.dilation)
         _, found = functional.max_pool2d(maps, (rows.kernel, columns.kernel), stride, 0, dilation, return_indices=True)
-        across, down = torch.arange(signal.width), torch.arange(signal.height)[:, None]
+        across, down = torch.arange(boxes.width), torch.arange(boxes.height)[:, None]
         row_steps = found // maps.shape[3] - (down * stride[0]).to(found.device)
         column_steps = found % maps.shape[3] - (across * stride[1]).to(found.device)
         return row_steps // dilation[0] * columns.kernel + column_steps // dilation[1]
 
-    def _gathered(self, index: int, rows: Indices, columns: Indices, signal: MapSignal) -> Tensor:
+    def _gathered(self, index: int, rows: Indices, columns: Indices, boxes: Boxes) -> Tensor:
         """Places (unit, channel, row, column) at each unit's rows and columns; the nearest known ones outside."""
         known = self.untouched.places(index)
         assert known is not None
-        if signal.same_for_all:
+        if boxes.same_for_all:
             rows, columns = rows[:1], columns[:1]
         height, width, channels = known.places.shape
         row_index = np.clip(rows - known.box.top, 0, height - 1)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from featmap.geometry import Window
 from featmap.network.operators.convolution import ConvolutionSettings
-from featmap.run.backward.signal import MapSignal
+from featmap.run.backward.signal import MapSignal, signal_at
 from featmap.run.region.spans import Indices
 
 Size = tuple[int, int]
@@ -25,11 +25,12 @@ def filtered(
     `outputs` and `inputs` are the rows and columns of the convolution's own maps.
     """
     rows, columns = _rule(settings, 0), _rule(settings, 1)
-    if signal.covers(outputs) and rows.before == rows.after and columns.before == columns.after:
+    if signal.boxes.covers(outputs) and rows.before == rows.after and columns.before == columns.after:
         # On whole maps torch cuts the border off itself; the places that no window reached are added at the end.
         left = _left_over(rows, outputs[0], inputs[0]), _left_over(columns, outputs[1], inputs[1])
         padding = rows.before, columns.before
-        return signal.with_values(_transposed(signal.values, weight, settings, padding, left))
+        values = _transposed(signal.values, weight, settings, padding, left)
+        return signal_at(values, signal.boxes.rows, signal.boxes.columns)
     return _read(signal, rows, columns, _transposed(signal.values, weight, settings, (0, 0), (0, 0)))
 
 
@@ -54,7 +55,8 @@ def _left_over(rule: Window, outputs: int, inputs: int) -> int:
 
 def _read(signal: MapSignal, rows: Window, columns: Window, values: Tensor) -> MapSignal:
     """Values on the boxes that the signal's boxes read."""
-    return MapSignal(values, signal.rows * rows.stride - rows.before, signal.columns * columns.stride - columns.before)
+    boxes = signal.boxes
+    return signal_at(values, boxes.rows * rows.stride - rows.before, boxes.columns * columns.stride - columns.before)
 
 
 def switched(signal: MapSignal, switches: Tensor, rows: Window, columns: Window) -> MapSignal:
@@ -95,7 +97,10 @@ def counted(rule: Window, starts: Indices, outputs: int, size: int, *, counts_pa
 
 
 def _blank(signal: MapSignal, rows: Window, columns: Window) -> Tensor:
-    height, width = (signal.height - 1) * rows.stride + rows.span, (signal.width - 1) * columns.stride + columns.span
+    height, width = (
+        (signal.boxes.height - 1) * rows.stride + rows.span,
+        (signal.boxes.width - 1) * columns.stride + columns.span,
+    )
     made = signal.values.new_zeros((len(signal), signal.values.shape[1], height, width))
     return made.contiguous(memory_format=torch.channels_last)
 
@@ -103,6 +108,6 @@ def _blank(signal: MapSignal, rows: Window, columns: Window) -> Tensor:
 def _at(made: Tensor, rows: Window, columns: Window, row: int, column: int, signal: MapSignal) -> Tensor:
     """The places of a window's row and column, for all outputs."""
     top, left = row * rows.dilation, column * columns.dilation
-    down = slice(top, top + (signal.height - 1) * rows.stride + 1, rows.stride)
-    across = slice(left, left + (signal.width - 1) * columns.stride + 1, columns.stride)
+    down = slice(top, top + (signal.boxes.height - 1) * rows.stride + 1, rows.stride)
+    across = slice(left, left + (signal.boxes.width - 1) * columns.stride + 1, columns.stride)
     return made[:, :, down, across]

@@ -13,7 +13,7 @@ from featmap.run.backward.gradient import gradient_at_places, gradient_of_whole
 from featmap.run.backward.kernels import counted, filtered, spread, switched
 from featmap.run.backward.own_order import OwnOrder
 from featmap.run.backward.roles import Role, Rule, mask_source, passes, window_rules
-from featmap.run.backward.signal import MapSignal, Signal, moved, summed
+from featmap.run.backward.signal import MapSignal, Signal, moved, signal_at
 from featmap.run.program import Program
 from featmap.run.steps import Step
 
@@ -66,7 +66,7 @@ class OperatorFlows:
             yield source, signal.with_values(signal.values * scale.to(signal.values)[:, None, None])
         elif role == Role.MAXIMUM:
             _, rows, columns = window_rules(self.sized, node)
-            yield source, switched(signal, self.forward.switches(node, signal), rows, columns)
+            yield source, switched(signal, self.forward.switches(node, signal.boxes), rows, columns)
         elif role == Role.AVERAGE:
             yield source, self._spread(node, signal)
         elif role == Role.SHIFT:
@@ -90,7 +90,7 @@ class OperatorFlows:
             values = values.clamp_min(0)
         if self.rule != "deconvnet":
             read = mask_source(node)
-            known = self.forward.at(read, signal) if isinstance(signal, MapSignal) else self.forward.whole(read)
+            known = self.forward.at(read, signal.boxes) if isinstance(signal, MapSignal) else self.forward.whole(read)
             values = values * passes(self.sized.call(node), known)
         return signal.with_values(values)
 
@@ -101,14 +101,15 @@ class OperatorFlows:
         if divisor is not None:
             return spread(signal, float(divisor), rows, columns)
         counts = bool(call.get("count_include_pad", True))
-        down = counted(rows, signal.rows, signal.height, size[0], counts_padding=counts)
-        across = counted(columns, signal.columns, signal.width, size[1], counts_padding=counts)
+        down = counted(rows, signal.boxes.rows, signal.boxes.height, size[0], counts_padding=counts)
+        across = counted(columns, signal.boxes.columns, signal.boxes.width, size[1], counts_padding=counts)
         return spread(signal, (down, across), rows, columns)
 
     def _shifted(self, node: Node, signal: MapSignal) -> MapSignal:
         _, rows, columns = next(iter(self.sized.reads(node.index)))
         before = (rows.before, columns.before)  # type: ignore[attr-defined]
-        return MapSignal(signal.values, signal.rows - before[0], signal.columns - before[1])
+        boxes = signal.boxes
+        return signal_at(signal.values, boxes.rows - before[0], boxes.columns - before[1])
 
     def _summands(self, node: Node, signal: MapSignal) -> Iterator[Flow]:
         alpha = self.sized.call(node).get("alpha", 1)
@@ -127,17 +128,13 @@ class OperatorFlows:
     def _placewise(self, step: Step, source: int, signal: Any) -> MapSignal:
         """The gradient place by place; an operator that returns several tensors has one set of boxes for them."""
         parts: dict[int, MapSignal] = signal if isinstance(signal, dict) else {0: signal}
-        boxes = summed([part.with_values(part.values[:, :1]) for part in parts.values()], self.sized.size(source))
+        first, *others = (part.boxes for part in parts.values())
+        boxes = first.hull(others)
         values = self.own.patch(self.forward.at(source, boxes).expand(self.count, -1, -1, -1), source)
-        patches = {item: self._laid_on(boxes, part, step.result) for item, part in parts.items()}
+        patches = {item: self.own.patch(moved(part, boxes).values, step.result) for item, part in parts.items()}
         given = _listed(self.sized.specs[step.result], patches) if isinstance(signal, dict) else patches[0]
         found = gradient_at_places(self.program, self.forward.untouched, step, source, values, given)
-        return boxes.with_values(self.own.maps(found, source))
-
-    def _laid_on(self, boxes: MapSignal, part: MapSignal, index: int) -> Tensor:
-        """A part's signal on the boxes of all, in the value's own order."""
-        laid = moved(part, boxes.rows, boxes.columns, boxes.height, boxes.width)
-        return self.own.patch(laid.values, index)
+        return MapSignal(self.own.maps(found, source), boxes)
 
     def _whole(self, at: int, step: Step, signal: Any) -> Iterator[Flow]:
         """The gradient on whole maps, for all units as so many images."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from torch import Tensor
 
-from featmap.run.backward.signal import MapSignal, Signal, WholeSignal, on_whole_map
+from featmap.run.backward.signal import Signal, WholeSignal, on_whole_map, signal_at
 from featmap.run.region.untouched import Untouched
 
 
@@ -36,4 +36,4 @@ class OwnOrder:
         if not axes.has_space or axes.batch != 0:
             return WholeSignal(values)
         zeros = np.zeros(len(values), dtype=np.int64)
-        return MapSignal(self.maps(values, index), zeros, zeros)
+        return signal_at(self.maps(values, index), zeros, zeros)

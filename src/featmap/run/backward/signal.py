@@ -6,11 +6,12 @@ of the map is set to zero before anything is made of it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -18,23 +19,13 @@ from featmap.run.region.spans import Indices
 
 
 @dataclass(frozen=True, eq=False)
-class MapSignal:
-    """Signals into a map: `values` (unit, channel, row, column), and where in the map each unit's box begins."""
+class Boxes:
+    """A box of a map for every unit: where it begins, and the rows and columns that all of them have."""
 
-    values: Tensor
     rows: Indices
     columns: Indices
-
-    def __len__(self) -> int:
-        return len(self.values)
-
-    @property
-    def height(self) -> int:
-        return int(self.values.shape[2])
-
-    @property
-    def width(self) -> int:
-        return int(self.values.shape[3])
+    height: int
+    width: int
 
     @property
     def same_for_all(self) -> bool:
@@ -45,9 +36,34 @@ class MapSignal:
         """Whether every box is the whole map and nothing else."""
         return (self.height, self.width) == size and not self.rows.any() and not self.columns.any()
 
+    def is_same(self, other: Boxes) -> bool:
+        """Whether both are the very same boxes."""
+        begins = np.array_equal(self.rows, other.rows) and np.array_equal(self.columns, other.columns)
+        return begins and (self.height, self.width) == (other.height, other.width)
+
+    def hull(self, others: Sequence[Boxes]) -> Boxes:
+        """For every unit a box that holds its boxes here and there."""
+        every = (self, *others)
+        rows = np.minimum.reduce([boxes.rows for boxes in every])
+        columns = np.minimum.reduce([boxes.columns for boxes in every])
+        bottoms = np.maximum.reduce([boxes.rows + boxes.height for boxes in every])
+        rights = np.maximum.reduce([boxes.columns + boxes.width for boxes in every])
+        return Boxes(rows, columns, int((bottoms - rows).max()), int((rights - columns).max()))
+
+
+@dataclass(frozen=True, eq=False)
+class MapSignal:
+    """Signals into a map: `values` (unit, channel, row, column) on a box for each unit."""
+
+    values: Tensor
+    boxes: Boxes
+
+    def __len__(self) -> int:
+        return len(self.values)
+
     def with_values(self, values: Tensor) -> MapSignal:
         """Other values at the same places."""
-        return MapSignal(values, self.rows, self.columns)
+        return MapSignal(values, self.boxes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,96 +80,83 @@ class WholeSignal:
 Signal: TypeAlias = MapSignal | WholeSignal
 
 
+def signal_at(values: Tensor, rows: Indices, columns: Indices) -> MapSignal:
+    """Values whose boxes begin at these rows and columns."""
+    return MapSignal(values, Boxes(rows, columns, int(values.shape[2]), int(values.shape[3])))
+
+
 def summed(parts: Sequence[MapSignal], size: tuple[int, int]) -> MapSignal:
-    """What flows into a map of this size from all its readers, cut to the map."""
-    if len(parts) == 1:
-        return cut(parts[0], size)
-    rows, height = _hull([part.rows for part in parts], [part.height for part in parts])
-    columns, width = _hull([part.columns for part in parts], [part.width for part in parts])
-    first = max(parts, key=lambda part: part.height * part.width)
-    if _lies(first, rows, columns) and (first.height, first.width) == (height, width):
-        total, others = first.values, [part for part in parts if part is not first]
-        total = total if _is_own(total) else total.clone()
-    else:
-        shape = (len(first), first.values.shape[1], height, width)
-        total = first.values.new_zeros(shape).contiguous(memory_format=torch.channels_last)
-        others = list(parts)
-    for part in others:
-        _add(total, part, part.rows - rows, part.columns - columns)
-    return cut(MapSignal(total, rows, columns), size)
-
-
-def _is_own(values: Tensor) -> bool:
-    """Whether the values can be written into: they are no broadcast view."""
-    return all(stride or size == 1 for stride, size in zip(values.stride(), values.shape, strict=True))
-
-
-def _hull(starts: list[Indices], sizes: list[int]) -> tuple[Indices, int]:
-    first = np.minimum.reduce(starts)
-    last = np.maximum.reduce([start + size for start, size in zip(starts, sizes, strict=True)])
-    return first, int((last - first).max())
-
-
-def _lies(part: MapSignal, rows: Indices, columns: Indices) -> bool:
-    return np.array_equal(part.rows, rows) and np.array_equal(part.columns, columns)
+    """What flows into a map of this size from all its readers, cut to the map. The parts are left as they are."""
+    first, *others = parts
+    if not others:
+        return cut(first, size)
+    boxes = first.boxes.hull([other.boxes for other in others])
+    total = moved(first, boxes).values
+    if total is first.values:
+        # Another value may hold this very tensor.
+        total = total.clone()
+    for other in others:
+        _add(total, other, other.boxes.rows - boxes.rows, other.boxes.columns - boxes.columns)
+    return cut(MapSignal(total, boxes), size)
 
 
 def _add(total: Tensor, part: MapSignal, tops: Indices, lefts: Indices) -> None:
     """Adds a part at its own place for each unit; units with the same place at once."""
-    places = np.stack([tops, lefts])
-    for top, left in np.unique(places, axis=1).T.tolist():
-        chosen = np.flatnonzero((tops == top) & (lefts == left))
-        window = (slice(None), slice(top, top + part.height), slice(left, left + part.width))
+    for top, left, chosen in _alike(tops, lefts):
+        down, across = slice(top, top + part.boxes.height), slice(left, left + part.boxes.width)
         if len(chosen) == len(part):
-            total[(slice(None), *window)] += part.values
+            total[:, :, down, across] += part.values
         else:
             index = torch.from_numpy(chosen).to(total.device)
-            total[(index, *window)] += part.values[index]
+            total[index, :, down, across] += part.values[index]
+
+
+def _alike(tops: Indices, lefts: Indices) -> Iterator[tuple[int, int, Indices]]:
+    """The places that occur, and the units at each."""
+    for top, left in np.unique(np.stack([tops, lefts]), axis=1).T.tolist():
+        yield top, left, np.flatnonzero((tops == top) & (lefts == left))
 
 
 def cut(signal: MapSignal, size: tuple[int, int]) -> MapSignal:
     """The signal with what lies outside the map set to zero; on the whole map where the boxes are as large as that."""
-    if signal.covers(size):
+    signal = moved(signal, _at_most(signal.boxes, size))
+    boxes = signal.boxes
+    inside_rows = _inside(boxes.rows, boxes.height, size[0])
+    inside_columns = _inside(boxes.columns, boxes.width, size[1])
+    if inside_rows.all() and inside_columns.all():
         return signal
-    if signal.height >= size[0] or signal.width >= size[1]:
-        signal = _resized(signal, size)
-    outside_rows = _outside(signal.rows, signal.height, size[0])
-    outside_columns = _outside(signal.columns, signal.width, size[1])
-    if not outside_rows.any() and not outside_columns.any():
-        return signal
-    keep_rows = torch.from_numpy(~outside_rows)[:, None, :, None]
-    keep_columns = torch.from_numpy(~outside_columns)[:, None, None, :]
-    keep = (keep_rows & keep_columns).to(signal.values.device)
-    return signal.with_values(torch.where(keep, signal.values, 0.0))
+    inside = torch.from_numpy(inside_rows[:, None, :, None] & inside_columns[:, None, None])
+    return signal.with_values(torch.where(inside.to(signal.values.device), signal.values, 0.0))
 
 
-def _outside(starts: Indices, count: int, size: int) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]]:
+def _inside(starts: Indices, count: int, size: int) -> npt.NDArray[np.bool_]:
     places = starts[:, None] + np.arange(count)
-    return (places < 0) | (places >= size)
+    return (places >= 0) & (places < size)
 
 
-def _resized(signal: MapSignal, size: tuple[int, int]) -> MapSignal:
-    """The axes along which boxes are as large as the map, on the whole map."""
-    height = size[0] if signal.height >= size[0] else signal.height
-    width = size[1] if signal.width >= size[1] else signal.width
-    rows = np.zeros_like(signal.rows) if height == size[0] else signal.rows
-    columns = np.zeros_like(signal.columns) if width == size[1] else signal.columns
-    return moved(signal, rows, columns, height, width)
+def _at_most(boxes: Boxes, size: tuple[int, int]) -> Boxes:
+    """The boxes, but the map's own rows or columns where they have as many."""
+    rows, height = (np.zeros_like(boxes.rows), size[0]) if boxes.height >= size[0] else (boxes.rows, boxes.height)
+    columns, width = (np.zeros_like(boxes.columns), size[1]) if boxes.width >= size[1] else (boxes.columns, boxes.width)
+    return Boxes(rows, columns, height, width)
 
 
-def moved(signal: MapSignal, rows: Indices, columns: Indices, height: int, width: int) -> MapSignal:
+def moved(signal: MapSignal, boxes: Boxes) -> MapSignal:
     """The same signal on other boxes: zero where it had no place, cut off where they have none."""
-    if _lies(signal, rows, columns) and (signal.height, signal.width) == (height, width):
+    if signal.boxes.is_same(boxes):
         return signal
-    shape = (len(signal), signal.values.shape[1], height, width)
+    shape = (len(signal), signal.values.shape[1], boxes.height, boxes.width)
     made = signal.values.new_zeros(shape).contiguous(memory_format=torch.channels_last)
-    tops, lefts = signal.rows - rows, signal.columns - columns
-    for top, left in np.unique(np.stack([tops, lefts]), axis=1).T.tolist():
-        chosen = torch.from_numpy(np.flatnonzero((tops == top) & (lefts == left))).to(made.device)
-        to_rows, from_rows = _overlap(top, signal.height, height)
-        to_columns, from_columns = _overlap(left, signal.width, width)
-        made[chosen, :, to_rows, to_columns] = signal.values[chosen, :, from_rows, from_columns]
-    return MapSignal(made, rows, columns)
+    tops, lefts = signal.boxes.rows - boxes.rows, signal.boxes.columns - boxes.columns
+    for top, left, chosen in _alike(tops, lefts):
+        to_rows, from_rows = _overlap(top, signal.boxes.height, boxes.height)
+        to_columns, from_columns = _overlap(left, signal.boxes.width, boxes.width)
+        if len(chosen) == len(signal):
+            made[:, :, to_rows, to_columns] = signal.values[:, :, from_rows, from_columns]
+        else:
+            index = torch.from_numpy(chosen).to(made.device)
+            made[index, :, to_rows, to_columns] = signal.values[index][:, :, from_rows, from_columns]
+    return MapSignal(made, boxes)
 
 
 def _overlap(offset: int, source: int, target: int) -> tuple[slice, slice]:
@@ -164,7 +167,5 @@ def _overlap(offset: int, source: int, target: int) -> tuple[slice, slice]:
 
 def on_whole_map(signal: MapSignal, size: tuple[int, int]) -> MapSignal:
     """The signal on the whole map."""
-    if signal.covers(size):
-        return signal
-    zeros = np.zeros_like(signal.rows)
-    return moved(signal, zeros, zeros, *size)
+    zeros = np.zeros_like(signal.boxes.rows)
+    return moved(signal, Boxes(zeros, zeros, *size))
