@@ -22,6 +22,7 @@ A message says what is wrong, where, what was got and what is allowed; then, aft
     │   │   ├── UnsafeFile            reading it would execute what it holds
     │   │   └── MissingPackage        an optional package that the question needs
     │   ├── InputError                an input shape that the network cannot take
+    │   │   └── ImagesNeeded          a question that only images answer, asked without any
     │   ├── ImageError
     │   │   ├── ImageMissing
     │   │   ├── ImageBroken
@@ -124,6 +125,10 @@ class MissingPackage(ModelError):
 
 class InputError(QuestionError):
     """An input that the network cannot take."""
+
+
+class ImagesNeeded(InputError):
+    """A question that only images can answer, asked without any."""
 
 
 class ImageError(QuestionError):

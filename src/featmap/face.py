@@ -18,7 +18,10 @@ from featmap.methods.matrix import LayerMatrix, layer_matrix
 from featmap.methods.occlude import occlude
 from featmap.methods.occlusion_cost import OcclusionCost, occlusion_cost
 from featmap.methods.plan import Plan, plan
+from featmap.methods.project import ProjectionTarget, Running, project
+from featmap.methods.projection import Projections, Question, Start
 from featmap.methods.receptive_field import FieldAnswer, FieldDrawing, draw_field, receptive_field
+from featmap.methods.sheet import Sheet, sheet
 from featmap.methods.target import Activity, Scale, Target
 from featmap.methods.windows import Baseline, Pair
 from featmap.network.address import Address
@@ -26,6 +29,7 @@ from featmap.network.layers import Layer as _Layer
 from featmap.network.load import load_network
 from featmap.network.network import CapturedNetwork, capture_module
 from featmap.network.preprocess import Preprocessing
+from featmap.run.backward.roles import Norm, Rule
 from featmap.run.batches import Progress
 from featmap.run.pictures import Images
 from featmap.view.progress import default_progress
@@ -232,6 +236,81 @@ class Network:
             )
         is_list = isinstance(image, list | tuple)
         return found if is_list or len(found) > 1 else found[0]
+
+    def project(
+        self,
+        image: Images,
+        target: ProjectionTarget = None,
+        rule: Rule = "deconvnet",
+        start: Start = "value",
+        norm: Norm = "scale",
+        *,
+        whole: bool = False,
+        dtype: torch.dtype | None = None,
+        device: str | torch.device | None = None,
+        memory_bytes: int | None = None,
+        progress: Progress | bool | None = None,
+    ) -> Any:
+        """What of the picture a unit, a map or a class answers to: its signal, led back to the pixels.
+
+        At every rectifier (ReLU, ReLU6, a clamp at 0: functional, reused or in place) the rule decides: "gradient"
+        lets the signal through where the unit was active, "deconvnet" where the signal is positive, "guided" where
+        both. Everything linear is transposed; maximum pools lead to their switches, where they overlap signals add up;
+        other nonlinearities take their gradient, and the result names them.
+
+        Arguments: target: a unit (`features.21:a/117@10,12`), a map (its strongest unit; with whole=True all
+        positions with their values), a layer (every map) or a list of addresses of one layer; a class index, `None`
+        for the predicted class, or a place of another output. start: the signal begins with the unit's "value" or
+        with "one"; from stage conv or z it is rectified first, unless the rule is "gradient". norm: evaluating
+        normalisations "scale" the signal, or "skip" it. memory_bytes: how much one batch of units may take.
+        Returns: a `Projection`; `Projections` for several maps or units; a list of them for a list of images.
+        Raises: AddressError, SettingError, InputError, ImageError.
+
+        >>> import featmap as fm, torch
+        >>> module = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3, bias=False), torch.nn.ReLU())
+        >>> _ = module[0].weight.data.fill_(0.5)
+        >>> found = fm.trace(module, (1, 8, 8)).project(torch.ones(1, 1, 8, 8), "0:a/1@0,5")
+        >>> found.box, found.values.unique()
+        (Box(top=0, left=5, bottom=3, right=8), tensor([2.2500]))
+
+        Source: Zeiler, Fergus (2014), doi:10.1007/978-3-319-10590-1_53; Springenberg, Dosovitskiy, Brox, Riedmiller
+        (2015), arXiv:1412.6806. The paper's contrast normalisation is left out, as there.
+        """
+        running = Running(dtype, _device(device), memory_bytes)
+        question = Question(rule, start, norm)
+        with default_progress(progress, "projections") as report:
+            found = project(self._captured, image, target, question, whole=whole, running=running, progress=report)
+        if isinstance(image, list | tuple):
+            return found
+        return found[0] if len(found) == 1 else Projections(found)
+
+    def sheet(
+        self,
+        images: Images | None,
+        layer: str | Address,
+        channels: Sequence[int] | None = None,
+        k: int = 9,
+        rule: Rule = "deconvnet",
+        start: Start = "value",
+        norm: Norm = "scale",
+        *,
+        dtype: torch.dtype | None = None,
+        device: str | torch.device | None = None,
+        memory_bytes: int | None = None,
+        progress: Progress | bool | None = None,
+    ) -> Sheet:
+        """What the maps of a layer respond to: for each the k images that excite it most, one unit per image.
+
+        Every example holds the crop of exactly what the unit can see and the unit's projection.
+
+        Arguments: images: a folder, a list of paths or pictures, or a float tensor (image, channel, row, column);
+        all of one size. channels: the maps; all if not given. The rest as in `project`.
+        Raises: ImagesNeeded, NoSuchChannel, AddressError, SettingError, ImageError.
+        """
+        running = Running(dtype, _device(device), memory_bytes)
+        question = Question(rule, start, norm)
+        with default_progress(progress, "sheet", "steps") as report:
+            return sheet(self._captured, images, layer, question, channels, k, running=running, progress=report)
 
     def occlusion_cost(self, target: Target = 0, window: Pair = 16, stride: Pair = 8) -> OcclusionCost:
         """What an occlusion will recompute, per layer, and the most that can be gained; nothing is run."""

@@ -128,6 +128,25 @@ def pictures_in(images: Any) -> Iterable[tuple[str, Image.Image]]:
         )
 
 
+def listed(images: Images) -> list[Any]:
+    """One entry per image, none of them read yet: the pictures in a folder (by name), the parts of a list or tensor.
+
+    Raises: InputError: there is no image.
+    """
+    if isinstance(images, str | Path) and Path(images).is_dir():
+        suffixes = set(Image.registered_extensions())
+        found: list[Any] = sorted(path for path in Path(images).rglob("*") if path.suffix.lower() in suffixes)
+    elif isinstance(images, Tensor) and images.ndim > 3:
+        found = list(images)
+    elif isinstance(images, list | tuple):
+        found = [part for image in images for part in (listed(image) if isinstance(image, str | Path) else [image])]
+    else:
+        found = [images]
+    if not found:
+        raise InputError(f"There is no image in {str(images)!r}.", "Give a folder with pictures, or their paths.")
+    return found
+
+
 def _array_picture(array: np.ndarray[Any, Any]) -> Image.Image:
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)) or not array.size:
         raise InputError(

@@ -1,0 +1,258 @@
+"""What of the picture does a unit, a map or a class answer to? Its signal, led back to the pixels.
+
+Deconvnet after Zeiler and Fergus (2014), guided backpropagation after Springenberg et al. (2015), and the gradient. The
+rules act on operators, so functional, reused and in-place rectifiers count like any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor
+
+from featmap.errors import AddressError, InputError, SettingError
+from featmap.geometry import Box
+from featmap.methods.projection import Projection, Question
+from featmap.methods.target import class_score, predicted, score_of
+from featmap.network.address import Address
+from featmap.network.fields import receptive_fields
+from featmap.network.network import CapturedNetwork
+from featmap.network.resolve import Place
+from featmap.network.unit_box import unit_box
+from featmap.run.backward.signal import MapSignal
+from featmap.run.batches import Progress, run_batches
+from featmap.run.pictures import Images, batch_of
+from featmap.run.projection import Projector, Unit, on_box
+
+ProjectionTarget: TypeAlias = "int | str | Address | Sequence[int] | Sequence[str] | None"
+
+
+@dataclass(frozen=True)
+class Running:
+    """How a projection is computed: where, how precisely, in how much memory."""
+
+    dtype: torch.dtype | None = None
+    device: torch.device | None = None
+    memory_bytes: int | None = None
+
+
+def project(
+    network: CapturedNetwork,
+    images: Images,
+    target: ProjectionTarget,
+    question: Question,
+    *,
+    whole: bool = False,
+    running: Running | None = None,
+    progress: Progress | None = None,
+) -> list[Projection]:
+    """The projections of a target on every image; see `featmap.Network.project`."""
+    if len(network.input_shape) != 3:
+        raise InputError(f"{network.name} takes no images.", "Projections are pictures; ask a network of images.")
+    batch = batch_of(network, images)
+    network = network.at(tuple(batch.values.shape[1:]))
+    asked = Asked(network, question, running or Running())
+    found: list[Projection] = []
+    for number, name in enumerate(batch.names):
+        # A model may draw random numbers in evaluation too; the user's own sequence goes on as if nobody had.
+        with torch.random.fork_rng(devices=[]):
+            found += asked.projections(batch.values[number].detach(), name, target, whole=whole)
+        if progress is not None:
+            progress(number + 1, len(batch.names))
+    return found
+
+
+class Asked:
+    """One question to a network, for images of one size."""
+
+    def __init__(self, network: CapturedNetwork, question: Question, running: Running) -> None:
+        self.network = network
+        self.question = question
+        self.running = running
+        self._projectors: dict[int, Projector] = {}
+
+    def projector(self, node: int) -> Projector:
+        """What leads signals from a value to the image; made once."""
+        if node not in self._projectors:
+            question, running = self.question, self.running
+            self._projectors[node] = Projector(
+                self.network,
+                node,
+                question.rule,
+                question.norm,
+                dtype=running.dtype,
+                device=running.device,
+                memory_bytes=running.memory_bytes,
+            )
+        return self._projectors[node]
+
+    def projections(self, image: Tensor, name: str, target: ProjectionTarget, *, whole: bool) -> list[Projection]:
+        """The projections of a target on one image."""
+        places = self._places(target)
+        if places is None:
+            if whole:
+                raise SettingError("whole is for maps; a score has no positions.", "Leave whole out.")
+            return [self._of_score(image, name, target)]
+        if whole:
+            return [self._of_map(image, name, place) for place in places]
+        return self.of_units(image, name, places)
+
+    def _places(self, target: ProjectionTarget) -> list[Place] | None:
+        """The maps and units of one layer that a target names; None where it is a score."""
+        is_list = isinstance(target, list | tuple) and any(isinstance(part, str | Address) for part in target)
+        addresses: list[Any] = list(target) if is_list else [target]  # type: ignore[arg-type]
+        if not all(_is_address(address) for address in addresses):
+            return None
+        places = [place for address in addresses for place in self._maps_named(address)]
+        if len({place.node for place in places}) != 1:
+            keys = ", ".join(dict.fromkeys(place.key for place in places))
+            raise AddressError(f"{keys}: units of one layer are projected together.", "Ask for each layer by itself.")
+        return places
+
+    def _maps_named(self, text: str | Address) -> list[Place]:
+        """The unit or map of an address; every map, where it names a layer."""
+        place = self.network.place(text)
+        if place.address.channel is not None:
+            return [place]
+        channels = range(self.network.resolver.channels(place.node))
+        return [replace(place, address=replace(place.address, channel=channel)) for channel in channels]
+
+    def of_units(self, image: Tensor, name: str, places: Sequence[Place]) -> list[Projection]:
+        """The projections of units of one layer; of a map its strongest unit."""
+        projector = self.projector(places[0].node)
+        forward = projector.forward(image, _hull(places))
+        named = [self._with_unit(place, projector, forward) for place in places]
+        units = [self._unit(place, projector, forward) for place in named]
+        found: list[Projection] = []
+        for part, signal in projector.units(forward, units):
+            for at, unit in enumerate(part):
+                place = named[len(found)]
+                value = projector.value(forward, unit.channel, unit.row, unit.column)
+                found.append(self._of_unit(image, name, place, unit, value, signal, at))
+        return found
+
+    def _with_unit(self, place: Place, projector: Projector, forward: Any) -> Place:
+        if place.address.unit is not None:
+            return place
+        assert place.address.channel is not None
+        strongest = projector.maps(forward)[place.address.channel]
+        row, column = divmod(int(strongest.argmax()), int(strongest.shape[1]))
+        return replace(place, address=replace(place.address, unit=(row, column)))
+
+    def _unit(self, place: Place, projector: Projector, forward: Any) -> Unit:
+        address = place.address
+        assert address.channel is not None
+        assert address.unit is not None
+        value = torch.tensor(projector.value(forward, address.channel, *address.unit), dtype=torch.float64)
+        return Unit(address.channel, *address.unit, float(self.question.started(value, address.stage)))
+
+    def _of_unit(
+        self, image: Tensor, name: str, place: Place, unit: Unit, value: float, signal: MapSignal, at: int
+    ) -> Projection:
+        box, field = self.boxes(place.node, unit)
+        values = on_box(signal, at, box)
+        where = (unit.row, unit.column)
+        return self._made(image, name, str(place.address), place.node, value, unit.start, where, values, box, field)
+
+    def boxes(self, node: int, unit: Unit) -> tuple[Box, Box]:
+        """The input pixels that can influence a unit, cut to the image and uncut."""
+        sized = self.network.sized
+        box = unit_box(sized, node, unit.row, unit.column, unit.channel).box
+        field = receptive_fields(sized)[node]
+        if not all(isinstance(stride, int) for stride in field.stride):
+            return box, box
+        top = field.offset[0] + unit.row * field.stride[0]  # type: ignore[operator]
+        left = field.offset[1] + unit.column * field.stride[1]  # type: ignore[operator]
+        uncut = Box(int(top), int(left), int(top) + field.size[0], int(left) + field.size[1])
+        # Behind a concatenation some channels see less than the layer's field.
+        return box, uncut if uncut.clip(*sized.size(self.network.graph.image_input)) == box else box
+
+    def _of_map(self, image: Tensor, name: str, place: Place) -> Projection:
+        """All positions of a map at once, each with its value."""
+        address = place.address
+        if address.unit is not None:
+            raise SettingError(f"whole is for maps; '{address}' is one unit.", "Leave whole out, or the unit.")
+        projector, channel = self.projector(place.node), address.channel
+        forward = projector.forward(image)
+        values = projector.maps(forward)
+        start = torch.zeros_like(values)
+        start[channel] = self.question.started(values[channel], address.stage)
+        strongest = float(values[channel].max())
+        began = strongest if self.question.start == "value" else 1.0
+        signal = projector.from_maps(forward, start)
+        return self._on_whole_image(image, name, f"all of {address}", place.node, strongest, began, signal)
+
+    def _of_score(self, image: Tensor, name: str, target: Any) -> Projection:
+        score = score_of(self.network, target)
+        if score is None:
+            node = self.network.graph.outputs[0]
+            assert node is not None
+            value = run_batches(self.network, image[None], [node], device=self.running.device)[node]
+            score = class_score(self.network, predicted(value), "logit")
+        projector = self.projector(score.node)
+        forward = projector.forward(image)
+        output = forward.whole(score.node).detach().requires_grad_()
+        with torch.enable_grad():
+            read, axes = output, self.network.sized.axes[score.node]
+            if score.box is not None and axes.row is not None and axes.column is not None:
+                read = read.narrow(axes.row, score.box.top, 1).narrow(axes.column, score.box.left, 1)
+            value = score.read(read)[0]
+            (start,) = torch.autograd.grad(value, output)
+        began = float(value) if self.question.start == "value" else 1.0
+        signal = projector.from_value(forward, start * began)
+        return self._on_whole_image(image, name, score.name, score.node, float(value), began, signal)
+
+    def _on_whole_image(
+        self, image: Tensor, name: str, target: str, node: int, value: float, began: float, signal: MapSignal
+    ) -> Projection:
+        box = Box(0, 0, int(image.shape[1]), int(image.shape[2]))
+        return self._made(image, name, target, node, value, began, None, on_box(signal, 0, box), box, box)
+
+    def _made(
+        self,
+        image: Tensor,
+        name: str,
+        target: str,
+        node: int,
+        value: float,
+        began: float,
+        unit: tuple[int, int] | None,
+        values: Tensor,
+        box: Box,
+        field: Box,
+    ) -> Projection:
+        return Projection(
+            image=name,
+            target=target,
+            question=self.question,
+            value=value,
+            started_from=began,
+            unit=unit,
+            values=values,
+            box=box,
+            field=field,
+            image_size=(int(image.shape[1]), int(image.shape[2])),
+            gradient_takers=self.projector(node).engine.gradient_takers,
+            weights_source=self.network.weights_source,
+            picture=self.network.preprocessing.shown(image),
+        )
+
+
+def _is_address(target: Any) -> bool:
+    """Whether a target is written as an address, not as a class or a place of the output."""
+    if isinstance(target, Address):
+        return True
+    text = target.strip() if isinstance(target, str) else ""
+    return bool(text) and not text.startswith("[") and not text.lstrip("-").isdigit()
+
+
+def _hull(places: Sequence[Place]) -> Box | None:
+    """The box of the units that are named; None where some map's strongest has to be looked for."""
+    units = [place.address.unit for place in places]
+    if any(unit is None for unit in units):
+        return None
+    rows, columns = zip(*(unit for unit in units if unit is not None), strict=True)
+    return Box(min(rows), min(columns), max(rows) + 1, max(columns) + 1)

@@ -1,0 +1,243 @@
+"""What do the maps of a layer respond to? For every map the images that excite it most, each cropped to what the
+strongest unit can see, beside that unit's projection: the figure of Zeiler and Fergus (2014).
+
+Images are read one by one, twice: once to find the strongest units, once to project them. Projections lie in a
+temporary file, so memory does not grow with their number.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from featmap.errors import ImagesNeeded, InputError, NoSuchChannel, SettingError
+from featmap.geometry import Box
+from featmap.methods.project import Asked, Running
+from featmap.methods.projection import Question
+from featmap.methods.result import Result
+from featmap.network.address import Address
+from featmap.network.network import CapturedNetwork
+from featmap.run.batches import Progress
+from featmap.run.pictures import Images, batch_of, listed
+from featmap.run.projection import Unit, on_box
+
+
+@dataclass(frozen=True, eq=False)
+class Example:
+    """One image's strongest unit of a map: its value, what it sees of the image, and its projection.
+
+    `values` (channel, row, column) are the projection on `box`, the part of `field` inside the image; `picture` is the
+    whole image as the network sees it.
+    """
+
+    image: str
+    value: float
+    unit: tuple[int, int]
+    box: Box
+    field: Box
+    picture: Image.Image
+    values: NDArray[np.float32]
+
+    @property
+    def crop(self) -> Image.Image:
+        """What the unit can see of the image."""
+        return self.picture.crop((self.box.left, self.box.top, self.box.right, self.box.bottom))
+
+    def to_json(self) -> dict[str, Any]:
+        """The example as plain data."""
+        return {
+            "image": self.image,
+            "value": self.value,
+            "unit": list(self.unit),
+            "box": self.box.as_list(),
+            "field": self.field.as_list(),
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Sheet(Result):
+    """The strongest examples of some maps of a layer, strongest first. `examples` by channel."""
+
+    address: str
+    question: Question
+    images: int
+    k: int
+    examples: Mapping[int, tuple[Example, ...]]
+    gradient_takers: tuple[str, ...]
+    weights_source: str
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "address": self.address,
+            "images": self.images,
+            "k": self.k,
+            "rule": self.question.rule,
+            "start": self.question.start,
+            "norm": self.question.norm,
+            "gradient_takers": list(self.gradient_takers),
+            "maps": [
+                {"channel": channel, "examples": [example.to_json() for example in examples]}
+                for channel, examples in self.examples.items()
+            ],
+            "weights": self.weights_source,
+        }
+
+    def __repr__(self) -> str:
+        return (
+            f"Sheet({self.address}: {len(self.examples)} maps, the {self.k} strongest of {self.images} images each, "
+            f"{self.question.rule}; weights: {self.weights_source})"
+        )
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A unit that is among the strongest of its map."""
+
+    image: int
+    unit: Unit
+    value: float
+
+
+def sheet(
+    network: CapturedNetwork,
+    images: Images | None,
+    layer: str | Address,
+    question: Question,
+    channels: Sequence[int] | None = None,
+    k: int = 9,
+    *,
+    running: Running | None = None,
+    progress: Progress | None = None,
+) -> Sheet:
+    """The sheet of a layer; see `featmap.Network.sheet`."""
+    if images is None:
+        raise ImagesNeeded(
+            f"The maps of '{layer}' respond to something only where there are images.",
+            "Give images: a folder, a list of paths, or a float tensor (image, channel, row, column).",
+        )
+    if k < 1:
+        raise SettingError(f"k is {k}.", "Ask for at least one image per map.")
+    every = listed(images)
+    work = _Sheet(network, every, layer, question, channels, running or Running())
+    with torch.random.fork_rng(devices=[]):
+        return work.made(k, progress)
+
+
+class _Sheet:
+    def __init__(
+        self,
+        network: CapturedNetwork,
+        images: Sequence[Any],
+        layer: str | Address,
+        question: Question,
+        channels: Sequence[int] | None,
+        running: Running,
+    ) -> None:
+        self.images = images
+        # The first image decides the size of all.
+        size = tuple(batch_of(network, images[0]).values.shape[1:])
+        self.network = network.at(size)
+        self.size = size
+        self.place = self.network.place(layer)
+        if self.place.address.channel is not None:
+            channels = [self.place.address.channel] if channels is None else channels
+        self.key = self.place.key
+        self.channels = self._checked(channels)
+        self.question = question
+        self.asked = Asked(self.network, question, running)
+        self.projector = self.asked.projector(self.place.node)
+
+    def _checked(self, channels: Sequence[int] | None) -> list[int]:
+        count = self.network.resolver.channels(self.place.node)
+        wrong = [channel for channel in channels or () if not 0 <= channel < count]
+        if wrong:
+            raise NoSuchChannel(f"'{self.key}' has no map {wrong[0]}; it has {count}.", f"Ask for 0 to {count - 1}.")
+        return list(range(count)) if channels is None else list(dict.fromkeys(channels))
+
+    def made(self, k: int, progress: Progress | None) -> Sheet:
+        names: list[str] = []
+        strongest = self._strongest(k, names, progress)
+        by_image: dict[int, list[tuple[int, int, _Found]]] = defaultdict(list)
+        for channel, found in strongest.items():
+            for rank, entry in enumerate(found):
+                by_image[entry.image].append((channel, rank, entry))
+        examples = {channel: [None] * len(found) for channel, found in strongest.items()}
+        done = len(self.images)
+        for number, wanted in sorted(by_image.items()):
+            for (channel, rank, _), example in zip(wanted, self._examples(number, names, wanted), strict=True):
+                examples[channel][rank] = example  # type: ignore[call-overload]
+            done += 1
+            if progress is not None:
+                progress(done, len(self.images) + len(by_image))
+        return Sheet(
+            self.key,
+            self.question,
+            len(self.images),
+            k,
+            {channel: tuple(found) for channel, found in examples.items()},  # type: ignore[misc]
+            self.projector.engine.gradient_takers,
+            self.network.weights_source,
+        )
+
+    def _image(self, number: int) -> tuple[str, Tensor]:
+        batch = batch_of(self.network, self.images[number])
+        if tuple(batch.values.shape[1:]) != self.size:
+            got, first = (" x ".join(map(str, size)) for size in (batch.values.shape[1:], self.size))
+            raise InputError(f"'{batch.names[0]}' is {got}; the first image is {first}.", "Give images of one size.")
+        return batch.names[0], batch.values[0].detach()
+
+    def _strongest(self, k: int, names: list[str], progress: Progress | None) -> dict[int, list[_Found]]:
+        """For every map the strongest unit of each image, and of those the k best; ties to the first image."""
+        best: dict[int, list[_Found]] = {channel: [] for channel in self.channels}
+        for number in range(len(self.images)):
+            name, image = self._image(number)
+            names.append(name if not isinstance(self.images, Tensor) else f"image {number}")
+            maps = self.projector.maps(self.projector.activations(image))
+            values, places = maps.flatten(1).max(dim=1)
+            starts = self.question.started(values.double(), self.place.address.stage).tolist()
+            for channel in self.channels:
+                row, column = divmod(int(places[channel]), int(maps.shape[2]))
+                unit = Unit(channel, row, column, starts[channel])
+                ranked = [*best[channel], _Found(number, unit, float(values[channel]))]
+                best[channel] = sorted(ranked, key=lambda found: -found.value)[:k]
+            if progress is not None:
+                progress(number + 1, 2 * len(self.images))
+        return best
+
+    def _examples(self, number: int, names: list[str], wanted: list[tuple[int, int, _Found]]) -> Iterator[Example]:
+        _, image = self._image(number)
+        picture = self.network.preprocessing.shown(image)
+        forward = self.projector.forward(image)
+        entries = [entry for _, _, entry in wanted]
+        at = 0
+        for part, signal in self.projector.units(forward, [entry.unit for entry in entries]):
+            boxes = [self.asked.boxes(self.place.node, unit) for unit in part]
+            values = _spooled([on_box(signal, position, box) for position, (box, _) in enumerate(boxes)])
+            for unit, (box, field), kept in zip(part, boxes, values, strict=True):
+                where = (unit.row, unit.column)
+                yield Example(names[number], entries[at].value, where, box, field, picture, kept)
+                at += 1
+
+
+def _spooled(projections: Sequence[Tensor]) -> list[NDArray[np.float32]]:
+    """The projections in one temporary file, which is gone with the last of them."""
+    sizes = [projection.numel() for projection in projections]
+    with tempfile.TemporaryFile() as file:
+        kept = np.memmap(file, dtype=np.float32, mode="w+", shape=(max(sum(sizes), 1),))
+    found: list[NDArray[np.float32]] = []
+    first = 0
+    for projection, size in zip(projections, sizes, strict=True):
+        part = kept[first : first + size].reshape(tuple(projection.shape))
+        part[:] = projection.float().numpy()
+        found.append(part)
+        first += size
+    return found

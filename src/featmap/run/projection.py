@@ -1,0 +1,165 @@
+"""How do many units of one layer reach the image? In batches sized to memory, over the forward values of one image."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from featmap.geometry import Box
+from featmap.network.graph import TensorSpec
+from featmap.network.network import CapturedNetwork
+from featmap.network.operators.operator import NotResizable
+from featmap.network.sized import DoesNotFit
+from featmap.run.backward.engine import BackwardEngine
+from featmap.run.backward.forward import ForwardValues
+from featmap.run.backward.roles import Norm, Rule
+from featmap.run.backward.signal import Boxes, MapSignal, Signal, WholeSignal, moved, signal_at
+from featmap.run.batches import keeps_images_apart
+from featmap.run.memory import available_bytes
+from featmap.run.program import Program
+from featmap.run.region.reach import needed_boxes
+from featmap.run.region.untouched import Untouched
+
+LARGEST_BUDGET_BYTES = 2**29
+MOST_AT_ONCE = 256
+_COPIES = 6
+"""So many times a unit's largest signal is held at the worst moment: what goes in, what comes out, masks, borders."""
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One unit of a layer, and the value that its signal starts from."""
+
+    channel: int
+    row: int
+    column: int
+    start: float
+
+
+class Projector:
+    """Projects units of one value of a network; made once for many images."""
+
+    def __init__(
+        self,
+        network: CapturedNetwork,
+        node: int,
+        rule: Rule,
+        norm: Norm,
+        *,
+        dtype: torch.dtype | None = None,
+        device: torch.device | None = None,
+        memory_bytes: int | None = None,
+    ) -> None:
+        self.network = network
+        self.sized = network.sized
+        self.node = node
+        self.engine = BackwardEngine(network, node, rule, norm, dtype=dtype, device=device)
+        self.memory_bytes = memory_bytes or min(available_bytes() // 4, LARGEST_BUDGET_BYTES)
+        self._alone = Program(network.captured, network.tensors, [node], dtype=dtype, device=device)
+        self.has_maps = self.sized.axes[node].has_space and self.sized.axes[node].batch == 0
+
+    def forward(self, image: Tensor, box: Box | None = None) -> ForwardValues:
+        """What is needed of one image (channel, row, column), for units within a box of the map."""
+        return self.engine.forward(image[None], box if self.has_maps else None)
+
+    def activations(self, image: Tensor) -> ForwardValues:
+        """The feature maps of one image (channel, row, column), without what signals need."""
+        return ForwardValues(Untouched(self.sized, self._alone.run(image[None], self.network.other_inputs)))
+
+    def maps(self, forward: ForwardValues) -> Tensor:
+        """The feature maps (channel, row, column) that the units lie in, where the whole map was computed."""
+        if self.has_maps:
+            known = forward.untouched.places(self.node)
+            assert known is not None
+            return known.places.permute(2, 0, 1)
+        return forward.whole(self.node).reshape(-1, 1, 1)
+
+    def value(self, forward: ForwardValues, channel: int, row: int, column: int) -> float:
+        """The value of one unit."""
+        if not self.has_maps:
+            return float(forward.whole(self.node).reshape(-1)[channel])
+        known = forward.untouched.places(self.node)
+        assert known is not None
+        return float(known.places[row - known.box.top, column - known.box.left, channel])
+
+    def units(self, forward: ForwardValues, units: Sequence[Unit]) -> Iterator[tuple[Sequence[Unit], MapSignal]]:
+        """The units in batches, each with what flows from them into the image."""
+        size = self._batch(len(units))
+        for first in range(0, len(units), size):
+            part = units[first : first + size]
+            yield part, self._project(forward, self._started(part))
+
+    def from_maps(self, forward: ForwardValues, maps: Tensor) -> MapSignal:
+        """What flows into the image from signals at every place of the maps (channel, row, column)."""
+        if not self.has_maps:
+            return self._project(forward, WholeSignal(maps.reshape(self.sized.shape(self.node))))
+        zeros = np.zeros(1, dtype=np.int64)
+        return self._project(forward, signal_at(maps[None], zeros, zeros))
+
+    def from_value(self, forward: ForwardValues, values: Tensor) -> MapSignal:
+        """The same for signals in the value's own order of axes."""
+        if not self.has_maps:
+            return self._project(forward, WholeSignal(values))
+        places = forward.untouched.layout(self.node).to_places(values)
+        return self.from_maps(forward, places[0].permute(2, 0, 1))
+
+    def _started(self, units: Sequence[Unit]) -> Signal:
+        dtype = self.engine.program.image_dtype
+        starts = torch.tensor([unit.start for unit in units], dtype=dtype, device=self.engine.program.device)
+        channels = torch.tensor([unit.channel for unit in units], device=starts.device)
+        count = self.network.resolver.channels(self.node)
+        values = starts.new_zeros((len(units), count)).scatter_(1, channels[:, None], starts[:, None])
+        if not self.has_maps:
+            return WholeSignal(values.reshape(len(units), *self.sized.shape(self.node)[1:]))
+        rows, columns = (np.array([getattr(u, axis) for u in units], dtype=np.int64) for axis in ("row", "column"))
+        return signal_at(values[:, :, None, None], rows, columns)
+
+    def _project(self, forward: ForwardValues, start: Signal) -> MapSignal:
+        found = self.engine.project(forward, start)
+        if found is not None:
+            return found
+        shape = self.sized.shape(self.network.graph.image_input)
+        zeros = np.zeros(len(start.values), dtype=np.int64)
+        return signal_at(start.values.new_zeros((len(zeros), *shape[1:])), zeros, zeros)
+
+    def _batch(self, count: int) -> int:
+        """How many units at once."""
+        most = max(1, min(count, MOST_AT_ONCE, int(self.memory_bytes // (_COPIES * self._largest_bytes()))))
+        if not self.engine.is_local and most > 1 and not self._can_batch(most):
+            return 1
+        return -(-count // -(-count // most)) if count else 1
+
+    def _largest_bytes(self) -> int:
+        """The bytes of one unit's largest signal on the way."""
+        rows, columns = self.sized.size(self.node)
+        box = Box(rows // 2, columns // 2, rows // 2 + 1, columns // 2 + 1)
+        sizes = [
+            self.network.resolver.channels(index) * needed.height * needed.width * _item_bytes(self.sized.specs[index])
+            for index, needed in needed_boxes(self.sized, self.node, box).items()
+        ]
+        return max(1, *sizes)
+
+    def _can_batch(self, count: int) -> bool:
+        if self.network.other_inputs or not keeps_images_apart(self.network, [self.node]):
+            return False
+        try:
+            self.engine.program.arguments_for((count, *self.sized.shape(self.network.graph.image_input)[1:]))
+        except (NotResizable, DoesNotFit):
+            return False
+        return True
+
+
+def _item_bytes(spec: object) -> int:
+    return spec.dtype.itemsize if isinstance(spec, TensorSpec) else 4
+
+
+def on_box(signal: MapSignal, at: int, box: Box) -> Tensor:
+    """One unit's projection (channel, row, column) on a box of the image; 0 where it has no place."""
+    boxes = signal.boxes
+    of_unit = signal_at(signal.values[at : at + 1], boxes.rows[at : at + 1], boxes.columns[at : at + 1])
+    top, left = np.array([box.top], dtype=np.int64), np.array([box.left], dtype=np.int64)
+    return moved(of_unit, Boxes(top, left, box.height, box.width)).values[0].cpu().clone()
