@@ -34,8 +34,10 @@ from featmap.run.batches import Progress
 from featmap.run.pictures import Images
 from featmap.view.progress import default_progress
 from featmap.view.results import register_results
+from featmap.view.results_projection import register_projections
 
 register_results()
+register_projections()
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,8 @@ COMMANDS = {
     "maps": "featmap.cli.maps",
     "explain": "featmap.cli.explain",
     "occlude": "featmap.cli.occlude",
+    "project": "featmap.cli.project",
+    "sheet": "featmap.cli.sheet",
     "demo": "featmap.demo.command",
 }
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from PIL import Image
 
 from featmap.demo.crops import photograph
+from featmap.demo.examples import projections
 from featmap.demo.kept import WEIGHTS_NAME, Record
 from featmap.demo.train import TrainedNetwork, trained_network
 from featmap.errors import OutputError
@@ -82,6 +83,7 @@ class _Walk:
         self.folder = folder
         self.record: Record = trained.record
         self.net: Network = load(MODEL, weights=trained.weights, input_shape=PHOTOGRAPH_SHAPE)
+        self.small: Network = load(MODEL, weights=trained.weights)
         self.picture = photograph(PHOTOGRAPH)
         self.framed: Image.Image = self.net.preprocessing.framed(self.picture)
         self.files: list[Path] = []
@@ -94,6 +96,7 @@ class _Walk:
         report = self._value(report)
         report = self._fields(report)
         report = self._occlusions(report)
+        report = projections(report, self.net, self.small, self.picture, self._strongest(DEEP), self._keep)
         commands = self._next()
         report = report.section("Go on").text("Three commands to try next:").code("\n".join(commands), "console")
         path = report.save(self.folder / "report.html")
@@ -191,6 +194,10 @@ class _Walk:
         self.files += found.save(self.folder / name)
         share = f"Recomputed: {found.recomputed_share:.1%} of the multiply-adds of one full run per window."
         return report.figure(found.show(), f"{words} {share}")
+
+    def _keep(self, pages: Sequence[Image.Image], name: str) -> None:
+        """Writes pages into the demo's folder."""
+        self.files += save(list(pages), self.folder / name)
 
     def _mark(self, layer: str) -> Mark:
         unit = self._strongest(layer)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from featmap.errors import AddressError, InputError, SettingError
@@ -73,6 +74,7 @@ class Asked:
         self.question = question
         self.running = running
         self._projectors: dict[int, Projector] = {}
+        self._shown: tuple[Tensor, Image.Image] | None = None
 
     def projector(self, node: int) -> Projector:
         """What leads signals from a value to the image; made once."""
@@ -211,6 +213,12 @@ class Asked:
         box = Box(0, 0, int(image.shape[1]), int(image.shape[2]))
         return self._made(image, name, target, node, value, began, None, on_box(signal, 0, box), box, box)
 
+    def _picture(self, image: Tensor) -> Image.Image:
+        """The image as the network sees it, made once for all its projections."""
+        if self._shown is None or self._shown[0] is not image:
+            self._shown = image, self.network.preprocessing.shown(image)
+        return self._shown[1]
+
     def _made(
         self,
         image: Tensor,
@@ -237,7 +245,7 @@ class Asked:
             image_size=(int(image.shape[1]), int(image.shape[2])),
             gradient_takers=self.projector(node).engine.gradient_takers,
             weights_source=self.network.weights_source,
-            picture=self.network.preprocessing.shown(image),
+            picture=self._picture(image),
         )
 
 

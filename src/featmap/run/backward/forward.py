@@ -24,7 +24,7 @@ class ForwardValues:
     def __init__(self, untouched: Untouched) -> None:
         self.untouched = untouched
         self.sized: SizedGraph = untouched.sized
-        self._switches: dict[int, Tensor] = {}
+        self._switches: dict[int, tuple[Boxes, Tensor]] = {}
 
     def whole(self, index: int) -> Any:
         """A value in its own order of axes, all of it."""
@@ -38,50 +38,56 @@ class ForwardValues:
         """
         rows = boxes.rows[:, None] + np.arange(boxes.height)
         columns = boxes.columns[:, None] + np.arange(boxes.width)
-        return self._gathered(index, rows, columns, boxes)
+        return self._known(index, rows, columns)
 
     def switches(self, node: Node, boxes: Boxes) -> Tensor:
         """For the outputs of a maximum pool where in its window each found its maximum: row * kernel width + column."""
-        is_whole = boxes.covers(self.sized.size(node.index))
-        if is_whole and node.index in self._switches:
-            return self._switches[node.index]
-        found = self._found_switches(node, boxes)
-        if is_whole:
-            self._switches[node.index] = found
-        return found
+        union = boxes.union
+        known = self._switches.get(node.index)
+        if known is None or not known[0].is_same(union):
+            known = self._switches[node.index] = union, self._found_switches(node, union)
+        rows = boxes.rows[:, None] + np.arange(boxes.height)
+        columns = boxes.columns[:, None] + np.arange(boxes.width)
+        return _gathered(known[1], (int(union.rows[0]), int(union.columns[0])), rows, columns)
 
     def _found_switches(self, node: Node, boxes: Boxes) -> Tensor:
+        """The switches (row, column, channel) of one box of outputs."""
         source, rows, columns = window_rules(self.sized, node)
-        row_places, column_places = (
-            _read(rows, boxes.rows, boxes.height),
-            _read(columns, boxes.columns, boxes.width),
-        )
-        maps = self._gathered(source, row_places, column_places, boxes)
+        row_places, column_places = _read(rows, boxes.rows, boxes.height), _read(columns, boxes.columns, boxes.width)
+        maps = self._known(source, row_places, column_places)
         size = self.sized.size(source)
         outside = _outside(row_places, size[0])[:, None, :, None] | _outside(column_places, size[1])[:, None, None]
         if outside.any():
-            maps = maps.masked_fill(torch.from_numpy(outside[: len(maps)]).to(maps.device), float("-inf"))
+            maps = maps.masked_fill(torch.from_numpy(outside).to(maps.device), float("-inf"))
         stride, dilation = (rows.stride, columns.stride), (rows.dilation, columns.dilation)
         _, found = functional.max_pool2d(maps, (rows.kernel, columns.kernel), stride, 0, dilation, return_indices=True)
         across, down = torch.arange(boxes.width), torch.arange(boxes.height)[:, None]
         row_steps = found // maps.shape[3] - (down * stride[0]).to(found.device)
         column_steps = found % maps.shape[3] - (across * stride[1]).to(found.device)
-        return row_steps // dilation[0] * columns.kernel + column_steps // dilation[1]
+        switches = row_steps // dilation[0] * columns.kernel + column_steps // dilation[1]
+        return switches[0].permute(1, 2, 0).to(torch.int16).contiguous()
 
-    def _gathered(self, index: int, rows: Indices, columns: Indices, boxes: Boxes) -> Tensor:
-        """Places (unit, channel, row, column) at each unit's rows and columns; the nearest known ones outside."""
+    def _known(self, index: int, rows: Indices, columns: Indices) -> Tensor:
         known = self.untouched.places(index)
         assert known is not None
-        if boxes.same_for_all:
-            rows, columns = rows[:1], columns[:1]
-        height, width, channels = known.places.shape
-        row_index = np.clip(rows - known.box.top, 0, height - 1)
-        column_index = np.clip(columns - known.box.left, 0, width - 1)
-        if _is_all(row_index, height) and _is_all(column_index, width):
-            return known.places.permute(2, 0, 1)[None]
-        places = torch.from_numpy((row_index[:, :, None] * width + column_index[:, None, :]).reshape(-1))
-        found = known.places.reshape(-1, channels).index_select(0, places.to(known.places.device))
-        return found.view(len(rows), rows.shape[1], columns.shape[1], channels).permute(0, 3, 1, 2)
+        return _gathered(known.places, (known.box.top, known.box.left), rows, columns)
+
+
+def _gathered(places: Tensor, first: tuple[int, int], rows: Indices, columns: Indices) -> Tensor:
+    """Places (unit, channel, row, column) at each unit's rows and columns; the nearest that is known outside.
+
+    `places` are (row, column, channel), of which the first stands at `first`. Where all units read the same, there is
+    one for all of them.
+    """
+    if (rows == rows[0]).all() and (columns == columns[0]).all():
+        rows, columns = rows[:1], columns[:1]
+    height, width, channels = places.shape
+    row_index, column_index = np.clip(rows - first[0], 0, height - 1), np.clip(columns - first[1], 0, width - 1)
+    if _is_all(row_index, height) and _is_all(column_index, width):
+        return places.permute(2, 0, 1)[None]
+    index = torch.from_numpy((row_index[:, :, None] * width + column_index[:, None, :]).reshape(-1))
+    found = places.reshape(-1, channels).index_select(0, index.to(places.device))
+    return found.view(len(rows), rows.shape[1], columns.shape[1], channels).permute(0, 3, 1, 2)
 
 
 def _read(rule: Window, starts: Indices, count: int) -> Indices:

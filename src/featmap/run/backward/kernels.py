@@ -30,7 +30,7 @@ def filtered(
         left = _left_over(rows, outputs[0], inputs[0]), _left_over(columns, outputs[1], inputs[1])
         padding = rows.before, columns.before
         values = _transposed(signal.values, weight, settings, padding, left)
-        return signal_at(values, signal.boxes.rows, signal.boxes.columns)
+        return signal_at(values, signal.boxes.rows, signal.boxes.columns, is_fresh=True)
     return _read(signal, rows, columns, _transposed(signal.values, weight, settings, (0, 0), (0, 0)))
 
 
@@ -55,17 +55,23 @@ def _left_over(rule: Window, outputs: int, inputs: int) -> int:
 
 def _read(signal: MapSignal, rows: Window, columns: Window, values: Tensor) -> MapSignal:
     """Values on the boxes that the signal's boxes read."""
-    boxes = signal.boxes
-    return signal_at(values, boxes.rows * rows.stride - rows.before, boxes.columns * columns.stride - columns.before)
+    tops = signal.boxes.rows * rows.stride - rows.before
+    lefts = signal.boxes.columns * columns.stride - columns.before
+    return signal_at(values, tops, lefts, is_fresh=True)
 
 
 def switched(signal: MapSignal, switches: Tensor, rows: Window, columns: Window) -> MapSignal:
     """Back through a maximum pool: every value goes where its maximum was found; values that meet there add up."""
     made = _blank(signal, rows, columns)
+    apart = rows.stride >= rows.span and columns.stride >= columns.span
     for row in range(rows.kernel):
         for column in range(columns.kernel):
             chosen = switches == row * columns.kernel + column
-            _at(made, rows, columns, row, column, signal).add_(torch.where(chosen, signal.values, 0.0))
+            place = _at(made, rows, columns, row, column, signal)
+            if apart:
+                torch.mul(signal.values, chosen, out=place)
+            else:
+                place.add_(signal.values * chosen)
     return _read(signal, rows, columns, made)
 
 

@@ -87,7 +87,7 @@ class OperatorFlows:
     def _ruled(self, node: Node, signal: Signal) -> Signal:
         values = signal.values
         if self.rule != "gradient":
-            values = values.clamp_min(0)
+            values = values.clamp_min_(0) if signal.is_fresh else values.clamp_min(0)
         if self.rule != "deconvnet":
             read = mask_source(node)
             known = self.forward.at(read, signal.boxes) if isinstance(signal, MapSignal) else self.forward.whole(read)
@@ -109,20 +109,22 @@ class OperatorFlows:
         _, rows, columns = next(iter(self.sized.reads(node.index)))
         before = (rows.before, columns.before)  # type: ignore[attr-defined]
         boxes = signal.boxes
-        return signal_at(signal.values, boxes.rows - before[0], boxes.columns - before[1])
+        tops, lefts = boxes.rows - before[0], boxes.columns - before[1]
+        return signal_at(signal.values, tops, lefts, is_fresh=signal.is_fresh)
 
     def _summands(self, node: Node, signal: MapSignal) -> Iterator[Flow]:
         alpha = self.sized.call(node).get("alpha", 1)
         first, second = (leaf.index for leaf in node.args[:2])
         factor = -alpha if node.base_name == "sub" else alpha
-        yield first, signal
-        yield second, signal if factor == 1 else signal.with_values(signal.values * factor)
+        yield first, signal.shared
+        yield second, signal.shared if factor == 1 else signal.with_values(signal.values * factor)
 
     def _divided(self, node: Node, signal: MapSignal) -> Iterator[Flow]:
         first = 0
         for leaf in node.args[0]:
             count = self.forward.untouched.layout(leaf.index).channels[0]
-            yield leaf.index, signal.with_values(signal.values[:, first : first + count])
+            # The parts lie in one tensor, but nobody reads another's channels.
+            yield leaf.index, signal.with_values(signal.values[:, first : first + count], is_fresh=signal.is_fresh)
             first += count
 
     def _placewise(self, step: Step, source: int, signal: Any) -> MapSignal:

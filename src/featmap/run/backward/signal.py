@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -41,6 +40,13 @@ class Boxes:
         begins = np.array_equal(self.rows, other.rows) and np.array_equal(self.columns, other.columns)
         return begins and (self.height, self.width) == (other.height, other.width)
 
+    @property
+    def union(self) -> Boxes:
+        """One box that holds those of all units."""
+        top, left = self.rows.min(keepdims=True), self.columns.min(keepdims=True)
+        height = int(self.rows.max() - top[0]) + self.height
+        return Boxes(top, left, height, int(self.columns.max() - left[0]) + self.width)
+
     def hull(self, others: Sequence[Boxes]) -> Boxes:
         """For every unit a box that holds its boxes here and there."""
         every = (self, *others)
@@ -53,17 +59,26 @@ class Boxes:
 
 @dataclass(frozen=True, eq=False)
 class MapSignal:
-    """Signals into a map: `values` (unit, channel, row, column) on a box for each unit."""
+    """Signals into a map: `values` (unit, channel, row, column) on a box for each unit.
+
+    `is_fresh` says that nobody else holds the values, so that they may be written over.
+    """
 
     values: Tensor
     boxes: Boxes
+    is_fresh: bool = False
 
     def __len__(self) -> int:
         return len(self.values)
 
-    def with_values(self, values: Tensor) -> MapSignal:
+    def with_values(self, values: Tensor, *, is_fresh: bool = True) -> MapSignal:
         """Other values at the same places."""
-        return MapSignal(values, self.boxes)
+        return MapSignal(values, self.boxes, is_fresh)
+
+    @property
+    def shared(self) -> MapSignal:
+        """The same for several holders."""
+        return MapSignal(self.values, self.boxes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +87,12 @@ class WholeSignal:
 
     values: Tensor
 
-    def with_values(self, values: Tensor) -> WholeSignal:
+    @property
+    def is_fresh(self) -> bool:
+        """Whether nobody else holds the values."""
+        return False
+
+    def with_values(self, values: Tensor, *, is_fresh: bool = True) -> WholeSignal:  # noqa: ARG002
         """Other values in their place."""
         return WholeSignal(values)
 
@@ -80,9 +100,9 @@ class WholeSignal:
 Signal: TypeAlias = MapSignal | WholeSignal
 
 
-def signal_at(values: Tensor, rows: Indices, columns: Indices) -> MapSignal:
+def signal_at(values: Tensor, rows: Indices, columns: Indices, *, is_fresh: bool = False) -> MapSignal:
     """Values whose boxes begin at these rows and columns."""
-    return MapSignal(values, Boxes(rows, columns, int(values.shape[2]), int(values.shape[3])))
+    return MapSignal(values, Boxes(rows, columns, int(values.shape[2]), int(values.shape[3])), is_fresh)
 
 
 def summed(parts: Sequence[MapSignal], size: tuple[int, int]) -> MapSignal:
@@ -91,13 +111,11 @@ def summed(parts: Sequence[MapSignal], size: tuple[int, int]) -> MapSignal:
     if not others:
         return cut(first, size)
     boxes = first.boxes.hull([other.boxes for other in others])
-    total = moved(first, boxes).values
-    if total is first.values:
-        # Another value may hold this very tensor.
-        total = total.clone()
+    laid = moved(first, boxes)
+    total = laid.values if laid.is_fresh else laid.values.clone()
     for other in others:
         _add(total, other, other.boxes.rows - boxes.rows, other.boxes.columns - boxes.columns)
-    return cut(MapSignal(total, boxes), size)
+    return cut(MapSignal(total, boxes, is_fresh=True), size)
 
 
 def _add(total: Tensor, part: MapSignal, tops: Indices, lefts: Indices) -> None:
@@ -120,18 +138,25 @@ def _alike(tops: Indices, lefts: Indices) -> Iterator[tuple[int, int, Indices]]:
 def cut(signal: MapSignal, size: tuple[int, int]) -> MapSignal:
     """The signal with what lies outside the map set to zero; on the whole map where the boxes are as large as that."""
     signal = moved(signal, _at_most(signal.boxes, size))
-    boxes = signal.boxes
-    inside_rows = _inside(boxes.rows, boxes.height, size[0])
-    inside_columns = _inside(boxes.columns, boxes.width, size[1])
-    if inside_rows.all() and inside_columns.all():
+    above, below = _outside(signal.boxes.rows, signal.boxes.height, size[0])
+    left, right = _outside(signal.boxes.columns, signal.boxes.width, size[1])
+    sticking_out = np.flatnonzero(above + below + left + right)
+    if not len(sticking_out):
         return signal
-    inside = torch.from_numpy(inside_rows[:, None, :, None] & inside_columns[:, None, None])
-    return signal.with_values(torch.where(inside.to(signal.values.device), signal.values, 0.0))
+    values = signal.values if signal.is_fresh else signal.values.clone()
+    height, width = values.shape[2:]
+    # Only few units reach over a border: a mask over all of them would cost more than their filters.
+    for unit in sticking_out:
+        values[unit, :, : above[unit]] = 0.0
+        values[unit, :, height - below[unit] :] = 0.0
+        values[unit, :, :, : left[unit]] = 0.0
+        values[unit, :, :, width - right[unit] :] = 0.0
+    return signal.with_values(values)
 
 
-def _inside(starts: Indices, count: int, size: int) -> npt.NDArray[np.bool_]:
-    places = starts[:, None] + np.arange(count)
-    return (places >= 0) & (places < size)
+def _outside(starts: Indices, count: int, size: int) -> tuple[Indices, Indices]:
+    """How many places of each unit's box lie before the map, and how many behind it."""
+    return np.clip(-starts, 0, count), np.clip(starts + count - size, 0, count)
 
 
 def _at_most(boxes: Boxes, size: tuple[int, int]) -> Boxes:
@@ -156,7 +181,7 @@ def moved(signal: MapSignal, boxes: Boxes) -> MapSignal:
         else:
             index = torch.from_numpy(chosen).to(made.device)
             made[index, :, to_rows, to_columns] = signal.values[index][:, :, from_rows, from_columns]
-    return MapSignal(made, boxes)
+    return MapSignal(made, boxes, is_fresh=True)
 
 
 def _overlap(offset: int, source: int, target: int) -> tuple[slice, slice]:

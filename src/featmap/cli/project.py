@@ -1,0 +1,101 @@
+"""`featmap project`: what of the picture does a unit, a map or a class answer to?"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from typer import Argument, Option
+
+from featmap.cli.common import Json, answers, print_json, print_message
+from featmap.cli.model import (
+    Device,
+    Image,
+    Input,
+    Model,
+    Trust,
+    Weights,
+    check_overwrites_none,
+    found_device,
+    load_model,
+    notes,
+)
+
+EXAMPLES = (
+    (
+        "What the strongest unit of a map answers to:",
+        "featmap project torchvision:vgg16 cat.jpg features.21:a/117 -o projection.png",
+    ),
+    (
+        "One unit, by guided backpropagation:",
+        "featmap project torchvision:vgg16 cat.jpg features.21:a/117@10,12 --rule guided -o unit.png",
+    ),
+    (
+        "The gradient of the predicted class:",
+        "featmap project torchvision:resnet50 cat.jpg --rule gradient --start one -o class.png",
+    ),
+)
+
+Rule = Annotated[str, Option(metavar="RULE", help="At rectifiers: deconvnet, guided or gradient.")]
+Start = Annotated[
+    str, Option(metavar="START", help="The signal begins with the unit's [bold]value[/bold] or [bold]one[/bold].")
+]
+Norm = Annotated[
+    str, Option(metavar="NORM", help="Normalisations [bold]scale[/bold] the signal, or it [bold]skip[/bold]s them.")
+]
+
+
+def command(
+    model: Model,
+    image: Image,
+    target: Annotated[
+        str | None,
+        Argument(
+            metavar="[ADDRESS]",
+            help="A unit, a map (its strongest unit) or a layer (all maps); a class.",
+            show_default="the predicted class",
+        ),
+    ] = None,
+    output: Annotated[
+        str | None, Option("--output", "-o", metavar="FILE", help="x.png, x.npz, x.json or x.txt.")
+    ] = None,
+    rule: Rule = "deconvnet",
+    start: Start = "value",
+    norm: Norm = "scale",
+    whole: Annotated[bool, Option("--whole", help="All positions of a map, each with its value.")] = False,
+    weights: Weights = None,
+    input: Input = None,
+    device: Device = None,
+    trust: Trust = False,
+    as_json: Json = False,
+) -> None:
+    """Leads the signal of a unit, a map or a class back to the pixels: what it answers to in this picture."""
+    from featmap.run.pictures import read_picture
+    from featmap.view.results import print_to
+    from featmap.view.results_projection import check_projection_output
+
+    if output is not None:
+        check_projection_output(output)
+        check_overwrites_none(output, [image])
+    asked: dict[str, Any] = {"rule": rule, "start": start, "norm": norm, "device": found_device(device)}
+    read_picture(image)  # What is wrong with it is said before weights are fetched.
+    network = load_model(model, weights, input, trust=trust)
+    with notes():
+        result = network.project(image, target, whole=whole, **asked)
+    if output is not None:
+        for path in result.save(output):
+            print_message(f"wrote {path}")
+    if as_json:
+        print_json(result.to_json())
+        return
+    print_to(answers(), result)
+    print("\n".join(described(result if hasattr(result, "semantics") else result[0])))
+    print(f"input: {network.preprocessing.describe()}")
+
+
+def described(result: Any) -> list[str]:
+    """What was done, one line each."""
+    words = result.semantics
+    lines = [f"rule {words['rule']}, started from {words['start']}, normalisations: {words['norm']}"]
+    if words["gradient_takers"]:
+        lines.append(f"no rectifiers, so they take their gradient: {', '.join(words['gradient_takers'])}")
+    return lines

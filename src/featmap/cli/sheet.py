@@ -1,0 +1,90 @@
+"""`featmap sheet`: what do the maps of a layer respond to?"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from typer import Argument, Option
+
+from featmap.cli.common import Json, answers, print_json, print_message
+from featmap.cli.model import (
+    Device,
+    Input,
+    Model,
+    Trust,
+    Weights,
+    check_overwrites_none,
+    found_device,
+    load_model,
+    notes,
+)
+from featmap.cli.project import Norm, Rule, Start
+from featmap.errors import SettingError
+
+EXAMPLES = (
+    (
+        "The nine best images of every map, as pages:",
+        "featmap sheet torchvision:vgg16 photos/ --layer features.21 -o sheet.png",
+    ),
+    (
+        "Three maps, four images each:",
+        "featmap sheet torchvision:vgg16 photos/ --layer features.21 --channels 7,117,300 -k 4 -o three.png",
+    ),
+)
+
+
+def command(
+    model: Model,
+    images: Annotated[list[str] | None, Argument(metavar="IMAGE...", help="Pictures, or folders of pictures.")] = None,
+    layer: Annotated[str, Option(metavar="ADDRESS", help="LAYER, LAYER:STAGE or one map.")] = ...,  # type: ignore[assignment]
+    output: Annotated[
+        str | None, Option("--output", "-o", metavar="FILE", help="x.png, x.npz, x.json or x.txt.")
+    ] = None,
+    channels: Annotated[
+        str | None, Option(metavar="LIST", help="Which maps: 7,117 or 0-15.", show_default="all")
+    ] = None,
+    k: Annotated[int, Option("-k", metavar="N", help="Images per map.")] = 9,
+    rule: Rule = "deconvnet",
+    start: Start = "value",
+    norm: Norm = "scale",
+    weights: Weights = None,
+    input: Input = None,
+    device: Device = None,
+    trust: Trust = False,
+    as_json: Json = False,
+) -> None:
+    """For every map of a layer the images that excite it most: what the strongest unit sees, and its projection."""
+    from featmap.view.results import print_to
+    from featmap.view.results_projection import check_projection_output
+
+    if output is not None:
+        check_projection_output(output)
+        check_overwrites_none(output, images or [])
+    chosen = None if channels is None else numbers(channels)
+    place = found_device(device)
+    network = load_model(model, weights, input, trust=trust)
+    with notes():
+        result = network.sheet(images or None, layer, chosen, k, rule, start, norm, device=place)  # type: ignore[arg-type]
+    if output is not None:
+        for path in result.save(output):
+            print_message(f"wrote {path}")
+    if as_json:
+        print_json(result.to_json())
+        return
+    print_to(answers(), result)
+    print(f"input: {network.preprocessing.describe()}")
+
+
+def numbers(text: str) -> list[int]:
+    """A list of numbers and ranges.
+
+    >>> numbers("7,117"), numbers("0-3,9")
+    ([7, 117], [0, 1, 2, 3, 9])
+    """
+    found: list[int] = []
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        if not first.isdigit() or (dash and not last.isdigit()):
+            raise SettingError(f"--channels '{text}' is no list of maps.", "Write numbers and ranges: 7,117 or 0-15.")
+        found += range(int(first), int(last or first) + 1)
+    return found

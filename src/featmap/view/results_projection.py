@@ -1,0 +1,148 @@
+"""How do projections and sheets look, and how are they saved? Registered with their types."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from featmap.geometry import Box
+from featmap.methods.projection import Projection, Projections, Question
+from featmap.methods.result import json_text, pictures_of, save_result
+from featmap.methods.sheet import Example, Sheet
+from featmap.view.output import save, write_files
+from featmap.view.projection import Shown, projection_picture, projection_sheet
+from featmap.view.results import check_output
+from featmap.view.text import number, plural
+
+PROJECTION_FILES = (".png", ".npz", ".json", ".txt")
+
+
+def register_projections() -> None:
+    """Importing this module has registered everything; calling this says that it is wanted."""
+
+
+def check_projection_output(path: str | Path) -> None:
+    """Raises OutputError where projections cannot be written to that path."""
+    check_output(path, PROJECTION_FILES, "projections are")
+
+
+@pictures_of.register
+def _(result: Projection) -> list[Image.Image]:
+    assert result.picture is not None
+    unit = "" if result.unit is None else f", unit at row {result.unit[0]}, column {result.unit[1]}"
+    seen = (f"what {result.target} can see of {Path(result.image).name}", f"its value: {number(result.value)}{unit}")
+    said = (_rule_words(result.question, result.gradient_takers), f"started from {number(result.started_from)}")
+    values = result.values.detach().cpu().numpy()
+    title = f"{result.question.rule} of {result.target}"
+    box, field = _edges(result.box), _edges(result.field)
+    if result.box.is_empty:
+        # A unit that reads nothing but padding.
+        box = field = (0, 0, *result.image_size)
+        values = np.zeros((values.shape[0], *result.image_size))
+    return [projection_picture(result.picture, values, box, field, title, (seen, said))]
+
+
+@pictures_of.register
+def _(result: Projections) -> list[Image.Image]:
+    if len(result) == 1:
+        return pictures_of(result[0])
+    first: Projection = result[0]
+    maps = [(each.target, f"{each.value:.3g}", [_shown_projection(each)]) for each in result]
+    lines = [_rule_words(first.question, first.gradient_takers), f"weights: {first.weights_source}", _COLOURS]
+    return projection_sheet(f"{first.question.rule} projections on {Path(first.image).name}", lines, maps)
+
+
+@pictures_of.register
+def _(result: Sheet, *, page_size: int | None = None) -> list[Image.Image]:
+    maps = [
+        (f"/{channel}", _note(examples), [_shown(example) for example in examples])
+        for channel, examples in result.examples.items()
+    ]
+    lines = [
+        f"for each map the {plural(result.k, 'image')} of {result.images} that excite it most, strongest first; left "
+        "what that unit can see, hatched where it is padding, right its projection",
+        f"{_rule_words(result.question, result.gradient_takers)}; {_COLOURS}; weights: {result.weights_source}",
+    ]
+    return projection_sheet(f"what {result.address} responds to", lines, maps, per_page=page_size)
+
+
+_COLOURS = "grey is 0, the largest value of each projection is full colour"
+
+
+def _rule_words(question: Question, takers: Sequence[str]) -> str:
+    words = {
+        "deconvnet": "deconvnet: at rectifiers what is positive of the signal passes",
+        "guided": "guided: at rectifiers what is positive of the signal passes where the unit was active",
+        "gradient": "gradient: at rectifiers the signal passes where the unit was active",
+    }[question.rule]
+    took = f"; {', '.join(takers)} take the gradient" if takers else ""
+    skipped = "; normalisations are skipped" if question.norm == "skip" else ""
+    return f"{words}{took}{skipped}"
+
+
+def _note(examples: Sequence[Example]) -> str:
+    if not examples:
+        return ""
+    if examples[0].value == examples[-1].value:
+        return "dead here" if examples[0].value == 0 else number(examples[0].value)
+    return f"{number(examples[0].value)} to {number(examples[-1].value)}"
+
+
+def _shown(example: Example) -> Shown:
+    return Shown(example.picture, example.values, _edges(example.box), _edges(example.field))
+
+
+def _shown_projection(projection: Projection) -> Shown:
+    assert projection.picture is not None
+    values = projection.values.detach().cpu().numpy()
+    return Shown(projection.picture, values, _edges(projection.box), _edges(projection.field))
+
+
+def _edges(box: Box) -> tuple[int, int, int, int]:
+    return box.top, box.left, box.bottom, box.right
+
+
+@save_result.register
+def _(result: Projection, path: Path, **options: Any) -> list[Path]:
+    return _save(result, path, {result.target: (result.values.detach().cpu().numpy(), result.box)}, options)
+
+
+@save_result.register
+def _(result: Projections, path: Path, **options: Any) -> list[Path]:
+    several = len({each.image for each in result}) > 1
+    arrays = {
+        f"{each.image} {each.target}" if several else each.target: (each.values.detach().cpu().numpy(), each.box)
+        for each in result
+    }
+    return _save(result, path, arrays, options)
+
+
+@save_result.register
+def _(result: Sheet, path: Path, **options: Any) -> list[Path]:
+    arrays = {
+        f"{result.address}/{channel} {rank}": (example.values, example.box)
+        for channel, examples in result.examples.items()
+        for rank, example in enumerate(examples)
+    }
+    return _save(result, path, arrays, options)
+
+
+def _save(result: Any, path: Path, arrays: dict[str, tuple[Any, Box]], options: dict[str, Any]) -> list[Path]:
+    """Writes pages of pictures, the arrays with their boxes, JSON or text."""
+    check_projection_output(path)
+    suffix = path.suffix.lower()
+    if suffix == ".json":
+        return write_files({path: (json_text(result) + "\n").encode()})
+    if suffix == ".txt":
+        return write_files({path: (str(result) + "\n").encode()})
+    if suffix == ".png":
+        return save(pictures_of(result, **options), path)
+    buffer = io.BytesIO()
+    boxes = {f"{name} box": np.array(box.as_list()) for name, (_, box) in arrays.items()}
+    np.savez(buffer, allow_pickle=False, **{name: np.ascontiguousarray(v) for name, (v, _) in arrays.items()}, **boxes)
+    return write_files({path: buffer.getvalue()})
