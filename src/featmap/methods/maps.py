@@ -19,6 +19,7 @@ from featmap.network.network import CapturedNetwork
 from featmap.network.resolve import Place
 from featmap.network.sized import SizedGraph
 from featmap.network.unit_box import UnitBox, unit_box
+from featmap.run.as_maps import as_maps
 from featmap.run.batches import Progress, run_batches
 from featmap.run.memory import available_bytes, size_bytes
 from featmap.run.pictures import Batch, Images, batch_of
@@ -172,12 +173,3 @@ def _check_memory(network: CapturedNetwork, places: Sequence[Place], images: int
 def _maps(network: CapturedNetwork, place: Place, values: Tensor, batch: Batch) -> FeatureMaps:
     laid_out = as_maps(network.sized, place.node, values)
     return FeatureMaps(place.key, laid_out, batch.names, network.weights_source, place, network.sized)
-
-
-def as_maps(sized: SizedGraph, node: int, values: Tensor) -> Tensor:
-    """A node's value as (image, channel, row, column), whatever the order of its axes; `sized` is for one image."""
-    axes, shape = sized.axes[node], sized.shape(node)
-    apart = values.reshape(-1, *shape)
-    spatial = [axis + 1 for axis in (axes.row, axes.column) if axis is not None]
-    others = [axis for axis in range(1, apart.ndim) if axis not in spatial]
-    return apart.permute(0, *others, *spatial).reshape(len(apart), -1, *sized.size(node))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from featmap.network.graph import TensorSpec
 from featmap.network.network import CapturedNetwork
 from featmap.network.operators.operator import NotResizable
 from featmap.network.sized import DoesNotFit
+from featmap.run.as_maps import as_maps
 from featmap.run.backward.engine import BackwardEngine
 from featmap.run.backward.forward import ForwardValues
 from featmap.run.backward.roles import Norm, Rule
@@ -76,12 +78,12 @@ class Projector:
             known = forward.untouched.places(self.node)
             assert known is not None
             return known.places.permute(2, 0, 1)
-        return forward.whole(self.node).reshape(-1, 1, 1)
+        return as_maps(self.sized, self.node, forward.whole(self.node))[0]
 
     def value(self, forward: ForwardValues, channel: int, row: int, column: int) -> float:
         """The value of one unit."""
         if not self.has_maps:
-            return float(forward.whole(self.node).reshape(-1)[channel])
+            return float(self.maps(forward)[channel, row, column])
         known = forward.untouched.places(self.node)
         assert known is not None
         return float(known.places[row - known.box.top, column - known.box.left, channel])
@@ -91,12 +93,14 @@ class Projector:
         size = self._batch(len(units))
         for first in range(0, len(units), size):
             part = units[first : first + size]
-            yield part, self._project(forward, self._started(part))
+            yield part, self._project(forward, self._started(part), len(part))
 
     def from_maps(self, forward: ForwardValues, maps: Tensor) -> MapSignal:
         """What flows into the image from signals at every place of the maps (channel, row, column)."""
         if not self.has_maps:
-            return self._project(forward, WholeSignal(maps.reshape(self.sized.shape(self.node))))
+            places = as_maps(self.sized, self.node, torch.arange(maps.numel()).view(self.sized.shape(self.node)))
+            values = maps.new_empty(maps.numel()).index_put_((places.flatten(),), maps.flatten())
+            return self._project(forward, WholeSignal(values.view(self.sized.shape(self.node))))
         zeros = np.zeros(1, dtype=np.int64)
         return self._project(forward, signal_at(maps[None], zeros, zeros))
 
@@ -109,27 +113,39 @@ class Projector:
 
     def _started(self, units: Sequence[Unit]) -> Signal:
         dtype = self.engine.program.image_dtype
+        if not self.has_maps:
+            return self._started_whole(units)
         starts = torch.tensor([unit.start for unit in units], dtype=dtype, device=self.engine.program.device)
         channels = torch.tensor([unit.channel for unit in units], device=starts.device)
         count = self.network.resolver.channels(self.node)
         values = starts.new_zeros((len(units), count)).scatter_(1, channels[:, None], starts[:, None])
-        if not self.has_maps:
-            return WholeSignal(values.reshape(len(units), *self.sized.shape(self.node)[1:]))
         rows, columns = (np.array([getattr(u, axis) for u in units], dtype=np.int64) for axis in ("row", "column"))
         return signal_at(values[:, :, None, None], rows, columns)
 
-    def _project(self, forward: ForwardValues, start: Signal) -> MapSignal:
-        found = self.engine.project(forward, start)
+    def _started_whole(self, units: Sequence[Unit]) -> WholeSignal:
+        """The same in the value's own order of axes; without known images there is one unit."""
+        shape, axes = self.sized.shape(self.node), self.sized.axes[self.node]
+        places = as_maps(self.sized, self.node, torch.arange(prod(shape)).view(shape))[0]
+        program = self.engine.program
+        values = torch.zeros((len(units), prod(shape)), dtype=program.image_dtype, device=program.device)
+        for at, unit in enumerate(units):
+            values[at, places[unit.channel, unit.row, unit.column]] = unit.start
+        if axes.batch is None:
+            return WholeSignal(values.view(shape))
+        return WholeSignal(torch.cat([value.view(shape) for value in values], axes.batch))
+
+    def _project(self, forward: ForwardValues, start: Signal, count: int = 1) -> MapSignal:
+        found = self.engine.project(forward, start, count)
         if found is not None:
             return found
         shape = self.sized.shape(self.network.graph.image_input)
-        zeros = np.zeros(len(start.values), dtype=np.int64)
-        return signal_at(start.values.new_zeros((len(zeros), *shape[1:])), zeros, zeros)
+        zeros = np.zeros(count, dtype=np.int64)
+        return signal_at(start.values.new_zeros((count, *shape[1:])), zeros, zeros)
 
     def _batch(self, count: int) -> int:
         """How many units at once."""
         most = max(1, min(count, MOST_AT_ONCE, int(self.memory_bytes // (_COPIES * self._largest_bytes()))))
-        if not self.engine.is_local and most > 1 and not self._can_batch(most):
+        if most > 1 and not (self.engine.is_local and self.has_maps) and not self._can_batch(most):
             return 1
         return -(-count // -(-count // most)) if count else 1
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,11 +75,13 @@ def occluded_outputs(module: nn.Module, image: Tensor, boxes: list[list[Box]], b
     return found
 
 
-def node_values(graph: Graph, weights: Mapping[str, Tensor], image: Tensor) -> list[Any]:
+def node_values(
+    graph: Graph, weights: Mapping[str, Tensor], image: Tensor, replaced: Mapping[int, Callable[..., Any]] | None = None
+) -> list[Any]:
     """Every value of a captured graph with one input for one image (1, channel, row, column).
 
     Node by node as captured: nothing folded, freed, overwritten, laid out anew or left out. Where the image asks for
-    gradients, every value has its way back to it.
+    gradients, every value has its way back to it. `replaced` are functions that stand for the operators of some nodes.
     """
     values: list[Any] = []
 
@@ -93,5 +95,92 @@ def node_values(graph: Graph, weights: Mapping[str, Tensor], image: Tensor) -> l
             kwargs = {name: map_arguments(value, tensor) for name, value in node.kwargs.items()}
             # Under autograd some values lie in memory otherwise than captured; a view of them may not exist.
             target = torch.ops.aten.reshape.default if node.base_name == "view" else node.target
+            target = (replaced or {}).get(node.index, target)
             values.append(target(*map_arguments(node.args, tensor), **kwargs))
     return values
+
+
+class _Rectified(torch.autograd.Function):
+    """A rectifier whose way back follows a rule; where it lets the gradient through, torch itself says."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, operator: Any, rule: str) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+        with torch.enable_grad():
+            given = x.detach().requires_grad_()
+            made = operator(given)
+            (mask,) = torch.autograd.grad(made.sum(), given)
+        ctx.save_for_backward(mask)
+        ctx.rule = rule
+        return made.detach()
+
+    @staticmethod
+    def backward(ctx: Any, *signals: Tensor) -> tuple[Tensor, None, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        (mask,), (signal,) = ctx.saved_tensors, signals
+        signal = signal if ctx.rule == "gradient" else signal.clamp_min(0)
+        return (signal if ctx.rule == "deconvnet" else signal * mask), None, None
+
+
+def ruled_values(
+    graph: Graph, weights: Mapping[str, Tensor], image: Tensor, rule: str, rectifiers: Collection[int]
+) -> list[Any]:
+    """Every value of a graph as `node_values`, with a rule at the rectifiers (by node) on the way back."""
+
+    def rectified(node: Any) -> Any:
+        return lambda x, *rest, **named: _Rectified.apply(x, lambda y: node.target(y, *rest, **named), rule)
+
+    replaced = {index: rectified(graph[index]) for index in rectifiers}
+    return node_values(graph, weights, image, replaced)
+
+
+def deconvnet_of_chain(layers: Sequence[nn.Module], image: Tensor, unit: tuple[int, int, int], start: float) -> Tensor:
+    """Zeiler and Fergus' projection through a chain of convolutions, ReLUs and maximum pools, layer by layer.
+
+    The signal starts at a unit (channel, row, column) of the last layer's value. Backwards: a ReLU rectifies the
+    signal, a pool lays every value on the place that its switch remembers (adding where they meet), a convolution
+    filters with its transposed filters. Returns: (channel, row, column) of the image.
+    """
+    inputs: list[Tensor] = []
+    value = image
+    for layer in layers:
+        inputs.append(value)
+        value = layer(value)
+    signal = torch.zeros_like(value)
+    signal[(0, *unit)] = start
+    for layer, given in zip(reversed(layers), reversed(inputs), strict=True):
+        if isinstance(layer, nn.ReLU):
+            signal = signal.clamp_min(0)
+        elif isinstance(layer, nn.MaxPool2d):
+            signal = _unpooled(layer, given, signal)
+        else:
+            assert isinstance(layer, nn.Conv2d)
+            signal = _laid_filters(layer, given, signal)
+    return signal[0]
+
+
+def _unpooled(layer: nn.MaxPool2d, given: Tensor, signal: Tensor) -> Tensor:
+    """Every value on its switch, one by one."""
+    _, switches = nn.functional.max_pool2d(
+        given, layer.kernel_size, layer.stride, layer.padding, layer.dilation, layer.ceil_mode, return_indices=True
+    )
+    made = torch.zeros_like(given)
+    for channel, row, column in torch.nonzero(signal[0]).tolist():
+        place = divmod(int(switches[0, channel, row, column]), given.shape[3])
+        made[0, channel, place[0], place[1]] += signal[0, channel, row, column]
+    return made
+
+
+def _laid_filters(layer: nn.Conv2d, given: Tensor, signal: Tensor) -> Tensor:
+    """Every value times its filter, laid over what the filter read, one by one."""
+    (top, left), (down, right), (step, across) = layer.padding, layer.stride, layer.dilation  # type: ignore[misc]
+    weight, (height, width) = layer.weight.detach(), layer.kernel_size
+    made = nn.functional.pad(torch.zeros_like(given), (left, left, top, top))  # type: ignore[arg-type]
+    per_group, outputs = weight.shape[1], layer.out_channels // layer.groups
+    for channel, row, column in torch.nonzero(signal[0]).tolist():
+        first = channel // outputs * per_group
+        for i in range(height):
+            for j in range(width):
+                place = row * down + i * step, column * right + j * across  # type: ignore[operator]
+                made[0, first : first + per_group, place[0], place[1]] += (
+                    weight[channel, :, i, j] * signal[0, channel, row, column]
+                )
+    return made[:, :, top : top + given.shape[2], left : left + given.shape[3]]  # type: ignore[operator, misc]

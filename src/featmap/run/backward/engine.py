@@ -68,10 +68,10 @@ class BackwardEngine:
             values, boxes = values_on_boxes(self.program, self.sized, self.program.placed_images(image), needed, wanted)
         return ForwardValues(Untouched(self.sized, values, boxes))
 
-    def project(self, forward: ForwardValues, start: Signal) -> MapSignal | None:
-        """What flows into the image from the signals at the target; None where no way leads there."""
+    def project(self, forward: ForwardValues, start: Signal, count: int) -> MapSignal | None:
+        """What flows into the image from the signals of `count` units at the target; None where no way leads there."""
         with torch.no_grad():
-            found = _Pass(self, forward, start).run()
+            found = _Pass(self, forward, start, count).run()
         assert not isinstance(found, WholeSignal)
         return found
 
@@ -79,11 +79,11 @@ class BackwardEngine:
 class _Pass:
     """One run backwards over the steps."""
 
-    def __init__(self, engine: BackwardEngine, forward: ForwardValues, start: Signal) -> None:
+    def __init__(self, engine: BackwardEngine, forward: ForwardValues, start: Signal, count: int) -> None:
         self.sized = engine.sized
         self.steps = engine.program.steps
         self.values = OwnOrder(forward.untouched)
-        self.operators = OperatorFlows(engine.program, engine.roles, engine.rule, forward, len(start.values))
+        self.operators = OperatorFlows(engine.program, engine.roles, engine.rule, forward, count)
         self.flows: dict[int, list[Any]] = {engine.target: [start]}
 
     def run(self) -> Signal | None:
@@ -101,16 +101,15 @@ class _Pass:
             return None
         if isinstance(flows[0], dict):
             return self._parts(index, flows)
-        return self._together(flows, self.sized.size(index), index)
+        return self._together(flows, index)
 
-    def _together(self, flows: list[Signal], size: tuple[int, int], index: int) -> Signal:
+    def _together(self, flows: list[Signal], index: int, item: int | None = None) -> Signal:
         if all(isinstance(flow, MapSignal) for flow in flows):
-            return summed(flows, size)  # type: ignore[arg-type]
-        values = [self.values.of(flow, index) for flow in flows]
-        return self.values.signal(sum(values[1:], values[0]), index)
+            return summed(flows, self.values.size(index, item))  # type: ignore[arg-type]
+        values = [self.values.of(flow, index, item) for flow in flows]
+        return self.values.signal(sum(values[1:], values[0]), index, item)
 
     def _parts(self, index: int, flows: list[dict[int, Signal]]) -> dict[int, Signal]:
         """What flows into each of several tensors."""
         items = sorted({item for flow in flows for item in flow})
-        size = self.sized.size(index)
-        return {item: self._together([flow[item] for flow in flows if item in flow], size, index) for item in items}
+        return {item: self._together([flow[item] for flow in flows if item in flow], index, item) for item in items}

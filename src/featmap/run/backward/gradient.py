@@ -24,7 +24,7 @@ def gradient_at_places(
     own order of axes with one image per unit.
     """
     with torch.enable_grad():
-        value = value.detach().requires_grad_()
+        value = value.detach().contiguous().requires_grad_()
         made = computed(program, untouched, _differentiable(step), source, value)
     return _gradients(made, [value], signal)[0]
 
@@ -37,7 +37,9 @@ def gradient_of_whole(
     `values` are what it reads, with as many images as `arguments` are made for.
     """
     given = {
-        index: value.detach().requires_grad_() if isinstance(value, Tensor) and value.is_floating_point() else value
+        index: value.detach().contiguous().requires_grad_()
+        if isinstance(value, Tensor) and value.is_floating_point()
+        else value
         for index, value in values.items()
     }
     with torch.enable_grad():
@@ -58,5 +60,6 @@ def _gradients(made: Any, given: Sequence[Tensor], signal: Any) -> list[Tensor]:
     if not pairs:
         return [torch.zeros_like(value) for value in given]
     outputs, signals = zip(*pairs, strict=True)
-    signals = [s.to(m.dtype).expand(m.shape) for m, s in zip(outputs, signals, strict=True)]
+    # Laid out in the order of axes: torch 2.13 gives wrong gradients of normalisations for signals channels last.
+    signals = [s.to(m.dtype).expand(m.shape).contiguous() for m, s in zip(outputs, signals, strict=True)]
     return list(torch.autograd.grad(outputs, given, signals, allow_unused=True, materialize_grads=True))

@@ -129,12 +129,12 @@ class OperatorFlows:
 
     def _placewise(self, step: Step, source: int, signal: Any) -> MapSignal:
         """The gradient place by place; an operator that returns several tensors has one set of boxes for them."""
-        parts: dict[int, MapSignal] = signal if isinstance(signal, dict) else {0: signal}
+        parts: dict[int | None, MapSignal] = signal if isinstance(signal, dict) else {None: signal}
         first, *others = (part.boxes for part in parts.values())
         boxes = first.hull(others)
         values = self.own.patch(self.forward.at(source, boxes).expand(self.count, -1, -1, -1), source)
-        patches = {item: self.own.patch(moved(part, boxes).values, step.result) for item, part in parts.items()}
-        given = _listed(self.sized.specs[step.result], patches) if isinstance(signal, dict) else patches[0]
+        patches = {item: self.own.patch(moved(part, boxes).values, step.result, item) for item, part in parts.items()}
+        given = _listed(self.sized.specs[step.result], patches) if isinstance(signal, dict) else patches[None]
         found = gradient_at_places(self.program, self.forward.untouched, step, source, values, given)
         return MapSignal(self.own.maps(found, source), boxes)
 
@@ -144,9 +144,9 @@ class OperatorFlows:
         image = graph.image_input
         arguments = self.program.arguments_for((self.count, *self.sized.shape(image)[1:]))[at]
         read = [index for index in dict.fromkeys(node.inputs) if graph[index].depends_on_input]
-        values = {index: self._for_all(self.forward.whole(index)) for index in read}
+        values = {index: self._for_all(index) for index in read}
         if isinstance(signal, dict):
-            patches = {item: self.own.of(part, step.result) for item, part in signal.items()}
+            patches = {item: self.own.of(part, step.result, item) for item, part in signal.items()}
             given: Any = _listed(self.sized.specs[step.result], patches)
         else:
             given = self.own.of(signal, step.result)
@@ -154,11 +154,15 @@ class OperatorFlows:
         for index, gradient in found.items():
             yield index, self.own.signal(gradient, index)
 
-    def _for_all(self, value: Any) -> Any:
-        if self.count == 1 or not isinstance(value, Tensor):
+    def _for_all(self, index: int) -> Any:
+        """A whole value with one image per unit."""
+        value, axis = self.forward.whole(index), self.sized.axes[index].batch
+        if not isinstance(value, Tensor):
             return value
-        return value.expand(self.count, *value.shape[1:])
+        if self.count == 1 or axis is None:
+            return value
+        return value.expand(*value.shape[:axis], self.count, *value.shape[axis + 1 :])
 
 
-def _listed(spec: Any, patches: Mapping[int, Tensor]) -> list[Tensor | None]:
+def _listed(spec: Any, patches: Mapping[Any, Tensor]) -> list[Tensor | None]:
     return [patches.get(item) for item in range(len(spec))]

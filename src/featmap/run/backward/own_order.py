@@ -6,6 +6,7 @@ import numpy as np
 from torch import Tensor
 
 from featmap.run.backward.signal import Signal, WholeSignal, on_whole_map, signal_at
+from featmap.run.region.patches import Layout
 from featmap.run.region.untouched import Untouched
 
 
@@ -14,26 +15,47 @@ class OwnOrder:
 
     def __init__(self, untouched: Untouched) -> None:
         self.sized = untouched.sized
-        self.layout = untouched.layout
+        self._untouched = untouched
 
-    def of(self, signal: Signal, index: int) -> Tensor:
-        """A signal on the whole of a value."""
+    def of(self, signal: Signal, index: int, item: int | None = None) -> Tensor:
+        """A signal on the whole of a value, or of one of its tensors."""
         if isinstance(signal, WholeSignal):
             return signal.values
-        return self.patch(on_whole_map(signal, self.sized.size(index)).values, index)
+        return self.patch(on_whole_map(signal, self.size(index, item)).values, index, item)
 
-    def patch(self, maps: Tensor, index: int) -> Tensor:
+    def patch(self, maps: Tensor, index: int, item: int | None = None) -> Tensor:
         """(unit, channel, row, column) in the value's own order."""
-        return self.layout(index).from_places(maps.permute(0, 2, 3, 1))
+        return self._layout(index, item).from_places(maps.permute(0, 2, 3, 1))
 
     def maps(self, patch: Tensor, index: int) -> Tensor:
         """(unit, channel, row, column) from the value's own order."""
-        return self.layout(index).to_places(patch).permute(0, 3, 1, 2)
+        return self._layout(index).to_places(patch).permute(0, 3, 1, 2)
 
-    def signal(self, values: Tensor, index: int) -> Signal:
-        """The signal that values on the whole of a value are."""
+    def signal(self, values: Tensor, index: int, item: int | None = None) -> Signal:
+        """The signal that values on the whole of a value, or of one of its tensors, are."""
         axes = self.sized.axes[index]
         if not axes.has_space or axes.batch != 0:
             return WholeSignal(values)
         zeros = np.zeros(len(values), dtype=np.int64)
-        return signal_at(self.maps(values, index), zeros, zeros)
+        return signal_at(self._layout(index, item).to_places(values).permute(0, 3, 1, 2), zeros, zeros)
+
+    def size(self, index: int, item: int | None = None) -> tuple[int, int]:
+        """Rows and columns of a value, or of one of its tensors."""
+        if item is None:
+            return self.sized.size(index)
+        axes, shape = self.sized.axes[index], self._shape(index, item)
+        rows = 1 if axes.row is None else shape[axes.row]
+        return rows, 1 if axes.column is None else shape[axes.column]
+
+    def _layout(self, index: int, item: int | None = None) -> Layout:
+        if item is None:
+            return self._untouched.layout(index)
+        axes, shape = self.sized.axes[index], self._shape(index, item)
+        return Layout(axes, tuple(n for axis, n in enumerate(shape) if axis not in (axes.batch, axes.row, axes.column)))
+
+    def _shape(self, index: int, item: int) -> tuple[int, ...]:
+        spec = self.sized.specs[index]
+        assert isinstance(spec, tuple)
+        part = spec[item]
+        assert part is not None
+        return part.shape

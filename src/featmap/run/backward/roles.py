@@ -53,7 +53,8 @@ def role_of(sized: SizedGraph, node: Node, norm: Norm) -> Role:
         return Role.PASS
     if node.base_name == "linear" and _reads_one(call) and not keeps_places(call):
         return Role.LINEAR
-    if not keeps_places(call) or reads_whole(sized, node.index):
+    is_placed = all(o.axes.batch == 0 and o.axes.has_space for o in call.operands if o.depends_on_input)
+    if not keeps_places(call) or not is_placed or reads_whole(sized, node.index):
         return Role.WHOLE
     return _role_in_space(sized, node, call)
 

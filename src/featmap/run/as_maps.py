@@ -1,0 +1,16 @@
+"""How does any value look as feature maps, whatever the order of its axes?"""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from featmap.network.sized import SizedGraph
+
+
+def as_maps(sized: SizedGraph, node: int, values: Tensor) -> Tensor:
+    """A node's value as (image, channel, row, column), whatever the order of its axes; `sized` is for one image."""
+    axes, shape = sized.axes[node], sized.shape(node)
+    apart = values.reshape(-1, *shape)
+    spatial = [axis + 1 for axis in (axes.row, axes.column) if axis is not None]
+    others = [axis for axis in range(1, apart.ndim) if axis not in spatial]
+    return apart.permute(0, *others, *spatial).reshape(len(apart), -1, *sized.size(node))
