@@ -159,6 +159,7 @@ class OperatorFlows:
         value, axis = self.forward.whole(index), self.sized.axes[index].batch
         if not isinstance(value, Tensor):
             return value
+        value = value.contiguous()
         if self.count == 1 or axis is None:
             return value
         return value.expand(*value.shape[:axis], self.count, *value.shape[axis + 1 :])
