@@ -10,6 +10,7 @@ from featmap.cli.app import COMMANDS
 
 READERS_OWN = (
     "There is no image 'cat.jpg'.\n\nGive the path of a picture that Pillow can read.\n",
+    "There is no image 'photos'.\n\nGive the path of a picture that Pillow can read.\n",
     "There is no Python module 'mypackage.models'.",
 )
 

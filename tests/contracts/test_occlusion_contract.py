@@ -1,4 +1,4 @@
-"""The model is the user's, in occlusions too: the same after every answer, error and interrupt, wherever it strikes."""
+"""The model is the user's, in occlusions and projections too: the same after every answer, error and interrupt."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from torch import Tensor, nn
 import featmap as fm
 from featmap.errors import FeatmapError
 from featmap.run import occlusion
+from featmap.run.backward import operators
+from featmap.run.backward.operators import OperatorFlows
 from featmap.run.occlusion import Occlusion
 from featmap.run.program import Program
 from featmap.run.region import engine
@@ -58,6 +60,10 @@ QUESTIONS: dict[str, Callable[[fm.Network], Any]] = {
     "a map": lambda net: net.occlude(IMAGES, "again#2:z/1", 6, 6, "mean", activity="mean", progress=False),
     "a unit": lambda net: net.occlude(IMAGES, "stem.0:z/1@2,3", 6, 6, dtype=torch.float64, progress=False),
     "verified": lambda net: net.occlude(IMAGES, "again#1:z/2", 6, 6, lambda image: image + 1, verify=3, progress=False),
+    "a projection": lambda net: net.project(IMAGES, "again#2:z/1", progress=False),
+    "guided, many units": lambda net: net.project(IMAGES[0], "stem.0", "guided", memory_bytes=1, progress=False),
+    "the gradient of a class": lambda net: net.project(IMAGES, 1, "gradient", "one", progress=False),
+    "a sheet": lambda net: net.sheet(IMAGES, "stem.0", k=2, norm="skip", progress=False),
     "the cost": lambda net: net.occlusion_cost("again#2:z/1", window=6, stride=6),
 }
 
@@ -67,6 +73,9 @@ MISTAKES: dict[str, Callable[[fm.Network], Any]] = {
     "a window too large": lambda net: net.occlude(IMAGES, 1, 60, 6),
     "a baseline of another length": lambda net: net.occlude(IMAGES, 1, 6, 6, [1, 2]),
     "a baseline of another shape": lambda net: net.occlude(IMAGES, 1, 6, 6, lambda image: image[:, :2]),
+    "no such unit to project": lambda net: net.project(IMAGES, "stem.0:z/1@200,3"),
+    "an unknown rule": lambda net: net.project(IMAGES, "stem.0:z/1", "saliency"),
+    "a sheet of nothing": lambda net: net.sheet(None, "stem.0"),
     "another number of channels": lambda net: net.occlude(IMAGES[:, :2], 1, 6, 6),
 }
 
@@ -78,6 +87,8 @@ PLACES: dict[str, tuple[Any, str]] = {
     "while regions are gathered": (Table, "gather"),
     "while means are brought up to date": (engine, "mean_change"),
     "before a chunk": (RegionEngine, "run"),
+    "while signals flow": (OperatorFlows, "back"),
+    "while the gradient of an operator is taken": (operators, "gradient_of_whole"),
 }
 
 

@@ -28,17 +28,17 @@ Fact = tuple[str, str, str]
 
 
 def answers() -> Console:
-    """Where an answer is drawn with rich: standard output. Lines are never broken."""
+    """Where an answer is drawn with rich: standard output. Lines are never broken, and `:a:` is no emoji."""
     from rich.console import Console
 
-    return Console(highlight=False, soft_wrap=True)
+    return Console(highlight=False, soft_wrap=True, emoji=False)
 
 
 def messages() -> Console:
     """Where progress and messages are drawn with rich: standard error."""
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False)
+    return Console(stderr=True, highlight=False, emoji=False)
 
 
 def print_message(text: str) -> None:

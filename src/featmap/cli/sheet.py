@@ -24,11 +24,11 @@ from featmap.errors import SettingError
 EXAMPLES = (
     (
         "The nine best images of every map, as pages:",
-        "featmap sheet torchvision:vgg16 photos/ --layer features.21 -o sheet.png",
+        "featmap sheet torchvision:vgg16 photos --layer features.21 -o sheet.png",
     ),
     (
         "Three maps, four images each:",
-        "featmap sheet torchvision:vgg16 photos/ --layer features.21 --channels 7,117,300 -k 4 -o three.png",
+        "featmap sheet torchvision:vgg16 photos --layer features.21 --channels 7,117,300 -k 4 -o three.png",
     ),
 )
 

@@ -203,9 +203,10 @@ class Asked:
                 read = read.narrow(axes.row, score.box.top, 1).narrow(axes.column, score.box.left, 1)
             value = score.read(read)[0]
             (start,) = torch.autograd.grad(value, output)
-        began = float(value) if self.question.start == "value" else 1.0
+        number = float(value.detach())
+        began = number if self.question.start == "value" else 1.0
         signal = projector.from_value(forward, start * began)
-        return self._on_whole_image(image, name, score.name, score.node, float(value), began, signal)
+        return self._on_whole_image(image, name, score.name, score.node, number, began, signal)
 
     def _on_whole_image(
         self, image: Tensor, name: str, target: str, node: int, value: float, began: float, signal: MapSignal

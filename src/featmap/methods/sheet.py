@@ -11,6 +11,7 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -200,7 +201,7 @@ class _Sheet:
         best: dict[int, list[_Found]] = {channel: [] for channel in self.channels}
         for number in range(len(self.images)):
             name, image = self._image(number)
-            names.append(name if not isinstance(self.images, Tensor) else f"image {number}")
+            names.append(name if isinstance(self.images[number], str | Path) else f"image {number}")
             maps = self.projector.maps(self.projector.activations(image))
             values, places = maps.flatten(1).max(dim=1)
             starts = self.question.started(values.double(), self.place.address.stage).tolist()

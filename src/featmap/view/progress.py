@@ -54,7 +54,7 @@ class _PatientBar:
             MofNCompleteColumn(),
             TextColumn("{task.fields[rate]}"),
             TimeRemainingColumn(),
-            console=Console(file=sys.stderr),
+            console=Console(file=sys.stderr, emoji=False),
         )
         self.bar.start()
         self.task = self.bar.add_task(self.what, rate="")

@@ -25,7 +25,7 @@ WIDEST = 300
 def as_text(content: RenderableType, width: int = WIDTH) -> str:
     """What rich would print, without colours."""
     buffer = io.StringIO()
-    Console(file=buffer, width=width, color_system=None, legacy_windows=False).print(content)
+    Console(file=buffer, width=width, color_system=None, legacy_windows=False, emoji=False).print(content)
     lines = (line.rstrip() for line in buffer.getvalue().split("\n"))
     return "\n".join(lines).rstrip("\n")
 
