@@ -50,7 +50,7 @@ def command(
     target: Annotated[
         str | None,
         Argument(
-            metavar="[ADDRESS]",
+            metavar="ADDRESS",
             help="A unit, a map (its strongest unit) or a layer (all maps); a class.",
             show_default="the predicted class",
         ),
