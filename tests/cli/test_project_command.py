@@ -70,7 +70,7 @@ def test_a_sheet_of_a_folder(place: Path) -> None:
         assert values == sorted(values, reverse=True)
         assert len(values) == 2
     text = featmap(f"sheet {SMALL} photos --layer stem:a -k 1")
-    assert text.out.startswith("Sheet(stem:a: 4 maps, the 1 strongest of 3 images each, deconvnet; weights: ")
+    assert text.out.startswith("Sheet(stem:a: maps 4, images 3, the strongest 1 of each map, deconvnet; weights: ")
 
 
 @pytest.mark.parametrize(

@@ -150,6 +150,8 @@ def test_other_nonlinearities_take_the_gradient_and_the_result_says_which() -> N
         lambda x: x.clamp(min=0),
         lambda x: x.clamp(0, 1.5),
         lambda x: x.clamp_min(0),
+        lambda x: x.clip(min=0),
+        lambda x: torch.clip(x, 0, 2),
         lambda x: torch.threshold(x, 0, 0),
         lambda x: x.clone().relu_(),
     ],
@@ -239,6 +241,9 @@ MISTAKES: dict[str, tuple[Any, dict[str, Any], type[FeatmapError], str]] = {
     "an unknown norm": ("5:a/2", {"norm": "off"}, SettingError, "norm 'off' is unknown"),
     "all of a unit": ("5:a/2@1,1", {"whole": True}, SettingError, "is one unit"),
     "all of a score": ((1, 1, 1), {"whole": True}, SettingError, "a score has no positions"),
+    "a list of numbers and addresses": (["5:a/1", 3], {}, InputError, "is no list of units and maps"),
+    "an empty list": ([], {}, InputError, "is no list of units and maps"),
+    "whole numbers": ("5:a/1", {"dtype": torch.int32}, SettingError, "has no fractions"),
     "several layers": (["5:a/1", "3:a/1"], {}, AddressError, "units of one layer"),
     "a class of a network of maps": (3, {}, InputError, "does not return one score per class"),
 }
@@ -270,7 +275,8 @@ def test_a_sheet_is_what_all_maps_say(plain: Case) -> None:
     assert list(sheet.examples) == [3, 0]
     for channel, examples in sheet.examples.items():
         best = maps[:, channel].flatten(1).max(dim=1)
-        order = sorted(range(7), key=lambda number: (-float(best.values[number]), number))[:4]
+        excited = [number for number in range(7) if best.values[number] > 0]
+        order = sorted(excited, key=lambda number: (-float(best.values[number]), number))[:4]
         assert [example.image for example in examples] == [f"image {number}" for number in order]
         for number, example in zip(order, examples, strict=True):
             assert example.value == pytest.approx(float(best.values[number]), rel=1e-12)
@@ -307,7 +313,7 @@ def test_results_are_plain_data_and_pictures(plain: Case, tmp_path: Any) -> None
     np.testing.assert_array_equal(arrays["5:a/2@0,0"], found.values.numpy())
     assert arrays["5:a/2@0,0 box"].tolist() == document["box"]
     sheet = plain.net.sheet(torch.rand(3, *SHAPE), "5", k=2, progress=False)
-    assert [len(entry["examples"]) for entry in sheet.to_json()["maps"]] == [2] * 5
+    assert all(len(entry["examples"]) <= 2 for entry in sheet.to_json()["maps"])
     assert len(sheet.save(tmp_path / "s.png", page_size=2)) == 3
 
 
@@ -317,3 +323,59 @@ def test_memory_decides_batches_not_answers(plain: Case) -> None:
     at_once = plain.net.project(plain.image, asked, **ASKED)
     for first, second in zip(one_by_one, at_once, strict=True):
         assert_close(first, second.on_image(), second.value, 1e-12)
+
+
+WRONG_SHEETS: dict[str, tuple[Any, Any, dict[str, Any], type[FeatmapError]]] = {
+    "a unit": (torch.rand(2, *SHAPE), "5:a/1@2,2", {}, AddressError),
+    "a map and a list of maps": (torch.rand(2, *SHAPE), "5:a/1", {"channels": [2]}, AddressError),
+    "no map": (torch.rand(2, *SHAPE), "5:a", {"channels": []}, NoSuchChannel),
+    "fractions of maps": (torch.rand(2, *SHAPE), "5:a", {"channels": [1.5]}, SettingError),
+    "half an image": (torch.rand(2, *SHAPE), "5:a", {"k": 1.5}, SettingError),
+    "no numbers": (torch.full((2, *SHAPE), float("nan")), "5:a", {}, InputError),
+    "images of two sizes": ([torch.rand(*SHAPE), torch.rand(3, 30, 30)], "5:a", {}, InputError),
+}
+
+
+@pytest.mark.parametrize("mistake", WRONG_SHEETS)
+def test_wrong_sheets(plain: Case, mistake: str) -> None:
+    images, layer, options, kind = WRONG_SHEETS[mistake]
+    with pytest.raises(kind):
+        plain.net.sheet(images, layer, progress=False, **options)
+
+
+def test_a_list_of_batches_is_all_their_images(plain: Case) -> None:
+    images = torch.rand(5, *SHAPE)
+    whole = plain.net.sheet(images, "5:a", channels=np.arange(3), k=5, progress=False)
+    parts = plain.net.sheet([images[:2], images[2], images[3:]], "5:a", channels=range(3), k=5, progress=False)
+    assert whole.to_json() == parts.to_json()
+
+
+def test_what_is_neither_linear_nor_a_rectifier_is_named() -> None:
+    def forward(m: Any, x: Tensor) -> Tensor:
+        y = torch.maximum(m.first(x), torch.zeros(()).double()) * 2 / 3
+        z = torch.where(y > 1, y, y * y)
+        return m.last(functional.softmax(functional.max_pool2d(functional.pad(z, (1, 1)), 2).mean((2, 3), True) + z, 1))
+
+    made = case_of(written(forward, first=conv(3, 4), last=conv(4, 3)), SHAPE)
+    found = made.net.project(made.image, "last:z/1@3,3", "gradient", **ASKED)
+    assert found.gradient_takers == ("gt", "maximum", "mul", "softmax", "where")
+    value, whole = expected(made.net, made.image, "last:z", (1, 3, 3), "gradient")
+    assert_close(found, whole, value)
+
+
+def test_a_negative_score_says_that_it_is_negative() -> None:
+    made = with_head()
+    scores = made.module(made.image)[0].tolist()
+    for number, score in enumerate(scores):
+        semantics = made.net.project(made.image, number, **ASKED).semantics
+        assert ("speaks against" in semantics["sign"]) == (score < 0)
+    with torch.inference_mode():
+        assert made.net.project(made.image, 1, **ASKED).value == pytest.approx(scores[1], rel=1e-9)
+
+
+def test_a_unit_that_sees_only_padding_is_drawn_as_such() -> None:
+    made = case_of(nn.Sequential(nn.Conv2d(3, 4, 1, padding=3), nn.ReLU()), (3, 8, 9))
+    found = made.net.project(made.image, "0/1@0,0", progress=False)
+    assert found.box.is_empty
+    assert not found.on_image().any()
+    assert "nothing but padding" in found.show().info["Description"]

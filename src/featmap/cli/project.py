@@ -98,4 +98,6 @@ def described(result: Any) -> list[str]:
     lines = [f"rule {words['rule']}, started from {words['start']}, normalisations: {words['norm']}"]
     if words["gradient_takers"]:
         lines.append(f"no rectifiers, so they take their gradient: {', '.join(words['gradient_takers'])}")
+    if result.started_from < 0:
+        lines.append(words["sign"])
     return lines

@@ -51,6 +51,9 @@ def project(
     progress: Progress | None = None,
 ) -> list[Projection]:
     """The projections of a target on every image; see `featmap.Network.project`."""
+    dtype = running.dtype if running is not None else None
+    if dtype is not None and not dtype.is_floating_point:
+        raise SettingError(f"dtype {dtype} has no fractions.", "Compute in torch.float32 or torch.float64.")
     if len(network.input_shape) != 3:
         raise InputError(f"{network.name} takes no images.", "Projections are pictures; ask a network of images.")
     batch = batch_of(network, images)
@@ -104,9 +107,15 @@ class Asked:
 
     def _places(self, target: ProjectionTarget) -> list[Place] | None:
         """The maps and units of one layer that a target names; None where it is a score."""
-        is_list = isinstance(target, list | tuple) and any(isinstance(part, str | Address) for part in target)
-        addresses: list[Any] = list(target) if is_list else [target]  # type: ignore[arg-type]
-        if not all(_is_address(address) for address in addresses):
+        addresses: list[Any] = [target]
+        if isinstance(target, list | tuple):
+            addresses = list(target)
+            if addresses and not any(isinstance(part, str | Address) for part in addresses):
+                return None
+            if not addresses or not all(isinstance(part, str | Address) for part in addresses):
+                problem = f"{target!r} is no list of units and maps."
+                raise InputError(problem, "A list holds addresses of one layer; ask for a class by its number alone.")
+        elif not _is_address(target):
             return None
         places = [place for address in addresses for place in self._maps_named(address)]
         if len({place.node for place in places}) != 1:
@@ -196,8 +205,8 @@ class Asked:
             score = class_score(self.network, predicted(value), "logit")
         projector = self.projector(score.node)
         forward = projector.forward(image)
-        output = forward.whole(score.node).detach().requires_grad_()
-        with torch.enable_grad():
+        with torch.inference_mode(False), torch.enable_grad():
+            output = forward.whole(score.node).detach().clone().requires_grad_()
             read, axes = output, self.network.sized.axes[score.node]
             if score.box is not None and axes.row is not None and axes.column is not None:
                 read = read.narrow(axes.row, score.box.top, 1).narrow(axes.column, score.box.left, 1)

@@ -19,6 +19,9 @@ RULES: tuple[str, ...] = get_args(Rule)
 _BEFORE_NONLINEARITY = ("conv", "z")
 
 
+NEGATIVE = "the signal starts from a negative number: what is shown speaks against the target"
+
+
 @dataclass(frozen=True)
 class Question:
     """How signals start and flow: the settings that every projection shares."""
@@ -84,6 +87,7 @@ class Projection(Result):
             "start": self.question.start,
             "norm": self.question.norm,
             "gradient_takers": list(self.gradient_takers),
+            "sign": NEGATIVE if self.started_from < 0 else "the signal starts from a positive number",
             "pools": "values go to the switches; where pools overlap they add up",
         }
 

@@ -11,6 +11,7 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import index as index_of
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from featmap.errors import ImagesNeeded, InputError, NoSuchChannel, SettingError
+from featmap.errors import AddressError, ImagesNeeded, InputError, NoSuchChannel, SettingError
 from featmap.geometry import Box
 from featmap.methods.project import Asked, Running
 from featmap.methods.projection import Question
@@ -66,7 +67,10 @@ class Example:
 
 @dataclass(frozen=True, eq=False)
 class Sheet(Result):
-    """The strongest examples of some maps of a layer, strongest first. `examples` by channel."""
+    """The strongest examples of some maps of a layer, strongest first. `examples` by channel.
+
+    An image on which a map is 0 everywhere excites it not at all, and is no example.
+    """
 
     address: str
     question: Question
@@ -94,8 +98,8 @@ class Sheet(Result):
 
     def __repr__(self) -> str:
         return (
-            f"Sheet({self.address}: {len(self.examples)} maps, the {self.k} strongest of {self.images} images each, "
-            f"{self.question.rule}; weights: {self.weights_source})"
+            f"Sheet({self.address}: maps {len(self.examples)}, images {self.images}, the strongest {self.k} of each "
+            f"map, {self.question.rule}; weights: {self.weights_source})"
         )
 
 
@@ -125,12 +129,23 @@ def sheet(
             f"The maps of '{layer}' respond to something only where there are images.",
             "Give images: a folder, a list of paths, or a float tensor (image, channel, row, column).",
         )
-    if k < 1:
-        raise SettingError(f"k is {k}.", "Ask for at least one image per map.")
+    k = _checked_count(k)
+    if len(network.input_shape) != 3:
+        raise InputError(f"{network.name} takes no images.", "Sheets are pictures; ask a network of images.")
     every = listed(images)
     work = _Sheet(network, every, layer, question, channels, running or Running())
     with torch.random.fork_rng(devices=[]):
         return work.made(k, progress)
+
+
+def _checked_count(k: Any) -> int:
+    try:
+        count = index_of(k)
+    except TypeError:
+        count = 0
+    if count < 1:
+        raise SettingError(f"k is {k!r}.", "Ask for a whole number of images per map, at least one.")
+    return count
 
 
 class _Sheet:
@@ -149,8 +164,11 @@ class _Sheet:
         self.network = network.at(size)
         self.size = size
         self.place = self.network.place(layer)
-        if self.place.address.channel is not None:
-            channels = [self.place.address.channel] if channels is None else channels
+        address = self.place.address
+        if address.unit is not None or (address.channel is not None and channels is not None):
+            raise AddressError(f"A sheet is of a layer; '{address}' says more.", f"Ask for {address.of_layer}.")
+        if address.channel is not None:
+            channels = [address.channel]
         self.key = self.place.key
         self.channels = self._checked(channels)
         self.question = question
@@ -159,10 +177,19 @@ class _Sheet:
 
     def _checked(self, channels: Sequence[int] | None) -> list[int]:
         count = self.network.resolver.channels(self.place.node)
-        wrong = [channel for channel in channels or () if not 0 <= channel < count]
-        if wrong:
-            raise NoSuchChannel(f"'{self.key}' has no map {wrong[0]}; it has {count}.", f"Ask for 0 to {count - 1}.")
-        return list(range(count)) if channels is None else list(dict.fromkeys(channels))
+        if channels is None:
+            return list(range(count))
+        try:
+            asked = [index_of(channel) for channel in channels]
+        except TypeError as error:
+            raise SettingError(
+                f"channels {channels!r} are no list of maps.", "Give whole numbers: [7, 117]."
+            ) from error
+        wrong = [channel for channel in asked if not 0 <= channel < count]
+        if wrong or not asked:
+            problem = f"'{self.key}' has no map {wrong[0]}; it has {count}." if wrong else "No map is asked for."
+            raise NoSuchChannel(problem, f"Ask for 0 to {count - 1}.")
+        return list(dict.fromkeys(asked))
 
     def made(self, k: int, progress: Progress | None) -> Sheet:
         names: list[str] = []
@@ -204,10 +231,15 @@ class _Sheet:
             names.append(name if isinstance(self.images[number], str | Path) else f"image {number}")
             maps = self.projector.maps(self.projector.activations(image))
             values, places = maps.flatten(1).max(dim=1)
+            if bool(values[self.channels].isnan().any()):
+                raise InputError(f"Some maps of '{names[-1]}' hold no numbers (NaN).", "Leave this image out.")
             starts = self.question.started(values.double(), self.place.address.stage).tolist()
             for channel in self.channels:
                 row, column = divmod(int(places[channel]), int(maps.shape[2]))
                 unit = Unit(channel, row, column, starts[channel])
+                if values[channel] == 0:
+                    # Nothing in the image excites the map: its largest value is everywhere.
+                    continue
                 ranked = [*best[channel], _Found(number, unit, float(values[channel]))]
                 best[channel] = sorted(ranked, key=lambda found: -found.value)[:k]
             if progress is not None:

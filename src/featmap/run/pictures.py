@@ -139,7 +139,7 @@ def listed(images: Images) -> list[Any]:
     elif isinstance(images, Tensor) and images.ndim > 3:
         found = list(images)
     elif isinstance(images, list | tuple):
-        found = [part for image in images for part in (listed(image) if isinstance(image, str | Path) else [image])]
+        found = [part for image in images for part in listed(image)]
     else:
         found = [images]
     if not found:

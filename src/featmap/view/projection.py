@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from featmap.view.enlarge import Box, Enlargement, box_words, continued
-from featmap.view.hatch import hatch
 from featmap.view.header import FRAME, LINE_PX, TEXT_PX, TITLE_PX
 from featmap.view.palette import paint, palette
 from featmap.view.panel import GAP_PX, MARGIN_PX, Panel, side_by_side
@@ -25,18 +24,32 @@ GREY = 127.5
 def projection_pixels(values: NDArray[Any]) -> NDArray[np.uint8]:
     """A projection (channel, row, column) as colours (row, column, 3).
 
-    Three channels are shown as red, green and blue around grey, which is 0; the largest value of all, of either sign,
-    is full colour. Of other numbers of channels the sum is shown, blue below 0, red above.
+    Three channels are shown as red, green and blue around grey, which is 0, one channel in greys; the largest value of
+    all, of either sign, is full colour. Of other numbers of channels the sum is shown, blue below 0, red above.
 
     >>> projection_pixels(np.array([[[1.0, 0.0]], [[-1.0, 0.0]], [[0.0, 0.0]]])).tolist()
     [[[255, 0, 128], [128, 128, 128]]]
     """
     largest = float(np.abs(values).max(initial=0.0)) or 1.0
-    if values.shape[0] == 3:
+    if values.shape[0] in (1, 3):
+        values = np.broadcast_to(values, (3, *values.shape[1:]))
         return np.rint(GREY + GREY * (values / largest)).astype(np.uint8).transpose(1, 2, 0)
     total = values.sum(axis=0)
     limit = float(np.abs(total).max(initial=0.0)) or 1.0
     return paint(total, -limit, limit, palette(signed=True))
+
+
+def colour_words(channels: int) -> str:
+    """What the colours of a projection with so many channels say."""
+    if channels in (1, 3):
+        return "grey is 0, the largest value of each projection is full colour"
+    return f"the sum over the {channels} channels: white is 0, red above, blue below, the largest is full colour"
+
+
+def _largest(values: NDArray[Any]) -> float:
+    """The value that is full colour."""
+    shown = values if values.shape[0] in (1, 3) else values.sum(axis=0)
+    return float(np.abs(shown).max(initial=0.0))
 
 
 def _on_field(values: NDArray[Any], box: Box, field: Box, size: tuple[int, int], enlargement: Enlargement) -> Any:
@@ -63,9 +76,12 @@ def projection_picture(
     picture = picture.convert("RGB")
     crop = Image.fromarray(continued(picture, field, enlargement))
     drawn = Image.fromarray(_on_field(values, box, field, picture.size, enlargement))
-    largest = float(np.abs(values).max(initial=0.0))
-    meaning = f"grey is 0, full colour {number(largest)}" if largest else "0 everywhere: nothing reaches the image"
-    below = (*words[0], box_words(field, picture.size), enlargement.words)
+    largest = _largest(values)
+    meaning = f"{colour_words(values.shape[0])}: {number(largest)}"
+    if not largest:
+        meaning = "0 everywhere: nothing reaches the image"
+    seen = "it sees nothing but padding" if box[0] == box[2] else enlargement.words
+    below = (*words[0], box_words(field, picture.size), seen)
     return side_by_side(title, [Panel(crop, below), Panel(drawn, (*words[1], meaning))])
 
 
@@ -105,7 +121,7 @@ def projection_sheet(
 
 
 def _page(title: str, lines: Sequence[str], maps: Sequence[tuple[str, str, Sequence[Shown]]]) -> Image.Image:
-    side = math.ceil(math.sqrt(max(len(examples) for _, _, examples in maps) or 1))
+    side = math.ceil(math.sqrt(max(1, *(len(examples) for _, _, examples in maps))))
     block = _block_px(side)
     pair = 2 * block + BETWEEN_PX
     across = min(ACROSS, len(maps))
@@ -144,13 +160,11 @@ def _block(page: Image.Image, examples: Sequence[Shown], side: int, corner: tupl
     for at in range(side * side):
         left = corner[0] + (at % side) * (tile + TILE_GAP_PX)
         top = corner[1] + (at // side) * (tile + TILE_GAP_PX)
-        pair = _tiles(examples[at], tile) if at < len(examples) else None
-        for picture, across in zip(pair or (None, None), (left, left + shift), strict=True):
-            if picture is None:
-                page.paste(Image.fromarray(hatch(tile, tile)), (across, top))
-            else:
-                page.paste(picture, (across, top))
-                ImageDraw.Draw(page).rectangle((across, top, across + tile - 1, top + tile - 1), outline=FRAME)
+        if at >= len(examples):
+            return
+        for picture, across in zip(_tiles(examples[at], tile), (left, left + shift), strict=True):
+            page.paste(picture, (across, top))
+            ImageDraw.Draw(page).rectangle((across, top, across + tile - 1, top + tile - 1), outline=FRAME)
 
 
 def _tiles(example: Shown, tile: int) -> tuple[Image.Image, Image.Image]:

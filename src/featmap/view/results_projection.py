@@ -11,11 +11,11 @@ import numpy as np
 from PIL import Image
 
 from featmap.geometry import Box
-from featmap.methods.projection import Projection, Projections, Question
-from featmap.methods.result import json_text, pictures_of, save_result
+from featmap.methods.projection import NEGATIVE, Projection, Projections, Question
+from featmap.methods.result import json_text, pictures_of, save_result, text_of
 from featmap.methods.sheet import Example, Sheet
 from featmap.view.output import save, write_files
-from featmap.view.projection import Shown, projection_picture, projection_sheet
+from featmap.view.projection import Shown, colour_words, projection_picture, projection_sheet
 from featmap.view.results import check_output
 from featmap.view.text import number, plural
 
@@ -37,11 +37,13 @@ def _(result: Projection) -> list[Image.Image]:
     unit = "" if result.unit is None else f", unit at row {result.unit[0]}, column {result.unit[1]}"
     seen = (f"what {result.target} can see of {Path(result.image).name}", f"its value: {number(result.value)}{unit}")
     said = (_rule_words(result.question, result.gradient_takers), f"started from {number(result.started_from)}")
+    if result.started_from < 0:
+        said = (*said, NEGATIVE)
     values = result.values.detach().cpu().numpy()
     title = f"{result.question.rule} of {result.target}"
     box, field = _edges(result.box), _edges(result.field)
-    if result.box.is_empty:
-        # A unit that reads nothing but padding.
+    if field == (0, 0, 0, 0):
+        # A unit that reads nothing but padding, of which nobody knows where it would lie.
         box = field = (0, 0, *result.image_size)
         values = np.zeros((values.shape[0], *result.image_size))
     return [projection_picture(result.picture, values, box, field, title, (seen, said))]
@@ -52,9 +54,15 @@ def _(result: Projections) -> list[Image.Image]:
     if len(result) == 1:
         return pictures_of(result[0])
     first: Projection = result[0]
-    maps = [(each.target, f"{each.value:.3g}", [_shown_projection(each)]) for each in result]
-    lines = [_rule_words(first.question, first.gradient_takers), f"weights: {first.weights_source}", _COLOURS]
-    return projection_sheet(f"{first.question.rule} projections on {Path(first.image).name}", lines, maps)
+    names = list(dict.fromkeys(each.image for each in result))
+    maps = [
+        (each.target if len(names) == 1 else f"{Path(each.image).name}: {each.target}", number(each.value), [shown])
+        for each, shown in ((each, _shown_projection(each)) for each in result)
+    ]
+    lines = [_rule_words(first.question, first.gradient_takers), colour_words(len(first.values))]
+    lines.append(f"weights: {first.weights_source}")
+    on = Path(names[0]).name if len(names) == 1 else f"{len(names)} images"
+    return projection_sheet(f"{first.question.rule} projections on {on}", lines, maps)
 
 
 @pictures_of.register
@@ -63,15 +71,14 @@ def _(result: Sheet, *, page_size: int | None = None) -> list[Image.Image]:
         (f"/{channel}", _note(examples), [_shown(example) for example in examples])
         for channel, examples in result.examples.items()
     ]
+    channels = next((len(e.values) for examples in result.examples.values() for e in examples), 3)
     lines = [
-        f"for each map the {plural(result.k, 'image')} of {result.images} that excite it most, strongest first; left "
-        "what that unit can see, hatched where it is padding, right its projection",
-        f"{_rule_words(result.question, result.gradient_takers)}; {_COLOURS}; weights: {result.weights_source}",
+        f"of {plural(result.images, 'image')} for each map those that excite it most, at most {result.k}, strongest "
+        "first; left what the unit can see, hatched where it is padding, right its projection",
+        f"{_rule_words(result.question, result.gradient_takers)}; {colour_words(channels)}; weights: "
+        f"{result.weights_source}",
     ]
     return projection_sheet(f"what {result.address} responds to", lines, maps, per_page=page_size)
-
-
-_COLOURS = "grey is 0, the largest value of each projection is full colour"
 
 
 def _rule_words(question: Question, takers: Sequence[str]) -> str:
@@ -87,9 +94,9 @@ def _rule_words(question: Question, takers: Sequence[str]) -> str:
 
 def _note(examples: Sequence[Example]) -> str:
     if not examples:
-        return ""
+        return "no image excites it"
     if examples[0].value == examples[-1].value:
-        return "dead here" if examples[0].value == 0 else number(examples[0].value)
+        return number(examples[0].value)
     return f"{number(examples[0].value)} to {number(examples[-1].value)}"
 
 
@@ -105,6 +112,19 @@ def _shown_projection(projection: Projection) -> Shown:
 
 def _edges(box: Box) -> tuple[int, int, int, int]:
     return box.top, box.left, box.bottom, box.right
+
+
+@text_of.register
+def _(result: Sheet) -> str:
+    lines = [repr(result)]
+    for channel, examples in result.examples.items():
+        shown = [f"{number(e.value)} {Path(e.image).name} @{e.unit[0]},{e.unit[1]}" for e in examples[:_LISTED]]
+        more = f" and {len(examples) - _LISTED} more" if len(examples) > _LISTED else ""
+        lines.append(f"/{channel}  {'; '.join(shown) or _note(examples)}{more}")
+    return "\n".join(lines)
+
+
+_LISTED = 3
 
 
 @save_result.register

@@ -46,7 +46,7 @@ _NAMES: dict[Operator, str] = {
     Einsum(): "einsum",
     Nonlinearity(): (
         "relu relu6 hardtanh sigmoid tanh silu gelu hardswish hardsigmoid leaky_relu elu selu celu softplus mish prelu "
-        "_prelu_kernel clamp clamp_min clamp_max threshold log_sigmoid hardshrink softshrink tanhshrink"
+        "_prelu_kernel clamp clamp_min clamp_max clip threshold log_sigmoid hardshrink softshrink tanhshrink"
     ),
     Normalization(): "batch_norm _native_batch_norm_legit_no_training _batch_norm_no_update cudnn_batch_norm",
     LayerNorm(): "layer_norm native_layer_norm rms_norm",

@@ -55,8 +55,8 @@ class BackwardEngine:
 
     @property
     def gradient_takers(self) -> tuple[str, ...]:
-        """The nonlinearities on the way that are no rectifiers, by operator name."""
-        return gradient_takers(self.sized, self.way)
+        """What on the way is neither linear nor a rectifier, by operator name."""
+        return gradient_takers(self.sized, self.way, self.norm)
 
     def forward(self, image: Tensor, box: Box | None = None) -> ForwardValues:
         """What signals need of one image (1, channel, row, column), from units within a box of the target's map."""

@@ -24,6 +24,12 @@ Rule = Literal["deconvnet", "guided", "gradient"]
 Norm = Literal["scale", "skip"]
 
 
+_CLAMPS = ("clamp", "clamp_min", "clip")
+_LINEAR_KINDS = ("convolution", "linear", "shape", "pad", "resize", "constant", "merge")
+_LINEAR_NAMES = ("add", "sub", "rsub", "neg", "mean", "sum", "to", "_to_copy", "clone", "contiguous", "detach", "alias")
+_PRODUCTS = ("mul", "div", "matmul", "mm", "bmm", "einsum")
+
+
 class Role(StrEnum):
     """What is done with a signal at an operator."""
 
@@ -81,7 +87,7 @@ def is_rectifier(call: Call) -> bool:
     name = call.node.base_name
     if name in ("relu", "relu6"):
         return True
-    if name in ("hardtanh", "clamp", "clamp_min"):
+    if name in ("hardtanh", *_CLAMPS):
         lower = call.get("min_val" if name == "hardtanh" else "min")
         return _is_zero(lower) and isinstance(_upper(call), int | float | None)
     return name == "threshold" and _is_zero(call.get("threshold")) and _is_zero(call.get("value"))
@@ -97,13 +103,13 @@ def _upper(call: Call) -> Any:
 def mask_source(node: Node) -> int:
     """The value from which it is told where a rectifier lets the gradient through: what it gave, if that tells it."""
     # A clamp's gradient is 1 at its very bounds: there its value says nothing.
-    return node.inputs[0] if node.base_name.startswith("clamp") else node.index
+    return node.inputs[0] if node.base_name in _CLAMPS else node.index
 
 
 def passes(call: Call, value: Tensor) -> Tensor:
     """Where a rectifier lets the gradient through, from the value that `mask_source` names; as torch's own gradient."""
     upper = _upper(call)
-    if call.node.base_name.startswith("clamp"):
+    if call.node.base_name in _CLAMPS:
         return (value >= 0) if upper is None else (value >= 0) & (value <= upper)
     return (value > 0) if upper is None else (value > 0) & (value < upper)
 
@@ -153,9 +159,17 @@ def window_rules(sized: SizedGraph, node: Node) -> tuple[int, Window, Window]:
     return source, rows, columns
 
 
-def gradient_takers(sized: SizedGraph, nodes: Iterable[Node]) -> tuple[str, ...]:
-    """The nonlinearities that are no rectifiers, by operator name: they take the gradient under every rule."""
-    names = [
-        node.base_name for node in nodes if sized.operator(node).is_nonlinearity and not is_rectifier(sized.call(node))
-    ]
+def gradient_takers(sized: SizedGraph, nodes: Iterable[Node], norm: Norm) -> tuple[str, ...]:
+    """What is neither linear nor a rectifier, by operator name: it takes its gradient under every rule."""
+    names = [node.base_name for node in nodes if _takes_gradient(sized, node, norm)]
     return tuple(sorted(set(names)))
+
+
+def _takes_gradient(sized: SizedGraph, node: Node, norm: Norm) -> bool:
+    role, operator = role_of(sized, node, norm), sized.operator(node)
+    if role not in (Role.PLACEWISE, Role.WHOLE) or operator.kind in _LINEAR_KINDS or node.base_name in _LINEAR_NAMES:
+        return False
+    if node.base_name in _PRODUCTS:
+        # Linear where one factor is a constant.
+        return not _reads_one(sized.call(node))
+    return operator.kind != "pool"
