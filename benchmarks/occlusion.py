@@ -63,7 +63,7 @@ def _until_interrupted(measure: Callable[..., list[str]], questions: Sequence[tu
 
 
 def _class_row(name: str, size: int) -> list[str]:
-    module = _module(name)
+    module = module_of(name)
     image = torch.randn(1, 3, size, size, generator=torch.Generator().manual_seed(0))
     net = fm.trace(module, (3, size, size))
     count = windows(size, size, 16, 8).count
@@ -90,7 +90,7 @@ def _class_row(name: str, size: int) -> list[str]:
 
 
 def _unit_row(name: str, address: str) -> list[str]:
-    module = _module(name)
+    module = module_of(name)
     image = torch.randn(1, 3, 224, 224, generator=torch.Generator().manual_seed(0))
     net = fm.trace(module, (3, 224, 224))
     count = windows(224, 224, 16, 8).count
@@ -107,7 +107,7 @@ def _unit_row(name: str, address: str) -> list[str]:
     return [name, address, f"{statistics.median(mine):.3f}", Paired(mine, theirs).ratio_text()]
 
 
-def _module(name: str) -> nn.Module:
+def module_of(name: str) -> nn.Module:
     from torchvision.models import get_model
 
     torch.manual_seed(0)

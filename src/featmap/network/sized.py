@@ -28,6 +28,7 @@ class SizedGraph:
         self.graph = graph
         self.specs: list[Spec] = [node.spec for node in graph] if specs is None else list(specs)
         self.axes: list[Axes] = []
+        self._calls: dict[int, Call] = {}
         for node in graph:
             self.axes.append(NO_AXES)
             if node.index < len(self.specs):
@@ -43,7 +44,10 @@ class SizedGraph:
         return operator_of(node)
 
     def call(self, node: Node) -> Call:
-        return Call(self.graph, node, self.specs, self.axes)
+        # What a call reads lies before it and stays as it is; its own shape and axes are looked up when they are asked.
+        if node.index not in self._calls:
+            self._calls[node.index] = Call(self.graph, node, self.specs, self.axes)
+        return self._calls[node.index]
 
     def shape(self, index: int) -> tuple[int, ...]:
         return shape_of(self.specs[index])

@@ -7,8 +7,9 @@ two ways do not join to rows x columns, their hull is taken and the answer says 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
-from featmap.geometry import Box, IndexSet, Status
+from featmap.geometry import AxisRule, Box, IndexSet, Status
 from featmap.network.operators.channels import ALL, SOME, ChannelSet, joined
 from featmap.network.sized import SizedGraph
 
@@ -106,18 +107,28 @@ def needed_at(sized: SizedGraph, wanted: dict[int, Needed], target: int) -> Need
     return needed.get(target)
 
 
+_known: WeakKeyDictionary[SizedGraph, dict[int, list[tuple[int, tuple[int, AxisRule, AxisRule]]]]] = WeakKeyDictionary()
+
+
+def _readings(sized: SizedGraph, index: int) -> list[tuple[int, tuple[int, AxisRule, AxisRule]]]:
+    """The values that a node reads, each with its position among the operands and its rules; worked out once."""
+    known = _known.setdefault(sized, {})
+    if index not in known:
+        operands = sized.call(sized.graph[index]).operands
+        positions = [at for at, o in enumerate(operands) if o.index is not None and o.depends_on_input]
+        known[index] = list(zip(positions, sized.reads(index), strict=True))
+    return known[index]
+
+
 def _read(sized: SizedGraph, index: int, here: Needed) -> list[tuple[int, Needed]]:
     node = sized.graph[index]
     if node.is_input:
         return []
     call, operator = sized.call(node), sized.operator(node)
     found: list[tuple[int, Needed]] = []
-    for position, operand in enumerate(call.operands):
-        if operand.index is None or not operand.depends_on_input:
-            continue
+    for position, (source, row_rule, column_rule) in _readings(sized, index):
         channels = operator.channels(call, position, here.channels)
-        row_rule, column_rule = operator.rules(call, operand)
-        height, width = sized.size(operand.index)
+        height, width = sized.size(source)
         rows, columns = row_rule.needed_set(here.rows, height), column_rule.needed_set(here.columns, width)
         whole = (row_rule.reads_whole(height) and height > 1) or (column_rule.reads_whole(width) and width > 1)
         # Which branch of a concatenation is read at all depends on the channel.
@@ -125,5 +136,5 @@ def _read(sized: SizedGraph, index: int, here: Needed) -> list[tuple[int, Needed
         is_product = here.is_product and is_certain and not (operator.is_merge and channels is SOME)
         if here.channels is not ALL and operator.divides_places(call):
             is_product = False
-        found.append((operand.index, Needed(rows, columns, channels, is_product, here.reads_whole or whole)))
+        found.append((source, Needed(rows, columns, channels, is_product, here.reads_whole or whole)))
     return found

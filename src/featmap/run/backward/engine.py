@@ -7,6 +7,7 @@ the receptive field is computed. Where an operator reads whole maps, the rest go
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -53,7 +54,7 @@ class BackwardEngine:
         )
         self.is_local = all(role not in (Role.WHOLE, Role.LINEAR) for role in self.roles.values())
 
-    @property
+    @cached_property
     def gradient_takers(self) -> tuple[str, ...]:
         """What on the way is neither linear nor a rectifier, by operator name."""
         return gradient_takers(self.sized, self.way, self.norm)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from featmap.geometry import Window
 from featmap.network.operators.convolution import ConvolutionSettings
-from featmap.run.backward.signal import MapSignal, signal_at
+from featmap.run.backward.signal import MapSignal, blank, signal_at
 from featmap.run.region.spans import Indices
 
 Size = tuple[int, int]
@@ -107,8 +107,7 @@ def _blank(signal: MapSignal, rows: Window, columns: Window) -> Tensor:
         (signal.boxes.height - 1) * rows.stride + rows.span,
         (signal.boxes.width - 1) * columns.stride + columns.span,
     )
-    made = signal.values.new_zeros((len(signal), signal.values.shape[1], height, width))
-    return made.contiguous(memory_format=torch.channels_last)
+    return blank((len(signal), signal.values.shape[1], height, width), signal.values)
 
 
 def _at(made: Tensor, rows: Window, columns: Window, row: int, column: int, signal: MapSignal) -> Tensor:

@@ -91,7 +91,9 @@ class OperatorFlows:
         if self.rule != "deconvnet":
             read = mask_source(node)
             known = self.forward.at(read, signal.boxes) if isinstance(signal, MapSignal) else self.forward.whole(read)
-            values = values * passes(self.sized.call(node), known)
+            mask = passes(self.sized.call(node), known)
+            # Written over what was made a line above, or by a kernel.
+            values = values.mul_(mask) if signal.is_fresh else values * mask
         return signal.with_values(values)
 
     def _spread(self, node: Node, signal: MapSignal) -> MapSignal:

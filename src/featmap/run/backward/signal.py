@@ -146,11 +146,16 @@ def cut(signal: MapSignal, size: tuple[int, int]) -> MapSignal:
     values = signal.values if signal.is_fresh else signal.values.clone()
     height, width = values.shape[2:]
     # Only few units reach over a border: a mask over all of them would cost more than their filters.
-    for unit in sticking_out:
-        values[unit, :, : above[unit]] = 0.0
-        values[unit, :, height - below[unit] :] = 0.0
-        values[unit, :, :, : left[unit]] = 0.0
-        values[unit, :, :, width - right[unit] :] = 0.0
+    for unit in sticking_out.tolist():
+        of_unit = values[unit]
+        if above[unit]:
+            of_unit[:, : above[unit]] = 0.0
+        if below[unit]:
+            of_unit[:, height - below[unit] :] = 0.0
+        if left[unit]:
+            of_unit[:, :, : left[unit]] = 0.0
+        if right[unit]:
+            of_unit[:, :, width - right[unit] :] = 0.0
     return signal.with_values(values)
 
 
@@ -171,7 +176,7 @@ def moved(signal: MapSignal, boxes: Boxes) -> MapSignal:
     if signal.boxes.is_same(boxes):
         return signal
     shape = (len(signal), signal.values.shape[1], boxes.height, boxes.width)
-    made = signal.values.new_zeros(shape).contiguous(memory_format=torch.channels_last)
+    made = blank(shape, signal.values)
     tops, lefts = signal.boxes.rows - boxes.rows, signal.boxes.columns - boxes.columns
     for top, left, chosen in _alike(tops, lefts):
         to_rows, from_rows = _overlap(top, signal.boxes.height, boxes.height)
@@ -182,6 +187,12 @@ def moved(signal: MapSignal, boxes: Boxes) -> MapSignal:
             index = torch.from_numpy(chosen).to(made.device)
             made[index, :, to_rows, to_columns] = signal.values[index][:, :, from_rows, from_columns]
     return MapSignal(made, boxes, is_fresh=True)
+
+
+def blank(shape: tuple[int, ...], like: Tensor) -> Tensor:
+    """Zeros, laid out channels last."""
+    made = torch.empty(shape, dtype=like.dtype, device=like.device, memory_format=torch.channels_last)
+    return made.zero_()
 
 
 def _overlap(offset: int, source: int, target: int) -> tuple[slice, slice]:
