@@ -7,6 +7,7 @@ temporary file, so memory does not grow with their number.
 
 from __future__ import annotations
 
+import mmap
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -264,8 +265,11 @@ class _Sheet:
 def _spooled(projections: Sequence[Tensor]) -> list[NDArray[np.float32]]:
     """The projections in one temporary file, which is gone with the last of them."""
     sizes = [projection.numel() for projection in projections]
+    size_bytes = 4 * max(sum(sizes), 1)
     with tempfile.TemporaryFile() as file:
-        kept = np.memmap(file, dtype=np.float32, mode="w+", shape=(max(sum(sizes), 1),))
+        file.truncate(size_bytes)
+        mapped = mmap.mmap(file.fileno(), size_bytes)
+    kept = np.frombuffer(mapped, dtype=np.float32)
     found: list[NDArray[np.float32]] = []
     first = 0
     for projection, size in zip(projections, sizes, strict=True):
@@ -273,4 +277,7 @@ def _spooled(projections: Sequence[Tensor]) -> list[NDArray[np.float32]]:
         part[:] = projection.float().numpy()
         found.append(part)
         first += size
+    if hasattr(mmap, "MADV_DONTNEED"):
+        # What is written stays in the file; it is read back when it is looked at.
+        mapped.madvise(mmap.MADV_DONTNEED)
     return found
