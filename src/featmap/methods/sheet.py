@@ -193,6 +193,7 @@ class _Sheet:
         return list(dict.fromkeys(asked))
 
     def made(self, k: int, progress: Progress | None) -> Sheet:
+        """The sheet; a step of progress is one image looked at or projected."""
         names: list[str] = []
         strongest = self._strongest(k, names, progress)
         by_image: dict[int, list[tuple[int, int, _Found]]] = defaultdict(list)
@@ -200,13 +201,15 @@ class _Sheet:
             for rank, entry in enumerate(found):
                 by_image[entry.image].append((channel, rank, entry))
         examples = {channel: [None] * len(found) for channel, found in strongest.items()}
-        done = len(self.images)
+        done, total = len(self.images), 2 * len(self.images)
         for number, wanted in sorted(by_image.items()):
             for (channel, rank, _), example in zip(wanted, self._examples(number, names, wanted), strict=True):
                 examples[channel][rank] = example  # type: ignore[call-overload]
             done += 1
             if progress is not None:
-                progress(done, len(self.images) + len(by_image))
+                progress(done, total)
+        if progress is not None and done < total:
+            progress(total, total)
         return Sheet(
             self.key,
             self.question,

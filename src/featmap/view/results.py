@@ -33,17 +33,9 @@ from featmap.view.order import check_sort
 from featmap.view.output import save, write_files
 from featmap.view.overlay import Mark, box_picture
 from featmap.view.scale import check_scale
-from featmap.view.tables import (
-    WIDEST,
-    as_text,
-    contributions_table,
-    cost_table,
-    explanation_table,
-    field_text,
-    maps_table,
-    plan_rows,
-    plan_table,
-)
+from featmap.view.tables import WIDEST, as_text
+from featmap.view.tables_of_network import cost_table, field_text, maps_table, plan_rows, plan_table
+from featmap.view.tables_of_value import contributions_table, explanation_table
 
 
 @text_of.register

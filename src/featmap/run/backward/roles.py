@@ -120,9 +120,8 @@ def _is_zero(value: object) -> bool:
 
 def _reads_one(call: Call) -> bool:
     """Whether the first operand alone depends on the input."""
-    return [operand.depends_on_input for operand in call.operands].count(True) == 1 and call.operands[
-        0
-    ].depends_on_input
+    depends = [operand.depends_on_input for operand in call.operands]
+    return depends[:1] == [True] and not any(depends[1:])
 
 
 def _is_constant_border(sized: SizedGraph, node: Node, call: Call) -> bool:

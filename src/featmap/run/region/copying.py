@@ -68,12 +68,17 @@ def _as_many_threads_as_torch() -> Generator[None]:
     threads = torch.get_num_threads()
     # NUMBA_NUM_THREADS may allow fewer; then numba stays with what it has.
     with suppress(ValueError):
-        numba.set_num_threads(min(threads, os.cpu_count() or 1))
+        numba.set_num_threads(min(threads, _processors()))
     try:
         yield
     finally:
         if torch.get_num_threads() != threads:
             torch.set_num_threads(threads)
+
+
+@lru_cache(maxsize=1)
+def _processors() -> int:
+    return os.cpu_count() or 1
 
 
 def _described(spans: Spans, positions: Indices) -> Indices:
