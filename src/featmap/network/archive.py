@@ -22,7 +22,8 @@ from featmap.errors import ModelError, NoSuchModel, UnsafeFile
 from featmap.network.capture import quiet
 from featmap.network.functional import is_pass_through
 from featmap.network.graph import SizeRead
-from featmap.network.operators.reshape import Concatenate, Cut, Expand, Select
+from featmap.network.operators.cutting import Concatenate, Cut, Select
+from featmap.network.operators.reshape import Expand
 from featmap.network.operators.table import TABLE, UNKNOWN
 from featmap.network.schema import is_operator, plain_name
 

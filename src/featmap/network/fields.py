@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 
 from featmap.geometry import IndexSet, ReceptiveField, merge
 from featmap.network.operators.channels import ALL
-from featmap.network.operators.reshape import Concatenate, Cut, Item, Select
+from featmap.network.operators.cutting import Concatenate, Cut, Item, Select
 from featmap.network.sized import SizedGraph
 
 _FIRST_CHANNEL = IndexSet.of([0])

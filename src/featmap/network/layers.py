@@ -12,8 +12,8 @@ from functools import cached_property
 
 from featmap.network.graph import Graph
 from featmap.network.names import CallName, Names
+from featmap.network.operators.cutting import Concatenate
 from featmap.network.operators.operator import Operator
-from featmap.network.operators.reshape import Concatenate
 from featmap.network.operators.table import operator_of
 from featmap.network.sized import SizedGraph
 

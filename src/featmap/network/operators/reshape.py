@@ -1,4 +1,4 @@
-"""What happens to rows and columns when a value is reshaped, permuted, cut or joined?
+"""What happens to rows and columns when a value is reshaped, permuted, mirrored or shuffled?
 
 A reshape keeps an axis where that axis stands alone in both shapes. The same correspondence gives the reshape's numbers
 at another input size, unless an axis of the new size would have to be split.
@@ -10,16 +10,14 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any, ClassVar
 
-from featmap.geometry import AxisRule, Flip, IndexSet, Pointwise, Repeat, Slice, Whole, Window
+from featmap.geometry import AxisRule, Flip, Pointwise, Repeat, Whole, Window
 from featmap.network.graph import TensorSpec
-from featmap.network.operators.call import NO_AXES, Axes, Call, Operand
-from featmap.network.operators.channels import ALL, SOME, ChannelSet, channel_axis, shifted
-from featmap.network.operators.operator import NotResizable, Operator, Rules, node_arguments, same_channels, whole
+from featmap.network.operators.call import Axes, Call, Operand
+from featmap.network.operators.channels import ALL, SOME, ChannelSet
+from featmap.network.operators.operator import NotResizable, Operator, Rules, node_arguments
 from featmap.network.operators.pointwise import Elementwise
 
 AxisGroups = list[tuple[list[int], list[int]]]
-
-_CUTS = ("split", "split_with_sizes", "chunk", "tensor_split")
 
 
 @dataclass(frozen=True)
@@ -169,88 +167,6 @@ def _moved(order: list[int], source: int | list[int], destination: int | list[in
 
 
 @dataclass(frozen=True)
-class Cut(Moving):
-    """slice, split, chunk, narrow: a part of one axis, all of the others."""
-
-    def channels(self, call: Call, position: int, wanted: ChannelSet) -> ChannelSet:
-        axis = channel_axis(call.main.axes, call.main.rank)
-        along_channels = call.get("dim", 0) % call.main.rank == axis
-        if axis is None or not isinstance(wanted, IndexSet) or (along_channels and call.get("step", 1) != 1):
-            return SOME
-        kept = _kept(call)
-        return IndexSet(wanted.mask << kept.start) if kept is not None and along_channels else wanted
-
-    def axes(self, call: Call) -> Axes:
-        return call.main.axes.mixed_along(call.get("dim", 0) % call.main.rank)
-
-    def moved_rule(self, call: Call, axis: int, own: int) -> AxisRule:
-        if call.get("dim", 0) % call.main.rank != own:
-            return Pointwise()
-        kept = _kept(call)
-        return Whole(None) if kept is None else Slice(kept.start, kept.stop, kept.step)
-
-
-def _kept(call: Call) -> range | None:
-    """The places that remain of the axis that is cut, where the cut keeps one part."""
-    size = call.main.shape[call.get("dim", 0) % call.main.rank]
-    if call.node.base_name == "slice":
-        return range(*slice(call.get("start"), call.get("end"), call.get("step", 1)).indices(size))
-    if call.node.base_name == "narrow" and isinstance(call["start"], int):
-        start = call["start"] % size
-        return range(start, start + call["length"])
-    return None
-
-
-@dataclass(frozen=True)
-class Item(Moving):
-    """One of the tensors that an operator returned."""
-
-    def channels(self, call: Call, position: int, wanted: ChannelSet) -> ChannelSet:
-        parts, item = call.main.spec, call["item"]
-        axis = channel_axis(call.main.axes, call.main.rank)
-        if not isinstance(parts, tuple) or axis is None or not all(parts):
-            return SOME
-        sizes = [part.shape[axis] for part in parts if part is not None]
-        if wanted is ALL:
-            wanted = IndexSet.of(range(sizes[item]))
-        if not isinstance(wanted, IndexSet):
-            return SOME
-        # Counted in the channels that were cut up, if it was they that were cut up; else the channel stays.
-        start = sum(sizes[:item]) if self.cuts_channels(call, axis) else 0
-        return IndexSet(wanted.mask << start)
-
-    def cuts_channels(self, call: Call, axis: int) -> bool:
-        """Whether the operator that returned the tensors cut along the channels (or another axis)."""
-        source = call.graph[call.node.inputs[0]]
-        cut = Call(call.graph, source, call.specs, call.axes)
-        return isinstance(cut.get("dim"), int) and cut["dim"] % max(call.main.rank, 1) == axis
-
-    def axes(self, call: Call) -> Axes:
-        return call.main.axes
-
-    def moved_rule(self, call: Call, axis: int, own: int) -> AxisRule:
-        is_cut = call.graph[call.node.inputs[0]].base_name in _CUTS and self.cuts_channels(call, own)
-        # The parts of a cut axis have sizes of their own: counted in the first part's rows, this part's would be lost.
-        return Whole(call.out_shape[axis]) if is_cut else Pointwise()
-
-
-@dataclass(frozen=True)
-class Select(Moving):
-    """select and unbind: one place of an axis, which then is gone."""
-
-    def axes(self, call: Call) -> Axes:
-        gone = call.get("dim", 0) % call.main.rank
-        axes = call.main.axes
-        if gone in (axes.row, axes.column):
-            return NO_AXES
-
-        def left(axis: int | None) -> int | None:
-            return None if axis is None or axis == gone else axis - (axis > gone)
-
-        return Axes(left(axes.batch), left(axes.row), left(axes.column))
-
-
-@dataclass(frozen=True)
 class Expand(Elementwise):
     """expand and expand_as: axes of size one repeated."""
 
@@ -270,48 +186,6 @@ class Expand(Elementwise):
             elif old == 1 and captured.shape[axis + shift] != 1 and call.main.shape != before:
                 raise NotResizable("an expansion to a size that may depend on the input")
         return (call.node.args[0], sizes), {}
-
-
-@dataclass(frozen=True)
-class Concatenate(Moving):
-    """cat: maps of several values behind one another; a merge where that is along the channels."""
-
-    kind: ClassVar[str] = "merge"
-    is_merge: ClassVar[bool] = True
-
-    def channels(self, call: Call, position: int, wanted: ChannelSet) -> ChannelSet:
-        axis = channel_axis(call.out_axes, len(call.out_shape))
-        if axis is None or call.get("dim", 0) % len(call.out_shape) != axis:
-            return same_channels(call, position, wanted)
-        before = sum(operand.shape[axis] for operand in call.operands[:position])
-        return shifted(wanted, before, call.operands[position].shape[axis])
-
-    def axes(self, call: Call) -> Axes:
-        return call.main.axes.mixed_along(call.get("dim", 0) % max(call.main.rank, 1))
-
-    def rules(self, call: Call, operand: Operand) -> Rules:
-        axes, dim = call.out_axes, call.get("dim", 0) % max(call.main.rank, 1)
-        elsewhere = (operand.axes.row, operand.axes.column) != (axes.row, axes.column)
-        if elsewhere or dim in (axes.row, axes.column):
-            return whole(call, operand)
-        return super().rules(call, operand)
-
-
-@dataclass(frozen=True)
-class Stack(Moving):
-    """stack: values behind one another along a new axis."""
-
-    def axes(self, call: Call) -> Axes:
-        new = call.get("dim", 0) % (call.main.rank + 1)
-        axes = call.main.axes
-
-        def moved(axis: int | None) -> int | None:
-            return None if axis is None else axis + (axis >= new)
-
-        return Axes(moved(axes.batch), moved(axes.row), moved(axes.column))
-
-    def rules(self, call: Call, operand: Operand) -> Rules:
-        return super().rules(call, operand) if operand.axes == call.main.axes else whole(call, operand)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from featmap.network.graph import Node
 from featmap.network.operators.convolution import Attention, Convolution, Einsum, Linear, MatrixProduct
 from featmap.network.operators.copying import RepeatedUnits, Repetition, Roll, Unfold
+from featmap.network.operators.cutting import Concatenate, Cut, Item, Select, Stack
 from featmap.network.operators.factory import Factory
 from featmap.network.operators.operator import Operator
 from featmap.network.operators.pointwise import (
@@ -21,19 +22,7 @@ from featmap.network.operators.pointwise import (
     Sum,
 )
 from featmap.network.operators.pooling import AdaptivePool, Pool, Reduction
-from featmap.network.operators.reshape import (
-    ChannelShuffle,
-    Concatenate,
-    Cut,
-    Expand,
-    Item,
-    Permute,
-    PixelShuffle,
-    Reshape,
-    Reverse,
-    Select,
-    Stack,
-)
+from featmap.network.operators.reshape import ChannelShuffle, Expand, Permute, PixelShuffle, Reshape, Reverse
 from featmap.network.operators.resize import Interpolation, Padding
 
 UNKNOWN = Operator()
