@@ -30,6 +30,7 @@ from featmap.run.region.spans import Indices, Spans
 Chunk = tuple[list[int], list[int], "Tensor | None"]
 Inside = npt.NDArray[np.bool_]
 LARGEST_BUDGET_BYTES = 2**29
+MOSTLY_WHOLE = 0.8
 LARGEST_CHUNK = 1024
 
 
@@ -75,7 +76,9 @@ class Occlusion:
         self.boxes = boxes
         self.reach = reach(self.sized, rows, columns, needed)
         self.engine = RegionEngine(self.program, self.sized, values, boxes)
-        self.memory_bytes = memory_bytes or min(available_bytes() // 4, LARGEST_BUDGET_BYTES)
+        # Whole maps gain nothing from large batches, and large values cost fresh memory.
+        largest = LARGEST_BUDGET_BYTES if self.recomputed_share() < MOSTLY_WHOLE else LARGEST_BUDGET_BYTES // 4
+        self.memory_bytes = memory_bytes or min(available_bytes() // 4, largest)
 
     @property
     def untouched(self) -> Tensor:
