@@ -29,22 +29,34 @@ def run_batches(
 ) -> dict[int, Tensor]:
     """The wanted values for all images (image, channel, row, column), by node, on the device of the run."""
     program = Program(network.captured, network.tensors, wanted, fold=fold, dtype=dtype, device=device)
-    size = _batch(network, images, wanted)
-    if size > 1:
-        try:
-            program.arguments_for((size, *images.shape[1:]))
-        except (NotResizable, DoesNotFit):
-            size = 1
+    size = batch_size(peak_bytes(network.sized, wanted), len(images))
+    if not can_batch(network, program, wanted, (size, *images.shape[1:])):
+        size = 1
     # A model may draw random numbers in evaluation too; the user's own sequence goes on as if nobody had.
     with torch.random.fork_rng(devices=[]):
         return _Collector(program, images, network, size, progress).run()
 
 
-def _batch(network: CapturedNetwork, images: Tensor, wanted: Sequence[int]) -> int:
+def can_batch(network: CapturedNetwork, program: Program, wanted: Sequence[int], shape: tuple[int, ...]) -> bool:
+    """Whether images of this shape (image, channel, row, column) run at once as they would one by one."""
     if network.other_inputs or not keeps_images_apart(network, wanted):
         # The other inputs are the captured ones, for one image.
-        return 1
-    return batch_size(peak_bytes(network.sized, wanted), len(images))
+        return False
+    try:
+        program.arguments_for(shape)
+    except (NotResizable, DoesNotFit):
+        return False
+    return True
+
+
+def even_part(count: int, most: int) -> int:
+    """The size of equal parts of `count`, each at most `most`.
+
+    >>> even_part(27, 10)
+    9
+    """
+    parts = -(-count // max(most, 1))
+    return -(-count // parts)
 
 
 def keeps_images_apart(network: CapturedNetwork, wanted: Sequence[int]) -> bool:

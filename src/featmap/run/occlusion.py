@@ -13,9 +13,9 @@ from torch import Tensor
 from featmap.geometry import Box, Interval
 from featmap.network.network import CapturedNetwork
 from featmap.network.operators.call import Axes
-from featmap.network.operators.operator import NotResizable
-from featmap.network.sized import DoesNotFit, SizedGraph
-from featmap.run.batches import keeps_images_apart
+from featmap.network.sized import SizedGraph
+from featmap.run.as_maps import as_maps
+from featmap.run.batches import can_batch, even_part
 from featmap.run.memory import available_bytes
 from featmap.run.program import Program
 from featmap.run.region.boxes import values_on_boxes
@@ -126,7 +126,8 @@ class Occlusion:
         per_position = max(bytes_per_position(self.sized, self.reach, self.program), self._answer_bytes(), 1)
         fits = int(self.memory_bytes // per_position)
         fits = max(1, min(fits, LARGEST_CHUNK))
-        if not self._can_batch(min(fits, rows * columns)):
+        shape = (min(fits, rows * columns), *self.image.shape[1:])
+        if not can_batch(self.network, self.program, [self.target], shape):
             return 1, 1
         if fits < columns:
             return 1, even_part(columns, fits)
@@ -139,16 +140,6 @@ class Occlusion:
         box = self.reach.needed[self.target]
         channels = 1 if self.channel is not None else prod(self.engine.untouched.layout(self.target).channels)
         return 3.0 * box.height * box.width * channels * self.values[self.target].element_size()
-
-    def _can_batch(self, count: int) -> bool:
-        if self.network.other_inputs or not keeps_images_apart(self.network, [self.target]):
-            # The other inputs are the captured ones, for one image.
-            return False
-        try:
-            self.program.arguments_for((count, *self.image.shape[1:]))
-        except (NotResizable, DoesNotFit):
-            return False
-        return True
 
     def _value(self, rows: list[int], columns: list[int]) -> Tensor | None:
         patches = self._image_patches(rows, columns)
@@ -219,23 +210,11 @@ class Occlusion:
 
 def channel_values(sized: SizedGraph, node: int, value: Tensor, channel: int) -> Tensor:
     """One feature map of a value, of all of it or of a box: (image, place)."""
-    axes, shape = sized.axes[node], list(sized.shape(node))
-    if axes.row is None or axes.column is None:
-        return value.reshape(-1, prod(shape))[:, channel : channel + 1]
-    shape[axes.row], shape[axes.column] = value.shape[axes.row], value.shape[axes.column]
-    others = [axis + 1 for axis in range(len(shape)) if axis not in (axes.row, axes.column)]
-    apart = value.reshape(-1, *shape).permute(0, *others, axes.row + 1, axes.column + 1)
-    return apart.flatten(1, -3)[:, channel].flatten(1)
-
-
-def even_part(count: int, most: int) -> int:
-    """The size of equal parts of `count`, each at most `most`.
-
-    >>> even_part(27, 10)
-    9
-    """
-    parts = -(-count // max(most, 1))
-    return -(-count // parts)
+    axes = sized.axes[node]
+    size = (
+        (value.shape[axes.row], value.shape[axes.column]) if axes.row is not None and axes.column is not None else None
+    )
+    return as_maps(sized, node, value, size)[:, channel].flatten(1)
 
 
 def _places(spans: Spans, group: int, members: Indices) -> Indices:

@@ -13,14 +13,12 @@ from torch import Tensor
 from featmap.geometry import Box
 from featmap.network.graph import TensorSpec
 from featmap.network.network import CapturedNetwork
-from featmap.network.operators.operator import NotResizable
-from featmap.network.sized import DoesNotFit
 from featmap.run.as_maps import as_maps
 from featmap.run.backward.engine import BackwardEngine
 from featmap.run.backward.forward import ForwardValues
 from featmap.run.backward.roles import Norm, Rule
 from featmap.run.backward.signal import Boxes, MapSignal, Signal, WholeSignal, moved, signal_at
-from featmap.run.batches import keeps_images_apart
+from featmap.run.batches import can_batch, even_part
 from featmap.run.memory import available_bytes
 from featmap.run.program import Program
 from featmap.run.region.reach import needed_boxes
@@ -98,9 +96,7 @@ class Projector:
     def from_maps(self, forward: ForwardValues, maps: Tensor) -> MapSignal:
         """What flows into the image from signals at every place of the maps (channel, row, column)."""
         if not self.has_maps:
-            places = as_maps(self.sized, self.node, torch.arange(maps.numel()).view(self.sized.shape(self.node)))
-            values = maps.new_empty(maps.numel()).index_put_((places.flatten(),), maps.flatten())
-            return self._project(forward, WholeSignal(values.view(self.sized.shape(self.node))))
+            return self._project(forward, self._in_own_order(maps[None]))
         zeros = np.zeros(1, dtype=np.int64)
         return self._project(forward, signal_at(maps[None], zeros, zeros))
 
@@ -112,27 +108,27 @@ class Projector:
         return self.from_maps(forward, places[0].permute(2, 0, 1))
 
     def _started(self, units: Sequence[Unit]) -> Signal:
-        dtype = self.engine.program.image_dtype
-        if not self.has_maps:
-            return self._started_whole(units)
-        starts = torch.tensor([unit.start for unit in units], dtype=dtype, device=self.engine.program.device)
+        program = self.engine.program
+        starts = torch.tensor([unit.start for unit in units], dtype=program.image_dtype, device=program.device)
         channels = torch.tensor([unit.channel for unit in units], device=starts.device)
         count = self.network.resolver.channels(self.node)
+        if not self.has_maps:
+            maps = starts.new_zeros((len(units), count, *self.sized.size(self.node)))
+            for at, unit in enumerate(units):
+                maps[at, unit.channel, unit.row, unit.column] = starts[at]
+            return self._in_own_order(maps)
         values = starts.new_zeros((len(units), count)).scatter_(1, channels[:, None], starts[:, None])
         rows, columns = (np.array([getattr(u, axis) for u in units], dtype=np.int64) for axis in ("row", "column"))
         return signal_at(values[:, :, None, None], rows, columns)
 
-    def _started_whole(self, units: Sequence[Unit]) -> WholeSignal:
-        """The same in the value's own order of axes; without known images there is one unit."""
-        shape, axes = self.sized.shape(self.node), self.sized.axes[self.node]
-        places = as_maps(self.sized, self.node, torch.arange(prod(shape)).view(shape))[0]
-        program = self.engine.program
-        values = torch.zeros((len(units), prod(shape)), dtype=program.image_dtype, device=program.device)
-        for at, unit in enumerate(units):
-            values[at, places[unit.channel, unit.row, unit.column]] = unit.start
-        if axes.batch is None:
-            return WholeSignal(values.view(shape))
-        return WholeSignal(torch.cat([value.view(shape) for value in values], axes.batch))
+    def _in_own_order(self, maps: Tensor) -> WholeSignal:
+        """Signals (unit, channel, row, column) in the value's own order of axes; without images there is one unit."""
+        shape, axis = self.sized.shape(self.node), self.sized.axes[self.node].batch
+        places = as_maps(self.sized, self.node, torch.arange(prod(shape)).view(shape))[0].flatten()
+        values = torch.empty_like(maps).flatten(1)
+        values[:, places.to(maps.device)] = maps.flatten(1)
+        each = [value.view(shape) for value in values]
+        return WholeSignal(each[0] if axis is None else torch.cat(each, axis))
 
     def _project(self, forward: ForwardValues, start: Signal, count: int = 1) -> MapSignal:
         found = self.engine.project(forward, start, count)
@@ -145,9 +141,11 @@ class Projector:
     def _batch(self, count: int) -> int:
         """How many units at once."""
         most = max(1, min(count, MOST_AT_ONCE, int(self.memory_bytes // (_COPIES * self._largest_bytes()))))
-        if most > 1 and not (self.engine.is_local and self.has_maps) and not self._can_batch(most):
+        shape = (most, *self.sized.shape(self.network.graph.image_input)[1:])
+        runs_operators = not self.engine.is_local or not self.has_maps
+        if most > 1 and runs_operators and not can_batch(self.network, self.engine.program, [self.node], shape):
             return 1
-        return -(-count // -(-count // most)) if count else 1
+        return even_part(count, most)
 
     def _largest_bytes(self) -> int:
         """The bytes of one unit's largest signal on the way."""
@@ -158,15 +156,6 @@ class Projector:
             for index, needed in needed_boxes(self.sized, self.node, box).items()
         ]
         return max(1, *sizes)
-
-    def _can_batch(self, count: int) -> bool:
-        if self.network.other_inputs or not keeps_images_apart(self.network, [self.node]):
-            return False
-        try:
-            self.engine.program.arguments_for((count, *self.sized.shape(self.network.graph.image_input)[1:]))
-        except (NotResizable, DoesNotFit):
-            return False
-        return True
 
 
 def _item_bytes(spec: object) -> int:

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from featmap.geometry import Window
 from featmap.network.graph import Node
 from featmap.network.sized import SizedGraph
 from featmap.run.backward.roles import window_rules
 from featmap.run.backward.signal import Boxes
+from featmap.run.region.patches import BORDER
 from featmap.run.region.spans import Indices
 from featmap.run.region.untouched import Untouched
 
@@ -53,10 +53,10 @@ class ForwardValues:
     def _found_switches(self, node: Node, boxes: Boxes) -> Tensor:
         """The switches (row, column, channel) of one box of outputs."""
         source, rows, columns = window_rules(self.sized, node)
-        row_places, column_places = _read(rows, boxes.rows, boxes.height), _read(columns, boxes.columns, boxes.width)
+        sides = boxes.sides(rows, columns, self.sized.size(source), self.sized.size(node.index))
+        row_places, column_places = (side.sources() for side in sides)
         maps = self._known(source, row_places, column_places)
-        size = self.sized.size(source)
-        outside = _outside(row_places, size[0])[:, None, :, None] | _outside(column_places, size[1])[:, None, None]
+        outside = (row_places == BORDER)[:, None, :, None] | (column_places == BORDER)[:, None, None]
         if outside.any():
             maps = maps.masked_fill(torch.from_numpy(outside).to(maps.device), float("-inf"))
         stride, dilation = (rows.stride, columns.stride), (rows.dilation, columns.dilation)
@@ -90,15 +90,6 @@ def _gathered(places: Tensor, first: tuple[int, int], rows: Indices, columns: In
     return found.view(len(rows), rows.shape[1], columns.shape[1], channels).permute(0, 3, 1, 2)
 
 
-def _read(rule: Window, starts: Indices, count: int) -> Indices:
-    """The input places that each unit's outputs read."""
-    return starts[:, None] * rule.stride - rule.before + np.arange((count - 1) * rule.stride + rule.span)
-
-
 def _is_all(index: Indices, size: int) -> bool:
     """Whether one unit reads all places in order."""
     return index.shape == (1, size) and bool((index[0] == np.arange(size)).all())
-
-
-def _outside(places: Indices, size: int) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
-    return (places < 0) | (places >= size)

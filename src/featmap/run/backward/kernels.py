@@ -5,14 +5,12 @@ Outputs of one box read one box of the input: what comes out is that box, uncut,
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from featmap.geometry import Window
 from featmap.network.operators.convolution import ConvolutionSettings
 from featmap.run.backward.signal import MapSignal, blank, signal_at
-from featmap.run.region.spans import Indices
 
 Size = tuple[int, int]
 
@@ -91,15 +89,6 @@ def spread(signal: MapSignal, divisors: tuple[Tensor, Tensor] | float, rows: Win
         for column in range(columns.kernel):
             _at(made, rows, columns, row, column, signal).add_(shares)
     return _read(signal, rows, columns, made)
-
-
-def counted(rule: Window, starts: Indices, outputs: int, size: int, *, counts_padding: bool) -> Tensor:
-    """How many places each unit's outputs count along one axis: (unit, output), at least 1."""
-    first = (starts[:, None] + np.arange(outputs)) * rule.stride - rule.before
-    last = np.minimum(first + rule.kernel, size + rule.after)
-    if not counts_padding:
-        first, last = np.maximum(first, 0), np.minimum(last, size)
-    return torch.from_numpy(np.maximum(last - first, 1))
 
 
 def _blank(signal: MapSignal, rows: Window, columns: Window) -> Tensor:

@@ -10,11 +10,12 @@ from torch import Tensor
 from featmap.network.graph import Node
 from featmap.run.backward.forward import ForwardValues
 from featmap.run.backward.gradient import gradient_at_places, gradient_of_whole
-from featmap.run.backward.kernels import counted, filtered, spread, switched
+from featmap.run.backward.kernels import filtered, spread, switched
 from featmap.run.backward.own_order import OwnOrder
 from featmap.run.backward.roles import Role, Rule, mask_source, passes, window_rules
 from featmap.run.backward.signal import MapSignal, Signal, moved, signal_at
 from featmap.run.program import Program
+from featmap.run.region.kernels import counts
 from featmap.run.steps import Step
 
 Flow = tuple[int, "Signal | dict[int, Signal]"]
@@ -102,9 +103,10 @@ class OperatorFlows:
         divisor = call.get("divisor_override")
         if divisor is not None:
             return spread(signal, float(divisor), rows, columns)
-        counts = bool(call.get("count_include_pad", True))
-        down = counted(rows, signal.boxes.rows, signal.boxes.height, size[0], counts_padding=counts)
-        across = counted(columns, signal.boxes.columns, signal.boxes.width, size[1], counts_padding=counts)
+        counts_padding = bool(call.get("count_include_pad", True))
+        sides = signal.boxes.sides(rows, columns, size, self.sized.size(node.index))
+        # A box may hold outputs outside of the map, which count nothing and get no signal.
+        down, across = (counts(side, counts_padding=counts_padding).clamp_min(1) for side in sides)
         return spread(signal, (down, across), rows, columns)
 
     def _shifted(self, node: Node, signal: MapSignal) -> MapSignal:

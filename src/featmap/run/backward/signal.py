@@ -14,7 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from featmap.geometry import AxisRule
+from featmap.run.region.kernels import Side
 from featmap.run.region.spans import Indices
+
+Sides = tuple[Side, Side]
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +50,11 @@ class Boxes:
         top, left = self.rows.min(keepdims=True), self.columns.min(keepdims=True)
         height = int(self.rows.max() - top[0]) + self.height
         return Boxes(top, left, height, int(self.columns.max() - left[0]) + self.width)
+
+    def sides(self, rows: AxisRule, columns: AxisRule, size: tuple[int, int], outputs: tuple[int, int]) -> Sides:
+        """The rows and columns as outputs of an operator that reads a map of `size`."""
+        down = Side(rows, self.rows, self.height, size[0], outputs[0])
+        return down, Side(columns, self.columns, self.width, size[1], outputs[1])
 
     def hull(self, others: Sequence[Boxes]) -> Boxes:
         """For every unit a box that holds its boxes here and there."""

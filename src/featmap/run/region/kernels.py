@@ -140,14 +140,14 @@ def average_pooled(places: Tensor, rows: Side, columns: Side, divisor: int | Non
     sums = functional.avg_pool2d(maps, kernel, stride, 0, divisor_override=divisor or 1)
     if divisor is not None:
         return sums
-    heights, widths = (_counts(side, counts_padding=counts_padding) for side in (rows, columns))
+    heights, widths = (counts(side, counts_padding=counts_padding) for side in (rows, columns))
     factors = (
         heights.repeat_interleave(len(columns.starts), 0)[:, :, None] * widths.repeat(len(rows.starts), 1)[:, None]
     )
     return sums / factors[:, None].to(sums)
 
 
-def _counts(side: Side, *, counts_padding: bool) -> Tensor:
+def counts(side: Side, *, counts_padding: bool) -> Tensor:
     """How many places of each window count, (position, output)."""
     rule = side.rule
     assert isinstance(rule, Window)
