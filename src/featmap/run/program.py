@@ -6,7 +6,7 @@ norms folded, weights laid out channels last. Running it touches nothing of the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -68,6 +68,30 @@ class Program:
                 for index in step.frees:
                     values.pop(index, None)
             return {index: self._value(index, values) for index in self.wanted}
+
+    def each(self, images: Tensor, others: Mapping[int, Tensor] | None = None) -> Iterator[tuple[int, Any]]:
+        """Every wanted value as soon as it is made, with its node; it is let go after its last reader.
+
+        What is read from a value has to be read before the next one is asked for.
+        Raises: NotResizable: the graph holds for the captured number or size of images alone.
+        """
+        values = self._inputs(images, others or {})
+        left = set(self.wanted)
+        last_read = {index: at for at, step in enumerate(self.steps) for index in step.node.inputs}
+        for at, (step, (args, kwargs)) in enumerate(
+            zip(self.steps, self.arguments_for(tuple(images.shape)), strict=True)
+        ):
+            with torch.no_grad():
+                values[step.result] = self.call_step(step, args, kwargs, values)
+            if step.result in left:
+                left.remove(step.result)
+                yield step.result, values[step.result]
+            ended = [index for index in (step.result, *step.node.inputs) if last_read.get(index, -1) <= at]
+            for index in (*step.frees, *ended):
+                if index not in left:
+                    values.pop(index, None)
+        for index in left:
+            yield index, self._value(index, values)
 
     def _inputs(self, images: Tensor, others: Mapping[int, Tensor]) -> dict[int, Any]:
         images = self.placed_images(images)

@@ -7,9 +7,7 @@ device, `patches` gathers by torch's row lookup instead: the same values, one co
 from __future__ import annotations
 
 import importlib.util
-import os
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -18,6 +16,7 @@ import torch
 from torch import Tensor
 
 from featmap.run.region.spans import Indices, Spans
+from featmap.run.threads import as_many_threads_as_torch
 
 MOST_GROUPS = 9
 _DTYPES = (torch.float32, torch.float64)
@@ -56,29 +55,8 @@ def copy_places(
     counts = np.array([len(members) for members in spans[1].members] + [0], dtype=np.int64)
     # All of one kind: for read-only or strided arrays the pass would be compiled once more, for seconds.
     indices = (np.require(side, requirements=["C", "W"]) for side in sources)
-    with _as_many_threads_as_torch():
+    with as_many_threads_as_torch():
         _compiled()(out.numpy(), channel, cached.numpy(), padded, rows, columns, *indices, counts, top, left, border)
-
-
-@contextmanager
-def _as_many_threads_as_torch() -> Generator[None]:
-    """numba and torch can share one pool of threads, whose size numba sets; the user's setting is kept."""
-    import numba
-
-    threads = torch.get_num_threads()
-    # NUMBA_NUM_THREADS may allow fewer; then numba stays with what it has.
-    with suppress(ValueError):
-        numba.set_num_threads(min(threads, _processors()))
-    try:
-        yield
-    finally:
-        if torch.get_num_threads() != threads:
-            torch.set_num_threads(threads)
-
-
-@lru_cache(maxsize=1)
-def _processors() -> int:
-    return os.cpu_count() or 1
 
 
 def _described(spans: Spans, positions: Indices) -> Indices:

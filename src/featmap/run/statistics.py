@@ -1,0 +1,148 @@
+"""What can be said of every map in one read of it? Its extremes, the place of the largest, its moments, its share above 0.
+
+One pass over the places of maps laid out channels last; numba compiles it at first use and keeps the result on disk.
+Maps on other devices are measured by torch's operators, with the same numbers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from featmap.run.threads import as_many_threads_as_torch
+
+ROWS_AT_ONCE = 32
+"""So many places are summed in the maps' own precision before they join the sums in float64."""
+
+
+@dataclass(frozen=True, eq=False)
+class MapStatistics:
+    """Per image and channel, arrays (image, channel): what one map holds.
+
+    `place` is the first place of the maximum, counted row by row. `squares` is the sum of squared distances from the
+    mean. `positive` and `at_bound` count values: above 0, and at or beyond a bound of the nonlinearity.
+    """
+
+    maximum: NDArray[np.float32]
+    place: NDArray[np.int32]
+    minimum: NDArray[np.float32]
+    mean: NDArray[np.float64]
+    squares: NDArray[np.float64]
+    positive: NDArray[np.int32]
+    at_bound: NDArray[np.int32]
+    places: int
+
+
+def map_statistics(maps: Tensor, bounds: tuple[float, float] = (-np.inf, np.inf)) -> MapStatistics:
+    """The statistics of maps (image, channel, row, column).
+
+    `bounds`: values at or below the first and at or above the second are counted as lying at a bound.
+
+    >>> found = map_statistics(torch.tensor([[[[0.0, 2.0], [2.0, -1.0]]]]))
+    >>> found.maximum, found.place, found.mean, found.positive
+    (array([[2.]], dtype=float32), array([[1]], dtype=int32), array([[0.75]]), array([[2]], dtype=int32))
+    """
+    maps = maps.detach()
+    if maps.dtype != torch.float32:
+        maps = maps.float()
+    apart = maps.permute(0, 2, 3, 1).flatten(1, 2)
+    return _compiled(apart, bounds) if maps.device.type == "cpu" else _by_operators(apart, bounds)
+
+
+def _by_operators(apart: Tensor, bounds: tuple[float, float]) -> MapStatistics:
+    exact = apart.double()
+    mean = exact.mean(dim=1)
+    maximum, place = _first_maximum(apart)
+    at_bound = (apart <= bounds[0]) | (apart >= bounds[1])
+    return MapStatistics(
+        maximum.cpu().numpy(),
+        place.to(torch.int32).cpu().numpy(),
+        apart.amin(dim=1).cpu().numpy(),
+        mean.cpu().numpy(),
+        (exact - mean[:, None]).square().sum(dim=1).cpu().numpy(),
+        (apart > 0).sum(dim=1).to(torch.int32).cpu().numpy(),
+        at_bound.sum(dim=1).to(torch.int32).cpu().numpy(),
+        apart.shape[1],
+    )
+
+
+def _first_maximum(apart: Tensor) -> tuple[Tensor, Tensor]:
+    # torch promises nothing about which of several equal maxima `max` names.
+    maximum = apart.amax(dim=1)
+    numbers = torch.arange(apart.shape[1], device=apart.device)[None, :, None]
+    place = torch.where(apart == maximum[:, None], numbers, apart.shape[1]).amin(dim=1)
+    return maximum, place.clamp(max=apart.shape[1] - 1)
+
+
+def _compiled(apart: Tensor, bounds: tuple[float, float]) -> MapStatistics:
+    values = apart.contiguous().numpy()
+    images, places, channels = values.shape
+    shape = (images, channels)
+    found = MapStatistics(
+        np.empty(shape, np.float32),
+        np.empty(shape, np.int32),
+        np.empty(shape, np.float32),
+        np.empty(shape, np.float64),
+        np.empty(shape, np.float64),
+        np.empty(shape, np.int32),
+        np.zeros(shape, np.int32),
+        places,
+    )
+    outs = (found.maximum, found.place, found.minimum, found.mean, found.squares, found.positive)
+    with as_many_threads_as_torch():
+        _kernel()(values, *outs, ROWS_AT_ONCE)
+    if np.isfinite(bounds).any():
+        low, high = np.float32(bounds[0]), np.float32(bounds[1])
+        found.at_bound[:] = ((values <= low) | (values >= high)).sum(axis=1)
+    return found
+
+
+@lru_cache(maxsize=1)
+def _kernel() -> Any:
+    from numba import njit, prange
+
+    @njit(inline="always")
+    def measure_place(values, at, first, best, where, least, positive, total, square):  # type: ignore[no-untyped-def]
+        for c in range(values.shape[0]):
+            value = values[c]
+            where[c] = at if value > best[c] else where[c]
+            best[c] = max(value, best[c])
+            # Distances from the map's first value: a constant map has none, and large means cancel nothing.
+            distance = value - first[c]
+            total[c] += distance
+            square[c] += distance * distance
+        for c in range(values.shape[0]):
+            least[c] = min(values[c], least[c])
+            positive[c] += np.int32(values[c] > 0)
+
+    @njit(parallel=True, cache=True, error_model="numpy")
+    def measure(maps, maximum, place, minimum, mean, squares, above, at_once):  # type: ignore[no-untyped-def]
+        images, places, channels = maps.shape
+        for image in prange(images):
+            first = maps[image, 0].copy()
+            best, least = first.copy(), first.copy()
+            where, positive = np.zeros(channels, np.int32), np.zeros(channels, np.int32)
+            total, square = np.zeros(channels, np.float32), np.zeros(channels, np.float32)
+            totals, all_squares = np.zeros(channels), np.zeros(channels)
+            for start in range(0, places, at_once):
+                total[:] = 0
+                square[:] = 0
+                for at in range(start, min(start + at_once, places)):
+                    measure_place(
+                        maps[image, at], np.int32(at), first, best, where, least, positive, total, square
+                    )
+                for c in range(channels):
+                    totals[c] += total[c]
+                    all_squares[c] += square[c]
+            for c in range(channels):
+                mean[image, c] = first[c] + totals[c] / places
+                squares[image, c] = max(all_squares[c] - totals[c] * totals[c] / places, 0.0)
+            maximum[image], place[image], minimum[image], above[image] = best, where, least, positive
+
+    return measure

@@ -1,0 +1,77 @@
+"""The one pass over maps against numpy, value by value; the values of a run handed over one by one."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from featmap.face import trace
+from featmap.run.program import Program
+from featmap.run.statistics import _by_operators, map_statistics  # pyright: ignore[reportPrivateUsage]
+
+
+def check(found, maps, bounds):
+    values = maps.double().numpy().reshape(*maps.shape[:2], -1)
+    np.testing.assert_array_equal(found.maximum, values.max(axis=2))
+    np.testing.assert_array_equal(found.place, values.argmax(axis=2))
+    np.testing.assert_array_equal(found.minimum, values.min(axis=2))
+    np.testing.assert_array_equal(found.positive, (values > 0).sum(axis=2))
+    np.testing.assert_array_equal(found.at_bound, ((values <= bounds[0]) | (values >= bounds[1])).sum(axis=2))
+    spread = values.var(axis=2) * values.shape[2]
+    np.testing.assert_allclose(found.mean, values.mean(axis=2), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(found.squares, spread, rtol=1e-3, atol=1e-4)
+    assert found.places == values.shape[2]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    shape=st.tuples(st.integers(1, 4), st.integers(1, 40), st.integers(1, 17), st.integers(1, 17)),
+    seed=st.integers(0, 1000),
+    is_rectified=st.booleans(),
+    mean=st.sampled_from([0.0, -2.0, 50.0]),
+    channels_last=st.booleans(),
+)
+def test_the_pass_equals_numpy(shape, seed, is_rectified, mean, channels_last):
+    maps = torch.randn(shape, generator=torch.Generator().manual_seed(seed)) + mean
+    # Few distinct values, so that maxima repeat and the first place is told apart from the others.
+    maps = (maps * 2).round() / 2
+    maps = maps.clamp(0, 1.5) if is_rectified else maps
+    laid_out = maps.to(memory_format=torch.channels_last) if channels_last else maps
+    bounds = (0.0, 1.5)
+    check(map_statistics(laid_out, bounds), maps, bounds)
+    apart = laid_out.permute(0, 2, 3, 1).flatten(1, 2)
+    check(_by_operators(apart, bounds), maps, bounds)
+
+
+def test_a_constant_map_has_no_spread_and_a_far_mean_costs_no_accuracy():
+    maps = torch.full((1, 2, 300, 300), 1e4)
+    maps[0, 1, ::2] += 0.25
+    found = map_statistics(maps)
+    assert found.squares[0, 0] == 0
+    assert found.squares[0, 1] == pytest.approx(0.125**2 * 90000, rel=1e-4)
+
+
+def test_what_is_no_number_shows_in_the_mean():
+    maps = torch.zeros(1, 3, 4, 4)
+    maps[0, 1, 2, 2], maps[0, 2, 1, 1] = torch.nan, torch.inf
+    assert np.isfinite(map_statistics(maps).mean).tolist() == [[True, False, False]]
+
+
+@pytest.mark.parametrize("fold", [True, False])
+def test_values_handed_over_one_by_one_are_those_of_a_run(fold):
+    torch.manual_seed(0)
+    module = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 4, 3, padding=1), torch.nn.BatchNorm2d(4), torch.nn.ReLU(), torch.nn.Conv2d(4, 4, 3)
+    ).eval()
+    network = trace(module, (3, 8, 8))._captured
+    wanted = [place.node for place in network.layer_places()] + [network.place("0:conv").node, network.place("0:z").node]
+    program = Program(network.captured, network.tensors, wanted, fold=fold)
+    images = torch.randn(2, 3, 8, 8)
+    together = program.run(images)
+    # Copied at once: a later step may write over what was handed over.
+    apart = {index: value.clone() for index, value in program.each(images)}
+    assert apart.keys() == together.keys()
+    assert all(torch.equal(apart[index], together[index]) for index in together)
