@@ -67,7 +67,8 @@ def test_values_handed_over_one_by_one_are_those_of_a_run(fold):
         torch.nn.Conv2d(3, 4, 3, padding=1), torch.nn.BatchNorm2d(4), torch.nn.ReLU(), torch.nn.Conv2d(4, 4, 3)
     ).eval()
     network = trace(module, (3, 8, 8))._captured
-    wanted = [place.node for place in network.layer_places()] + [network.place("0:conv").node, network.place("0:z").node]
+    stages = [network.place("0:conv"), network.place("0:z")]
+    wanted = [place.node for place in (*network.layer_places(), *stages)]
     program = Program(network.captured, network.tensors, wanted, fold=fold)
     images = torch.randn(2, 3, 8, 8)
     together = program.run(images)

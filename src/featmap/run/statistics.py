@@ -1,4 +1,4 @@
-"""What can be said of every map in one read of it? Its extremes, the place of the largest, its moments, its share above 0.
+"""What can be said of every map in one read of it? Its extremes, where the largest is, its moments, its share above 0.
 
 One pass over the places of maps laid out channels last; numba compiles it at first use and keeps the result on disk.
 Maps on other devices are measured by torch's operators, with the same numbers.
@@ -134,9 +134,7 @@ def _kernel() -> Any:
                 total[:] = 0
                 square[:] = 0
                 for at in range(start, min(start + at_once, places)):
-                    measure_place(
-                        maps[image, at], np.int32(at), first, best, where, least, positive, total, square
-                    )
+                    measure_place(maps[image, at], np.int32(at), first, best, where, least, positive, total, square)
                 for c in range(channels):
                     totals[c] += total[c]
                     all_squares[c] += square[c]
