@@ -10,14 +10,14 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from featmap.version import __version__
+
 if TYPE_CHECKING:
     from featmap import errors, geometry
     from featmap.face import Layer, Network, load, trace
     from featmap.network.preprocess import Preprocessing
 
-__version__ = "0.1.0"
-
-__all__ = ["Layer", "Network", "Preprocessing", "errors", "geometry", "load", "trace"]
+__all__ = ["Layer", "Network", "Preprocessing", "__version__", "errors", "geometry", "load", "trace"]
 
 _HOMES = {
     "Layer": "featmap.face",
@@ -38,4 +38,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return [*__all__, "__version__"]
+    return list(__all__)

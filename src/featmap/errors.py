@@ -27,9 +27,15 @@ A message says what is wrong, where, what was got and what is allowed; then, aft
     │   │   ├── ImageMissing
     │   │   ├── ImageBroken
     │   │   └── ImageTooLarge         a decompression bomb
-    │   └── OutputError               a file that cannot be written as asked
+    │   ├── OutputError               a file that cannot be written as asked
+    │   └── IndexQuestionError
+    │       ├── NoIndex               nothing, or something else, lies at that path
+    │       ├── OtherIndex            the index there is of another network, preprocessing or setting
+    │       └── NotKept               a layer, or as many examples, that the index does not hold
     └── WorkError                     the work failed
-        └── TooLittleMemory
+        ├── TooLittleMemory
+        ├── IndexBusy                 somebody else is building it
+        └── IndexBroken               what lies on the disk cannot be read, or could not be written
 """
 
 from __future__ import annotations
@@ -151,8 +157,32 @@ class OutputError(QuestionError):
     """A file that cannot be written as asked."""
 
 
+class IndexQuestionError(QuestionError):
+    """An index that cannot answer as asked."""
+
+
+class NoIndex(IndexQuestionError):
+    """Nothing, or something else, lies at that path."""
+
+
+class OtherIndex(IndexQuestionError):
+    """The index at that path is of another network, preprocessing or setting."""
+
+
+class NotKept(IndexQuestionError):
+    """A layer, or as many examples, that the index does not hold."""
+
+
 class TooLittleMemory(WorkError):
     """The result would not fit into memory."""
+
+
+class IndexBusy(WorkError):
+    """Somebody else is building the index."""
+
+
+class IndexBroken(WorkError):
+    """What lies on the disk cannot be read, or could not be written."""
 
 
 def nearest(name: str, names: Iterable[str], count: int = 3) -> str:

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
 import torch
@@ -41,23 +41,31 @@ def read_picture(path: str | Path) -> Image.Image:
     if not path.is_file():
         problem = f"'{path}' is a folder, no image." if path.is_dir() else f"There is no image '{path}'."
         raise ImageMissing(problem, "Give the path of a picture that Pillow can read.")
+    return picture_in(path, str(path))
+
+
+def picture_in(file: Path | BinaryIO, name: str) -> Image.Image:
+    """The picture in a file or in a stream of its bytes, upright as its EXIF record says, its values bytes.
+
+    Raises: ImageBroken, ImageTooLarge, with this name.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            file = Image.open(path)
-        with file:
-            _check_size(file, path)
-            file.load()
-            return _in_bytes(ImageOps.exif_transpose(file))
+            opened = Image.open(file)
+        with opened:
+            _check_size(opened, name)
+            opened.load()
+            return _in_bytes(ImageOps.exif_transpose(opened))
     except UnidentifiedImageError as error:
-        raise ImageBroken(f"'{path}' is no image that Pillow can read.", "Give a JPEG, PNG or TIFF file.") from error
+        raise ImageBroken(f"'{name}' is no image that Pillow can read.", "Give a JPEG, PNG or TIFF file.") from error
     except Image.DecompressionBombError as error:
         found = re.search(r"(\d+) pixels", str(error))
-        raise _too_large(path, f"{int(found[1]):,}" if found else "too many") from error
+        raise _too_large(name, f"{int(found[1]):,}" if found else "too many") from error
     except InputError:
         raise
     except (OSError, SyntaxError, ValueError) as error:
-        raise ImageBroken(f"'{path}' is damaged: {error}.", "Copy or download the picture again.") from error
+        raise ImageBroken(f"'{name}' is damaged: {error}.", "Copy or download the picture again.") from error
 
 
 def _in_bytes(picture: Image.Image) -> Image.Image:
@@ -70,14 +78,14 @@ def _in_bytes(picture: Image.Image) -> Image.Image:
     return picture.convert("RGBA") if "transparency" in picture.info else picture
 
 
-def _check_size(picture: Image.Image, path: Path) -> None:
+def _check_size(picture: Image.Image, name: str) -> None:
     if picture.width * picture.height > LARGEST_PIXELS:
-        raise _too_large(path, f"{picture.width * picture.height:,}")
+        raise _too_large(name, f"{picture.width * picture.height:,}")
 
 
-def _too_large(path: Path, got: str) -> ImageTooLarge:
+def _too_large(name: str, got: str) -> ImageTooLarge:
     return ImageTooLarge(
-        f"'{path}' claims {got} pixels; featmap opens up to {LARGEST_PIXELS:,}, because such files may be made to fill "
+        f"'{name}' claims {got} pixels; featmap opens up to {LARGEST_PIXELS:,}, because such files may be made to fill "
         "the memory.",
         "Scale the picture down first.",
     )

@@ -1,0 +1,214 @@
+"""How does a dataset become an index? New images are measured block by block, and each block is committed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from featmap.errors import OtherIndex, SettingError
+from featmap.index.describe import describe, wanted_places
+from featmap.index.description import Description
+from featmap.index.entries import Entry, batched, count_hint, entries, is_read_at_once
+from featmap.index.fingerprint import network_fingerprint, preprocessing_fingerprint
+from featmap.index.local import local_blocks
+from featmap.index.measure import Block, Tick
+from featmap.index.snapshot import Snapshot
+from featmap.index.storage import has_repository, only_builder
+from featmap.index.totals import Floats, places_per_map
+from featmap.index.wish import Wish
+from featmap.index.writer import Writer
+from featmap.methods.result import Result
+from featmap.network.network import CapturedNetwork
+from featmap.run.batches import Progress
+
+Engine = Literal["local", "ray"]
+ENGINES = ("local", "ray")
+
+
+@dataclass(frozen=True)
+class BuildReport(Result):
+    """What a build did: `added` images are new, `images` are in the index now; `skipped` could not be read, each with
+    the reason; `known` were there before."""
+
+    path: str
+    images: int
+    added: int
+    known: int
+    skipped: tuple[tuple[str, str], ...]
+
+    def to_json(self) -> dict[str, Any]:
+        skipped = [{"name": name, "reason": reason} for name, reason in self.skipped]
+        return {"path": self.path, "images": self.images, "added": self.added, "known": self.known, "skipped": skipped}
+
+
+def build_index(
+    network: CapturedNetwork,
+    images: Any,
+    path: str | Path,
+    wish: Wish,
+    *,
+    engine: Engine = "local",
+    device: torch.device | None = None,
+    strict: bool = False,
+    retry: bool = False,
+    progress: Progress | None = None,
+    **engine_settings: Any,
+) -> BuildReport:
+    """Measures the images that the index at `path` does not have yet; see `featmap.Index.build`."""
+    if engine not in ENGINES:
+        raise SettingError(f"There is no engine {engine!r}.", f"It is one of {', '.join(ENGINES)}.")
+    wish.check()
+    listed, planned = _listed(images)
+    if not has_repository(path) or Snapshot(path).is_empty:
+        Writer.begin(path, describe(network, wish, planned))
+    with only_builder(path):
+        snapshot = Snapshot.of(path)
+        check_same(snapshot.description, network, wish, path)
+        work = _Build(Writer.of(snapshot), snapshot, retry=retry, planned=planned, progress=progress)
+        running = _engine(engine, network, snapshot.description, device=device, strict=strict, **engine_settings)
+        return work.run(listed, running)
+
+
+def _listed(images: Any) -> tuple[Iterable[Entry], int]:
+    """The entries, and how many images there are, 0 where that is not known."""
+    if not is_read_at_once(images):
+        return entries(images), count_hint(images)
+    listed = list(entries(images))
+    return listed, len(listed)
+
+
+def check_same(description: Description, network: CapturedNetwork, wish: Wish, path: str | Path) -> None:
+    """Raises: OtherIndex: the index is of another network or preprocessing, or keeps other things than are wished."""
+    ours, theirs = network_fingerprint(network), description.network
+    if ours != theirs:
+        raise OtherIndex(
+            f"'{path}' is the index of another network: its fingerprint is {theirs} ({description.model}, weights: "
+            f"{description.weights_source}), that of {network.name} (weights: {network.weights_source}) is {ours}.",
+            "Give the network that it was built with, or build into another path.",
+        )
+    ours, theirs = preprocessing_fingerprint(network), description.preprocessing
+    if ours != theirs:
+        raise OtherIndex(
+            f"'{path}' was built with another preprocessing: {theirs} ({description.preprocess.describe()}); "
+            f"now it is {ours} ({network.preprocessing.describe()}).",
+            "Give the preprocessing that it was built with, or build into another path.",
+        )
+    problems = [problem for name in _COMPARED if (problem := _difference(name, description, network, wish))]
+    if problems:
+        raise OtherIndex(
+            f"'{path}' keeps something else: {'; '.join(problems)}.",
+            "Leave these settings out, the index goes on as it was begun; or build into another path.",
+        )
+
+
+_COMPARED = tuple(field.name for field in fields(Wish))
+
+
+def _difference(name: str, description: Description, network: CapturedNetwork, wish: Wish) -> str:
+    wished = getattr(wish, name)
+    if wished is None:
+        return ""
+    if name not in ("layers", "full"):
+        kept = getattr(description, name)
+        return "" if wished == kept else f"{name} is {kept}, not {wished}"
+    stage = wish.stage or description.stage
+    wanted = [place.key for place in wanted_places(network, wished, stage)]
+    kept_layers = [layer.address for layer in description.layers] if name == "layers" else list(description.full)
+    missing = [address for address in wanted if address not in kept_layers]
+    # Layers whose whole maps are kept are indexed too, without being named.
+    more = [address for address in kept_layers if address not in (*wanted, *description.full)]
+    words = [f"it has no {', '.join(missing[:4])}"] if missing else []
+    words += [f"it has {', '.join(more[:4])} too"] if more else []
+    return f"{name}: {' and '.join(words)}" if words else ""
+
+
+Run = Callable[[Iterable[Sequence[Entry]], int, Callable[[], Sequence[Floats]], Tick], Iterator[Block]]
+"""An engine: parts, images tried before, floors of the tails, tick."""
+
+
+def _engine(
+    engine: Engine,
+    network: CapturedNetwork,
+    description: Description,
+    *,
+    device: torch.device | None,
+    strict: bool,
+    **settings: Any,
+) -> Run:
+    if engine == "ray":
+        from featmap.index.ray_engine import ray_blocks
+
+        def on_ray(parts: Any, tried: int, floors: Any, tick: Tick) -> Iterator[Block]:
+            return ray_blocks(
+                network, description, parts, tried, floors, device=device, strict=strict, tick=tick, **settings
+            )
+
+        return on_ray
+
+    def here(parts: Any, tried: int, floors: Any, tick: Tick) -> Iterator[Block]:
+        return local_blocks(network, description, parts, tried, floors, device=device, strict=strict, tick=tick)
+
+    return here
+
+
+class _Build:
+    """What a build knows while it goes on."""
+
+    def __init__(
+        self, writer: Writer, snapshot: Snapshot, *, retry: bool, planned: int, progress: Progress | None
+    ) -> None:
+        self.writer = writer
+        self.progress = progress
+        self.planned = planned
+        self.places = places_per_map(writer.description)
+        known = {str(name) for name in snapshot.read("image/name")}
+        self.skipped_before = {str(name) for name in snapshot.read("skipped/name")}
+        self.passed_over = known if retry else known | self.skipped_before
+        self.tried = int(snapshot.read("block/tried").sum())
+        self.totals = snapshot.totals()
+        self.seen = self.passed = 0
+        self.skipped: list[tuple[str, str]] = []
+
+    def run(self, listed: Iterable[Entry], engine: Run) -> BuildReport:
+        """Measures and commits what is new."""
+        before = self.totals.images
+        parts = batched(self._new(listed), self.writer.description.block)
+        try:
+            for block in engine(parts, self.tried, self._floors, self._tick):
+                self._commit(block)
+        finally:
+            self.writer.tidy()
+        images = self.totals.images
+        return BuildReport(str(self.writer.path), images, images - before, self.passed, tuple(self.skipped))
+
+    def _new(self, listed: Iterable[Entry]) -> Iterator[Entry]:
+        for entry in listed:
+            if entry.name not in self.passed_over:
+                yield entry
+                continue
+            self.passed += 1
+            self._tick(1)
+
+    def _tick(self, count: int) -> None:
+        self.seen += count
+        if self.progress is not None:
+            self.progress(self.seen, max(self.planned, self.seen))
+
+    def _floors(self) -> list[Floats]:
+        """Per layer and map the value up to which nothing can enter the tail any more."""
+        lowest = [tail[:, -1] if tail.shape[1] else np.empty(len(tail), np.float32) for tail in self.totals.tails]
+        return [np.where(np.isnan(floor), -np.inf, floor).astype(np.float32) for floor in lowest]
+
+    def _commit(self, block: Block) -> None:
+        fresh = tuple((name, reason) for name, reason in block.skipped if name not in self.skipped_before)
+        block = Block(block.tried, block.images, fresh, block.table, block.totals, block.full)
+        totals = self.totals.merged(block.totals, self.places)
+        self.writer.add(block, totals)
+        self.totals = totals
+        self.skipped += block.skipped
+        self.skipped_before |= {name for name, _ in fresh}

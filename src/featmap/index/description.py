@@ -1,0 +1,165 @@
+"""What does an index say of itself? The network, its preprocessing and layers, and what is kept: plain data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from featmap.errors import NoSuchChannel, NotKept, nearest
+from featmap.geometry import Box
+from featmap.network.address import Address
+from featmap.network.preprocess import Preprocessing
+from featmap.version import __version__
+
+FORMAT = 1
+_SHOWN = 8
+
+
+@dataclass(frozen=True)
+class IndexedLayer:
+    """One indexed layer: its full address, its maps `first` to `first + channels` of all, and its geometry.
+
+    `boxes` holds for every group of channels that see alike the input rows of every row and the input columns of every
+    column; `group` the group of every channel. `bounds` are those of its nonlinearity. `correlated` is the number of
+    places per image over which maps are correlated, `tail` the number of largest values that are kept per map; 0 is
+    none.
+    """
+
+    address: str
+    first: int
+    channels: int
+    size: tuple[int, int]
+    field: dict[str, Any]
+    bounds: tuple[float, float]
+    group: tuple[int, ...]
+    boxes: tuple[dict[str, Any], ...]
+    correlated: int
+    tail: int
+
+    @property
+    def maps(self) -> slice:
+        """The layer's part of everything that is kept per map."""
+        return slice(self.first, self.first + self.channels)
+
+    @property
+    def places(self) -> int:
+        """How many units a map has."""
+        return self.size[0] * self.size[1]
+
+    def box(self, channel: int, row: int, column: int) -> Box:
+        """The input pixels that can influence a unit."""
+        sides = self.boxes[self.group[channel]]
+        (top, bottom), (left, right) = sides["rows"][row], sides["columns"][column]
+        return Box(0, 0, 0, 0) if top == bottom or left == right else Box(top, left, bottom, right)
+
+    def check_channel(self, channel: int) -> None:
+        """Raises: NoSuchChannel."""
+        if not 0 <= channel < self.channels:
+            raise NoSuchChannel(
+                f"'{self.address}/{channel}': there is no channel {channel}; {self.address} has {self.channels} "
+                "feature maps.",
+                f"Ask for a channel from 0 to {self.channels - 1}.",
+            )
+
+    def to_json(self) -> dict[str, Any]:
+        """The layer as plain data; bounds that do not exist are null."""
+        bounds = [None if np.isinf(bound) else bound for bound in self.bounds]
+        lists = {"size": list(self.size), "group": list(self.group), "boxes": list(self.boxes)}
+        return {**vars(self), **lists, "bounds": bounds}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> IndexedLayer:
+        """The layer that `to_json` wrote."""
+        low, high = data["bounds"]
+        bounds = (-np.inf if low is None else low, np.inf if high is None else high)
+        lists: dict[str, Any] = {
+            "bounds": bounds,
+            "size": tuple(data["size"]),
+            "group": tuple(data["group"]),
+            "boxes": tuple(data["boxes"]),
+        }
+        return cls(**{**data, **lists})
+
+
+@dataclass(frozen=True)
+class Description:
+    """All that an index says of itself.
+
+    `network` and `preprocessing` are fingerprints. `block` images are read before each commit, `batch` run at once.
+    `planned` is the number of images that were expected when it was begun, 0 where nobody knew. `full` names the
+    layers whose whole maps are kept.
+    """
+
+    model: str
+    weights_source: str
+    network: str
+    preprocessing: str
+    preprocessing_record: dict[str, Any]
+    input_shape: tuple[int, ...]
+    layers: tuple[IndexedLayer, ...]
+    stage: str
+    top_k: int
+    table: bool
+    full: tuple[str, ...]
+    correlation: str
+    quantile_bytes: int
+    planned: int
+    block: int
+    batch: int
+    version: str = __version__
+    format: int = FORMAT
+
+    @property
+    def maps(self) -> int:
+        """How many maps of all layers there are."""
+        return sum(layer.channels for layer in self.layers)
+
+    @property
+    def preprocess(self) -> Preprocessing:
+        """How pictures become inputs."""
+        kept = self.preprocessing_record.items()
+        record: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in kept}
+        return Preprocessing(**record)
+
+    def layer(self, address: str | Address) -> IndexedLayer:
+        """The indexed layer of an address. Raises: NotKept, with those that are."""
+        asked = Address.parse(address)
+        for layer in self.layers:
+            known = Address.parse(layer.address)
+            if known.named_call == asked.named_call and asked.stage in (None, known.stage):
+                return layer
+        raise self._not_kept(asked)
+
+    def map(self, address: str | Address) -> tuple[IndexedLayer, int]:
+        """The indexed layer and channel of a map's address. Raises: NotKept, NoSuchChannel."""
+        asked = Address.parse(address)
+        layer = self.layer(asked)
+        if asked.channel is None or asked.unit is not None:
+            problem = f"'{asked}' names no map of its own." if asked.channel is None else f"'{asked}' is one unit."
+            raise NoSuchChannel(problem, f"Ask for a map: {layer.address}/0 to {layer.address}/{layer.channels - 1}.")
+        layer.check_channel(asked.channel)
+        return layer, asked.channel
+
+    def _not_kept(self, asked: Address) -> NotKept:
+        names = [layer.address for layer in self.layers]
+        wanted = str(asked.of_layer)
+        same = [name for name in names if Address.parse(name).named_call == asked.named_call]
+        if same:
+            return NotKept(f"'{wanted}' is not indexed; of that layer {' and '.join(same)} is.", f"Ask for {same[0]}.")
+        shown = ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
+        return NotKept(f"'{wanted}' is not indexed.", f"Indexed are {shown}. {nearest(wanted, names)}".strip())
+
+    def to_json(self) -> dict[str, Any]:
+        """The description as plain data."""
+        layers = [layer.to_json() for layer in self.layers]
+        return {**vars(self), "input_shape": list(self.input_shape), "full": list(self.full), "layers": layers}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Description:
+        """The description that `to_json` wrote."""
+        layers = tuple(IndexedLayer.from_json(layer) for layer in data["layers"])
+        full, shape = tuple(data["full"]), tuple(data["input_shape"])
+        lists: dict[str, Any] = {"input_shape": shape, "full": full, "layers": layers}
+        return cls(**{**data, **lists})

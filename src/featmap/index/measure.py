@@ -1,0 +1,220 @@
+"""What do the maps hold on some images? One pass of the network over them, each value measured as it is made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from featmap.index.description import Description, IndexedLayer
+from featmap.index.entries import Entry, batched
+from featmap.index.images import ReadImage
+from featmap.index.totals import Floats, PerMap, Totals, places_per_map
+from featmap.network.network import CapturedNetwork
+from featmap.run.as_maps import as_maps
+from featmap.run.batches import can_batch
+from featmap.run.comoments import CoMomentsOfMaps
+from featmap.run.largest import LargestValues
+from featmap.run.program import Program
+from featmap.run.statistics import MapStatistics, map_statistics
+from featmap.run.strongest import Strongest
+
+Tick = Callable[[int], None]
+"""Called with the number of images done since the last call."""
+Reader = Callable[[Sequence[Entry]], Iterable[ReadImage]]
+"""Reads entries in their order."""
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Arrays (image, map): each image's maximum, its first place, the mean, and how many values are above 0."""
+
+    maximum: NDArray[np.float32]
+    place: NDArray[np.int32]
+    mean: NDArray[np.float32]
+    positive: NDArray[np.int32]
+
+    @classmethod
+    def empty(cls, images: int, maps: int) -> Table:
+        shape = (images, maps)
+        whole = (np.empty(shape, np.float32), np.empty(shape, np.int32))
+        return cls(*whole, np.empty(shape, np.float32), np.empty(shape, np.int32))
+
+    def cut(self, images: int) -> Table:
+        """The part of the first images."""
+        return Table(self.maximum[:images], self.place[:images], self.mean[:images], self.positive[:images])
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Some images, measured. `tried` counts those that were read, `skipped` are pairs of a name and the reason.
+
+    `full` holds whole maps (image, channel, row, column) by address.
+    """
+
+    tried: int
+    images: tuple[ReadImage, ...]
+    skipped: tuple[tuple[str, str], ...]
+    table: Table
+    totals: Totals
+    full: dict[str, NDArray[np.float16]]
+
+
+class Measurer:
+    """A network made ready to measure the layers of an index."""
+
+    def __init__(self, network: CapturedNetwork, description: Description, device: torch.device | None = None) -> None:
+        self.network = network
+        self.description = description
+        self.places = {layer.address: network.place(layer.address).node for layer in description.layers}
+        self.layers: dict[int, list[tuple[int, IndexedLayer]]] = {}
+        for number, layer in enumerate(description.layers):
+            self.layers.setdefault(self.places[layer.address], []).append((number, layer))
+        wanted = list(self.layers)
+        self.program = Program(network.captured, network.tensors, wanted, device=device)
+        shape = (description.batch, *network.input_shape)
+        self.batch = description.batch if can_batch(network, self.program, wanted, shape) else 1
+
+    def block(
+        self,
+        entries: Sequence[Entry],
+        tried: int,
+        read: Reader,
+        floors: Sequence[Floats] | None = None,
+        tick: Tick | None = None,
+    ) -> Block:
+        """The block of these entries, before which `tried` others were read; its images are numbered from 0.
+
+        `floors` are, for every layer and map, values up to which none need be kept in the tails.
+        """
+        broken: dict[str, str] = {}
+        while True:
+            part = _Part(self, len(entries), tried, floors)
+            found = part.measure(read([entry for entry in entries if entry.name not in broken]), tick)
+            if not found:
+                break
+            # Sums that took in what is no number are lost; the block is measured again without those images.
+            broken |= found
+            tick = None
+        skipped = (*part.skipped, *broken.items())
+        return Block(len(entries), tuple(part.images), skipped, part.table.cut(len(part.images)), *part.results())
+
+
+class _Part:
+    """The sums of a block while it is measured."""
+
+    def __init__(self, measurer: Measurer, count: int, tried: int, floors: Sequence[Floats] | None) -> None:
+        layers = measurer.description.layers
+        self.measurer = measurer
+        self.description = measurer.description
+        self.tried = tried
+        self.table = Table.empty(count, self.description.maps)
+        self.minimum = np.empty((count, self.description.maps), np.float32)
+        self.squares = np.empty((count, self.description.maps), np.float64)
+        self.mean = np.empty((count, self.description.maps), np.float64)
+        self.at_bound = np.zeros(self.description.maps, np.int64)
+        self.images: list[ReadImage] = []
+        self.skipped: list[tuple[str, str]] = []
+        self.broken: dict[int, str] = {}
+        least = [None] * len(layers) if floors is None else floors
+        self.tails = [
+            LargestValues(layer.channels, layer.tail, floor) if layer.tail else None
+            for layer, floor in zip(layers, least, strict=True)
+        ]
+        self.comoments = [
+            CoMomentsOfMaps(layer.channels, layer.correlated) if layer.correlated else None for layer in layers
+        ]
+        self.full = {
+            layer.address: np.empty((count, layer.channels, *layer.size), np.float16)
+            for layer in layers
+            if layer.address in self.description.full
+        }
+
+    def measure(self, images: Iterable[ReadImage], tick: Tick | None) -> dict[str, str]:
+        """Takes in the images; returns the reason for each that turns out to be no numbers, by its name."""
+        # A model may draw random numbers in evaluation too; the user's own sequence goes on as if nobody had.
+        with torch.random.fork_rng(devices=[]):
+            for batch in batched(self._readable(images, tick), self.measurer.batch):
+                self._batch(torch.stack([image.values for image in batch if image.values is not None]))
+                self.images += [ReadImage(image.entry, image.digest, image.size) for image in batch]
+                if tick is not None:
+                    tick(len(batch))
+        names = {at: self.images[at].entry.name for at in self.broken}
+        return {names[at]: f"'{names[at]}' {reason}" for at, reason in self.broken.items()}
+
+    def _readable(self, images: Iterable[ReadImage], tick: Tick | None) -> Iterator[ReadImage]:
+        for image in images:
+            if image.values is not None:
+                yield image
+                continue
+            self.skipped.append((image.entry.name, image.problem))
+            if tick is not None:
+                tick(1)
+
+    def _batch(self, values: Tensor) -> None:
+        measurer = self.measurer
+        for node, value in measurer.program.each(values, measurer.network.other_inputs):
+            maps = as_maps(measurer.network.sized, node, value)
+            for number, layer in measurer.layers[node]:
+                self._layer(number, layer, maps)
+
+    def _layer(self, number: int, layer: IndexedLayer, maps: Tensor) -> None:
+        start = len(self.images)
+        found = map_statistics(maps, layer.bounds)
+        for at in np.flatnonzero(~np.isfinite(found.mean).all(axis=1)).tolist():
+            self.broken.setdefault(start + at, f"gives values that are no numbers in {layer.address}.")
+        self._keep(layer, found, start)
+        tail, comoments = self.tails[number], self.comoments[number]
+        if tail is not None:
+            tail.add(maps)
+        if comoments is not None:
+            comoments.add(maps, range(self.tried + start, self.tried + start + len(maps)))
+        if layer.address in self.full:
+            self.full[layer.address][start : start + len(maps)] = maps.half().cpu().numpy()
+
+    def _keep(self, layer: IndexedLayer, found: MapStatistics, start: int) -> None:
+        here = (slice(start, start + len(found.maximum)), layer.maps)
+        self.table.maximum[here], self.table.place[here] = found.maximum, found.place
+        self.table.mean[here], self.table.positive[here] = found.mean, found.positive
+        self.minimum[here], self.squares[here], self.mean[here] = found.minimum, found.squares, found.mean
+        self.at_bound[layer.maps] += found.at_bound.sum(axis=0, dtype=np.int64)
+
+    def results(self) -> tuple[Totals, dict[str, NDArray[np.float16]]]:
+        """The totals of what was taken in, and its whole maps."""
+        description, count = self.description, len(self.images)
+        full = {address: maps[:count] for address, maps in self.full.items()}
+        if not count:
+            return Totals.none(description), full
+        table = self.table.cut(count)
+        strongest = Strongest.none(description.maps, description.top_k)
+        strongest.add(table.maximum, table.place, 0)
+        tails = tuple(_filled(tail, layer) for tail, layer in zip(self.tails, description.layers, strict=True))
+        comoments = tuple(None if comoments is None else comoments.found() for comoments in self.comoments)
+        return Totals(count, self._per_map(table), strongest, tails, comoments), full
+
+    def _per_map(self, table: Table) -> PerMap:
+        count = len(table.maximum)
+        means = self.mean[:count]
+        mean = means.mean(axis=0)
+        between = ((means - mean) ** 2).sum(axis=0) * places_per_map(self.description)
+        return PerMap(
+            mean,
+            self.squares[:count].sum(axis=0) + between,
+            table.positive.sum(axis=0, dtype=np.int64),
+            self.at_bound,
+            (table.maximum > 0).sum(axis=0, dtype=np.int64),
+            self.minimum[:count].min(axis=0),
+            table.maximum.max(axis=0),
+        )
+
+
+def _filled(tail: LargestValues | None, layer: IndexedLayer) -> Floats:
+    """The largest values (channel, rank), NaN where there are fewer."""
+    found = np.full((layer.channels, layer.tail), np.nan, np.float32)
+    for row, values in zip(found, tail.values() if tail is not None else [], strict=False):
+        row[: len(values)] = values
+    return found

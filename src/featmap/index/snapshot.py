@@ -1,0 +1,139 @@
+"""How is an index read? A snapshot is its state at one moment, with a whole number of blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featmap.errors import NoIndex
+from featmap.index import layout
+from featmap.index.description import FORMAT, Description
+from featmap.index.measure import Table
+from featmap.index.storage import guarded, opened
+from featmap.index.totals import PerMap, Totals
+from featmap.run.comoments import CoMoments
+from featmap.run.strongest import Strongest
+
+RECORD = "featmap"
+"""The attribute that holds the description."""
+
+
+class Snapshot:
+    """An index at one moment: reading never sees half of a block."""
+
+    def __init__(self, path: str | Path) -> None:
+        """The newest state of the repository at a path or URL. Raises: NoIndex, IndexBroken."""
+        self.path = str(path)
+        repository = opened(path)
+        with guarded(path):
+            session = repository.readonly_session("main")
+            self.id: str = session.snapshot_id
+            self.root: Any = _group(session.store)
+
+    @staticmethod
+    def of(path: str | Path) -> Snapshot:
+        """The newest state of the index at a path or URL. Raises: NoIndex, IndexBroken."""
+        found = Snapshot(path)
+        found.description  # noqa: B018 - whether it is ours is said at once
+        return found
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was ever committed: a build ended before its first commit."""
+        return self.root is None
+
+    @cached_property
+    def description(self) -> Description:
+        """What the index says of itself. Raises: NoIndex: it is no index of ours."""
+        with guarded(self.path):
+            attributes = {} if self.root is None else dict(self.root.attrs)
+        record = attributes.get(RECORD)
+        if not isinstance(record, dict):
+            remedy = "Give the path of an index; or build again, if a build was cut off at its beginning."
+            raise NoIndex(f"'{self.path}' is an icechunk repository, but no index of featmap.", remedy)
+        if record.get("format") != FORMAT:
+            raise NoIndex(
+                f"'{self.path}' has format {record.get('format')}; this featmap reads format {FORMAT}.",
+                "Use the version of featmap that built it, or build it again.",
+            )
+        return Description.from_json(record)
+
+    def read(self, name: str, part: Any = ...) -> NDArray[Any]:
+        """An array, or a part of it. Raises: IndexBroken."""
+        with guarded(self.path):
+            return np.asarray(self.root[name][part])
+
+    def length(self, name: str) -> int:
+        """How long the first axis of an array is."""
+        with guarded(self.path):
+            return int(self.root[name].shape[0])
+
+    def texts(self, name: str, numbers: Sequence[int] | NDArray[np.int64]) -> list[str]:
+        """Some of many texts, one per number."""
+        with guarded(self.path):
+            return [str(text) for text in self.root[name].oindex[np.asarray(numbers, np.int64)]] if len(numbers) else []
+
+    @cached_property
+    def images(self) -> int:
+        """How many images are in the index."""
+        return self.length("image/name")
+
+    @cached_property
+    def labels(self) -> list[str]:
+        """The labels that images have, by their number."""
+        return [str(label) for label in self.read("label/name")]
+
+    def per_map(self, part: slice | int) -> PerMap:
+        """What is known over all images of some maps."""
+        return PerMap(*(self.read(f"map/{name}", part) for name in layout.PER_MAP))
+
+    def strongest(self, part: slice | int) -> Strongest:
+        """The strongest images of some maps."""
+        return Strongest(*(self.read(f"map/strongest_{name}", part) for name in layout.STRONGEST))
+
+    def tail(self, number: int, part: Any = ...) -> NDArray[np.float32]:
+        """A layer's largest values (channel, rank)."""
+        layer = self.description.layers[number]
+        if not layer.tail:
+            return np.zeros((layer.channels, 0), np.float32)[part]
+        return self.read(layout.tail_name(number), part)
+
+    def comoments(self, number: int) -> CoMoments | None:
+        """How a layer's maps vary together, `None` where that is not kept."""
+        layer = self.description.layers[number]
+        if not layer.correlated:
+            return None
+        numbers = self.read(layout.comoment_name(number))
+        rows, columns = np.triu_indices(layer.channels)
+        products = np.zeros((layer.channels, layer.channels))
+        products[rows, columns] = products[columns, rows] = numbers[layer.channels :]
+        return CoMoments(self.images * layer.correlated, numbers[: layer.channels], products)
+
+    def totals(self) -> Totals:
+        """All that is known over all images."""
+        layers = range(len(self.description.layers))
+        return Totals(
+            self.images,
+            self.per_map(slice(None)),
+            self.strongest(slice(None)),
+            tuple(self.tail(number) for number in layers),
+            tuple(self.comoments(number) for number in layers),
+        )
+
+    def table(self, images: slice, maps: slice | int = slice(None)) -> Table:
+        """The table of some images and maps."""
+        return Table(*(self.read(f"table/{name}", (images, maps)) for name in layout.TABLE))
+
+
+def _group(store: Any) -> Any:
+    import zarr
+
+    try:
+        return zarr.open_group(store, mode="r")
+    except FileNotFoundError:
+        return None

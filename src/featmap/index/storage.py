@@ -1,0 +1,167 @@
+"""Where does an index lie? In a folder or at an object store's URL, as an icechunk repository with one builder."""
+
+from __future__ import annotations
+
+import errno
+import re
+import secrets
+import shutil
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from featmap.errors import FeatmapError, IndexBroken, IndexBusy, NoIndex
+
+_URL = re.compile(r"(?P<scheme>[a-z0-9]+)://(?P<rest>.*)")
+_SCHEMES = "s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or az://ACCOUNT/CONTAINER/PREFIX"
+LOCK = "builder.lock"
+
+
+def is_url(path: str | Path) -> bool:
+    """Whether an index lies in an object store."""
+    return _URL.fullmatch(str(path)) is not None
+
+
+def storage_of(path: str | Path) -> Any:
+    """icechunk's storage at a path or URL; credentials come from the environment. Raises: NoIndex."""
+    import icechunk
+
+    # icechunk warns on every opening that folders are not safe for concurrent commits; a lock sees to that here.
+    icechunk.set_logs_filter("error")
+    found = _URL.fullmatch(str(path))
+    if found is None:
+        return icechunk.local_filesystem_storage(str(path))
+    scheme, (first, *rest) = found["scheme"], found["rest"].split("/")
+    if scheme == "s3":
+        return icechunk.s3_storage(bucket=first, prefix="/".join(rest), from_env=True)
+    if scheme in ("gs", "gcs"):
+        return icechunk.gcs_storage(bucket=first, prefix="/".join(rest), from_env=True)
+    if scheme == "az" and rest:
+        return icechunk.azure_storage(account=first, container=rest[0], prefix="/".join(rest[1:]), from_env=True)
+    raise NoIndex(f"'{path}': an index cannot lie at a {scheme}:// address.", f"Give a folder, or {_SCHEMES}.")
+
+
+def has_repository(path: str | Path) -> bool:
+    """Whether an icechunk repository lies at a path or URL. Raises: IndexBroken."""
+    import icechunk
+
+    if not is_url(path) and not Path(path).is_dir():
+        return False
+    with guarded(path):
+        return icechunk.Repository.exists(storage_of(path))
+
+
+def opened(path: str | Path) -> Any:
+    """The repository at a path or URL. Raises: NoIndex, IndexBroken."""
+    import icechunk
+
+    if not is_url(path):
+        _check_folder(Path(path))
+    if not has_repository(path):
+        raise NoIndex(f"'{path}' is no index.", f"Build one: featmap index build MODEL IMAGES -o {path}.")
+    with guarded(path):
+        return icechunk.Repository.open(storage_of(path))
+
+
+def _check_folder(path: Path) -> None:
+    if not path.exists():
+        raise NoIndex(f"There is no index '{path}'.", f"Build one: featmap index build MODEL IMAGES -o {path}.")
+    if not path.is_dir():
+        raise NoIndex(f"'{path}' is a file, no index.", "An index is a folder; give its path.")
+
+
+@contextmanager
+def created(path: str | Path) -> Generator[Any]:
+    """A new repository that appears at a path when the block has ended well, or at a URL at once.
+
+    Raises: NoIndex: something else lies there. IndexBusy: another builder was faster.
+    """
+    import icechunk
+
+    if is_url(path):
+        with guarded(path):
+            yield icechunk.Repository.open_or_create(storage_of(path))
+        return
+    folder = Path(path)
+    _check_free(folder)
+    # A builder that is killed here leaves a hidden folder beside, never half an index.
+    part = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.part")
+    with guarded(path):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield icechunk.Repository.create(storage_of(part))
+            _appear(part, folder)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+
+
+def _appear(part: Path, folder: Path) -> None:
+    try:
+        part.rename(folder)
+    except OSError as error:
+        if error.errno in (errno.EEXIST, errno.ENOTEMPTY):
+            raise _busy(folder) from None
+        raise
+
+
+def _busy(path: str | Path) -> IndexBusy:
+    return IndexBusy(f"'{path}' is being built by another process.", "Wait until it is done, then build again.")
+
+
+def _check_free(path: Path) -> None:
+    if path.exists() and not path.is_dir():
+        raise NoIndex(f"'{path}' exists and is no index.", "Choose another path.")
+    others = sorted(part.name for part in path.iterdir()) if path.is_dir() else []
+    if others:
+        raise NoIndex(
+            f"The folder '{path}' exists and is no index: it holds {', '.join(others[:3])}"
+            f"{' and more' if len(others) > 3 else ''}.",
+            "Choose another path.",
+        )
+
+
+@contextmanager
+def guarded(path: str | Path) -> Generator[None]:
+    """What goes wrong while reading or writing becomes IndexBroken, with the reason."""
+    import icechunk
+
+    try:
+        yield
+    except FeatmapError:
+        raise
+    except (icechunk.IcechunkError, OSError, ValueError, KeyError, RuntimeError) as error:
+        raise broken(path, error) from error
+
+
+def broken(path: str | Path, error: BaseException) -> IndexBroken:
+    """What could not be read or written, in one line."""
+    lines = [re.sub(r"^[\W_]*(x )?", "", line).strip() for line in str(error).splitlines()]
+    said = next((line for line in lines if line and not line.startswith("context")), type(error).__name__)
+    full = "No space left on device" in str(error) or getattr(error, "errno", None) == errno.ENOSPC
+    remedy = "Make room and go on: build again." if full else "`featmap index verify` says what is wrong."
+    return IndexBroken(f"'{path}': {'no space left on the disk' if full else said}.", remedy)
+
+
+@contextmanager
+def only_builder(path: str | Path) -> Generator[None]:
+    """Holds off other builders of an index in a folder; in an object store a second one is refused when it commits.
+
+    Raises: IndexBusy.
+    """
+    if is_url(path):
+        yield
+        return
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(Path(path) / LOCK)
+    with guarded(path):
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise _busy(path) from None
+    try:
+        yield
+    finally:
+        # The file stays: whoever deleted it could delete the one that another builder has locked by now.
+        lock.release()

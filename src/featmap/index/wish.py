@@ -1,0 +1,53 @@
+"""What does a user want an index to keep?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from featmap.errors import SettingError
+from featmap.network.address import Address
+
+CORRELATIONS = ("auto", "all", "none")
+STAGES = ("conv", "z", "a")
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a user wants kept; None is as the index that is there has it, or else the default.
+
+    `layers`: addresses; every layer by default. `stage` is taken of layers named without one that have it, and where
+    no layers are named of all that have it; default a. `top_k` images are kept for every map; default 100. `table`
+    keeps every image's maximum, place, mean and number of positives of every map; default True. `full` names layers
+    whose whole maps are kept, as float16. `correlation`: "auto" correlates maps over as many places per image as cost
+    a few percent of the network itself, "all" over all, "none" over none. `quantile_bytes` is what the largest values
+    of all maps may take. `block` images are read before each commit.
+    """
+
+    layers: Sequence[str | Address] | None = None
+    stage: str | None = None
+    top_k: int | None = None
+    table: bool | None = None
+    full: Sequence[str | Address] | None = None
+    correlation: str | None = None
+    quantile_bytes: int | None = None
+    block: int | None = None
+
+    def check(self) -> None:
+        """Raises: SettingError."""
+        for name, least in (("top_k", 1), ("block", 1), ("quantile_bytes", 0)):
+            _check_count(name, getattr(self, name), least)
+        for name, allowed in (("correlation", CORRELATIONS), ("stage", STAGES)):
+            value = getattr(self, name)
+            if value is not None and value not in allowed:
+                raise SettingError(f"{name} is {value!r}.", f"It is one of {', '.join(allowed)}.")
+        for name in ("layers", "full"):
+            value = getattr(self, name)
+            if isinstance(value, str | Address):
+                raise SettingError(f"{name} is {str(value)!r}, one address.", f"Give a list: {name}=[{str(value)!r}].")
+
+
+def _check_count(name: str, value: Any, least: int) -> None:
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < least):
+        raise SettingError(f"{name} is {value!r}.", f"Give a whole number from {least} on.")
