@@ -124,6 +124,7 @@ def _layers(
                 boxes=tuple({"rows": rows.tolist(), "columns": columns.tolist()} for rows, columns in spans),
                 correlated=over,
                 tail=tail,
+                input_size=(network.input_shape[1], network.input_shape[2]),
             )
         )
     return tuple(found)

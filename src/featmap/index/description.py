@@ -24,7 +24,7 @@ class IndexedLayer:
     `boxes` holds for every group of channels that see alike the input rows of every row and the input columns of every
     column; `group` the group of every channel. `bounds` are those of its nonlinearity. `correlated` is the number of
     places per image over which maps are correlated, `tail` the number of largest values that are kept per map; 0 is
-    none.
+    none. `input_size` are the network's input rows and columns.
     """
 
     address: str
@@ -37,6 +37,7 @@ class IndexedLayer:
     boxes: tuple[dict[str, Any], ...]
     correlated: int
     tail: int
+    input_size: tuple[int, int]
 
     @property
     def maps(self) -> slice:
@@ -54,6 +55,17 @@ class IndexedLayer:
         (top, bottom), (left, right) = sides["rows"][row], sides["columns"][column]
         return Box(0, 0, 0, 0) if top == bottom or left == right else Box(top, left, bottom, right)
 
+    def field_box(self, channel: int, row: int, column: int) -> Box:
+        """The same uncut: it may reach beyond the image. Where units do not move uniformly it is `box`."""
+        cut = self.box(channel, row, column)
+        size, stride, offset = (self.field[name] for name in ("size", "stride", "offset"))
+        if not all(isinstance(step, int) for step in (*size, *stride, *offset)):
+            return cut
+        top, left = offset[0] + row * stride[0], offset[1] + column * stride[1]
+        uncut = Box(top, left, top + size[0], left + size[1])
+        # Behind a concatenation some channels see less than the layer's field.
+        return uncut if cut == uncut.clip(*self.input_size) else cut
+
     def check_channel(self, channel: int) -> None:
         """Raises: NoSuchChannel."""
         if not 0 <= channel < self.channels:
@@ -66,7 +78,8 @@ class IndexedLayer:
     def to_json(self) -> dict[str, Any]:
         """The layer as plain data; bounds that do not exist are null."""
         bounds = [None if np.isinf(bound) else bound for bound in self.bounds]
-        lists = {"size": list(self.size), "group": list(self.group), "boxes": list(self.boxes)}
+        names = ("size", "input_size", "group", "boxes")
+        lists = {name: list(getattr(self, name)) for name in names}
         return {**vars(self), **lists, "bounds": bounds}
 
     @classmethod
@@ -77,6 +90,7 @@ class IndexedLayer:
         lists: dict[str, Any] = {
             "bounds": bounds,
             "size": tuple(data["size"]),
+            "input_size": tuple(data["input_size"]),
             "group": tuple(data["group"]),
             "boxes": tuple(data["boxes"]),
         }

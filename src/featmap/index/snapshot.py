@@ -78,6 +78,22 @@ class Snapshot:
         with guarded(self.path):
             return [str(text) for text in self.root[name].oindex[np.asarray(numbers, np.int64)]] if len(numbers) else []
 
+    def numbers(self, name: str, numbers: Sequence[int] | NDArray[np.int64]) -> NDArray[np.int64]:
+        """Some of many numbers."""
+        with guarded(self.path):
+            return (
+                np.asarray(self.root[name].oindex[np.asarray(numbers, np.int64)])
+                if len(numbers)
+                else np.zeros(0, np.int64)
+            )
+
+    def rows(self, name: str, numbers: NDArray[np.int64], maps: slice) -> NDArray[Any]:
+        """Some rows of a table, of some maps."""
+        if len(numbers) and numbers[-1] - numbers[0] + 1 == len(numbers) and (np.diff(numbers) == 1).all():
+            return self.read(name, (slice(int(numbers[0]), int(numbers[-1]) + 1), maps))
+        with guarded(self.path):
+            return np.asarray(self.root[name].oindex[numbers, maps])
+
     @cached_property
     def images(self) -> int:
         """How many images are in the index."""

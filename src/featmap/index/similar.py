@@ -1,0 +1,153 @@
+"""Which images look alike to a layer? The nearest by the maxima, or the means, of all its maps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featmap.errors import NotKept, SettingError
+from featmap.index.chosen import Choice, check_table, names
+from featmap.index.description import IndexedLayer
+from featmap.index.snapshot import Snapshot
+from featmap.methods.result import Result
+from featmap.network.address import Address
+
+By = Literal["maximum", "mean"]
+Measure = Literal["cosine", "euclidean"]
+BYS = ("maximum", "mean")
+MEASURES = ("cosine", "euclidean")
+_CELLS_AT_ONCE = 1 << 23
+
+
+@dataclass(frozen=True)
+class SimilarImage:
+    """One of the nearest images. `distance` is 1 - cosine, or the euclidean distance."""
+
+    number: int
+    image: str
+    path: str
+    label: str
+    distance: float
+
+    def to_json(self) -> dict[str, Any]:
+        """The image as plain data."""
+        return {**vars(self), "label": self.label or None, "path": self.path or None}
+
+
+@dataclass(frozen=True)
+class SimilarImages(Result):
+    """The images nearest to one, nearest first; the image itself is not among them."""
+
+    image: str
+    path: str
+    layer: str
+    by: By
+    measure: Measure
+    images: int
+    nearest: tuple[SimilarImage, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        return {**vars(self), "path": self.path or None, "nearest": [each.to_json() for each in self.nearest]}
+
+    def to_pandas(self) -> Any:
+        """One row per image."""
+        import pandas
+
+        return pandas.DataFrame([each.to_json() for each in self.nearest])
+
+    def __repr__(self) -> str:
+        return f"SimilarImages({len(self.nearest)} of {self.images} images, nearest to {self.image} by {self.layer})"
+
+
+@dataclass(frozen=True, eq=False)
+class Query:
+    """The image to compare with: its name, its values (map) of the layer, and its number where it is in the index."""
+
+    name: str
+    values: NDArray[np.floating[Any]]
+    number: int = -1
+    path: str = ""
+
+
+def similar(
+    snapshot: Snapshot, query: Query, address: str | Address, k: int, choice: Choice, by: By, measure: Measure
+) -> SimilarImages:
+    """The images nearest to a query; see `featmap.Index.similar`."""
+    layer = _layer(snapshot, address)
+    check_how(by, measure, k)
+    numbers = choice.numbers(snapshot)
+    numbers = numbers[numbers != query.number]
+    distance = _distance(query.values.astype(np.float64), measure)
+    best, distances = np.zeros(0, np.int64), np.zeros(0)
+    rows = max(1, _CELLS_AT_ONCE // layer.channels)
+    for first in range(0, snapshot.images, rows):
+        here = numbers[(numbers >= first) & (numbers < first + rows)]
+        if not len(here):
+            continue
+        values = snapshot.read(f"table/{by}", (slice(first, first + rows), layer.maps))[here - first]
+        best, distances = np.concatenate([best, here]), np.concatenate([distances, distance(values)])
+        order = np.argsort(distances, kind="stable")[:k]
+        best, distances = best[order], distances[order]
+    found = _images(snapshot, best, distances)
+    return SimilarImages(query.name, query.path, layer.address, by, measure, len(numbers), found)
+
+
+def _layer(snapshot: Snapshot, address: str | Address) -> IndexedLayer:
+    check_table(snapshot, "this question")
+    return snapshot.description.layer(Address.parse(address).of_layer)
+
+
+def check_how(by: str, measure: str, k: int) -> None:
+    """Raises: SettingError."""
+    for name, value, allowed in (("by", by, BYS), ("measure", measure, MEASURES)):
+        if value not in allowed:
+            raise SettingError(f"{name} is {value!r}.", f"It is one of {', '.join(allowed)}.")
+    if not isinstance(k, int) or k < 1:
+        raise SettingError(f"k is {k!r}.", "Ask for a whole number of images, at least one.")
+
+
+def query_of(snapshot: Snapshot, image: int | str, address: str | Address, by: By) -> Query:
+    """An image of the index, by its number or its name. Raises: NotKept."""
+    layer = _layer(snapshot, address)
+    number = image if isinstance(image, int) else _number(snapshot, image)
+    if not 0 <= number < snapshot.images:
+        raise NotKept(
+            f"There is no image {number}; '{snapshot.path}' has {snapshot.images}.", "Images are counted from 0."
+        )
+    values = snapshot.read(f"table/{by}", (number, layer.maps))
+    name, path = (snapshot.texts(f"image/{what}", [number])[0] for what in ("name", "path"))
+    return Query(name, values, number, path)
+
+
+def _number(snapshot: Snapshot, image: str) -> int:
+    for number, name in names(snapshot):
+        if name == image:
+            return number
+    raise NotKept(
+        f"There is no image '{image}' in '{snapshot.path}'.",
+        "Give a name as `featmap index show` lists them; for another picture, give the network too.",
+    )
+
+
+def _distance(query: NDArray[np.float64], measure: Measure) -> Callable[[NDArray[Any]], NDArray[np.float64]]:
+    def euclidean(values: NDArray[Any]) -> NDArray[np.float64]:
+        return np.sqrt(((values.astype(np.float64) - query) ** 2).sum(axis=1))
+
+    def cosine(values: NDArray[Any]) -> NDArray[np.float64]:
+        exact = values.astype(np.float64)
+        norms = np.sqrt((exact**2).sum(axis=1)) * np.sqrt((query**2).sum())
+        # An image that excites nothing has no direction: it is as far as one at a right angle.
+        return 1 - np.divide(exact @ query, norms, out=np.zeros(len(exact)), where=norms > 0)
+
+    return euclidean if measure == "euclidean" else cosine
+
+
+def _images(snapshot: Snapshot, numbers: NDArray[np.int64], distances: NDArray[np.float64]) -> tuple[SimilarImage, ...]:
+    found_names, paths = (snapshot.texts(f"image/{what}", numbers) for what in ("name", "path"))
+    labels = [snapshot.labels[label] if label >= 0 else "" for label in snapshot.numbers("image/label", numbers)]
+    parts = zip(numbers.tolist(), found_names, paths, labels, distances.tolist(), strict=True)
+    return tuple(SimilarImage(*part) for part in parts)
