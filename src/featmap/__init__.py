@@ -14,12 +14,13 @@ from featmap.version import __version__
 
 if TYPE_CHECKING:
     from featmap import errors, geometry
-    from featmap.face import Layer, Network, load, trace
+    from featmap.face import Index, Layer, Network, load, trace
     from featmap.network.preprocess import Preprocessing
 
-__all__ = ["Layer", "Network", "Preprocessing", "__version__", "errors", "geometry", "load", "trace"]
+__all__ = ["Index", "Layer", "Network", "Preprocessing", "__version__", "errors", "geometry", "load", "trace"]
 
 _HOMES = {
+    "Index": "featmap.face",
     "Layer": "featmap.face",
     "Network": "featmap.face",
     "load": "featmap.face",

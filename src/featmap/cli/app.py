@@ -33,6 +33,9 @@ COMMANDS = {
     "occlude": "featmap.cli.occlude",
     "project": "featmap.cli.project",
     "sheet": "featmap.cli.sheet",
+    "index": "featmap.cli.index",
+    "top": "featmap.cli.top",
+    "audit": "featmap.cli.audit",
     "demo": "featmap.demo.command",
 }
 

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import torch
 
-from featmap.errors import OtherIndex, SettingError
-from featmap.index.describe import describe, wanted_places
+from featmap.errors import SettingError
+from featmap.index.describe import describe
 from featmap.index.description import Description
 from featmap.index.entries import Entry, batched, count_hint, entries, is_read_at_once
-from featmap.index.fingerprint import network_fingerprint, preprocessing_fingerprint
 from featmap.index.local import local_blocks
 from featmap.index.measure import Block, Tick
+from featmap.index.same import check_same
 from featmap.index.snapshot import Snapshot
 from featmap.index.storage import has_repository, only_builder
 from featmap.index.totals import Floats, places_per_map
@@ -80,51 +80,6 @@ def _listed(images: Any) -> tuple[Iterable[Entry], int]:
         return entries(images), count_hint(images)
     listed = list(entries(images))
     return listed, len(listed)
-
-
-def check_same(description: Description, network: CapturedNetwork, wish: Wish, path: str | Path) -> None:
-    """Raises: OtherIndex: the index is of another network or preprocessing, or keeps other things than are wished."""
-    ours, theirs = network_fingerprint(network), description.network
-    if ours != theirs:
-        raise OtherIndex(
-            f"'{path}' is the index of another network: its fingerprint is {theirs} ({description.model}, weights: "
-            f"{description.weights_source}), that of {network.name} (weights: {network.weights_source}) is {ours}.",
-            "Give the network that it was built with, or build into another path.",
-        )
-    ours, theirs = preprocessing_fingerprint(network), description.preprocessing
-    if ours != theirs:
-        raise OtherIndex(
-            f"'{path}' was built with another preprocessing: {theirs} ({description.preprocess.describe()}); "
-            f"now it is {ours} ({network.preprocessing.describe()}).",
-            "Give the preprocessing that it was built with, or build into another path.",
-        )
-    problems = [problem for name in _COMPARED if (problem := _difference(name, description, network, wish))]
-    if problems:
-        raise OtherIndex(
-            f"'{path}' keeps something else: {'; '.join(problems)}.",
-            "Leave these settings out, the index goes on as it was begun; or build into another path.",
-        )
-
-
-_COMPARED = tuple(field.name for field in fields(Wish))
-
-
-def _difference(name: str, description: Description, network: CapturedNetwork, wish: Wish) -> str:
-    wished = getattr(wish, name)
-    if wished is None:
-        return ""
-    if name not in ("layers", "full"):
-        kept = getattr(description, name)
-        return "" if wished == kept else f"{name} is {kept}, not {wished}"
-    stage = wish.stage or description.stage
-    wanted = [place.key for place in wanted_places(network, wished, stage)]
-    kept_layers = [layer.address for layer in description.layers] if name == "layers" else list(description.full)
-    missing = [address for address in wanted if address not in kept_layers]
-    # Layers whose whole maps are kept are indexed too, without being named.
-    more = [address for address in kept_layers if address not in (*wanted, *description.full)]
-    words = [f"it has no {', '.join(missing[:4])}"] if missing else []
-    words += [f"it has {', '.join(more[:4])} too"] if more else []
-    return f"{name}: {' and '.join(words)}" if words else ""
 
 
 Run = Callable[[Iterable[Sequence[Entry]], int, Callable[[], Sequence[Floats]], Tick], Iterator[Block]]

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from featmap.errors import NotKept
 from featmap.index.chosen import check_table
 from featmap.index.description import IndexedLayer
-from featmap.index.similar import By, check_how
+from featmap.index.query import By
+from featmap.index.similar import check_how
 from featmap.index.snapshot import Snapshot
 from featmap.methods.result import Result
 from featmap.network.address import Address

@@ -9,14 +9,14 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from featmap.errors import NotKept, SettingError
-from featmap.index.chosen import Choice, check_table, names
-from featmap.index.description import IndexedLayer
+from featmap.errors import SettingError
+from featmap.index.chosen import Choice
+from featmap.index.description import Description
+from featmap.index.query import By, Query, layer_in_table
 from featmap.index.snapshot import Snapshot
 from featmap.methods.result import Result
 from featmap.network.address import Address
 
-By = Literal["maximum", "mean"]
 Measure = Literal["cosine", "euclidean"]
 BYS = ("maximum", "mean")
 MEASURES = ("cosine", "euclidean")
@@ -49,9 +49,11 @@ class SimilarImages(Result):
     measure: Measure
     images: int
     nearest: tuple[SimilarImage, ...]
+    description: Description
 
     def to_json(self) -> dict[str, Any]:
-        return {**vars(self), "path": self.path or None, "nearest": [each.to_json() for each in self.nearest]}
+        plain = {name: value for name, value in vars(self).items() if name != "description"}
+        return {**plain, "path": self.path or None, "nearest": [each.to_json() for each in self.nearest]}
 
     def to_pandas(self) -> Any:
         """One row per image."""
@@ -63,21 +65,11 @@ class SimilarImages(Result):
         return f"SimilarImages({len(self.nearest)} of {self.images} images, nearest to {self.image} by {self.layer})"
 
 
-@dataclass(frozen=True, eq=False)
-class Query:
-    """The image to compare with: its name, its values (map) of the layer, and its number where it is in the index."""
-
-    name: str
-    values: NDArray[np.floating[Any]]
-    number: int = -1
-    path: str = ""
-
-
 def similar(
     snapshot: Snapshot, query: Query, address: str | Address, k: int, choice: Choice, by: By, measure: Measure
 ) -> SimilarImages:
     """The images nearest to a query; see `featmap.Index.similar`."""
-    layer = _layer(snapshot, address)
+    layer = layer_in_table(snapshot, address)
     check_how(by, measure, k)
     numbers = choice.numbers(snapshot)
     numbers = numbers[numbers != query.number]
@@ -93,12 +85,7 @@ def similar(
         order = np.argsort(distances, kind="stable")[:k]
         best, distances = best[order], distances[order]
     found = _images(snapshot, best, distances)
-    return SimilarImages(query.name, query.path, layer.address, by, measure, len(numbers), found)
-
-
-def _layer(snapshot: Snapshot, address: str | Address) -> IndexedLayer:
-    check_table(snapshot, "this question")
-    return snapshot.description.layer(Address.parse(address).of_layer)
+    return SimilarImages(query.name, query.path, layer.address, by, measure, len(numbers), found, snapshot.description)
 
 
 def check_how(by: str, measure: str, k: int) -> None:
@@ -106,31 +93,8 @@ def check_how(by: str, measure: str, k: int) -> None:
     for name, value, allowed in (("by", by, BYS), ("measure", measure, MEASURES)):
         if value not in allowed:
             raise SettingError(f"{name} is {value!r}.", f"It is one of {', '.join(allowed)}.")
-    if not isinstance(k, int) or k < 1:
+    if k < 1:
         raise SettingError(f"k is {k!r}.", "Ask for a whole number of images, at least one.")
-
-
-def query_of(snapshot: Snapshot, image: int | str, address: str | Address, by: By) -> Query:
-    """An image of the index, by its number or its name. Raises: NotKept."""
-    layer = _layer(snapshot, address)
-    number = image if isinstance(image, int) else _number(snapshot, image)
-    if not 0 <= number < snapshot.images:
-        raise NotKept(
-            f"There is no image {number}; '{snapshot.path}' has {snapshot.images}.", "Images are counted from 0."
-        )
-    values = snapshot.read(f"table/{by}", (number, layer.maps))
-    name, path = (snapshot.texts(f"image/{what}", [number])[0] for what in ("name", "path"))
-    return Query(name, values, number, path)
-
-
-def _number(snapshot: Snapshot, image: str) -> int:
-    for number, name in names(snapshot):
-        if name == image:
-            return number
-    raise NotKept(
-        f"There is no image '{image}' in '{snapshot.path}'.",
-        "Give a name as `featmap index show` lists them; for another picture, give the network too.",
-    )
 
 
 def _distance(query: NDArray[np.float64], measure: Measure) -> Callable[[NDArray[Any]], NDArray[np.float64]]:

@@ -26,8 +26,8 @@ from featmap.network.address import Address
 class TopExample:
     """One image's strongest unit of a map: its value, its (row, column), and the input pixels that it can see.
 
-    `number` and `image` are the image's number and name in the index, `path` where it lay when it was indexed. `field`
-    is the box uncut, which may reach beyond the image.
+    `number` and `image` are the image's number and name in the index, `path` where it lay when it was indexed, `digest`
+    the SHA-256 that it had. `field` is the box uncut, which may reach beyond the image.
     """
 
     number: int
@@ -38,6 +38,7 @@ class TopExample:
     unit: tuple[int, int]
     box: Box
     field: Box
+    digest: str
 
     def to_json(self) -> dict[str, Any]:
         """The example as plain data."""
@@ -217,12 +218,15 @@ def _strongest_first(values: NDArray[np.float32], k: int) -> NDArray[np.int64]:
 
 def _examples(snapshot: Snapshot, layer: IndexedLayer, channel: int, found: _Found) -> tuple[TopExample, ...]:
     numbers, values, places = found
-    names, paths = (snapshot.texts(f"image/{what}", numbers) for what in ("name", "path"))
+    names, paths, digests = (snapshot.texts(f"image/{what}", numbers) for what in ("name", "path", "digest"))
     labels = snapshot.numbers("image/label", numbers)
     examples: list[TopExample] = []
     for at, number in enumerate(numbers.tolist()):
         row, column = divmod(int(places[at]), layer.size[1])
         box, field = layer.box(channel, row, column), layer.field_box(channel, row, column)
         label = snapshot.labels[labels[at]] if labels[at] >= 0 else ""
-        examples.append(TopExample(number, names[at], paths[at], label, float(values[at]), (row, column), box, field))
+        unit = (row, column)
+        examples.append(
+            TopExample(number, names[at], paths[at], label, float(values[at]), unit, box, field, digests[at])
+        )
     return tuple(examples)

@@ -14,8 +14,9 @@ from featmap.geometry import Box
 from featmap.methods.projection import NEGATIVE, Projection, Projections, Question
 from featmap.methods.result import json_text, pictures_of, save_result, text_of
 from featmap.methods.sheet import Example, Sheet
+from featmap.view.example_sheet import Shown, example_sheet
 from featmap.view.output import save, write_files
-from featmap.view.projection import Shown, colour_words, projection_picture, projection_sheet
+from featmap.view.projection import colour_words, projection_picture
 from featmap.view.results import check_output
 from featmap.view.text import number, plural
 
@@ -62,7 +63,7 @@ def _(result: Projections) -> list[Image.Image]:
     lines = [_rule_words(first.question, first.gradient_takers), colour_words(len(first.values))]
     lines.append(f"weights: {first.weights_source}")
     on = Path(names[0]).name if len(names) == 1 else f"{len(names)} images"
-    return projection_sheet(f"{first.question.rule} projections on {on}", lines, maps)
+    return example_sheet(f"{first.question.rule} projections on {on}", lines, maps)
 
 
 @pictures_of.register
@@ -78,7 +79,7 @@ def _(result: Sheet, *, page_size: int | None = None) -> list[Image.Image]:
         f"{_rule_words(result.question, result.gradient_takers)}; {colour_words(channels)}; weights: "
         f"{result.weights_source}",
     ]
-    return projection_sheet(f"what {result.address} responds to", lines, maps, per_page=page_size)
+    return example_sheet(f"what {result.address} responds to", lines, maps, per_page=page_size)
 
 
 def _rule_words(question: Question, takers: Sequence[str]) -> str:

@@ -1,16 +1,14 @@
-"""What does a user hold? `Network`: one object with one method per question, each a thin call to `featmap.methods`."""
+"""What does a user ask of a network? One object with one method per question, each a thin call to `featmap.methods`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
 
-from featmap.errors import InputError
+from featmap.face.arguments import checked_shape, found_device
 from featmap.methods.contributions import Contributions, contributions
 from featmap.methods.explain import Explanation, explain
 from featmap.methods.maps import MapSet, feature_maps
@@ -26,18 +24,12 @@ from featmap.methods.target import Activity, Scale, Target
 from featmap.methods.windows import Baseline, Pair
 from featmap.network.address import Address
 from featmap.network.layers import Layer as _Layer
-from featmap.network.load import load_network
-from featmap.network.network import CapturedNetwork, capture_module
+from featmap.network.network import CapturedNetwork
 from featmap.network.preprocess import Preprocessing
 from featmap.run.backward.roles import Norm, Rule
 from featmap.run.batches import Progress
 from featmap.run.pictures import Images
 from featmap.view.progress import default_progress
-from featmap.view.results import register_results
-from featmap.view.results_projection import register_projections
-
-register_results()
-register_projections()
 
 
 @dataclass(frozen=True)
@@ -167,7 +159,9 @@ class Network:
         torch.Size([2, 6, 28, 28])
         """
         with default_progress(progress, "feature maps") as report:
-            return feature_maps(self._captured, images, layers, dtype=dtype, device=_device(device), progress=report)
+            return feature_maps(
+                self._captured, images, layers, dtype=dtype, device=found_device(device), progress=report
+            )
 
     def explain(self, image: Images, unit: str | Address) -> Explanation:
         """The arithmetic of one value: window, kernel and sum for every input channel, bias, normalisation, z, a.
@@ -232,7 +226,7 @@ class Network:
                 activity=activity,
                 verify=verify,
                 dtype=dtype,
-                device=_device(device),
+                device=found_device(device),
                 memory_bytes=memory_bytes,
                 progress=report,
             )
@@ -278,7 +272,7 @@ class Network:
         Source: Zeiler, Fergus (2014), doi:10.1007/978-3-319-10590-1_53; Springenberg, Dosovitskiy, Brox, Riedmiller
         (2015), arXiv:1412.6806. The paper's contrast normalisation is left out, as there.
         """
-        running = Running(dtype, _device(device), memory_bytes)
+        running = Running(dtype, found_device(device), memory_bytes)
         question = Question(rule, start, norm)
         with default_progress(progress, "projections") as report:
             found = project(self._captured, image, target, question, whole=whole, running=running, progress=report)
@@ -309,7 +303,7 @@ class Network:
         all of one size. channels: the maps; all if not given. The rest as in `project`.
         Raises: ImagesNeeded, NoSuchChannel, AddressError, SettingError, ImageError.
         """
-        running = Running(dtype, _device(device), memory_bytes)
+        running = Running(dtype, found_device(device), memory_bytes)
         question = Question(rule, start, norm)
         with default_progress(progress, "sheet", "steps") as report:
             return sheet(self._captured, images, layer, question, channels, k, running=running, progress=report)
@@ -324,88 +318,3 @@ class Network:
             f"Network({self.name}: input {shape}, {len(self._captured.layers)} layers, "
             f"weights: {self._captured.weights_source})"
         )
-
-
-def _check_module(module: Any) -> None:
-    if not isinstance(module, nn.Module):
-        remedy = f"Use featmap.load({module!r})." if isinstance(module, str) else "Give a torch.nn.Module."
-        raise InputError(f"trace takes a module, got {type(module).__name__}.", remedy)
-
-
-def _check_name(model: Any) -> None:
-    if not isinstance(model, str):
-        raise InputError(f"load takes a name, got {type(model).__name__}.", "Give a module to featmap.trace.")
-
-
-def checked_shape(shape: Any) -> tuple[int, ...]:
-    """A shape of whole numbers from 1 on. Raises: InputError."""
-    numbers = shape if isinstance(shape, tuple | list) else ()
-    if not numbers or not all(isinstance(size, int) and not isinstance(size, bool) and size >= 1 for size in numbers):
-        raise InputError(
-            f"{shape!r} is no shape of an image.",
-            "Give (channels, rows, columns) as whole numbers, such as (3, 224, 224).",
-        )
-    return tuple(numbers)
-
-
-def _device(device: str | torch.device | None) -> torch.device | None:
-    return None if device is None else torch.device(device)
-
-
-def load(
-    model: str,
-    *,
-    weights: str | Path | None = None,
-    input_shape: tuple[int, ...] | None = None,
-    preprocessing: Preprocessing | None = None,
-    trust: bool = False,
-) -> Network:
-    """The network that a name stands for.
-
-    Without weights it can be planned at once; where values are asked for, it runs on random ones (seed 0) and says so.
-
-    Arguments: model: `torchvision:NAME`, `timm:NAME`, `package.module:callable` (a module, its class, or a function
-    that returns one), or a `.pt2` file of torch.export. weights: a `.safetensors` or state-dict file, or a name of the
-    zoo's own weights (`DEFAULT`). input_shape: (channel, row, column). trust: allow files whose reading executes code.
-    Raises: NoSuchModel, WeightsMismatch, UnsafeFile, CaptureRefused, InputError, MissingPackage.
-    """
-    _check_name(model)
-    captured = load_network(model, weights=weights, input_shape=input_shape, preprocessing=preprocessing, trust=trust)
-    return Network(captured)
-
-
-def trace(
-    module: nn.Module,
-    input_shape: tuple[int, ...] | None = None,
-    *,
-    inputs: tuple[Any, ...] | Tensor | None = None,
-    kwargs: Mapping[str, Any] | None = None,
-    preprocessing: Preprocessing | None = None,
-) -> Network:
-    """A network from a module of one's own, which is left as it is: modes, weights, hooks, random state.
-
-    Arguments: input_shape: (channel, row, column) of one image, for modules that take a batch of images. inputs,
-    kwargs: example inputs instead, for modules that take more or other things (tuples, dictionaries, keywords); the
-    first tensor with four axes counts as the image.
-    Raises: CaptureRefused: the forward branches on values, with the line. InputError: it cannot take this input.
-
-    >>> import featmap as fm, torch
-    >>> fm.trace(torch.nn.Sequential(torch.nn.Conv2d(3, 6, 5), torch.nn.ReLU()), (3, 32, 32))
-    Network(Sequential: input 3x32x32, 1 layers, weights: the module's own)
-    """
-    _check_module(module)
-    if (input_shape is None) == (inputs is None and kwargs is None):
-        raise InputError(
-            "trace needs one of input_shape and inputs (or kwargs).",
-            "Give input_shape=(3, 224, 224), or example inputs.",
-        )
-    if input_shape is not None:
-        input_shape = checked_shape(input_shape)
-        tensor = next(iter(module.parameters()), torch.empty(0))
-        inputs = (torch.empty((1, *input_shape), device=tensor.device, dtype=tensor.dtype),)
-    elif isinstance(inputs, Tensor):
-        inputs = (inputs,)
-    captured = capture_module(
-        module, inputs or (), dict(kwargs or {}), name=type(module).__name__, preprocessing=preprocessing
-    )
-    return Network(captured)

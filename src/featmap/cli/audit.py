@@ -1,0 +1,42 @@
+"""`featmap audit`: which maps of a network are dead, saturated or redundant on a dataset?"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from typer import Option
+
+from featmap.cli.common import Json, print_message
+from featmap.cli.index import IndexPath, TableOutput, check_file, give
+
+EXAMPLES = (
+    ("Every layer:", "featmap audit photos.fmi"),
+    ("In a check of one's own, ends with exit code 1:", 'featmap audit photos.fmi --fail-on "dead>5%"'),
+)
+
+
+def command(
+    index: IndexPath,
+    fail_on: Annotated[
+        list[str] | None, Option(metavar="BOUND", help="Exit with 1 where a total breaks it: 'dead>5%' (again: more).")
+    ] = None,
+    nearly_dead: Annotated[float, Option(metavar="SHARE", help="Above 0 on less than this share of images.")] = 0.01,
+    saturated: Annotated[float, Option(metavar="SHARE", help="At a bound in at least this share of places.")] = 0.99,
+    redundant: Annotated[float, Option(metavar="R", help="Correlation of at least this, of either sign.")] = 0.95,
+    output: TableOutput = None,
+    as_json: Json = False,
+) -> None:
+    """Dead, nearly dead, constant, saturated and redundant maps, and sparsity, by layer and in all."""
+    import featmap
+    from featmap.index.audit import FailOn
+
+    bounds = [FailOn.parse(text) for text in fail_on or ()]
+    check_file(output, has_picture=False)
+    result = featmap.Index.open(index).audit(nearly_dead, saturated, redundant)
+    give(result, output, as_json=as_json)
+    broken = [words for bound in bounds if (words := bound.broken_by(result))]
+    for words in broken:
+        print_message(f"failed: {words}")
+    if broken:
+        raise typer.Exit(1)

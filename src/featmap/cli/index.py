@@ -1,0 +1,212 @@
+"""`featmap index`: build the index of a dataset, and what is asked of it by those who look after it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from typer import Argument, Option
+
+from featmap.cli.common import Json, answers, print_json, print_message
+from featmap.cli.model import Device, Input, Model, Trust, Weights, found_device, load_model, notes
+
+EXAMPLES = (
+    ("Index a folder of photographs:", "featmap index build torchvision:resnet50 photos -o photos.fmi"),
+    ("What it holds:", "featmap index show photos.fmi"),
+    ("Whether it is sound:", "featmap index verify photos.fmi"),
+)
+
+IndexPath = Annotated[str, Argument(metavar="INDEX", help="An index: a folder, or an object store's URL.")]
+Output = Annotated[str | None, Option("--output", "-o", metavar="FILE", help="x.png, x.csv, x.json or x.txt.")]
+TableOutput = Annotated[str | None, Option("--output", "-o", metavar="FILE", help="x.csv, x.json or x.txt.")]
+Label = Annotated[list[str] | None, Option("--label", metavar="LABEL", help="Only images with this label (again: or).")]
+Subset = Annotated[str | None, Option(metavar="PATTERN", help="Only images of such a name: 'cats/*'.")]
+K = Annotated[int, Option("-k", metavar="N", help="How many images.")]
+
+app = typer.Typer(
+    help="The maps of a whole dataset, in an index on disk.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def give(result: Any, output: str | None, *, as_json: bool, **options: Any) -> None:
+    """Writes, then prints an answer."""
+    from featmap.view.results import print_to
+
+    if output is not None:
+        for path in result.save(output, **options):
+            print_message(f"wrote {path}")
+    if as_json:
+        print_json(result.to_json())
+    else:
+        print_to(answers(), result)
+
+
+def check_file(output: str | None, *, has_picture: bool = True) -> None:
+    """Raises OutputError where an answer cannot be written to that path: asked before the work."""
+    from featmap.view.results_index import PICTURED, TABLES, check_index_output
+
+    if output is not None:
+        check_index_output(output, PICTURED if has_picture else TABLES, "this answer is")
+
+
+@app.command()
+def build(
+    model: Model,
+    images: Annotated[
+        list[str],
+        Argument(metavar="IMAGES", help="A folder, a list (.csv, .tsv, .txt), a tar file or a glob; pictures."),
+    ],
+    output: Annotated[str, Option("--output", "-o", metavar="INDEX", help="The index: a folder or a URL.")],
+    layers: Annotated[
+        list[str] | None, Option("--layers", metavar="ADDRESS", help="Which layers (again: more).", show_default="all")
+    ] = None,
+    stage: Annotated[str | None, Option(help="conv, z or a, of layers that have it.", show_default="a")] = None,
+    top_k: Annotated[int | None, Option(metavar="N", help="Strongest images kept per map.", show_default="100")] = None,
+    table: Annotated[
+        bool | None, Option("--table/--no-table", help="Keep a row of numbers per image.", show_default="table")
+    ] = None,
+    full: Annotated[list[str] | None, Option(metavar="ADDRESS", help="Keep this layer's whole maps too.")] = None,
+    correlation: Annotated[
+        str | None, Option(help="Correlate maps over auto (a sample of) places, all or none.", show_default="auto")
+    ] = None,
+    block: Annotated[int | None, Option(metavar="N", help="Images per commit.", show_default="what fits")] = None,
+    engine: Annotated[str, Option(help="local, or ray: on a Ray cluster.")] = "local",
+    workers: Annotated[int | None, Option(metavar="N", help="With ray: how many workers.")] = None,
+    address: Annotated[str | None, Option(metavar="ADDRESS", help="With ray: the cluster; here, if not given.")] = None,
+    strict: Annotated[bool, Option("--strict", help="Stop at an image that cannot be read.")] = False,
+    retry: Annotated[bool, Option("--retry", help="Try again those that could not be read.")] = False,
+    weights: Weights = None,
+    input: Input = None,
+    device: Device = None,
+    trust: Trust = False,
+    as_json: Json = False,
+) -> None:
+    """Measures every image once. Whatever ends it, the index holds whole blocks, and the same command goes on."""
+    import featmap
+
+    settings: dict[str, Any] = {
+        "layers": _listed(layers),
+        "full": _listed(full),
+        "stage": stage,
+        "top_k": top_k,
+        "table": table,
+        "correlation": correlation,
+        "block": block,
+        "engine": engine,
+        "workers": workers,
+        "address": address,
+        "strict": strict,
+        "retry": retry,
+        "device": found_device(device),
+    }
+    network = load_model(model, weights, input, trust=trust)
+    try:
+        with notes():
+            report = featmap.Index.build(network, images[0] if len(images) == 1 else images, output, **settings).report
+    except KeyboardInterrupt:
+        _say_what_is_kept(output)
+        raise
+    give(report, None, as_json=as_json)
+
+
+def _listed(addresses: list[str] | None) -> list[str] | None:
+    """Addresses given one by one or with commas between."""
+    if not addresses:
+        return None
+    return [part.strip() for text in addresses for part in text.split(",") if part.strip()]
+
+
+def _say_what_is_kept(path: str) -> None:
+    from featmap.errors import FeatmapError
+    from featmap.index.snapshot import Snapshot
+
+    try:
+        print_message(f"interrupted: '{path}' holds {Snapshot.of(path).images:,} images; the same command goes on.")
+    except FeatmapError:
+        print_message(f"interrupted: '{path}' was not begun.")
+
+
+@app.command()
+def show(index: IndexPath, as_json: Json = False) -> None:
+    """What an index holds: network, layers, images, labels, and the images that could not be read."""
+    import featmap
+
+    give(featmap.Index.open(index).summary(), None, as_json=as_json)
+
+
+@app.command()
+def similar(
+    index: IndexPath,
+    image: Annotated[str, Argument(metavar="IMAGE", help="A name in the index, #NUMBER, or with --model a picture.")],
+    layer: Annotated[str, Option(metavar="ADDRESS", help="By which layer's maps.")],
+    k: K = 9,
+    by: Annotated[str, Option(help="By each map's maximum or mean.")] = "maximum",
+    measure: Annotated[str, Option(help="cosine or euclidean.")] = "cosine",
+    label: Label = None,
+    subset: Subset = None,
+    model: Annotated[str | None, Option(metavar="MODEL", help="The network, for a picture not in the index.")] = None,
+    weights: Weights = None,
+    input: Input = None,
+    trust: Trust = False,
+    output: Output = None,
+    as_json: Json = False,
+) -> None:
+    """The images whose maps of a layer are nearest to those of one image."""
+    import featmap
+
+    check_file(output)
+    network = None if model is None else load_model(model, weights, input, trust=trust)
+    asked: Any = int(image[1:]) if image.startswith("#") and image[1:].isdigit() else image
+    opened = featmap.Index.open(index)
+    with notes():
+        chosen: dict[str, Any] = {"by": by, "measure": measure, "label": label or None, "subset": subset}
+        result = opened.similar(asked, layer, k, net=network, **chosen)
+    give(result, output, as_json=as_json)
+
+
+@app.command()
+def distribution(
+    index: IndexPath,
+    address: Annotated[str, Argument(metavar="MAP", help="One map: features.21:a/117.")],
+    output: Output = None,
+    as_json: Json = False,
+) -> None:
+    """One map over all images: moments, exact high quantiles, a histogram of its maxima."""
+    import featmap
+
+    check_file(output)
+    give(featmap.Index.open(index).distribution(address), output, as_json=as_json)
+
+
+@app.command()
+def selectivity(
+    index: IndexPath,
+    address: Annotated[str, Argument(metavar="ADDRESS", help="A layer, or one map.")],
+    by: Annotated[str, Option(help="By each image's mean or maximum.")] = "mean",
+    output: TableOutput = None,
+    as_json: Json = False,
+) -> None:
+    """Which label each map of a layer answers to, and how much more than to the others."""
+    import featmap
+
+    check_file(output, has_picture=False)
+    give(featmap.Index.open(index).selectivity(address, by), output, as_json=as_json)  # type: ignore[arg-type]
+
+
+@app.command()
+def compare(
+    index: IndexPath,
+    other: Annotated[str, Argument(metavar="OTHER", help="Another index of the same images.")],
+    changed_below: Annotated[float, Option(metavar="R", help="Changed: maxima correlate less than this.")] = 0.9,
+    output: TableOutput = None,
+    as_json: Json = False,
+) -> None:
+    """What became of the maps in another index of the same images, that of a later checkpoint for instance."""
+    import featmap
+
+    check_file(output, has_picture=False)
+    give(featmap.Index.open(index).compare(other, changed_below), output, as_json=as_json)

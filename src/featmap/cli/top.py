@@ -1,0 +1,47 @@
+"""`featmap top`: which images of a dataset excite a map most, and what of them?"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from typer import Argument, Option
+
+from featmap.cli.common import Json
+from featmap.cli.index import IndexPath, K, Label, Output, Subset, check_file, give
+from featmap.cli.sheet import numbers
+
+EXAMPLES = (
+    ("The nine strongest images of one map, as crops:", "featmap top photos.fmi features.21:a/117 -o sheet.png"),
+    ("Of every map of a layer:", "featmap top photos.fmi features.21 -o sheet.png"),
+    ("Only among cats:", "featmap top photos.fmi features.21:a/117 --label cat -k 20"),
+)
+
+
+def command(
+    index: IndexPath,
+    address: Annotated[
+        str, Argument(metavar="ADDRESS", help="A map (features.21:a/117), or a layer for all its maps.")
+    ],
+    k: K = 9,
+    channels: Annotated[
+        str | None, Option(metavar="LIST", help="Of a layer, which maps: 7,117 or 0-15.", show_default="all")
+    ] = None,
+    label: Label = None,
+    subset: Subset = None,
+    least: Annotated[float | None, Option(metavar="VALUE", help="Only values from here on.")] = None,
+    most: Annotated[float | None, Option(metavar="VALUE", help="Only values up to here.")] = None,
+    output: Output = None,
+    as_json: Json = False,
+) -> None:
+    """The images that excite a map most: value, strongest unit, and exactly the pixels that it can see."""
+    import featmap
+    from featmap.network.address import Address
+
+    check_file(output)
+    opened = featmap.Index.open(index)
+    filters: dict[str, Any] = {"label": label or None, "subset": subset, "least": least, "most": most}
+    if Address.parse(address).channel is None:
+        chosen = None if channels is None else numbers(channels)
+        give(opened.top_sheet(address, chosen, k, **filters), output, as_json=as_json)
+    else:
+        give(opened.top(address, k, **filters), output, as_json=as_json)

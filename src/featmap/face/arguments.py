@@ -1,0 +1,25 @@
+"""What do all questions accept? Shapes and devices, checked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from featmap.errors import InputError
+
+
+def checked_shape(shape: Any) -> tuple[int, ...]:
+    """A shape of whole numbers from 1 on. Raises: InputError."""
+    numbers = shape if isinstance(shape, tuple | list) else ()
+    if not numbers or not all(isinstance(size, int) and not isinstance(size, bool) and size >= 1 for size in numbers):
+        raise InputError(
+            f"{shape!r} is no shape of an image.",
+            "Give (channels, rows, columns) as whole numbers, such as (3, 224, 224).",
+        )
+    return tuple(numbers)
+
+
+def found_device(device: str | torch.device | None) -> torch.device | None:
+    """The device of that name; None stays None."""
+    return None if device is None else torch.device(device)

@@ -1,0 +1,216 @@
+"""How do the answers of an index look in a terminal? As tables and a few lines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from featmap.index.audit import Audit, LayerAudit
+from featmap.index.build import BuildReport
+from featmap.index.compare import Comparison, LayerComparison
+from featmap.index.distribution import Distribution
+from featmap.index.selectivity import Selectivity
+from featmap.index.similar import SimilarImages
+from featmap.index.summary import IndexSummary
+from featmap.index.top import TopImages, TopSheet
+from featmap.view.tables import counted, shape_text, table
+from featmap.view.text import number
+
+_LISTED = 8
+_SKIPPED = 10
+
+
+def report_text(report: BuildReport) -> str:
+    """What a build did, and what it skipped."""
+    lines = [f"{report.path}: {counted(report.images, 'image')}, {report.added:,} of them new"]
+    return "\n".join([*lines, *skipped_lines(report.skipped)])
+
+
+def skipped_lines(skipped: Sequence[tuple[str, str]]) -> list[str]:
+    """The images that could not be read, at most ten of them."""
+    if not skipped:
+        return []
+    lines = [f"{counted(len(skipped), 'image')} could not be read:"]
+    lines += [f"  {reason}" for _, reason in skipped[:_SKIPPED]]
+    return lines + ([f"  and {len(skipped) - _SKIPPED} more"] if len(skipped) > _SKIPPED else [])
+
+
+def summary_table(result: IndexSummary) -> RenderableType:
+    """An index in short, one row per layer."""
+    whole = result.description
+    columns = [
+        ("layer", "left"),
+        ("maps", "right"),
+        ("size", "right"),
+        ("correlated over", "left"),
+        ("quantiles", "left"),
+    ]
+    rows = [
+        [
+            layer.address,
+            str(layer.channels),
+            shape_text(layer.size),
+            _places(layer.correlated, layer.places),
+            f"of the {layer.tail:,} largest" if layer.tail else "not kept",
+        ]
+        for layer in whole.layers
+    ]
+    head = [
+        f"{result.path}: {whole.model}, weights: {whole.weights_source}, network {whole.network}",
+        f"{counted(result.images, 'image')} in {counted(result.blocks, 'block')}, input "
+        f"{shape_text(whole.input_shape)}: {whole.preprocess.describe()} ({whole.preprocessing})",
+        f"kept: the {whole.top_k} strongest images of every map{', the table of all images' if whole.table else ''}",
+    ]
+    labels = [f"{label} {count}" for label, count in result.labels.items()]
+    if labels:
+        head.append(f"labels: {', '.join(labels[:_LISTED])}{' ...' if len(labels) > _LISTED else ''}")
+    if result.names:
+        head.append(f"names: {', '.join(result.names[:3])}{' ...' if result.images > 3 else ''}")
+    return Group(*(Text(line) for line in head), table(columns, rows), *map(Text, skipped_lines(result.skipped)))
+
+
+def _places(correlated: int, places: int) -> str:
+    if not correlated:
+        return "not kept"
+    return "all places" if correlated == places else f"{correlated} of {places} places per image"
+
+
+def top_table(result: TopImages) -> RenderableType:
+    """One row per example."""
+    columns = [("value", "right"), ("image", "left"), ("label", "left"), ("unit", "left"), ("sees", "left")]
+    rows = [
+        [
+            number(example.value, 4),
+            example.image,
+            example.label,
+            f"@{example.unit[0]},{example.unit[1]}",
+            f"rows {example.box.top}:{example.box.bottom}, columns {example.box.left}:{example.box.right}",
+        ]
+        for example in result.examples
+    ]
+    among = f" ({result.chosen})" if result.chosen else ""
+    title = f"{result.address}: the strongest {len(rows)} of {counted(result.images, 'image')}{among}"
+    return Group(Text(title, style="bold"), table(columns, rows))
+
+
+def top_sheet_text(result: TopSheet) -> str:
+    """One line per map."""
+    lines = [f"{result.address}: {counted(len(result.maps), 'map')}"]
+    for each in result.maps:
+        shown = [f"{number(e.value)} {e.image} @{e.unit[0]},{e.unit[1]}" for e in each.examples[:3]]
+        lines.append(f"/{each.address.rpartition('/')[2]}  {'; '.join(shown)}")
+    return "\n".join(lines)
+
+
+def audit_table(result: Audit) -> RenderableType:
+    """One row per layer, the totals, and what the words mean."""
+    columns = [("layer", "left"), ("maps", "right"), ("dead", "right"), ("nearly", "right"), ("constant", "right")]
+    columns += [("saturated", "right"), ("sparsity", "right"), ("redundant pairs", "right"), ("", "left")]
+    totals = result.totals
+    rows = [_audit_row(layer) for layer in result.layers]
+    pairs = "?" if totals["redundant_pairs"] is None else str(totals["redundant_pairs"])
+    counts = [str(totals[name]) for name in ("maps", "dead", "nearly_dead", "constant", "saturated")]
+    rows.append(["in all", *counts, f"{totals['sparsity']:.1%}", pairs, ""])
+    limits = result.thresholds
+    words = (
+        f"over {counted(result.images, 'image')}; weights: {result.weights_source}. dead: never above 0. nearly: "
+        f"above 0 on less than {limits.nearly_dead:.3g} of the images. sparsity: values not above 0. saturated: at a "
+        f"bound in {limits.saturated:.3g} of the places. redundant: correlation of {limits.redundant:.3g} or more, of either "
+        "sign."
+    )
+    named = [f"{layer.address}: dead {_channels(layer.dead)}" for layer in result.layers if layer.dead]
+    more = [f"and {len(named) - _LISTED} more layers with dead maps"] if len(named) > _LISTED else []
+    return Group(table(columns, rows), Text(""), *(Text(line) for line in (*named[:_LISTED], *more)), Text(words))
+
+
+def _audit_row(layer: LayerAudit) -> list[str]:
+    pairs = "?" if layer.redundant_pairs is None else str(len(layer.redundant_pairs))
+    notes = [f"over {layer.correlated} of {layer.places} places"] if 0 < layer.correlated < layer.places else []
+    notes += ["sees beyond the input"] if layer.sees_beyond_input else []
+    counts = [len(part) for part in (layer.dead, layer.nearly_dead, layer.constant, layer.saturated)]
+    return [layer.address, str(layer.maps), *map(str, counts), f"{layer.sparsity:.1%}", pairs, "; ".join(notes)]
+
+
+def _channels(channels: Sequence[int]) -> str:
+    shown = ", ".join(f"/{channel}" for channel in channels[:_LISTED])
+    return f"{shown} and {len(channels) - _LISTED} more" if len(channels) > _LISTED else shown
+
+
+def similar_table(result: SimilarImages) -> RenderableType:
+    """One row per image."""
+    rows = [[f"{each.distance:.4f}", each.image, each.label] for each in result.nearest]
+    of = {"maximum": "maxima", "mean": "means"}[result.by]
+    distance = "1 - cosine" if result.measure == "cosine" else "euclidean distance"
+    title = (
+        f"{result.image}: the nearest {len(rows)} of {counted(result.images, 'image')} by the {of} of {result.layer}"
+    )
+    columns = [(distance, "right"), ("image", "left"), ("label", "left")]
+    return Group(Text(title, style="bold"), table(columns, rows))
+
+
+def distribution_text(result: Distribution) -> str:
+    """The numbers of a distribution, and its histogram in blocks."""
+    quantiles = [f"{share}%: {'not known' if v is None else number(v, 4)}" for share, v in result.quantiles.items()]
+    lines = [
+        f"{result.address}: {result.values:,} values of {counted(result.images, 'image')}",
+        f"  {number(result.minimum, 4)} to {number(result.maximum, 4)}, mean {number(result.mean, 4)}, "
+        f"standard deviation {number(result.deviation, 4)}",
+        f"  {result.fraction_positive:.1%} above 0; {result.positive_images:,} images have a value above 0",
+        f"  quantiles {', '.join(quantiles)}",
+    ]
+    if result.counts is None or result.edges is None:
+        return "\n".join(lines)
+    most = max(result.counts) or 1
+    bars = "".join(" ▁▂▃▄▅▆▇█"[-(-8 * count // most)] for count in result.counts)
+    ends = f"{number(result.edges[0], 3)} to {number(result.edges[-1], 3)}"
+    return "\n".join([*lines, f"  maxima per image |{bars}| {ends}, at most {most:,} images in a bar"])
+
+
+def selectivity_table(result: Selectivity) -> RenderableType:
+    """One row per map, the most selective first; of a single map one row per label."""
+    title = f"{result.address}, by the {result.by} of each image; {counted(sum(result.images.values()), 'image')}"
+    if len(result.maps) == 1:
+        only = result.maps[0]
+        ordered = sorted(only.means.items(), key=lambda item: -item[1])
+        rows = [[label, str(result.images[label]), number(mean, 4)] for label, mean in ordered]
+        index = "not defined" if only.selectivity is None else f"{only.selectivity:.3f}"
+        columns = [("label", "left"), ("images", "right"), ("mean", "right")]
+        return Group(Text(title, style="bold"), table(columns, rows), Text(f"selectivity {index}"))
+    ordered_maps = sorted(result.maps, key=lambda each: -(-1 if each.selectivity is None else each.selectivity))
+    rows = [
+        [
+            each.address,
+            "?" if each.selectivity is None else f"{each.selectivity:.3f}",
+            each.label,
+            number(each.best, 4),
+            number(each.rest, 4),
+        ]
+        for each in ordered_maps
+    ]
+    columns = [("map", "left"), ("selectivity", "right"), ("label", "left"), ("its mean", "right"), ("others", "right")]
+    return Group(Text(title, style="bold"), table(columns, rows))
+
+
+def comparison_table(result: Comparison) -> RenderableType:
+    """One row per layer, then the maps by name."""
+    columns = [("layer", "left"), ("maps", "right"), ("died", "right"), ("revived", "right"), ("changed", "right")]
+    rows = [
+        [layer.address, str(layer.maps), *(str(len(part)) for part in (layer.died, layer.revived, layer.changed))]
+        for layer in result.layers
+    ]
+    lines = [line for layer in result.layers for line in _changes(layer)]
+    only = [
+        f"only in {path}: {', '.join(addresses[:_LISTED])}{' ...' if len(addresses) > _LISTED else ''}"
+        for path, addresses in ((result.before, result.only_before), (result.after, result.only_after))
+        if addresses
+    ]
+    title = f"{result.before} and {result.after}, {counted(result.images, 'image')} that both hold"
+    words = f"changed: maxima over the images correlate less than {result.changed_below:g}"
+    return Group(Text(title, style="bold"), table(columns, rows), *map(Text, (*lines, *only, words)))
+
+
+def _changes(layer: LayerComparison) -> list[str]:
+    parts = (("died", layer.died), ("revived", layer.revived), ("changed", layer.changed))
+    return [f"{layer.address}: {word} {_channels(channels)}" for word, channels in parts if channels]
