@@ -114,15 +114,17 @@ def audit_table(result: Audit) -> RenderableType:
     counts = [str(totals[name]) for name in ("maps", "dead", "nearly_dead", "constant", "saturated")]
     rows.append(["in all", *counts, f"{totals['sparsity']:.1%}", pairs, ""])
     limits = result.thresholds
-    words = (
-        f"over {counted(result.images, 'image')}; weights: {result.weights_source}. dead: never above 0. nearly: "
-        f"above 0 on less than {limits.nearly_dead:.3g} of the images. sparsity: values not above 0. saturated: at a "
-        f"bound in {limits.saturated:.3g} of the places. redundant: correlation of {limits.redundant:.3g} or more, of either "
-        "sign."
-    )
+    words = [
+        f"over {counted(result.images, 'image')}; weights: {result.weights_source}",
+        "dead: never above 0",
+        f"nearly: above 0 on less than {limits.nearly_dead:.3g} of the images",
+        "sparsity: the share of values not above 0",
+        f"saturated: at a bound of the nonlinearity in {limits.saturated:.3g} of the places or more",
+        f"redundant: pairs whose correlation is {limits.redundant:.3g} or more, of either sign",
+    ]
     named = [f"{layer.address}: dead {_channels(layer.dead)}" for layer in result.layers if layer.dead]
     more = [f"and {len(named) - _LISTED} more layers with dead maps"] if len(named) > _LISTED else []
-    return Group(table(columns, rows), Text(""), *(Text(line) for line in (*named[:_LISTED], *more)), Text(words))
+    return Group(table(columns, rows), Text(""), *(Text(line) for line in (*named[:_LISTED], *more, *words)))
 
 
 def _audit_row(layer: LayerAudit) -> list[str]:
