@@ -45,7 +45,7 @@ def pages() -> dict[str, int]:
 def test_the_section_shows_crops_of_both_layers_and_the_audit(tmp_path: Path, pages: dict[str, int]) -> None:
     index = indexed(tmp_path, network(tmp_path / "one", 0), FEW)
     report = dataset(Report("title", "lead"), index, lambda found, name: pages.update({name: len(found)}))
-    assert pages == {f"top-{layer}.png": 1 for layer in LAYERS}
+    assert pages == {**{f"top-{layer}.png": 1 for layer in LAYERS}, "distribution.png": 1}
     page = report.html()
     assert "<h2" in page
     for layer in index.layers:

@@ -66,7 +66,11 @@ def dataset(report: Report, index: Index, keep: Callable[[Sequence[Image.Image],
     report = report.subsection("Audit: which maps are of no use")
     columns, rows = audit_cells(index.audit())
     report = report.table(columns, rows, "Maps that are above 0 nowhere, on few images, or that say what others say.")
-    return report.subsection("One map over all crops").code(str(index.distribution(_strongest(index, LAYERS[-1]))))
+    strongest = index.distribution(_strongest(index, LAYERS[-1]))
+    keep(strongest.pages(), "distribution.png")
+    return report.subsection("One map over all crops").figure(
+        strongest.show(), f"`{strongest.address}`, the map with the largest value: how strongly each crop excites it."
+    )
 
 
 def _strongest_maps(index: Index, layer: str) -> list[int]:
