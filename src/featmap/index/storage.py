@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import re
 import secrets
 import shutil
@@ -34,12 +35,18 @@ def storage_of(path: str | Path) -> Any:
         return icechunk.local_filesystem_storage(str(path))
     scheme, (first, *rest) = found["scheme"], found["rest"].split("/")
     if scheme == "s3":
-        return icechunk.s3_storage(bucket=first, prefix="/".join(rest), from_env=True)
+        return icechunk.s3_storage(bucket=first, prefix="/".join(rest), from_env=True, **_endpoint())
     if scheme in ("gs", "gcs"):
         return icechunk.gcs_storage(bucket=first, prefix="/".join(rest), from_env=True)
     if scheme == "az" and rest:
         return icechunk.azure_storage(account=first, container=rest[0], prefix="/".join(rest[1:]), from_env=True)
     raise NoIndex(f"'{path}': an index cannot lie at a {scheme}:// address.", f"Give a folder, or {_SCHEMES}.")
+
+
+def _endpoint() -> dict[str, Any]:
+    """Where an S3 store that is not Amazon's is found."""
+    url = os.environ.get("AWS_ENDPOINT_URL")
+    return {"endpoint_url": url, "allow_http": url.startswith("http:"), "force_path_style": True} if url else {}
 
 
 def has_repository(path: str | Path) -> bool:
