@@ -77,6 +77,35 @@ def test_a_branch_on_values_is_named_with_its_line(
     assert error.exit_code == 2
 
 
+class KeepsWhatIsPositive(nn.Module):
+    """A forward of a class: torch notes the lines of such forwards only."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x[x > 0].sum()
+
+
+@pytest.mark.parametrize(
+    ("module", "where"),
+    [
+        (KeepsWhatIsPositive(), "the forward of KeepsWhatIsPositive"),
+        (nn.Sequential(conv(3, 3), nn.Sequential(KeepsWhatIsPositive())), "'1.0'"),
+    ],
+)
+def test_a_value_whose_size_depends_on_values_is_named_with_its_line(
+    module: nn.Module, where: str, capfd: pytest.CaptureFixture[str], recwarn: pytest.WarningsRecorder
+) -> None:
+    error = refusal(module)
+    assert isinstance(error, CaptureRefused)
+    assert str(error) == (
+        f"{where} makes a value whose size depends on values of a tensor, so it has no shape before an image is "
+        f"known.\n  {line_of(KeepsWhatIsPositive.forward, 'x > 0')}\n\n"
+        "Keep the size and write over what is not wanted (torch.where, a product with a mask), or trace the parts "
+        "before that line."
+    )
+    assert tuple(capfd.readouterr()) == ("", "")
+    assert not recwarn.list
+
+
 def test_a_branch_inside_a_block_is_named_with_the_blocks_path() -> None:
     module = nn.Sequential(conv(3, 3), nn.Sequential(written(branches_on_a_mean, c=conv(3, 3))))
     assert refusal(module).problem == (

@@ -18,7 +18,7 @@ from torch import nn
 
 from featmap.errors import CaptureRefused, FeatmapError, InputError
 
-_TORCH = torch.__path__[0] + os.sep
+TORCH = torch.__path__[0] + os.sep
 _BRANCHES = ("GuardOnDataDependent", "DynamicControlFlow", "UserError", "DataDependentOutput", "TensorToScalar")
 _BRANCH_TEXTS = ("data-dependent", "data dependent", "torch.cond", ".item()", "meta tensor items")
 _SHAPE_TEXTS = (
@@ -38,7 +38,7 @@ _SHAPE_TEXTS = (
 
 
 @dataclass(frozen=True)
-class _Place:
+class Line:
     """A line of the model's code."""
 
     file: str
@@ -105,13 +105,13 @@ def _frames(error: BaseException) -> list[tuple[FrameType, int]]:
     return found
 
 
-def _own_line(frames: list[tuple[FrameType, int]]) -> _Place | None:
+def _own_line(frames: list[tuple[FrameType, int]]) -> Line | None:
     """The innermost line outside torch and featmap."""
     ours = str(Path(__file__).parent.parent)
     for frame, line in reversed(frames):
         file = frame.f_code.co_filename
-        if not file.startswith((_TORCH, ours)) and _belongs_to_module(frame):
-            return _Place(file, line)
+        if not file.startswith((TORCH, ours)) and _belongs_to_module(frame):
+            return Line(file, line)
     return None
 
 
