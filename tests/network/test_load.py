@@ -208,6 +208,59 @@ def test_weights_that_are_neither_a_file_nor_a_name_are_refused(own_module: str)
     )
 
 
+@pytest.mark.parametrize(
+    ("model", "weights", "kind", "text"),
+    [
+        (
+            "resnet18",
+            "a9_in1k",
+            WeightsMismatch,
+            "timm:resnet18 has no weights 'a9_in1k'.\n\ntimm offers a1_in1k, a2_in1k, a3_in1k, ",
+        ),
+        (
+            "convnext_atto_rms",
+            "DEFAULT",
+            WeightsMismatch,
+            "timm:convnext_atto_rms has no weights 'DEFAULT'.\n\ntimm has none; give a file.",
+        ),
+        (
+            "resnet18.a9_in1k",
+            None,
+            NoSuchModel,
+            "timm has no model 'resnet18.a9_in1k'.\n\nThe nearest names are resnet18.a",
+        ),
+    ],
+)
+def test_weights_that_timm_does_not_have(model: str, weights: str | None, kind: type[QuestionError], text: str) -> None:
+    pytest.importorskip("timm")
+    with pytest.raises(kind) as caught:
+        fm.load(f"timm:{model}", weights=weights)
+    assert type(caught.value) is kind
+    assert str(caught.value).startswith(text)
+
+
+@pytest.mark.parametrize(
+    ("model", "weights", "made"),
+    [
+        ("resnet18", None, ("resnet18", False)),
+        ("resnet18", "DEFAULT", ("resnet18", True)),
+        ("resnet18", "fb_ssl_yfcc100m_ft_in1k", ("resnet18.fb_ssl_yfcc100m_ft_in1k", True)),
+        ("resnet18.a2_in1k", "DEFAULT", ("resnet18.a2_in1k", True)),
+        ("resnet18.a2_in1k", "a2_in1k", ("resnet18.a2_in1k", True)),
+    ],
+)
+def test_timm_is_asked_for_the_weights_of_that_name(
+    monkeypatch: pytest.MonkeyPatch, model: str, weights: str | None, made: tuple[str, bool]
+) -> None:
+    timm = pytest.importorskip("timm")
+    asked: list[tuple[str, bool]] = []
+    monkeypatch.setattr(timm, "create_model", lambda name, pretrained: asked.append((name, pretrained)))
+    zoo = timm_model(model, weights)
+    zoo.build()
+    assert asked == [made]
+    assert zoo.preprocessing.source == f"timm {made[0]}"
+
+
 def test_weights_of_another_network_are_refused(tmp_path: Path, own_module: str) -> None:
     path = tmp_path / "weights.safetensors"
     save_file({"0.weight": torch.zeros(4, 3, 5, 5)}, path)
