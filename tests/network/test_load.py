@@ -185,12 +185,18 @@ def test_a_module_that_lacks_a_package_of_its_own_says_which(own_module: str) ->
         fm.load("needs_more:build")
 
 
-@pytest.mark.parametrize("shape", [(0, 3, 3), (3, -1, 3)])
-def test_an_input_without_values_is_refused(shape: tuple[int, ...]) -> None:
+@pytest.mark.parametrize("shape", [(0, 3, 3), (3, -1, 3), (), "3x64x64", (3, 64.0, 64)])
+def test_a_shape_that_is_none_is_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(InputError) as caught:
         fm.load("torchvision:squeezenet1_1", input_shape=shape)
-    text = "x".join(map(str, shape))
-    assert str(caught.value) == f"An input of shape {text} has no values.\n\nGive CxHxW, each above 0."
+    assert str(caught.value) == (
+        f"{shape!r} is no shape of an image.\n\nGive (channels, rows, columns) as whole numbers, such as (3, 224, 224)."
+    )
+
+
+def test_a_shape_without_rows_and_columns_is_refused_by_the_layer_that_needs_them() -> None:
+    with pytest.raises(InputError, match=r"^'features\.0' cannot take its input; the network was given 1 x 3: "):
+        fm.load("torchvision:squeezenet1_1", input_shape=(3,))
 
 
 def test_weights_that_are_neither_a_file_nor_a_name_are_refused(own_module: str) -> None:
