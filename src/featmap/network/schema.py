@@ -23,5 +23,8 @@ def returns_view(target: Any) -> bool:
 
 
 def plain_name(target: Any) -> str:
-    """The operator's name without namespace and overload: `relu_` for `aten.relu_.default`."""
-    return schema_of(target).name.rpartition("::")[2]
+    """The operator's name without overload: `relu_` for `aten.relu_.default`.
+
+    Operators of others keep their namespace, since what they do is not known from a name that torch has too.
+    """
+    return schema_of(target).name.removeprefix("aten::")
