@@ -7,7 +7,7 @@ import re
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +90,7 @@ def test_an_interrupted_build_ends_its_cluster_and_goes_on_later(
         build(images, tmp_path / "index", engine="ray", workers=1, progress=interrupt)
     assert living
     assert not ray.is_initialized()
-    assert not workers_here()
+    _wait_until_gone(living)
     assert signal.getsignal(signal.SIGTERM) is handler
     assert dict(os.environ) == environment
     tried = Snapshot.of(tmp_path / "index").read("block/tried").tolist()
@@ -142,7 +142,7 @@ def test_two_workers_of_which_one_is_killed_give_the_same_content(
     assert "There is no image 'images/not there.png'." in reasons
     # Ray was running before.
     assert ray.is_initialized()
-    _wait_until_gone()
+    _wait_until_gone(seen)
 
 
 def _kill_one() -> int:
@@ -152,12 +152,16 @@ def _kill_one() -> int:
     return found[0][0]
 
 
-def _wait_until_gone() -> None:
+def _wait_until_gone(processes: Iterable[int]) -> None:
     """Ray ends actors a moment after it was told to."""
     until = time.monotonic() + 10
-    while workers_here() and time.monotonic() < until:
+    while _still_there(processes) and time.monotonic() < until:
         time.sleep(0.05)
-    assert not workers_here()
+    assert not _still_there(processes)
+
+
+def _still_there(processes: Iterable[int]) -> list[int]:
+    return [process for process in processes if Path(f"/proc/{process}/exe").exists()]
 
 
 @pytest.mark.usefixtures("cluster")

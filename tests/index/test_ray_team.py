@@ -204,6 +204,9 @@ def test_floors_do_not_change_the_content(
     build_index(network, images, tmp_path / "ray", wish, engine="ray", workers=2)
     build_index(network, images, tmp_path / "local", wish)
     assert_same_content(tmp_path / "ray", tmp_path / "local")
+    build_index(network, ray_cases.arrays(40, seed=1), tmp_path / "other", wish)
+    with pytest.raises(AssertionError):
+        assert_same_content(tmp_path / "other", tmp_path / "local")
 
 
 def contents(folder: Path) -> dict[str, Any]:
