@@ -63,6 +63,11 @@ def build_index(
     if engine not in ENGINES:
         raise SettingError(f"There is no engine {engine!r}.", f"It is one of {', '.join(ENGINES)}.")
     wish.check()
+    if engine == "ray":
+        from featmap.index.ray_cluster import imported_ray
+
+        # Before anything is written.
+        imported_ray()
     listed, planned = _listed(images)
     if not has_repository(path) or Snapshot(path).is_empty:
         Writer.begin(path, describe(network, wish, planned))
