@@ -16,6 +16,7 @@ from featmap.run.program import Program
 
 Question = Callable[[fm.Network, Tensor], Any]
 
+
 def index(net: fm.Network, image: Tensor) -> Any:
     """A build, and a question that runs the network again."""
     with TemporaryDirectory() as folder:
