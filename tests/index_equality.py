@@ -17,7 +17,7 @@ from featmap.run.comoments import chosen_places
 from featmap.testing.index_oracle import IndexOracle
 
 SHARE = 4e-6
-"""Sums within an image are taken in float32: so far, of the map's largest distance from its first value, they may lie."""
+"""Sums within an image are taken in float32: they may be off by that share of how far the map's values lie apart."""
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from torch import nn
 
 import featmap as fm
-from featmap.errors import InputError
 from featmap.index import budget
 from featmap.index.snapshot import Snapshot
+from featmap.run.pictures import read_picture
 from featmap.testing.index_oracle import IndexOracle
 from featmap.testing.strategies import RandomNetwork, networks
 from index_equality import assert_index_is, stages_of, with_drawn_weights
@@ -72,9 +72,6 @@ def test_everything_equals_the_oracle(
         built(net, images[: len(images) // 2 + 1], path, **wish)
     built(net, images, path, **wish)
     assert_index_is(str(path), IndexOracle.of(net._captured, images, layers))
-
-
-CONV = nn.Conv2d(3, 6, 3)
 
 
 def chain(*parts: nn.Module) -> nn.Module:
@@ -151,10 +148,112 @@ def in_float32(net: fm.Network, images: torch.Tensor, layers: list[str], oracle:
     """The maps as a plain run in batches gives them, whose last digits are the index's own, close to the oracle's."""
     parts = [net.maps(part, layers, progress=False) for part in images.split(5)]
     maps = {
-        layer: np.concatenate([part[layer].values.reshape(len(part[layer].values), *oracle.maps[layer].shape[1:]).numpy() for part in parts])
+        layer: np.concatenate(
+            [
+                part[layer].values.reshape(len(part[layer].values), *oracle.maps[layer].shape[1:]).numpy()
+                for part in parts
+            ]
+        )
         for layer in layers
     }
     for layer in layers:
         largest = np.abs(oracle.maps[layer]).max()
         np.testing.assert_allclose(maps[layer], oracle.maps[layer], rtol=0, atol=1e-4 * largest)
     return IndexOracle(maps, oracle.labels)
+
+
+@pytest.mark.parametrize("parts", [[7], [1, 2, 7], [3, 4, 6, 7]], ids=str)
+@pytest.mark.parametrize("block", [1, 3, 7, 50])
+def test_blocks_and_builds_change_nothing(tmp_path: Path, block: int, parts: list[int]) -> None:
+    net = fm.trace(with_drawn_weights(chain(nn.ReLU()), 4).double(), (3, 8, 7))
+    images = torch.randn(7, 3, 8, 7, generator=torch.Generator().manual_seed(1))
+    for count in parts:
+        path = built(net, images[:count], tmp_path / "i.fmi", block=block, correlation="all", top_k=3)
+    assert_index_is(path, IndexOracle.of(net._captured, images, ["0:a", "2:z"]))
+    assert Snapshot.of(path).read("block/images").max() <= block
+
+
+def test_correlation_over_some_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(budget, "_CORRELATION_SHARE", 0)
+    monkeypatch.setattr(budget, "_CORRELATION_MACS", 2000)
+    net = fm.trace(with_drawn_weights(chain(nn.ReLU()), 4).double(), (3, 8, 7))
+    images = torch.randn(7, 3, 8, 7, generator=torch.Generator().manual_seed(1))
+    path = built(net, images[:4], tmp_path / "i.fmi", block=2)
+    built(net, images, tmp_path / "i.fmi")
+    assert [layer.correlated for layer in Snapshot.of(path).description.layers] == [30, 56]
+    assert_index_is(path, IndexOracle.of(net._captured, images, ["0:a", "2:z"]))
+
+
+@pytest.mark.parametrize("is_list", [True, False])
+def test_images_that_cannot_be_used_leave_no_trace(tmp_path: Path, is_list: bool) -> None:
+    net = fm.trace(with_drawn_weights(chain(nn.ReLU()), 4).double(), (3, 8, 7))
+    images = torch.randn(9, 3, 8, 7, generator=torch.Generator().manual_seed(1))
+    given: list[torch.Tensor] = list(images)
+    given[0], given[4] = torch.full((3, 8, 7), torch.nan), torch.zeros(3, 8, 8)
+    # Finite as it comes, but no float32 holds what the network makes of it.
+    given[6] = torch.full((3, 8, 7), 1e300, dtype=torch.float64)
+    path = built(net, given if is_list else iter(given), tmp_path / "i.fmi", block=3, correlation="all")
+    good = [1, 2, 3, 5, 7, 8]
+    assert_index_is(path, IndexOracle.of(net._captured, images[good], ["0:a", "2:z"]))
+    assert Snapshot.of(path).texts("image/name", range(6)) == [f"image {number}" for number in good]
+    assert fm.Index.open(path).summary().skipped == (
+        ("image 0", "'image 0' holds values that are no numbers."),
+        ("image 4", "'image 4' gives an input of 3x8x8; the index is of 3x8x7."),
+        ("image 6", "'image 6' gives values that are no numbers in 0:a."),
+    )
+
+
+BOUNDS = {
+    "relu6": (None, 6.0),
+    "clamp at 0 and 0.3": (None, 0.3),
+    "clamp from below 0": (-0.1, 0.2),
+    "clamp by name": (None, 0.1),
+    "clamp_max": (None, 0.1),
+    "clamp_min": (0.1, None),
+    "sigmoid": (0.0, 1.0),
+    "tanh": (-1.0, 1.0),
+    "hardtanh": (-0.2, 0.3),
+    "hardtanh as it comes": (-1.0, 1.0),
+    "hardsigmoid": (0.0, 1.0),
+    "in place": (None, None),
+}
+
+
+@pytest.mark.parametrize("name", BOUNDS)
+def test_the_bounds_of_nonlinearities(tmp_path: Path, name: str) -> None:
+    net = fm.trace(SPECIAL[name](), (3, 8, 7))
+    path = built(net, torch.randn(2, 3, 8, 7), tmp_path / "i.fmi", layers=[net.layers[0].address])
+    (layer,) = Snapshot.of(path).description.layers
+    assert layer.address.endswith(":a")
+    assert tuple(layer.to_json()["bounds"]) == BOUNDS[name]
+
+
+DATA = Path(__file__).parents[2].parent / "shared" / "data" / "tiny_vgg"
+
+
+@pytest.mark.skipif(not DATA.exists(), reason="the trained network lies in ../shared/data, which is absent")
+def test_every_stage_of_a_trained_network_on_photographs(tmp_path: Path) -> None:
+    from safetensors.torch import load_file
+
+    parts = [conv(3, 10, padding=0), *(conv(10, 10, padding=0) for _ in range(3))]
+    features = nn.Sequential(
+        parts[0], nn.ReLU(), parts[1], nn.ReLU(), nn.MaxPool2d(2),
+        parts[2], nn.ReLU(), parts[3], nn.ReLU(), nn.MaxPool2d(2),
+    )  # fmt: skip
+    module = nn.Sequential()
+    module.add_module("features", features)
+    module.add_module("classifier", nn.Sequential(nn.Flatten(), nn.Linear(1690, 10)))
+    module.load_state_dict(load_file(DATA / "tiny_vgg.safetensors"))
+    plain = fm.Preprocessing(crop=(64, 64), source="values / 255")
+    net = fm.trace(module.double().eval(), (3, 64, 64), preprocessing=plain)
+    photographs = sorted((DATA / "images").glob("*.jpeg"))
+    images = torch.stack([plain(read_picture(path)) for path in photographs])
+    layers = [*stages_of(net), "features.4", "features.9"]
+    path = built(
+        net, DATA / "images", tmp_path / "i.fmi", layers=layers, block=8, correlation="all", full=["features.7"]
+    )
+    oracle = IndexOracle.of(net._captured, images, [layer if ":" in layer else f"{layer}:a" for layer in layers])
+    assert_index_is(path, oracle)
+    snapshot = Snapshot.of(path)
+    assert snapshot.texts("image/name", range(20)) == [photograph.name for photograph in photographs]
+    assert snapshot.read("block/images").tolist() == [8, 8, 4]

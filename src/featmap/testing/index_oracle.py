@@ -162,7 +162,10 @@ class IndexOracle:
         """The best label, its mean, the mean over all other labelled images, and the index, None where not defined."""
         activity = self.vector(address, by)[:, channel]
         names = [label for label in dict.fromkeys(self.labels) if label]
-        means = {name: np.mean([a for a, label in zip(activity, self.labels, strict=True) if label == name]) for name in names}
+        means = {
+            name: np.mean([a for a, label in zip(activity, self.labels, strict=True) if label == name])
+            for name in names
+        }
         best = max(names, key=lambda name: means[name])
         rest = float(np.mean([a for a, label in zip(activity, self.labels, strict=True) if label not in ("", best)]))
         highest = float(means[best])
