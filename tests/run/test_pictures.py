@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import struct
 import warnings
 import zlib
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 
 import featmap as fm
 from featmap.errors import ImageBroken, ImageError, ImageMissing, ImageTooLarge, InputError
-from featmap.run.pictures import LARGEST_PIXELS, Batch, batch_of, read_picture
+from featmap.run.pictures import LARGEST_PIXELS, Batch, batch_of, picture_in, read_picture
 
 HEIGHT, WIDTH = 6, 9
 
@@ -298,3 +299,26 @@ def test_no_square_no_three_channels(channels: int, size: tuple[int, int]) -> No
     assert net.layers[0].output_shape == (2, size[0] - 2, size[1] - 2)
     assert net.plan()["0"].input_shape == (channels, *size)
     assert net.receptive_field(f"0:a/1@{size[0] - 3},0").box.as_list() == [size[0] - 3, 0, size[0], 3]
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpeg", "gif", "tiff", "webp", "bmp", "avif", "ico", "dds"])
+def test_no_damage_is_another_error_than_a_broken_image(suffix: str) -> None:
+    """Cut off, or with bytes that were changed; every reader of Pillow's fails in its own ways."""
+    drawn = np.random.default_rng(0)
+    buffer = io.BytesIO()
+    try:
+        Image.fromarray(pixels()).save(buffer, suffix)
+    except (KeyError, OSError):
+        pytest.skip(f"this Pillow writes no {suffix}")
+    data = np.frombuffer(buffer.getvalue(), np.uint8)
+    broken = 0
+    for number in range(120):
+        changed = data[: drawn.integers(1, len(data)) if number % 3 == 0 else len(data)].copy()
+        changed[drawn.integers(0, len(changed), 4)] = drawn.integers(0, 256, 4)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                picture_in(io.BytesIO(changed.tobytes()), "x")
+            except ImageError:
+                broken += 1
+    assert broken

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from fractions import Fraction
 from operator import ge, gt, le, lt
 from typing import Any
 
@@ -137,10 +138,11 @@ def _layer(snapshot: Snapshot, number: int, layer: IndexedLayer, thresholds: Thr
     found = snapshot.per_map(layer.maps)
     values = snapshot.images * layer.places
     dead = found.positive == 0
-    nearly = ~dead & (found.positive_images < thresholds.nearly_dead * snapshot.images)
+    # Divided, not multiplied: 7 of 100 are 0.07, but 0.07 * 100 is more than 7.
+    nearly = ~dead & (found.positive_images / snapshot.images < thresholds.nearly_dead)
     constant = ~dead & (found.minimum == found.maximum)
     has_bounds = np.isfinite(layer.bounds).any()
-    saturated = (found.at_bound >= thresholds.saturated * values) & bool(has_bounds)
+    saturated = (found.at_bound / values >= thresholds.saturated) & bool(has_bounds)
     field = layer.field["size"]
     comoments = snapshot.comoments(number)
     return LayerAudit(
@@ -150,7 +152,7 @@ def _layer(snapshot: Snapshot, number: int, layer: IndexedLayer, thresholds: Thr
             name: tuple(np.flatnonzero(which).tolist())
             for name, which in zip(KINDS, (dead, nearly, constant, saturated), strict=True)
         },
-        sparsity=float(1 - (found.positive / values).mean()),
+        sparsity=1 - int(found.positive.sum()) / (values * layer.channels),
         redundant_pairs=None if comoments is None else _pairs(comoments, thresholds.redundant),
         correlated=layer.correlated,
         places=layer.places,
@@ -161,9 +163,10 @@ def _layer(snapshot: Snapshot, number: int, layer: IndexedLayer, thresholds: Thr
 def _pairs(comoments: CoMoments, least: float) -> tuple[Pair, ...]:
     """The pairs of channels that vary together or opposite, the closest first."""
     correlation = comoments.correlation()
-    rows, columns = np.nonzero(np.triu(np.abs(correlation) >= max(least, 1e-12), k=1))
+    # Rounding leaves the correlation of two equal maps a trace below 1, that of others a trace beside 0.
+    rows, columns = np.nonzero(np.triu(np.abs(correlation) >= max(least - 1e-12, 1e-12), k=1))
     found = [(int(one), int(other), float(correlation[one, other])) for one, other in zip(rows, columns, strict=True)]
-    return tuple(sorted(found, key=lambda pair: (-abs(pair[2]), pair[:2])))
+    return tuple(sorted(found, key=lambda pair: (-round(abs(pair[2]), 12), pair[:2])))
 
 
 _COMPARED = {">": gt, ">=": ge, "<": lt, "<=": le}
@@ -212,9 +215,11 @@ class FailOn:
             raise NotKept(
                 f"'{self.text}': '{audit.path}' keeps no correlations.", "Build the index with correlation='auto'."
             )
-        share = value if self.name == "sparsity" else value / max(totals["maps"], 1)
-        measured = 100 * share if self.is_share else value
-        if not _COMPARED[self.compare](measured, self.bound):
+        # In whole numbers: 7 of 100 maps are not more than 7%, but as floats they would be.
+        exact = Fraction(value).limit_denominator(10**9)
+        share = exact if self.name == "sparsity" else exact / max(totals["maps"], 1)
+        measured = 100 * share if self.is_share else exact
+        if not _COMPARED[self.compare](measured, Fraction(str(self.bound))):
             return ""
-        said = f"{measured:.4g}%" if self.is_share else f"{value:.4g}" if self.name == "sparsity" else f"{value}"
+        said = f"{float(measured):.4g}%" if self.is_share else f"{value:.4g}" if self.name == "sparsity" else f"{value}"
         return f"{self.text}: {self.name} is {said}"

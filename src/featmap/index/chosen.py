@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
@@ -14,6 +14,7 @@ from featmap.errors import NotKept, SettingError, nearest
 from featmap.index.snapshot import Snapshot
 
 ROWS_AT_ONCE = 1 << 20
+_SUBSET = "Give numbers, names, a slice or a pattern."
 
 Subset = str | slice | Sequence[int] | Sequence[str] | None
 """Image numbers, names, a slice of numbers, or a pattern of names with `*` and `?`."""
@@ -60,10 +61,14 @@ def _label(snapshot: Snapshot, label: str) -> int:
 
 def _subset(snapshot: Snapshot, subset: Any) -> NDArray[np.int64]:
     if isinstance(subset, slice):
-        return np.arange(snapshot.images)[subset]
+        return np.sort(np.arange(snapshot.images)[subset])
     if isinstance(subset, str):
-        return _named(snapshot, [number for number, name in names(snapshot) if fnmatchcase(name, subset)], subset)
-    listed = list(subset)
+        # Brackets stand for themselves: names of files have them.
+        pattern = subset.replace("[", "[[]")
+        return _named(snapshot, [number for number, name in names(snapshot) if fnmatchcase(name, pattern)], subset)
+    if not isinstance(subset, Iterable):
+        raise SettingError(f"The subset {subset!r} is no list of images.", _SUBSET)
+    listed: list[Any] = list(subset)  # pyright: ignore[reportUnknownArgumentType]
     if listed and isinstance(listed[0], str):
         wanted = set(listed)
         found = {name: number for number, name in names(snapshot) if name in wanted}
@@ -77,9 +82,7 @@ def _subset(snapshot: Snapshot, subset: Any) -> NDArray[np.int64]:
 def _checked_numbers(snapshot: Snapshot, listed: list[Any]) -> NDArray[np.int64]:
     found = np.unique(np.asarray(listed))
     if len(found) and not np.issubdtype(found.dtype, np.integer):
-        raise SettingError(
-            f"The subset {listed[:3]} is no list of images.", "Give numbers, names, a slice or a pattern."
-        )
+        raise SettingError(f"The subset {listed[:3]} is no list of images.", _SUBSET)
     if len(found) and (found[0] < 0 or found[-1] >= snapshot.images):
         wrong = int(found[0] if found[0] < 0 else found[-1])
         raise NotKept(

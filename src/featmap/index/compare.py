@@ -25,7 +25,8 @@ _CELLS_AT_ONCE = 1 << 23
 @dataclass(frozen=True)
 class LayerComparison:
     """One layer in both: channels that `died` (above 0 somewhere before, nowhere now), that came alive (`revived`), and
-    that `changed` (alive in both, and their maxima over the images correlate less than the threshold).
+    that `changed` (alive in both, and their maxima over the images correlate less than the threshold, or vary in one
+    of the two only).
 
     `correlation` is that of every map's maxima before and after, None where either is constant; `mean_before` and
     `mean_after` are the means of each map's values.
@@ -144,15 +145,17 @@ def _layer(
     before: Snapshot, after: Snapshot, ours: IndexedLayer, theirs: IndexedLayer, rows: Rows, changed_below: float
 ) -> LayerComparison:
     sides = [_sums(before, ours, rows[0]), _sums(after, theirs, rows[1])]
-    correlation = _correlation(before, after, ours, theirs, rows, [side.maximum / len(rows[0]) for side in sides])
+    means = [side.maximum / len(rows[0]) for side in sides]
+    correlation, varies_in_one = _correlation(before, after, ours, theirs, rows, means)
     alive = [side.positive > 0 for side in sides]
-    changed = alive[0] & alive[1] & (np.nan_to_num(correlation, nan=1.0) < changed_below)
+    # Rounding leaves the correlation of what did not change a trace below 1.
+    differs = (np.nan_to_num(correlation, nan=1.0) < changed_below - 1e-12) | varies_in_one
     return LayerComparison(
         ours.address,
         ours.channels,
         died=_channels(alive[0] & ~alive[1]),
         revived=_channels(~alive[0] & alive[1]),
-        changed=_channels(changed),
+        changed=_channels(alive[0] & alive[1] & differs),
         correlation=tuple(None if np.isnan(value) else float(value) for value in correlation),
         mean_before=tuple((sides[0].mean / len(rows[0])).tolist()),
         mean_after=tuple((sides[1].mean / len(rows[0])).tolist()),
@@ -184,8 +187,8 @@ def _correlation(
     theirs: IndexedLayer,
     rows: Rows,
     means: list[NDArray[np.float64]],
-) -> NDArray[np.float64]:
-    """Pearson's correlation of each map's maxima before and after; NaN where either does not vary."""
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Pearson's correlation of each map's maxima before and after, NaN where either does not vary; where only one."""
     both, first, second = (np.zeros(ours.channels) for _ in range(3))
     for part in _parts(rows[0], ours.channels):
         one = _maxima(before, ours, rows[0][part]) - means[0]
@@ -194,9 +197,9 @@ def _correlation(
         first += (one**2).sum(axis=0)
         second += (other**2).sum(axis=0)
     spread = np.sqrt(first) * np.sqrt(second)
-    least = 1e-9 * len(rows[0]) * np.abs(means[0] * means[1])
-    varies = spread > least
-    return np.divide(both, spread, out=np.full(ours.channels, np.nan), where=varies)
+    # The mean of equal float32 is exactly that number in float64: what does not vary has no trace of a spread.
+    found = np.divide(both, spread, out=np.full(ours.channels, np.nan), where=spread > 0)
+    return np.clip(found, -1.0, 1.0), (first > 0) != (second > 0)
 
 
 def _maxima(snapshot: Snapshot, layer: IndexedLayer, rows: NDArray[np.int64]) -> NDArray[np.float64]:

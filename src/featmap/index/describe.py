@@ -132,11 +132,21 @@ def _layers(
 
 def _bounds(node: Node) -> tuple[float, float]:
     """The values at which the nonlinearity saturates. A rectifier's 0 is none: those are counted as sparsity."""
-    if node.base_name not in ("hardtanh", "clamp"):
-        return _BOUNDS.get(node.base_name, (-np.inf, np.inf))
-    defaults: tuple[Any, Any] = (-1.0, 1.0) if node.base_name == "hardtanh" else (None, None)
-    low, high = (*node.args[1:3], *defaults[len(node.args) - 1 :])[:2]
+    if node.base_name in _BOUNDS:
+        return _BOUNDS[node.base_name]
+    low, high = _given_bounds(node)
     return (
         float(low) if isinstance(low, int | float) and low != 0 else -np.inf,
         float(high) if isinstance(high, int | float) else np.inf,
     )
+
+
+def _given_bounds(node: Node) -> list[Any]:
+    given = list(node.args[1:3])
+    bounds = {
+        "hardtanh": [*given, *(-1.0, 1.0)[len(given) :]],
+        "clamp": [*given, None, None][:2],
+        "clamp_min": [*given, None][:2],
+        "clamp_max": [None, *given][:2],
+    }
+    return bounds.get(node.base_name, [None, None])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -138,13 +139,20 @@ class Description:
         return Preprocessing(**record)
 
     def layer(self, address: str | Address) -> IndexedLayer:
-        """The indexed layer of an address. Raises: NotKept, with those that are."""
+        """The indexed layer of an address; without a stage its activation, or else the last stage that is indexed.
+
+        Raises: NotKept, with those that are.
+        """
         asked = Address.parse(address)
-        for layer in self.layers:
-            known = Address.parse(layer.address)
-            if known.named_call == asked.named_call and asked.stage in (None, known.stage):
-                return layer
-        raise self._not_kept(asked)
+        stages = {known.stage: layer for known, layer in self._known if known.named_call == asked.named_call}
+        if not stages or asked.stage not in (None, *stages):
+            raise self._not_kept(asked)
+        last = next(stage for stage in ("a", "z", "conv") if stage in stages)
+        return stages[asked.stage or last]
+
+    @cached_property
+    def _known(self) -> list[tuple[Address, IndexedLayer]]:
+        return [(Address.parse(layer.address), layer) for layer in self.layers]
 
     def map(self, address: str | Address) -> tuple[IndexedLayer, int]:
         """The indexed layer and channel of a map's address. Raises: NotKept, NoSuchChannel."""
@@ -167,8 +175,9 @@ class Description:
 
     def to_json(self) -> dict[str, Any]:
         """The description as plain data."""
+        plain = {field.name: getattr(self, field.name) for field in fields(self)}
         layers = [layer.to_json() for layer in self.layers]
-        return {**vars(self), "input_shape": list(self.input_shape), "full": list(self.full), "layers": layers}
+        return {**plain, "input_shape": list(self.input_shape), "full": list(self.full), "layers": layers}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Description:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from featmap.errors import NotKept
+from featmap.errors import NotKept, SettingError
 from featmap.index.budget import QUANTILES, tail_rank
 from featmap.index.chosen import ROWS_AT_ONCE
 from featmap.index.snapshot import Snapshot
@@ -57,6 +57,8 @@ class Distribution(Result):
 def distribution(snapshot: Snapshot, address: str | Address, bins: int = BINS) -> Distribution:
     """The distribution of one map; see `featmap.Index.distribution`."""
     layer, channel = snapshot.description.map(address)
+    if bins < 1:
+        raise SettingError(f"bins is {bins!r}.", "Ask for a whole number of bins, at least one.")
     if not snapshot.images:
         raise NotKept(f"'{snapshot.path}' holds no image yet.", "Build it with images that can be read.")
     column, values = layer.first + channel, snapshot.images * layer.places

@@ -117,15 +117,23 @@ def _all_entries(images: Any) -> Iterator[Entry]:
         )
 
 
-def _in_memory(number: int, image: Any, label: Any) -> Entry:
-    return Entry(f"image {number}", str(label), image)
+def _in_memory(number: int, image: Any, label: str) -> Entry:
+    return Entry(f"image {number}", label, image)
 
 
 def _listed(number: int, image: Any) -> Entry:
-    content, label = image if isinstance(image, tuple) and len(image) == 2 else (image, "")
+    content, label = image if isinstance(image, tuple) and len(image) == 2 else (image, None)
+    word = _label_word(label)
     if isinstance(content, str | Path):
-        return _file(str(content), str(label), Path(content))
-    return _in_memory(number, content, label)
+        return _file(str(content), word, Path(content))
+    return _in_memory(number, content, word)
+
+
+def _label_word(label: Any) -> str:
+    """A label as text; those of datasets in memory are often numbers of torch or numpy."""
+    if isinstance(label, Tensor | np.generic | np.ndarray):
+        label = label.item() if label.ndim == 0 else label.tolist()
+    return "" if label is None else str(label)
 
 
 def _file(name: str, label: str, path: Path) -> Entry:
@@ -152,13 +160,15 @@ def _of_path(path: Path) -> Iterator[Entry]:
 
 def _of_folder(folder: Path) -> Iterator[Entry]:
     for file in sorted(folder.rglob("*")):
-        if _is_image(file.name) and file.is_file():
-            name = file.relative_to(folder)
+        name = file.relative_to(folder)
+        if _is_image(name) and file.is_file():
             yield _file(name.as_posix(), _folder_label(name), file)
 
 
-def _is_image(name: str) -> bool:
-    return Path(name).suffix.lower() in Image.registered_extensions() and not Path(name).name.startswith(".")
+def _is_image(name: Path) -> bool:
+    """Whether a name within a folder or tar is that of an image; hidden files and folders hold none."""
+    is_hidden = any(part.startswith(".") and part != ".." for part in name.parts)
+    return name.suffix.lower() in Image.registered_extensions() and not is_hidden
 
 
 def _folder_label(name: Path) -> str:
@@ -167,14 +177,17 @@ def _folder_label(name: Path) -> str:
 
 def _of_list(path: Path) -> Iterator[Entry]:
     separator = "," if path.suffix.lower() == ".csv" else "\t"
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        for number, row in enumerate(csv.reader(file, delimiter=separator), 1):
-            cells = [cell.strip() for cell in row]
-            if not any(cells) or (number == 1 and cells[0].lower() in _HEADINGS):
-                continue
-            if len(cells) > 2 or not cells[0]:
-                raise InputError(f"'{path}', line {number}: {separator.join(row)!r} is no path and label.", _FORM)
-            yield _file(cells[0], cells[1] if len(cells) == 2 else "", path.parent / cells[0])
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            for number, row in enumerate(csv.reader(file, delimiter=separator), 1):
+                cells = [cell.strip() for cell in row]
+                if not any(cells) or (number == 1 and cells[0].lower() in _HEADINGS):
+                    continue
+                if len(cells) > 2 or not cells[0]:
+                    raise InputError(f"'{path}', line {number}: {separator.join(row)!r} is no path and label.", _FORM)
+                yield _file(cells[0], cells[1] if len(cells) == 2 else "", path.parent / cells[0])
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"'{path}' is no list of images in UTF-8: {error}.", _FORM) from error
 
 
 def _of_tar(path: Path) -> Iterator[Entry]:
@@ -182,7 +195,7 @@ def _of_tar(path: Path) -> Iterator[Entry]:
         with tarfile.open(path) as opened:
             is_plain = path.suffix.lower() == ".tar"
             for member in opened:
-                if member.isfile() and _is_image(member.name):
+                if member.isfile() and _is_image(Path(member.name)):
                     held = TarMember(path, member.name, member.offset_data if is_plain else None, member.size)
                     content = held if is_plain else _bytes_of(opened, member)
                     yield Entry(member.name, _folder_label(Path(member.name)), content, str(_absolute(held)))

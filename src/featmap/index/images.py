@@ -45,9 +45,12 @@ def read_image(network: CapturedNetwork, entry: Entry) -> ReadImage:
             data = content if isinstance(content, bytes) else bytes_of(content)
             digest = hashlib.sha256(data).hexdigest()
             content = picture_in(io.BytesIO(data), entry.name)
-        values = batch_of(network, content).values[0].detach()
+        found = batch_of(network, content).values.detach()
     except FeatmapError as error:
         return ReadImage(entry, problem=error.problem)
+    if len(found) != 1:
+        return ReadImage(entry, problem=f"'{entry.name}' holds {len(found)} images; give them one by one.")
+    values = found[0]
     if tuple(values.shape) != network.input_shape:
         got, wanted = ("x".join(map(str, shape)) for shape in (values.shape, network.input_shape))
         return ReadImage(entry, problem=f"'{entry.name}' gives an input of {got}; the index is of {wanted}.")

@@ -51,11 +51,24 @@ class Layout:
             dtype=self.dtype,
             dimension_names=self.axes,
             compressors=[ZstdCodec(level=1, checksum=True)],
-            fill_value=_FILL.get(self.name.partition("/")[0], 0) if self.dtype is not str else "",
+            fill_value=self.fill,
         )
 
+    @property
+    def fill(self) -> Any:
+        """What stands where nothing was written yet: an index without images knows of no value."""
+        if self.dtype is str:
+            return ""
+        return float("nan") if self.name.startswith("tail/") else _FILL.get(self.name, 0)
 
-_FILL = {"tail": float("nan")}
+
+_FILL = {
+    "map/minimum": float("inf"),
+    "map/maximum": float("-inf"),
+    "map/strongest_value": float("nan"),
+    "map/strongest_image": -1,
+    "map/strongest_place": -1,
+}
 
 
 def growing(description: Description) -> list[Layout]:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from featmap.errors import ImageBroken, InputError, NotKept
+from featmap.errors import ImageBroken, InputError, NotKept, SettingError
 from featmap.index.chosen import check_table, names
 from featmap.index.description import IndexedLayer
 from featmap.index.entries import entries
@@ -22,6 +22,7 @@ from featmap.network.address import Address
 from featmap.network.network import CapturedNetwork
 
 By = Literal["maximum", "mean"]
+BYS = ("maximum", "mean")
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +33,13 @@ class Query:
     values: NDArray[np.floating[Any]]
     number: int = -1
     path: str = ""
+    digest: str | None = None
+
+
+def check_by(by: str) -> None:
+    """Raises: SettingError: images are not compared by that."""
+    if by not in BYS:
+        raise SettingError(f"by is {by!r}.", f"It is one of {', '.join(BYS)}.")
 
 
 def layer_in_table(snapshot: Snapshot, address: str | Address) -> IndexedLayer:
@@ -41,12 +49,13 @@ def layer_in_table(snapshot: Snapshot, address: str | Address) -> IndexedLayer:
 
 
 def query_of(snapshot: Snapshot, image: Any, address: str | Address, by: By) -> Query:
-    """An image of the index, by its number or its name. Raises: NotKept."""
+    """An image of the index, by its number or its name. Raises: NotKept, SettingError."""
+    check_by(by)
     layer = layer_in_table(snapshot, address)
     if isinstance(image, str | Path):
         number = _number(snapshot, str(image))
-    elif isinstance(image, int):
-        number = image
+    elif isinstance(image, int | np.integer):
+        number = int(image)
     else:
         raise InputError(
             f"A {type(image).__name__} is no image of '{snapshot.path}'.",
@@ -57,8 +66,8 @@ def query_of(snapshot: Snapshot, image: Any, address: str | Address, by: By) -> 
             f"There is no image {number}; '{snapshot.path}' has {snapshot.images}.", "Images are counted from 0."
         )
     values = snapshot.read(f"table/{by}", (number, layer.maps))
-    name, path = (snapshot.texts(f"image/{what}", [number])[0] for what in ("name", "path"))
-    return Query(name, values, number, path)
+    name, path, digest = (snapshot.texts(f"image/{what}", [number])[0] for what in ("name", "path", "digest"))
+    return Query(name, values, number, path, digest)
 
 
 def _number(snapshot: Snapshot, image: str) -> int:
@@ -72,7 +81,8 @@ def _number(snapshot: Snapshot, image: str) -> int:
 
 
 def query_of_picture(snapshot: Snapshot, network: CapturedNetwork, image: Any, address: str | Address, by: By) -> Query:
-    """Any image, run through the network of the index. Raises: OtherIndex, ImageError, NotKept."""
+    """Any image, run through the network of the index. Raises: OtherIndex, ImageError, NotKept, SettingError."""
+    check_by(by)
     layer = layer_in_table(snapshot, address)
     check_same(snapshot.description, network, Wish(), snapshot.path)
     listed = list(entries(image))
@@ -82,5 +92,7 @@ def query_of_picture(snapshot: Snapshot, network: CapturedNetwork, image: Any, a
     if read.problem:
         raise ImageBroken(read.problem, "Give another image.")
     alone = replace(snapshot.description, layers=(replace(layer, first=0, tail=0, correlated=0),), full=())
-    block = Measurer(network, alone).block(listed, 0, lambda _: [read])
+    block = Measurer(network, alone).block(listed, 0, lambda asked: [read for _ in asked])
+    for _, problem in block.skipped:
+        raise ImageBroken(problem, "Give another image.")
     return Query(listed[0].name, getattr(block.table, by)[0], path=listed[0].path)

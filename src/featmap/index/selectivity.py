@@ -18,8 +18,7 @@ from numpy.typing import NDArray
 from featmap.errors import NotKept
 from featmap.index.chosen import check_table
 from featmap.index.description import IndexedLayer
-from featmap.index.query import By
-from featmap.index.similar import check_how
+from featmap.index.query import By, check_by
 from featmap.index.snapshot import Snapshot
 from featmap.methods.result import Result
 from featmap.network.address import Address
@@ -82,7 +81,7 @@ class Selectivity(Result):
 def selectivity(snapshot: Snapshot, address: str | Address, by: By = "mean") -> Selectivity:
     """How selective a layer's maps, or one map, are for labels; see `featmap.Index.selectivity`."""
     check_table(snapshot, "selectivity")
-    check_how(by, "cosine", 1)
+    check_by(by)
     asked = Address.parse(address)
     layer = snapshot.description.layer(asked)
     channels = list(range(layer.channels))
@@ -129,7 +128,7 @@ def _map(address: str, labels: list[str], counts: NDArray[np.int64], sums: NDArr
     means = sums / np.maximum(counts, 1)
     best = int(np.argmax(np.where(counts > 0, means, -np.inf)))
     others = counts.sum() - counts[best]
-    rest = float((sums.sum() - sums[best]) / others) if others else 0.0
+    rest = float(np.delete(sums, best).sum() / others) if others else 0.0
     highest = float(means[best])
     is_defined = bool(others) and highest >= 0 and rest >= 0 and bool((means >= 0).all())
     index = (highest - rest) / (highest + rest) if is_defined and highest + rest > 0 else None

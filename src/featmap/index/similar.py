@@ -18,24 +18,28 @@ from featmap.methods.result import Result
 from featmap.network.address import Address
 
 Measure = Literal["cosine", "euclidean"]
-BYS = ("maximum", "mean")
 MEASURES = ("cosine", "euclidean")
 _CELLS_AT_ONCE = 1 << 23
 
 
 @dataclass(frozen=True)
 class SimilarImage:
-    """One of the nearest images. `distance` is 1 - cosine, or the euclidean distance."""
+    """One of the nearest images. `distance` is 1 - cosine, or the euclidean distance.
+
+    `digest` is the SHA-256 that the image had when it was indexed.
+    """
 
     number: int
     image: str
     path: str
     label: str
     distance: float
+    digest: str
 
     def to_json(self) -> dict[str, Any]:
         """The image as plain data."""
-        return {**vars(self), "label": self.label or None, "path": self.path or None}
+        plain = {name: value for name, value in vars(self).items() if name != "digest"}
+        return {**plain, "label": self.label or None, "path": self.path or None}
 
 
 @dataclass(frozen=True)
@@ -50,9 +54,10 @@ class SimilarImages(Result):
     images: int
     nearest: tuple[SimilarImage, ...]
     description: Description
+    digest: str | None = None
 
     def to_json(self) -> dict[str, Any]:
-        plain = {name: value for name, value in vars(self).items() if name != "description"}
+        plain = {name: value for name, value in vars(self).items() if name not in ("description", "digest")}
         return {**plain, "path": self.path or None, "nearest": [each.to_json() for each in self.nearest]}
 
     def to_pandas(self) -> Any:
@@ -70,7 +75,7 @@ def similar(
 ) -> SimilarImages:
     """The images nearest to a query; see `featmap.Index.similar`."""
     layer = layer_in_table(snapshot, address)
-    check_how(by, measure, k)
+    _check(measure, k)
     numbers = choice.numbers(snapshot)
     numbers = numbers[numbers != query.number]
     distance = _distance(query.values.astype(np.float64), measure)
@@ -85,14 +90,13 @@ def similar(
         order = np.argsort(distances, kind="stable")[:k]
         best, distances = best[order], distances[order]
     found = _images(snapshot, best, distances)
-    return SimilarImages(query.name, query.path, layer.address, by, measure, len(numbers), found, snapshot.description)
+    about = (query.name, query.path, layer.address, by, measure, len(numbers))
+    return SimilarImages(*about, found, snapshot.description, query.digest)
 
 
-def check_how(by: str, measure: str, k: int) -> None:
-    """Raises: SettingError."""
-    for name, value, allowed in (("by", by, BYS), ("measure", measure, MEASURES)):
-        if value not in allowed:
-            raise SettingError(f"{name} is {value!r}.", f"It is one of {', '.join(allowed)}.")
+def _check(measure: str, k: int) -> None:
+    if measure not in MEASURES:
+        raise SettingError(f"measure is {measure!r}.", f"It is one of {', '.join(MEASURES)}.")
     if k < 1:
         raise SettingError(f"k is {k!r}.", "Ask for a whole number of images, at least one.")
 
@@ -105,13 +109,14 @@ def _distance(query: NDArray[np.float64], measure: Measure) -> Callable[[NDArray
         exact = values.astype(np.float64)
         norms = np.sqrt((exact**2).sum(axis=1)) * np.sqrt((query**2).sum())
         # An image that excites nothing has no direction: it is as far as one at a right angle.
-        return 1 - np.divide(exact @ query, norms, out=np.zeros(len(exact)), where=norms > 0)
+        cosines = np.divide(exact @ query, norms, out=np.zeros(len(exact)), where=norms > 0)
+        return 1 - np.clip(cosines, -1.0, 1.0)
 
     return euclidean if measure == "euclidean" else cosine
 
 
 def _images(snapshot: Snapshot, numbers: NDArray[np.int64], distances: NDArray[np.float64]) -> tuple[SimilarImage, ...]:
-    found_names, paths = (snapshot.texts(f"image/{what}", numbers) for what in ("name", "path"))
+    found_names, paths, digests = (snapshot.texts(f"image/{what}", numbers) for what in ("name", "path", "digest"))
     labels = [snapshot.labels[label] if label >= 0 else "" for label in snapshot.numbers("image/label", numbers)]
-    parts = zip(numbers.tolist(), found_names, paths, labels, distances.tolist(), strict=True)
+    parts = zip(numbers.tolist(), found_names, paths, labels, distances.tolist(), digests, strict=True)
     return tuple(SimilarImage(*part) for part in parts)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from featmap.index.chosen import names
 from featmap.index.description import Description
 from featmap.index.snapshot import Snapshot
 from featmap.methods.result import Result
@@ -68,7 +69,6 @@ def summary(snapshot: Snapshot) -> IndexSummary:
     """An index in short."""
     numbers = snapshot.read("image/label")
     counts = np.bincount(numbers[numbers >= 0], minlength=len(snapshot.labels))
-    skipped = zip(snapshot.read("skipped/name"), snapshot.read("skipped/reason"), strict=True)
     return IndexSummary(
         snapshot.path,
         snapshot.description,
@@ -76,5 +76,14 @@ def summary(snapshot: Snapshot) -> IndexSummary:
         snapshot.length("block/images"),
         {label: int(count) for label, count in zip(snapshot.labels, counts, strict=True)},
         tuple(str(name) for name in snapshot.read("image/name", slice(0, SHOWN))),
-        tuple((str(name), str(reason)) for name, reason in skipped),
+        _skipped(snapshot),
     )
+
+
+def _skipped(snapshot: Snapshot) -> tuple[tuple[str, str], ...]:
+    """The images that could not be read, without those that a later build could."""
+    pairs = zip(snapshot.read("skipped/name"), snapshot.read("skipped/reason"), strict=True)
+    skipped = {str(name): str(reason) for name, reason in pairs}
+    for _, name in names(snapshot) if skipped else ():
+        skipped.pop(name, None)
+    return tuple(skipped.items())

@@ -120,8 +120,10 @@ class Values:
 
     def hold(self, values: NDArray[np.float32]) -> NDArray[np.bool_]:
         """Which of these values are within the bounds."""
-        low = -np.inf if self.least is None else self.least
-        return (values >= low) & (values <= (np.inf if self.most is None else self.most))
+        # As float64: a bound rounded to float32 could let a value in that lies beyond it.
+        low = np.float64(-np.inf if self.least is None else self.least)
+        high = np.float64(np.inf if self.most is None else self.most)
+        return (values >= low) & (values <= high)
 
 
 def top(snapshot: Snapshot, address: str | Address, k: int, choice: Choice, values: Values) -> TopImages:

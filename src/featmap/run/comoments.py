@@ -42,8 +42,8 @@ class CoMoments:
 
     def correlation(self) -> Doubles:
         """Pearson's correlation of every two channels; a constant channel correlates 0 with all, itself included."""
-        spread = np.sqrt(np.diag(self.products))
-        # Rounding leaves a trace of spread where there is none.
+        # Rounding leaves a trace of spread where there is none, on either side of 0.
+        spread = np.sqrt(np.maximum(np.diag(self.products), 0.0))
         scale = np.abs(self.mean) * np.sqrt(max(self.count, 1))
         is_constant = spread <= 1e-9 * scale
         divisor = np.where(is_constant, 1.0, spread)

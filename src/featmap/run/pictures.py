@@ -14,7 +14,7 @@ import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
-from featmap.errors import ImageBroken, ImageMissing, ImageTooLarge, InputError
+from featmap.errors import FeatmapError, ImageBroken, ImageMissing, ImageTooLarge, InputError
 from featmap.network.graph import TensorSpec
 from featmap.network.network import CapturedNetwork
 
@@ -62,9 +62,10 @@ def picture_in(file: Path | BinaryIO, name: str) -> Image.Image:
     except Image.DecompressionBombError as error:
         found = re.search(r"(\d+) pixels", str(error))
         raise _too_large(name, f"{int(found[1]):,}" if found else "too many") from error
-    except InputError:
+    except (FeatmapError, MemoryError):
         raise
-    except (OSError, SyntaxError, ValueError) as error:
+    except Exception as error:
+        # Every reader of Pillow's has its own ways to fail on a damaged file: AVIF's with RuntimeError, for one.
         raise ImageBroken(f"'{name}' is damaged: {error}.", "Copy or download the picture again.") from error
 
 

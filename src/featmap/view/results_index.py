@@ -92,7 +92,7 @@ def _(result: Result) -> str | None:
 def _(result: TopImages) -> list[Image.Image]:
     shown = [_alone(result, rank, example) for rank, example in enumerate(_exciting(result), 1)]
     return _sheet(
-        f"what {result.address} responds to", result, shown or [(f"/{_channel(result)}", _note(result), [])], 30
+        f"what {result.address} responds to", [result], shown or [(f"/{_channel(result)}", _note(result), [])], 30
     )
 
 
@@ -105,7 +105,7 @@ def _alone(result: TopImages, rank: int, example: TopExample) -> _Map:
 @pictures_of.register
 def _(result: TopSheet, *, page_size: int | None = None) -> list[Image.Image]:
     shown = [(f"/{_channel(e)}", _note(e), [_example(e, example) for example in _exciting(e)]) for e in result.maps]
-    return _sheet(f"what {result.address} responds to", result.maps[0], shown, page_size)
+    return _sheet(f"what {result.address} responds to", result.maps, shown, page_size)
 
 
 _Map = tuple[str, str, list[Shown]]
@@ -115,16 +115,24 @@ def _channel(result: TopImages) -> str:
     return result.address.rpartition("/")[2]
 
 
-def _sheet(title: str, first: TopImages, shown: Sequence[_Map], per_page: int | None) -> list[Image.Image]:
-    missing = sum(example.picture is None for _, _, examples in shown for example in examples)
+def _sheet(title: str, maps: Sequence[TopImages], shown: Sequence[_Map], per_page: int | None) -> list[Image.Image]:
+    first = maps[0]
+    # Within bounds of the value there are other images for every map.
+    fewest, most = (found(each.images for each in maps) for found in (min, max))
+    considered = plural(most, "image") if fewest == most else f"{fewest:,} to {plural(most, 'image')}"
     chosen = f" ({first.chosen})" if first.chosen else ""
     lines = [
-        f"of {plural(first.images, 'image')}{chosen} those that excite a map most, strongest first: exactly what the "
+        f"of {considered}{chosen} those that excite a map most, strongest first: exactly what the "
         f"strongest unit can see, hatched where it is padding; weights: {first.description.weights_source}"
     ]
-    if missing:
-        lines.append(f"{plural(missing, 'image')} cannot be shown: gone, changed, or never in a file; all hatched")
-    return example_sheet(title, lines, shown, per_page=per_page)
+    return example_sheet(title, [*lines, *_missing(shown)], shown, per_page=per_page)
+
+
+def _missing(shown: Sequence[_Map]) -> list[str]:
+    """What is said of the images that are not to be had any more."""
+    missing = sum(example.picture is None for _, _, examples in shown for example in examples)
+    words = f"{plural(missing, 'image')} cannot be shown: gone, changed, or never in a file; all hatched"
+    return [words] if missing else []
 
 
 def _exciting(result: TopImages) -> list[TopExample]:
@@ -143,8 +151,11 @@ def _note(result: TopImages) -> str:
 
 def _example(result: TopImages, example: TopExample) -> Shown:
     picture = framed_image(result.description, example.path, example.digest)
-    box, field = (example.box, example.field) if example.box.bottom else (_whole(result), _whole(result))
-    return Shown(picture, None, _edges(box), _edges(field))
+    return Shown(picture, None, _edges(example.box), _edges(example.field) if example.box.bottom else _NOTHING)
+
+
+_NOTHING = (-1, -1, 0, 0)
+"""A pixel beside the image: what a unit sees that no pixel can influence."""
 
 
 def _whole(result: TopImages | SimilarImages) -> Box:
@@ -159,15 +170,15 @@ def _edges(box: Box) -> tuple[int, int, int, int]:
 def _(result: SimilarImages) -> list[Image.Image]:
     whole = _edges(_whole(result))
 
-    def shown(path: str) -> list[Shown]:
-        return [Shown(framed_image(result.description, path), None, whole, whole)]
+    def shown(path: str, digest: str | None) -> list[Shown]:
+        return [Shown(framed_image(result.description, path, digest), None, whole, whole)]
 
-    maps = [(Path(result.image).name, "asked", shown(result.path))]
-    maps += [(Path(each.image).name, f"{each.distance:.3f}", shown(each.path)) for each in result.nearest]
+    maps = [(Path(result.image).name, "asked", shown(result.path, result.digest))]
+    maps += [(Path(each.image).name, f"{each.distance:.3f}", shown(each.path, each.digest)) for each in result.nearest]
     of = {"maximum": "maxima", "mean": "means"}[result.by]
     how = f"by the {of} of {result.layer} ({result.measure})"
     line = f"of {plural(result.images, 'image')} the nearest {how}, nearest first"
-    return example_sheet(f"images like {Path(result.image).name}", [line], maps, per_page=30)
+    return example_sheet(f"images like {Path(result.image).name}", [line, *_missing(maps)], maps, per_page=30)
 
 
 @pictures_of.register
