@@ -55,7 +55,8 @@ class Layout:
         )
 
 
-_FILL = {"tail": float("nan")}
+_FILL = {"tail": float("nan"), "comoment": float("nan")}
+"""What a lost chunk reads as; a count of 0 or an empty name shows elsewhere."""
 
 
 def growing(description: Description) -> list[Layout]:
