@@ -168,7 +168,7 @@ def distribution_text(result: Distribution) -> str:
     most = max(result.counts) or 1
     bars = "".join(" ▁▂▃▄▅▆▇█"[-(-8 * count // most)] for count in result.counts)
     ends = f"{number(result.edges[0], 3)} to {number(result.edges[-1], 3)}"
-    return "\n".join([*lines, f"  maxima per image |{bars}| {ends}, at most {most:,} images in a bar"])
+    return "\n".join([*lines, f"  maxima per image |{bars}| {ends}, at most {counted(most, 'image')} in a bar"])
 
 
 def selectivity_table(result: Selectivity) -> RenderableType:
