@@ -121,13 +121,13 @@ def test_second_time_nothing_is_trained(home: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(command, "program", lambda: "featmap")
     ended = featmap(LINE)
     assert ended.code == 0
-    check("demo", ended.out.replace(unit(ended.out), "UNIT"))
+    check("demo", ended.out.replace(strongest(ended.out), "MAP"))
     assert f"Network kept in my demo/{WEIGHTS_NAME}: it names the photograph of " in ended.err
 
 
-def unit(text: str) -> str:
-    """The unit that the walk found to be the strongest: which one depends on the training."""
-    return next(word for word in shlex.split(text.split("\n")[-2]) if "@" in word)
+def strongest(text: str) -> str:
+    """The map that the walk found to be the strongest: which one depends on the training."""
+    return next(word for word in shlex.split(text.split("\n")[-2]) if ":a/" in word)
 
 
 def test_commands_to_try_run(home: Path, first: tuple[Path, Ended]) -> None:
