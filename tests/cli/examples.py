@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from importlib import import_module
 
 from cli.console import featmap
@@ -12,16 +13,32 @@ READERS_OWN = (
     "There is no image 'cat.jpg'.\n\nGive the path of a picture that Pillow can read.\n",
     "There is no image 'photos'.\n\nGive the path of a picture that Pillow can read.\n",
     "There is no Python module 'mypackage.models'.",
+    "There are no images at 'photos'.\n\nGive a folder, a list, a tar file, a glob or a picture.\n",
+    "There is no index 'photos.fmi'.\n\nBuild one: featmap index build MODEL IMAGES -o photos.fmi.\n",
+    "There is no index 'epoch1.fmi'.\n\nBuild one: featmap index build MODEL IMAGES -o epoch1.fmi.\n",
+    "The engine 'ray' needs Ray",
 )
 
 
 def check_help(name: str) -> None:
     """Help shows every example, and every example works or fails only for a file that is the reader's."""
-    shown = featmap(f"{name} --help")
-    assert (shown.code, shown.err) == (0, "")
-    words = re.sub(r"\s+", " ", shown.out)
-    for purpose, line in import_module(COMMANDS[name]).EXAMPLES:
-        assert purpose in words
-        assert line in words
+    check_examples(name, import_module(COMMANDS[name]).EXAMPLES)
+
+
+def check_examples(command: str, examples: Iterable[tuple[str, str]]) -> None:
+    """The same for a command below another."""
+    listed = list(examples)
+    check_shown(command, listed)
+    for _, line in listed:
         ended = featmap(line.removeprefix("featmap "))
         assert ended.code == 0 or ended.err.startswith(READERS_OWN), ended.err
+
+
+def check_shown(command: str, examples: Iterable[tuple[str, str]]) -> None:
+    """Help shows every example."""
+    shown = featmap(f"{command} --help")
+    assert (shown.code, shown.err) == (0, "")
+    words = re.sub(r"\s+", " ", shown.out)
+    for purpose, line in examples:
+        assert purpose in words
+        assert line in words

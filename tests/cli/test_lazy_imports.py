@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-HEAVY = {"torch", "numpy", "matplotlib", "PIL", "torchvision", "timm", "safetensors", "skimage"}
+HEAVY = {"torch", "numpy", "matplotlib", "PIL", "torchvision", "timm", "safetensors", "skimage", "zarr", "icechunk"}
 LOADED = f"print(sorted({HEAVY!r} & set(sys.modules)), file=sys.stderr)"
 
 
@@ -29,6 +29,11 @@ def loaded(code: str, *words: str) -> list[str]:
         ["field", "--help"],
         ["maps", "--help"],
         ["explain", "--help"],
+        ["index", "--help"],
+        ["index", "build", "--help"],
+        ["index", "verify", "--help"],
+        ["top", "--help"],
+        ["audit", "--help"],
         ["demo", "--help"],
         ["maps", "no:image"],
         ["conv", "32", "--channels", "3", "--filters", "6", "--kernel", "5"],

@@ -184,6 +184,15 @@ def test_correlation_over_some_places(tmp_path: Path, monkeypatch: pytest.Monkey
     assert_index_is(path, IndexOracle.of(net._captured, images, ["0:a", "2:z"]))
 
 
+def test_a_block_of_several_batches(tmp_path: Path) -> None:
+    net = fm.trace(with_drawn_weights(SPECIAL["relu6"](), 4).double(), (3, 8, 7))
+    images = torch.randn(37, 3, 8, 7, generator=torch.Generator().manual_seed(1))
+    path = built(net, images, tmp_path / "i.fmi", correlation="all")
+    description = Snapshot.of(path).description
+    assert (description.batch, description.block >= 37) == (16, True)
+    assert_index_is(path, IndexOracle.of(net._captured, images, ["0:a", "2:z"]))
+
+
 @pytest.mark.parametrize("is_list", [True, False])
 def test_images_that_cannot_be_used_leave_no_trace(tmp_path: Path, is_list: bool) -> None:
     net = fm.trace(with_drawn_weights(chain(nn.ReLU()), 4).double(), (3, 8, 7))

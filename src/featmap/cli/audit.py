@@ -8,7 +8,7 @@ import typer
 from typer import Option
 
 from featmap.cli.common import Json, print_message
-from featmap.cli.index import IndexPath, TableOutput, check_file, give
+from featmap.cli.of_index import IndexPath, TableOutput, check_file, give
 
 EXAMPLES = (
     ("Every layer:", "featmap audit photos.fmi"),

@@ -7,24 +7,47 @@ from typing import Annotated, Any
 import typer
 from typer import Argument, Option
 
-from featmap.cli.common import Json, answers, print_json, print_message
+from featmap.cli.app import epilog
+from featmap.cli.common import Json, print_message
 from featmap.cli.model import Device, Input, Model, Trust, Weights, found_device, load_model, notes
+from featmap.cli.of_index import IndexPath, K, Label, Output, Subset, TableOutput, check_file, give
 
-EXAMPLES = (
-    ("Index a folder of photographs:", "featmap index build torchvision:resnet50 photos -o photos.fmi"),
-    ("What it holds:", "featmap index show photos.fmi"),
-    ("Whether it is sound:", "featmap index verify photos.fmi"),
-)
-
-IndexPath = Annotated[str, Argument(metavar="INDEX", help="An index: a folder, or an object store's URL.")]
-Output = Annotated[str | None, Option("--output", "-o", metavar="FILE", help="x.png, x.csv, x.json or x.txt.")]
-TableOutput = Annotated[str | None, Option("--output", "-o", metavar="FILE", help="x.csv, x.json or x.txt.")]
-Label = Annotated[list[str] | None, Option("--label", metavar="LABEL", help="Only images with this label (again: or).")]
-Subset = Annotated[str | None, Option(metavar="PATTERN", help="Only images of such a name: 'cats/*'.")]
-K = Annotated[int, Option("-k", metavar="N", help="How many images.")]
+EXAMPLES_OF = {
+    "build": (
+        ("Index a folder of photographs:", "featmap index build torchvision:resnet50 photos -o photos.fmi"),
+        ("Two layers:", "featmap index build torchvision:resnet50 photos -o photos.fmi --layers conv1,layer1.0.conv1"),
+        ("On a Ray cluster:", "featmap index build torchvision:resnet50 photos -o photos.fmi --engine ray --workers 8"),
+    ),
+    "show": (("What it holds:", "featmap index show photos.fmi"),),
+    "verify": (
+        ("Whether it is sound:", "featmap index verify photos.fmi"),
+        (
+            "The images' files and the network too:",
+            "featmap index verify photos.fmi --files --model torchvision:resnet50",
+        ),
+    ),
+    "similar": (
+        ("Images like one in the index:", "featmap index similar photos.fmi cats/1.jpg --layer features.21"),
+        (
+            "Like another picture, as a sheet:",
+            "featmap index similar photos.fmi cat.jpg --layer features.21 --model torchvision:vgg16 -o like.png",
+        ),
+    ),
+    "distribution": (
+        ("One map over all images:", "featmap index distribution photos.fmi features.21:a/117"),
+        ("Its histogram:", "featmap index distribution photos.fmi features.21:a/117 -o maxima.png"),
+    ),
+    "selectivity": (
+        ("Which label each map of a layer prefers:", "featmap index selectivity photos.fmi features.21"),
+        ("One map, by its maxima:", "featmap index selectivity photos.fmi features.21:a/117 --by maximum"),
+    ),
+    "compare": (("Which maps died in later training:", "featmap index compare epoch1.fmi epoch9.fmi"),),
+}
+EXAMPLES = tuple(EXAMPLES_OF[name][0] for name in ("build", "show", "verify"))
 
 app = typer.Typer(
     help="The maps of a whole dataset, in an index on disk.",
+    epilog=epilog(EXAMPLES),
     no_args_is_help=True,
     rich_markup_mode="rich",
     add_completion=False,
@@ -32,28 +55,7 @@ app = typer.Typer(
 )
 
 
-def give(result: Any, output: str | None, *, as_json: bool, **options: Any) -> None:
-    """Writes, then prints an answer."""
-    from featmap.view.results import print_to
-
-    if output is not None:
-        for path in result.save(output, **options):
-            print_message(f"wrote {path}")
-    if as_json:
-        print_json(result.to_json())
-    else:
-        print_to(answers(), result)
-
-
-def check_file(output: str | None, *, has_picture: bool = True) -> None:
-    """Raises OutputError where an answer cannot be written to that path: asked before the work."""
-    from featmap.view.results_index import PICTURED, TABLES, check_index_output
-
-    if output is not None:
-        check_index_output(output, PICTURED if has_picture else TABLES, "this answer is")
-
-
-@app.command()
+@app.command(epilog=epilog(EXAMPLES_OF["build"]))
 def build(
     model: Model,
     images: Annotated[
@@ -130,7 +132,7 @@ def _say_what_is_kept(path: str) -> None:
         print_message(f"interrupted: '{path}' was not begun.")
 
 
-@app.command()
+@app.command(epilog=epilog(EXAMPLES_OF["show"]))
 def show(index: IndexPath, as_json: Json = False) -> None:
     """What an index holds: network, layers, images, labels, and the images that could not be read."""
     import featmap
@@ -138,7 +140,28 @@ def show(index: IndexPath, as_json: Json = False) -> None:
     give(featmap.Index.open(index).summary(), None, as_json=as_json)
 
 
-@app.command()
+@app.command(epilog=epilog(EXAMPLES_OF["verify"]))
+def verify(
+    index: IndexPath,
+    files: Annotated[bool, Option("--files", help="Read every image's file again.")] = False,
+    model: Annotated[str | None, Option(metavar="MODEL", help="Its network: some images are measured again.")] = None,
+    weights: Weights = None,
+    input: Input = None,
+    trust: Trust = False,
+    as_json: Json = False,
+) -> None:
+    """Whether everything in an index is as it was written, and what is not; ends with exit code 1 where it is not."""
+    import featmap
+
+    network = None if model is None else load_model(model, weights, input, trust=trust)
+    with notes():
+        found = featmap.Index(index).verify(files=files, net=network)
+    give(found, None, as_json=as_json)
+    if not found.is_sound:
+        raise typer.Exit(1)
+
+
+@app.command(epilog=epilog(EXAMPLES_OF["similar"]))
 def similar(
     index: IndexPath,
     image: Annotated[str, Argument(metavar="IMAGE", help="A name in the index, #NUMBER, or with --model a picture.")],
@@ -159,16 +182,16 @@ def similar(
     import featmap
 
     check_file(output)
+    opened = featmap.Index.open(index)
     network = None if model is None else load_model(model, weights, input, trust=trust)
     asked: Any = int(image[1:]) if image.startswith("#") and image[1:].isdigit() else image
-    opened = featmap.Index.open(index)
     with notes():
         chosen: dict[str, Any] = {"by": by, "measure": measure, "label": label or None, "subset": subset}
         result = opened.similar(asked, layer, k, net=network, **chosen)
     give(result, output, as_json=as_json)
 
 
-@app.command()
+@app.command(epilog=epilog(EXAMPLES_OF["distribution"]))
 def distribution(
     index: IndexPath,
     address: Annotated[str, Argument(metavar="MAP", help="One map: features.21:a/117.")],
@@ -182,7 +205,7 @@ def distribution(
     give(featmap.Index.open(index).distribution(address), output, as_json=as_json)
 
 
-@app.command()
+@app.command(epilog=epilog(EXAMPLES_OF["selectivity"]))
 def selectivity(
     index: IndexPath,
     address: Annotated[str, Argument(metavar="ADDRESS", help="A layer, or one map.")],
@@ -197,7 +220,7 @@ def selectivity(
     give(featmap.Index.open(index).selectivity(address, by), output, as_json=as_json)  # type: ignore[arg-type]
 
 
-@app.command()
+@app.command(epilog=epilog(EXAMPLES_OF["compare"]))
 def compare(
     index: IndexPath,
     other: Annotated[str, Argument(metavar="OTHER", help="Another index of the same images.")],

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from typer import Argument, Option
 
 from featmap.cli.common import Json
-from featmap.cli.index import IndexPath, K, Label, Output, Subset, check_file, give
+from featmap.cli.of_index import IndexPath, K, Label, Output, Subset, check_file, give
 from featmap.cli.sheet import numbers
 
 EXAMPLES = (

@@ -14,7 +14,7 @@ from pathlib import Path
 from PIL import Image
 
 from featmap.demo.crops import photograph
-from featmap.demo.dataset import INDEX_NAME, dataset, indexed
+from featmap.demo.dataset import CROPS_NAME, INDEX_NAME, dataset, indexed
 from featmap.demo.examples import projections
 from featmap.demo.kept import WEIGHTS_NAME, Record
 from featmap.demo.train import TrainedNetwork, trained_network
@@ -98,7 +98,9 @@ class _Walk:
         report = self._fields(report)
         report = self._occlusions(report)
         report = projections(report, self.net, self.small, self.picture, self._strongest(DEEP), self._keep)
-        report = dataset(report, indexed(self.folder, self.small), self._keep)
+        index = indexed(self.folder, self.small)
+        self.files += [self.folder / CROPS_NAME, self.folder / INDEX_NAME]
+        report = dataset(report, index, self._keep)
         commands = self._next()
         report = report.section("Go on").text("Three commands to try next:").code("\n".join(commands), "console")
         path = report.save(self.folder / "report.html")

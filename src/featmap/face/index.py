@@ -26,6 +26,7 @@ from featmap.index.similar import Measure, SimilarImages, similar
 from featmap.index.snapshot import Snapshot
 from featmap.index.summary import IndexSummary, summary
 from featmap.index.top import TopImages, TopSheet, Values, top, top_sheet
+from featmap.index.verify import Verification, verify
 from featmap.index.wish import Wish
 from featmap.network.address import Address
 from featmap.run.batches import Progress
@@ -91,7 +92,8 @@ class Index:
         many `workers` and a cluster's `address`. strict: an image that cannot be read ends the build. retry: try those
         again that could not be read.
         Raises: OtherIndex: the index there is of another network, preprocessing or setting. NoIndex: something else
-        lies there. IndexBusy: another builder is at work. IndexBroken, AddressError, InputError, ImageError.
+        lies there. IndexBusy: another builder is at work. IndexBroken, AddressError, InputError, ImageError,
+        SettingError.
 
         >>> import featmap as fm, tempfile, torch
         >>> net = fm.trace(torch.nn.Sequential(torch.nn.Conv2d(3, 6, 5), torch.nn.ReLU()), (3, 32, 32))
@@ -101,7 +103,7 @@ class Index:
         """
         _check_network(net)
         wish = Wish(layers, stage, top_k, table, full, correlation, quantile_bytes, block)
-        settings = {"workers": workers, "address": address} if engine == "ray" else {}
+        settings = {"workers": workers, "address": address}
         with default_progress(progress, "index") as report:
             done = build_index(
                 net._captured,  # pyright: ignore[reportPrivateUsage]
@@ -223,6 +225,23 @@ class Index:
         """
         path = after.path if isinstance(after, Index) else after
         return compare(self._now(), Snapshot.of(path), changed_below)
+
+    def verify(
+        self, *, files: bool = False, net: Network | None = None, progress: Progress | bool | None = None
+    ) -> Verification:
+        """What was checked of the index, and what is wrong with it, even where it cannot be opened any more.
+
+        Every array is read, and what is known over all images is computed again from the table. One that `Index.open`
+        refuses is asked for as `Index(path).verify()`.
+        Arguments: files: every image that lies in a file is read again, and has the bytes that it had. net: it is the
+        network of the index, and measures some of the images as it did.
+        Raises: NoIndex: nothing that was ever an index lies there.
+        """
+        if net is not None:
+            _check_network(net)
+        network = None if net is None else net._captured  # pyright: ignore[reportPrivateUsage]
+        with default_progress(progress, "files") as report:
+            return verify(self.path, files=files, network=network, progress=report)
 
     def __len__(self) -> int:
         return self.images

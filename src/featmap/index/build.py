@@ -60,8 +60,7 @@ def build_index(
     **engine_settings: Any,
 ) -> BuildReport:
     """Measures the images that the index at `path` does not have yet; see `featmap.Index.build`."""
-    if engine not in ENGINES:
-        raise SettingError(f"There is no engine {engine!r}.", f"It is one of {', '.join(ENGINES)}.")
+    settings = _checked(engine, engine_settings)
     wish.check()
     if engine == "ray":
         from featmap.index.ray_cluster import imported_ray
@@ -75,8 +74,21 @@ def build_index(
         snapshot = Snapshot.of(path)
         check_same(snapshot.description, network, wish, path)
         work = _Build(Writer.of(snapshot), snapshot, retry=retry, planned=planned, progress=progress)
-        running = _engine(engine, network, snapshot.description, device=device, strict=strict, **engine_settings)
+        running = _engine(engine, network, snapshot.description, device=device, strict=strict, **settings)
         return work.run(listed, running)
+
+
+def _checked(engine: str, settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings that are given to an engine. Raises: SettingError: there is none such, or it takes none of these."""
+    if engine not in ENGINES:
+        raise SettingError(f"There is no engine {engine!r}.", f"It is one of {', '.join(ENGINES)}.")
+    given = {name: value for name, value in settings.items() if value is not None}
+    if engine == "local" and given:
+        said = " and ".join(f"{name} is {value!r}" for name, value in given.items())
+        raise SettingError(
+            f"{said}; the engine is local, which has no such setting.", "Leave it out, or take engine ray."
+        )
+    return given
 
 
 def _listed(images: Any) -> tuple[Iterable[Entry], int]:

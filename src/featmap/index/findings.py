@@ -38,10 +38,16 @@ class Findings:
         """Makes a check if the arrays whose names begin like this can be read; an error of featmap is a problem too."""
         if any(name.startswith(tuple(needs)) for name in self.unread):
             return
+        said: list[str] = []
         try:
-            self.checked.append(check(snapshot, self.say))
+            words = check(snapshot, said.append)
         except FeatmapError as error:
-            self.say(error.problem)
+            said.append(error.problem)
+        else:
+            # The words say that all is well.
+            self.checked += [] if said else [words]
+        for problem in said:
+            self.say(problem)
 
 
 def values_of(snapshot: Snapshot, name: str, part: Any = ...) -> NDArray[Any]:

@@ -20,6 +20,7 @@ from featmap.index.shown import framed_image
 from featmap.index.similar import SimilarImages
 from featmap.index.summary import IndexSummary
 from featmap.index.top import TopExample, TopImages, TopSheet
+from featmap.index.verify import Verification
 from featmap.methods.result import Result, html_of, json_text, pictures_of, save_result, text_of
 from featmap.view import tables_of_index as tables
 from featmap.view.example_sheet import Shown, example_sheet
@@ -49,6 +50,7 @@ _TABLES: dict[type, Callable[[Any], Any]] = {
     SimilarImages: tables.similar_table,
     Selectivity: tables.selectivity_table,
     Comparison: tables.comparison_table,
+    Verification: tables.verification_table,
 }
 
 
@@ -58,6 +60,7 @@ _TABLES: dict[type, Callable[[Any], Any]] = {
 @text_of.register(SimilarImages)
 @text_of.register(Selectivity)
 @text_of.register(Comparison)
+@text_of.register(Verification)
 def _(result: Result) -> str:
     return as_text(_TABLES[type(result)](result), width=WIDEST)
 
@@ -84,6 +87,7 @@ def _(result: Distribution) -> str:
 @html_of.register(Selectivity)
 @html_of.register(Comparison)
 @html_of.register(Distribution)
+@html_of.register(Verification)
 def _(result: Result) -> str | None:
     return f"<pre style='line-height:1.25;overflow-x:auto'>{html.escape(text_of(result))}</pre>"
 

@@ -15,6 +15,7 @@ from featmap.index.selectivity import Selectivity
 from featmap.index.similar import SimilarImages
 from featmap.index.summary import IndexSummary
 from featmap.index.top import TopImages, TopSheet
+from featmap.index.verify import Verification
 from featmap.view.tables import counted, shape_text, table
 from featmap.view.text import number
 
@@ -167,7 +168,7 @@ def distribution_text(result: Distribution) -> str:
     most = max(result.counts) or 1
     bars = "".join(" ▁▂▃▄▅▆▇█"[-(-8 * count // most)] for count in result.counts)
     ends = f"{number(result.edges[0], 3)} to {number(result.edges[-1], 3)}"
-    return "\n".join([*lines, f"  maxima per image |{bars}| {ends}, at most {most:,} images in a bar"])
+    return "\n".join([*lines, f"  maxima per image |{bars}| {ends}, at most {counted(most, 'image')} in a bar"])
 
 
 def selectivity_table(result: Selectivity) -> RenderableType:
@@ -216,3 +217,10 @@ def comparison_table(result: Comparison) -> RenderableType:
 def _changes(layer: LayerComparison) -> list[str]:
     parts = (("died", layer.died), ("revived", layer.revived), ("changed", layer.changed))
     return [f"{layer.address}: {word} {_channels(channels)}" for word, channels in parts if channels]
+
+
+def verification_table(result: Verification) -> RenderableType:
+    """What is wrong, one row each, then what was found to be right."""
+    rows = [["wrong", problem] for problem in result.problems] + [["right", words] for words in result.checked]
+    said = "sound" if result.is_sound else counted(len(result.problems), "problem")
+    return Group(Text(f"{result.path}: {said}", style="bold"), table([("", "left"), ("", "left")], rows))

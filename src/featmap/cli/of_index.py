@@ -1,0 +1,37 @@
+"""What do the commands on an index share? Its path, the options of a question, and how an answer is given."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from typer import Argument, Option
+
+from featmap.cli.common import answers, print_json, print_message
+
+IndexPath = Annotated[str, Argument(metavar="INDEX", help="An index: a folder, or an object store's URL.")]
+Output = Annotated[str | None, Option("--output", "-o", metavar="FILE", help="x.png, x.csv, x.json or x.txt.")]
+TableOutput = Annotated[str | None, Option("--output", "-o", metavar="FILE", help="x.csv, x.json or x.txt.")]
+Label = Annotated[list[str] | None, Option("--label", metavar="LABEL", help="Only images with this label (again: or).")]
+Subset = Annotated[str | None, Option(metavar="PATTERN", help="Only images of such a name: 'cats/*'.")]
+K = Annotated[int, Option("-k", metavar="N", help="How many images.")]
+
+
+def give(result: Any, output: str | None, *, as_json: bool, **options: Any) -> None:
+    """Writes, then prints an answer."""
+    from featmap.view.results import print_to
+
+    if output is not None:
+        for path in result.save(output, **options):
+            print_message(f"wrote {path}")
+    if as_json:
+        print_json(result.to_json())
+    else:
+        print_to(answers(), result)
+
+
+def check_file(output: str | None, *, has_picture: bool = True) -> None:
+    """Raises OutputError where an answer cannot be written to that path: asked before the work."""
+    from featmap.view.results_index import PICTURED, TABLES, check_index_output
+
+    if output is not None:
+        check_index_output(output, PICTURED if has_picture else TABLES, "this answer is")
