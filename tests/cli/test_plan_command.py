@@ -107,8 +107,8 @@ def test_an_input_smaller_than_a_kernel_shows_the_rows_up_to_there() -> None:
     assert ended.code == 2
     check("plan-kernel", ended.out)
     assert ended.err == (
-        "'3' cannot take what an input of 3 x 6 x 20 gives: kernel 3 spans 3 cells, the padded input has 1 "
-        "(1 cells + 0 before + 0 after).\n\n"
+        "'3' cannot take what an input of 3 x 6 x 20 gives: kernel 3 spans 3 rows, the padded input has 1 "
+        "(1 row + 0 above + 0 below).\n\n"
         "Plan an input size that fits this layer.\n"
     )
 

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,14 @@ from featmap.run.program import Program
 
 Question = Callable[[fm.Network, Tensor], Any]
 
+
+def index(net: fm.Network, image: Tensor) -> Any:
+    """A build, and a question that runs the network again."""
+    with TemporaryDirectory() as folder:
+        made = fm.Index.build(net, image, f"{folder}/some.fmi", correlation="all", full=["stem.0"], progress=False)
+        return made.similar(image, "stem.0", net=net)
+
+
 QUESTIONS: dict[str, Question] = {
     "plan": lambda net, _: net.plan(),
     "plan of another size": lambda net, _: net.plan((3, 24, 20)),
@@ -25,6 +34,7 @@ QUESTIONS: dict[str, Question] = {
     "contributions": lambda net, image: net.contributions(image, "stem.0/1"),
     "occlude": lambda net, image: net.occlude(image, 1, window=4, stride=4, verify=2, progress=False),
     "occlude a unit": lambda net, image: net.occlude(image, "stem.0:z/1@2,3", window=4, stride=4, progress=False),
+    "index": index,
     "matrix": lambda net, _: net.layers[0].as_matrix((6, 6)),
 }
 
@@ -99,7 +109,7 @@ def test_after_errors(image: Tensor) -> None:
     assert state(module) == before
 
 
-@pytest.mark.parametrize("name", ["maps", "explain", "contributions", "occlude"])
+@pytest.mark.parametrize("name", ["maps", "explain", "contributions", "occlude", "index"])
 def test_after_an_interrupt(name: str, image: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
     module = model()
     before = state(module)

@@ -47,9 +47,11 @@ def test_marks_are_the_boxes_of_their_units(walk: tour._Walk) -> None:
 
 
 def test_commands_name_everything_that_they_need(walk: tour._Walk) -> None:
-    for line in walk._next()[1:]:
-        assert line.startswith("featmap ")
-        assert all(word in line for word in (MODEL, "cat.png", "--weights", "network.safetensors", "3x296x448"))
+    _, maps, top = walk._next()
+    assert maps.startswith("featmap maps ")
+    assert all(word in maps for word in (MODEL, "cat.png", "--weights", "network.safetensors", "3x296x448"))
+    assert top.startswith("featmap top ")
+    assert all(word in top for word in ("crops.fmi", f"{DEEP}:a/", "-o top.png"))
 
 
 def without_photographs(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -185,12 +185,18 @@ def test_a_module_that_lacks_a_package_of_its_own_says_which(own_module: str) ->
         fm.load("needs_more:build")
 
 
-@pytest.mark.parametrize("shape", [(0, 3, 3), (3, -1, 3)])
-def test_an_input_without_values_is_refused(shape: tuple[int, ...]) -> None:
+@pytest.mark.parametrize("shape", [(0, 3, 3), (3, -1, 3), (), "3x64x64", (3, 64.0, 64)])
+def test_a_shape_that_is_none_is_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(InputError) as caught:
         fm.load("torchvision:squeezenet1_1", input_shape=shape)
-    text = "x".join(map(str, shape))
-    assert str(caught.value) == f"An input of shape {text} has no values.\n\nGive CxHxW, each above 0."
+    assert str(caught.value) == (
+        f"{shape!r} is no shape of an image.\n\nGive (channels, rows, columns) as whole numbers, such as (3, 224, 224)."
+    )
+
+
+def test_a_shape_without_rows_and_columns_is_refused_by_the_layer_that_needs_them() -> None:
+    with pytest.raises(InputError, match=r"^'features\.0' cannot take its input; the network was given 1 x 3: "):
+        fm.load("torchvision:squeezenet1_1", input_shape=(3,))
 
 
 def test_weights_that_are_neither_a_file_nor_a_name_are_refused(own_module: str) -> None:
@@ -206,6 +212,59 @@ def test_weights_that_are_neither_a_file_nor_a_name_are_refused(own_module: str)
         "torchvision:squeezenet1_1 has no weights 'IMAGENET1K_V9'.\n\n"
         "torchvision offers IMAGENET1K_V1, DEFAULT, or give a file."
     )
+
+
+@pytest.mark.parametrize(
+    ("model", "weights", "kind", "text"),
+    [
+        (
+            "resnet18",
+            "a9_in1k",
+            WeightsMismatch,
+            "timm:resnet18 has no weights 'a9_in1k'.\n\ntimm offers a1_in1k, a2_in1k, a3_in1k, ",
+        ),
+        (
+            "convnext_atto_rms",
+            "DEFAULT",
+            WeightsMismatch,
+            "timm:convnext_atto_rms has no weights 'DEFAULT'.\n\ntimm has none; give a file.",
+        ),
+        (
+            "resnet18.a9_in1k",
+            None,
+            NoSuchModel,
+            "timm has no model 'resnet18.a9_in1k'.\n\nThe nearest names are resnet18.a",
+        ),
+    ],
+)
+def test_weights_that_timm_does_not_have(model: str, weights: str | None, kind: type[QuestionError], text: str) -> None:
+    pytest.importorskip("timm")
+    with pytest.raises(kind) as caught:
+        fm.load(f"timm:{model}", weights=weights)
+    assert type(caught.value) is kind
+    assert str(caught.value).startswith(text)
+
+
+@pytest.mark.parametrize(
+    ("model", "weights", "made"),
+    [
+        ("resnet18", None, ("resnet18", False)),
+        ("resnet18", "DEFAULT", ("resnet18", True)),
+        ("resnet18", "fb_ssl_yfcc100m_ft_in1k", ("resnet18.fb_ssl_yfcc100m_ft_in1k", True)),
+        ("resnet18.a2_in1k", "DEFAULT", ("resnet18.a2_in1k", True)),
+        ("resnet18.a2_in1k", "a2_in1k", ("resnet18.a2_in1k", True)),
+    ],
+)
+def test_timm_is_asked_for_the_weights_of_that_name(
+    monkeypatch: pytest.MonkeyPatch, model: str, weights: str | None, made: tuple[str, bool]
+) -> None:
+    timm = pytest.importorskip("timm")
+    asked: list[tuple[str, bool]] = []
+    monkeypatch.setattr(timm, "create_model", lambda name, pretrained: asked.append((name, pretrained)))
+    zoo = timm_model(model, weights)
+    zoo.build()
+    assert asked == [made]
+    assert zoo.preprocessing.source == f"timm {made[0]}"
 
 
 def test_weights_of_another_network_are_refused(tmp_path: Path, own_module: str) -> None:

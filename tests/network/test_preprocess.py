@@ -84,6 +84,25 @@ def test_another_input_size_keeps_the_same_share_of_the_picture() -> None:
     assert (record.resize, record.crop) == ((112, 224), (112, 224))
 
 
+@pytest.mark.parametrize("at_load", [True, False])
+def test_a_plan_for_another_size_says_how_pictures_get_that_size(at_load: bool) -> None:
+    shape = (3, 112, 112)
+    net = fm.load("torchvision:squeezenet1_1", input_shape=shape if at_load else None)
+    steps = net.plan(None if at_load else shape).preprocessing
+    assert steps.startswith("resize shorter side to 128 (bilinear), crop centre 112x112, values / 255, ")
+
+
+def test_a_plan_that_ends_early_says_it_too() -> None:
+    with pytest.raises(fm.errors.InputError) as caught:
+        fm.load("torchvision:squeezenet1_1").plan((3, 14, 14))
+    assert "crop centre 14x14" in caught.value.plan.preprocessing
+
+
+def test_a_record_that_leaves_pictures_as_they_are_stays_so() -> None:
+    for record in (Preprocessing(mean=(0.5,)), Preprocessing(20, (20, 20))):
+        assert record.at((3, 8, 8), (3, 9, 9)) is record
+
+
 def test_a_grey_network_gets_grey_pictures() -> None:
     picture = Image.fromarray(np.full((6, 5, 3), (10, 200, 30), np.uint8))
     record = Preprocessing(mean=(0.5,), std=(0.25,))

@@ -77,6 +77,35 @@ def test_a_branch_on_values_is_named_with_its_line(
     assert error.exit_code == 2
 
 
+class KeepsWhatIsPositive(nn.Module):
+    """A forward of a class: torch notes the lines of such forwards only."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x[x > 0].sum()
+
+
+@pytest.mark.parametrize(
+    ("module", "where"),
+    [
+        (KeepsWhatIsPositive(), "the forward of KeepsWhatIsPositive"),
+        (nn.Sequential(conv(3, 3), nn.Sequential(KeepsWhatIsPositive())), "'1.0'"),
+    ],
+)
+def test_a_value_whose_size_depends_on_values_is_named_with_its_line(
+    module: nn.Module, where: str, capfd: pytest.CaptureFixture[str], recwarn: pytest.WarningsRecorder
+) -> None:
+    error = refusal(module)
+    assert isinstance(error, CaptureRefused)
+    assert str(error) == (
+        f"{where} makes a value whose size depends on values of a tensor, so it has no shape before an image is "
+        f"known.\n  {line_of(KeepsWhatIsPositive.forward, 'x > 0')}\n\n"
+        "Keep the size and write over what is not wanted (torch.where, a product with a mask), or trace the parts "
+        "before that line."
+    )
+    assert tuple(capfd.readouterr()) == ("", "")
+    assert not recwarn.list
+
+
 def test_a_branch_inside_a_block_is_named_with_the_blocks_path() -> None:
     module = nn.Sequential(conv(3, 3), nn.Sequential(written(branches_on_a_mean, c=conv(3, 3))))
     assert refusal(module).problem == (
@@ -119,16 +148,15 @@ def test_a_head_for_another_size_is_refused_with_the_layer() -> None:
     [
         (
             nn.Conv2d(4, 4, 7, dilation=2, padding=1),
-            "'1' (rows): kernel 7 with dilation 2 spans 13 cells, the padded input has 10 "
-            "(8 cells + 1 before + 1 after).",
+            "'1': kernel 7 with dilation 2 spans 13 rows, the padded input has 10 (8 rows + 1 above + 1 below).",
         ),
         (
             nn.Conv2d(4, 4, (1, 9)),
-            "'1' (columns): kernel 9 spans 9 cells, the padded input has 7 (7 cells + 0 before + 0 after).",
+            "'1': kernel 9 spans 9 columns, the padded input has 7 (7 columns + 0 left + 0 right).",
         ),
         (
             nn.MaxPool2d((2, 9)),
-            "'1' (columns): kernel 9 spans 9 cells, the padded input has 7 (7 cells + 0 before + 0 after).",
+            "'1': kernel 9 spans 9 columns, the padded input has 7 (7 columns + 0 left + 0 right).",
         ),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, nn.Module) else "",
@@ -138,6 +166,23 @@ def test_an_input_smaller_than_a_kernel_is_refused_with_the_arithmetic(layer: nn
     assert isinstance(error, KernelTooLarge)
     assert error.problem == problem
     assert error.remedy.startswith("Use an input of at least ")
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [nn.ConvTranspose2d(5, 4, 9), nn.Conv2d(5, 4, 9, padding="same")],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_kernel_that_may_be_larger_than_its_input_is_not_blamed_for_wrong_channels(layer: nn.Module) -> None:
+    error = refusal(nn.Sequential(conv(), layer))
+    assert type(error) is InputError
+    assert error.problem.startswith("'1' cannot take its input; the network was given 1 x 3 x 8 x 7: ")
+
+
+def test_a_layer_along_one_axis_that_does_not_fit_is_named() -> None:
+    error = refusal(nn.Sequential(nn.Flatten(2), nn.Conv1d(3, 4, 99)))
+    assert type(error) is InputError
+    assert error.problem.startswith("'1' cannot take its input; the network was given 1 x 3 x 8 x 7: ")
 
 
 def test_an_error_of_the_models_own_is_passed_on_with_its_line() -> None:

@@ -225,8 +225,8 @@ def test_an_input_smaller_than_a_kernel_is_refused_with_the_arithmetic() -> None
     with pytest.raises(PartialPlan) as caught:
         net.plan((3, 9, 20))
     assert str(caught.value) == (
-        "'2' cannot take what an input of 3 x 9 x 20 gives: kernel 7 with dilation 2 spans 13 cells, the padded input "
-        "has 9 (9 cells + 0 before + 0 after).\n\nPlan an input size that fits this layer."
+        "'2' cannot take what an input of 3 x 9 x 20 gives: kernel 7 with dilation 2 spans 13 rows, the padded input "
+        "has 9 (9 rows + 0 above + 0 below).\n\nPlan an input size that fits this layer."
     )
 
 

@@ -9,13 +9,16 @@ from hypothesis import strategies as st
 
 import featmap as fm
 from featmap.geometry import Status
+from featmap.methods.receptive_field import FieldAnswer
 from featmap.testing.modules import make_positive, transparent
-from featmap.testing.oracles import gradient_support, scrambled_outside
+from featmap.testing.oracles import Support, gradient_support, scrambled_outside
 from featmap.testing.strategies import RandomNetwork, networks
 
 EXAMPLES = settings(
     max_examples=260, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
 )
+TWO_RUNS = pytest.mark.parametrize("run", ["first 260 networks", "260 more"])
+"""So that two workers share the networks."""
 
 
 def last_address(net: fm.Network, channel: int, row: int, column: int) -> str:
@@ -30,38 +33,32 @@ def traced(drawn: RandomNetwork, seed: int) -> tuple[torch.nn.Module, fm.Network
     return module, fm.trace(module, drawn.input_shape), image
 
 
+@TWO_RUNS
 @EXAMPLES
-@given(networks(), st.data(), st.integers(0, 999))
-def test_unit_boxes_are_the_support_of_the_gradient(drawn: RandomNetwork, data: st.DataObject, seed: int) -> None:
+@given(drawn=networks(), data=st.data(), seed=st.integers(0, 999))
+def test_the_geometry_of_a_network_is_what_torch_does(
+    run: str, drawn: RandomNetwork, data: st.DataObject, seed: int
+) -> None:
     module, net, image = traced(drawn, seed)
     with torch.no_grad():
-        shape = module(image).shape
-    row, column = data.draw(st.integers(0, shape[2] - 1)), data.draw(st.integers(0, shape[3] - 1))
-    channel = data.draw(st.integers(0, shape[1] - 1))
-    answer = net.receptive_field(last_address(net, channel, row, column))
-    support = gradient_support(transparent(copy.deepcopy(module)), image, channel, row, column)
+        output = module(image)
+    assert net.plan().layers[-1].output_shape == tuple(output.shape[1:])
+    unit = (0, *(data.draw(st.integers(0, size - 1)) for size in output.shape[1:]))
+    answer = net.receptive_field(last_address(net, *unit[1:]))
+    check_support(answer, gradient_support(transparent(copy.deepcopy(module)), image, *unit[1:]))
+    with torch.no_grad():
+        other = module(scrambled_outside(image, answer.box, torch.Generator().manual_seed(seed)))
+    # Elsewhere the convolution may be summed in another order, so the last bits may differ.
+    assert other[unit].item() == pytest.approx(output[unit].item(), rel=1e-12)
+
+
+def check_support(answer: FieldAnswer, support: Support) -> None:
+    """An exact box is the gradient's support and filled by it, another contains it."""
     if answer.status == Status.EXACT:
         assert support.box == answer.box
         assert support.fills_box
     else:
         assert answer.box.contains(support.box)
-
-
-@EXAMPLES
-@given(networks(), st.data(), st.integers(0, 999))
-def test_shapes_and_pixels_outside_the_box(drawn: RandomNetwork, data: st.DataObject, seed: int) -> None:
-    module, net, image = traced(drawn, seed)
-    with torch.no_grad():
-        output = module(image)
-    assert net.plan().layers[-1].output_shape == tuple(output.shape[1:])
-    row, column = data.draw(st.integers(0, output.shape[2] - 1)), data.draw(st.integers(0, output.shape[3] - 1))
-    channel = data.draw(st.integers(0, output.shape[1] - 1))
-    box = net.receptive_field(last_address(net, channel, row, column)).box
-    with torch.no_grad():
-        other = module(scrambled_outside(image, box, torch.Generator().manual_seed(seed)))
-    unit = (0, channel, row, column)
-    # Elsewhere the convolution may be summed in another order, so the last bits may differ.
-    assert other[unit].item() == pytest.approx(output[unit].item(), rel=1e-12)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])

@@ -64,7 +64,10 @@ def test_maps_stand_in_the_order_asked_for(sort):
     shown = [decoded(tile, grid, -high, high, signed=True) for tile in tiles(page, grid, 12)]
     found = [int(np.abs(values - tile).max((1, 2)).argmin()) for tile in shown]
     assert [3 if channel == 7 else channel for channel in found] == [3 if c == 7 else c for c in expected]
-    assert f"sorted by {'fraction of positive values' if sort == 'positive' else sort}" in page.info["Description"]
+    words = "fraction of positive values" if sort == "positive" else sort
+    assert f"sorted by {words}, largest first (the number below each)" in page.info["Description"]
+    own = map_pages(values, "conv1:z", sort=sort, scale="map", signed=True)[0]
+    assert f"sorted by {words}, largest first; " in own.info["Description"], "below each stands its range"
 
 
 def test_zero_is_not_positive():

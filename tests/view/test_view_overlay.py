@@ -19,6 +19,11 @@ def drawn(*boxes):
     return np.asarray(picture)[MARGIN_PX:, MARGIN_PX:]
 
 
+def test_rows_columns_and_size_of_a_box_stand_on_one_line() -> None:
+    panel = Panel(Image.new("RGB", (40, 40)), (box_words((100, 222, 318, 440), (448, 448)),))
+    assert panel.lines == ["rows 100:318, columns 222:440, 218 x 218 pixels"]
+
+
 def test_the_photograph_is_unchanged_inside_and_dimmed_outside():
     pixels = drawn((10, 20, 30, 50))
     for row, column in ((10, 20), (29, 49), (20, 33)):

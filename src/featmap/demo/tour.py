@@ -14,6 +14,7 @@ from pathlib import Path
 from PIL import Image
 
 from featmap.demo.crops import photograph
+from featmap.demo.dataset import INDEX_NAME, dataset, indexed
 from featmap.demo.examples import projections
 from featmap.demo.kept import WEIGHTS_NAME, Record
 from featmap.demo.train import TrainedNetwork, trained_network
@@ -97,6 +98,7 @@ class _Walk:
         report = self._fields(report)
         report = self._occlusions(report)
         report = projections(report, self.net, self.small, self.picture, self._strongest(DEEP), self._keep)
+        report = dataset(report, indexed(self.folder, self.small), self._keep)
         commands = self._next()
         report = report.section("Go on").text("Three commands to try next:").code("\n".join(commands), "console")
         path = report.save(self.folder / "report.html")
@@ -220,7 +222,7 @@ class _Walk:
         else:
             first = _line("field", MODEL, unit, "--input", _input_text(), "--image", self._picture, "-o", "field.png")
         maps = self._command("maps", "--layer", f"{FIRST}:z", "-o", "z.png")
-        return first, maps, self._command("explain", unit)
+        return first, maps, _line("top", str(self.folder / INDEX_NAME), unit.partition("@")[0], "-o", "top.png")
 
     @property
     def _picture(self) -> str:

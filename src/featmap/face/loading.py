@@ -46,6 +46,7 @@ def load(
     Raises: NoSuchModel, WeightsMismatch, UnsafeFile, CaptureRefused, InputError, MissingPackage.
     """
     _check_name(model)
+    input_shape = None if input_shape is None else checked_shape(input_shape)
     captured = load_network(model, weights=weights, input_shape=input_shape, preprocessing=preprocessing, trust=trust)
     return Network(captured)
 

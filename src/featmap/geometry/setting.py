@@ -15,16 +15,17 @@ from featmap.errors import KernelTooLarge, SettingError
 class Axis:
     """The words for one spatial axis."""
 
+    cell: str
     cells: str
     before: str
     after: str
 
 
-ROWS = Axis("rows", "above", "below")
-COLUMNS = Axis("columns", "left", "right")
-BOTH = Axis("rows and columns", "before", "after")
+ROWS = Axis("row", "rows", "above", "below")
+COLUMNS = Axis("column", "columns", "left", "right")
+BOTH = Axis("row and column", "rows and columns", "before", "after")
 """For two axes of the same numbers."""
-EITHER = Axis("cells", "before", "after")
+EITHER = Axis("cell", "cells", "before", "after")
 """For a rule that serves both axes."""
 
 
@@ -64,7 +65,8 @@ def misfit(
     span, padded = (kernel - 1) * dilation + 1, size + sum(padding)
     if span > padded:
         spread = f" with dilation {dilation}" if dilation > 1 else ""
-        terms = f"{size} {axis.cells} {signed(padding[0])} {axis.before} {signed(padding[1])} {axis.after}"
+        inputs = f"{size} {axis.cell if size == 1 else axis.cells}"
+        terms = f"{inputs} {signed(padding[0])} {axis.before} {signed(padding[1])} {axis.after}"
         yield (
             f"kernel {kernel}{spread} spans {span} {axis.cells}, the padded input has {padded} ({terms}).",
             f"Use an input of at least {size + span - padded} {axis.cells}, more padding or a smaller kernel.",

@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import gcd
 
-from featmap.errors import SettingError
+from featmap.errors import KernelTooLarge, SettingError
 from featmap.geometry.index_set import IndexSet, every, repeat, shift, spread
 from featmap.geometry.interval import EMPTY, Interval
 from featmap.geometry.period import Period
 from featmap.geometry.rule import AxisRule
-from featmap.geometry.setting import at_least, kernel_too_large
+from featmap.geometry.setting import Axis, at_least, kernel_too_large, misfit
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,3 +166,20 @@ class TransposedWindow(AxisRule):
 
     def period(self, size: int) -> Period:
         return Period(1, tuple(self.sources(phase, size) for phase in range(self.stride)))
+
+
+def check_fits(rule: AxisRule, size: int, axis: Axis) -> None:
+    """Nothing where the rule gives an output for this many inputs.
+
+    Raises: SettingError, KernelTooLarge: it gives none; a window says so in the words of its axis.
+
+    >>> from featmap.geometry.setting import ROWS
+    >>> check_fits(Window(3, before=1), 1, ROWS)
+    Traceback (most recent call last):
+    featmap.errors.KernelTooLarge: kernel 3 spans 3 rows, the padded input has 2 (1 row + 1 above + 0 below).
+    ...
+    """
+    if isinstance(rule, Window):
+        for problem, remedy in misfit(rule.kernel, rule.dilation, size, (rule.before, rule.after), axis):
+            raise KernelTooLarge(problem, remedy)
+    rule.output_size(size)

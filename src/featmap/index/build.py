@@ -63,6 +63,11 @@ def build_index(
     if engine not in ENGINES:
         raise SettingError(f"There is no engine {engine!r}.", f"It is one of {', '.join(ENGINES)}.")
     wish.check()
+    if engine == "ray":
+        from featmap.index.ray_cluster import imported_ray
+
+        # Before anything is written.
+        imported_ray()
     listed, planned = _listed(images)
     if not has_repository(path) or Snapshot(path).is_empty:
         Writer.begin(path, describe(network, wish, planned))
@@ -122,8 +127,8 @@ class _Build:
         self.planned = planned
         self.places = places_per_map(writer.description)
         known = {str(name) for name in snapshot.read("image/name")}
-        self.skipped_before = {str(name) for name in snapshot.read("skipped/name")}
-        self.passed_over = known if retry else known | self.skipped_before
+        skipped_before = {str(name) for name in snapshot.read("skipped/name")}
+        self.passed_over = known if retry else known | skipped_before
         self.tried = int(snapshot.read("block/tried").sum())
         self.totals = snapshot.totals()
         self.seen = self.passed = 0
@@ -133,11 +138,14 @@ class _Build:
         """Measures and commits what is new."""
         before = self.totals.images
         parts = batched(self._new(listed), self.writer.description.block)
+        self.writer.discard()
         try:
             for block in engine(parts, self.tried, self._floors, self._tick):
                 self._commit(block)
-        finally:
-            self.writer.tidy()
+        except BaseException:
+            self.writer.discard()
+            raise
+        self.writer.tidy()
         images = self.totals.images
         return BuildReport(str(self.writer.path), images, images - before, self.passed, tuple(self.skipped))
 
@@ -160,10 +168,7 @@ class _Build:
         return [np.where(np.isnan(floor), -np.inf, floor).astype(np.float32) for floor in lowest]
 
     def _commit(self, block: Block) -> None:
-        fresh = tuple((name, reason) for name, reason in block.skipped if name not in self.skipped_before)
-        block = Block(block.tried, block.images, fresh, block.table, block.totals, block.full)
         totals = self.totals.merged(block.totals, self.places)
         self.writer.add(block, totals)
         self.totals = totals
         self.skipped += block.skipped
-        self.skipped_before |= {name for name, _ in fresh}

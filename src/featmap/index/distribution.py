@@ -41,7 +41,8 @@ class Distribution(Result):
     counts: tuple[int, ...] | None
 
     def to_json(self) -> dict[str, Any]:
-        return dict(vars(self))
+        histogram = {"edges": self.edges, "counts": self.counts}
+        return {**vars(self), **{name: None if part is None else list(part) for name, part in histogram.items()}}
 
     def to_pandas(self) -> Any:
         """The histogram, one row per bin."""

@@ -38,10 +38,17 @@ class TarMember:
 
 
 @dataclass(frozen=True)
+class Unreadable:
+    """What stands for an image that was found to be unreadable before its turn, with the reason."""
+
+    problem: str
+
+
+@dataclass(frozen=True)
 class Entry:
     """One image of a dataset: its name there, its label ('' for none) and what holds it.
 
-    `content` is a path, a tar member, bytes of a compressed one, or an image in memory.
+    `content` is a path, a tar member, bytes of a compressed one, an image in memory, or `Unreadable`.
     """
 
     name: str

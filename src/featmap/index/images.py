@@ -15,7 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from featmap.errors import FeatmapError, ImageBroken, ImageMissing
-from featmap.index.entries import Entry, TarMember
+from featmap.index.entries import Entry, TarMember, Unreadable
 from featmap.network.network import CapturedNetwork
 from featmap.run.pictures import batch_of, picture_in
 
@@ -39,11 +39,13 @@ def read_image(network: CapturedNetwork, entry: Entry) -> ReadImage:
     """The image of an entry; what cannot be read, or does not fit the network, comes back with the reason."""
     try:
         content, digest = entry.content, ""
+        if isinstance(content, Unreadable):
+            return ReadImage(entry, problem=content.problem)
         if isinstance(content, str | Path | TarMember | bytes):
             data = content if isinstance(content, bytes) else bytes_of(content)
             digest = hashlib.sha256(data).hexdigest()
             content = picture_in(io.BytesIO(data), entry.name)
-        found = batch_of(network, content).values
+        found = batch_of(network, content).values.detach()
     except FeatmapError as error:
         return ReadImage(entry, problem=error.problem)
     if len(found) != 1:

@@ -56,10 +56,13 @@ class Layout:
 
     @property
     def fill(self) -> Any:
-        """What stands where nothing was written yet: an index without images knows of no value."""
+        """What stands where nothing was written yet, or a chunk was lost: no value is known there.
+
+        A count of 0 or an empty name in place of a lost one shows elsewhere.
+        """
         if self.dtype is str:
             return ""
-        return float("nan") if self.name.startswith("tail/") else _FILL.get(self.name, 0)
+        return float("nan") if self.name.startswith(("tail/", "comoment/")) else _FILL.get(self.name, 0)
 
 
 _FILL = {

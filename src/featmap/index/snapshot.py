@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -10,17 +12,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from featmap.errors import NoIndex
+from featmap.errors import IndexBroken, NoIndex
 from featmap.index import layout
 from featmap.index.description import FORMAT, Description
 from featmap.index.measure import Table
-from featmap.index.storage import guarded, opened
+from featmap.index.storage import VERIFY, guarded, opened
 from featmap.index.totals import PerMap, Totals
 from featmap.run.comoments import CoMoments
 from featmap.run.strongest import Strongest
 
 RECORD = "featmap"
 """The attribute that holds the description."""
+RECORD_DIGEST = "featmap_sha256"
+"""The attribute that tells whether the description is as it was written: icechunk keeps it without a checksum."""
 
 
 class Snapshot:
@@ -34,6 +38,7 @@ class Snapshot:
             session = repository.readonly_session("main")
             self.id: str = session.snapshot_id
             self.root: Any = _group(session.store)
+        self._arrays: dict[str, Any] = {}
 
     @staticmethod
     def of(path: str | Path) -> Snapshot:
@@ -61,28 +66,39 @@ class Snapshot:
                 f"'{self.path}' has format {record.get('format')}; this featmap reads format {FORMAT}.",
                 "Use the version of featmap that built it, or build it again.",
             )
-        return Description.from_json(record)
+        try:
+            return Description.from_json(record)
+        except (TypeError, KeyError, ValueError, AttributeError, IndexError) as error:
+            raise IndexBroken(f"'{self.path}': its description is damaged: {error!r}.", VERIFY) from error
+
+    def _array(self, name: str) -> Any:
+        # Opening one takes as long as reading a chunk of it.
+        if name not in self._arrays:
+            self._arrays[name] = self.root[name]
+        return self._arrays[name]
 
     def read(self, name: str, part: Any = ...) -> NDArray[Any]:
         """An array, or a part of it. Raises: IndexBroken."""
         with guarded(self.path):
-            return np.asarray(self.root[name][part])
+            return np.asarray(self._array(name)[part])
 
     def length(self, name: str) -> int:
         """How long the first axis of an array is."""
         with guarded(self.path):
-            return int(self.root[name].shape[0])
+            return int(self._array(name).shape[0])
 
     def texts(self, name: str, numbers: Sequence[int] | NDArray[np.int64]) -> list[str]:
         """Some of many texts, one per number."""
         with guarded(self.path):
-            return [str(text) for text in self.root[name].oindex[np.asarray(numbers, np.int64)]] if len(numbers) else []
+            return (
+                [str(text) for text in self._array(name).oindex[np.asarray(numbers, np.int64)]] if len(numbers) else []
+            )
 
     def numbers(self, name: str, numbers: Sequence[int] | NDArray[np.int64]) -> NDArray[np.int64]:
         """Some of many numbers."""
         with guarded(self.path):
             return (
-                np.asarray(self.root[name].oindex[np.asarray(numbers, np.int64)])
+                np.asarray(self._array(name).oindex[np.asarray(numbers, np.int64)])
                 if len(numbers)
                 else np.zeros(0, np.int64)
             )
@@ -92,7 +108,7 @@ class Snapshot:
         if len(numbers) and numbers[-1] - numbers[0] + 1 == len(numbers) and (np.diff(numbers) == 1).all():
             return self.read(name, (slice(int(numbers[0]), int(numbers[-1]) + 1), maps))
         with guarded(self.path):
-            return np.asarray(self.root[name].oindex[numbers, maps])
+            return np.asarray(self._array(name).oindex[numbers, maps])
 
     @cached_property
     def images(self) -> int:
@@ -144,6 +160,11 @@ class Snapshot:
     def table(self, images: slice, maps: slice | int = slice(None)) -> Table:
         """The table of some images and maps."""
         return Table(*(self.read(f"table/{name}", (images, maps)) for name in layout.TABLE))
+
+
+def record_digest(record: Any) -> str:
+    """The SHA-256 of a description."""
+    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
 
 
 def _group(store: Any) -> Any:

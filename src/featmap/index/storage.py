@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import glob
+import os
 import re
 import secrets
 import shutil
@@ -16,6 +18,8 @@ from featmap.errors import FeatmapError, IndexBroken, IndexBusy, NoIndex
 _URL = re.compile(r"(?P<scheme>[a-z0-9]+)://(?P<rest>.*)")
 _SCHEMES = "s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or az://ACCOUNT/CONTAINER/PREFIX"
 LOCK = "builder.lock"
+VERIFY = "`featmap index verify` says what is wrong."
+_REMAINS = {"chunks", "manifests", "snapshots", "transactions"}
 
 
 def is_url(path: str | Path) -> bool:
@@ -34,12 +38,18 @@ def storage_of(path: str | Path) -> Any:
         return icechunk.local_filesystem_storage(str(path))
     scheme, (first, *rest) = found["scheme"], found["rest"].split("/")
     if scheme == "s3":
-        return icechunk.s3_storage(bucket=first, prefix="/".join(rest), from_env=True)
+        return icechunk.s3_storage(bucket=first, prefix="/".join(rest), from_env=True, **_endpoint())
     if scheme in ("gs", "gcs"):
         return icechunk.gcs_storage(bucket=first, prefix="/".join(rest), from_env=True)
     if scheme == "az" and rest:
         return icechunk.azure_storage(account=first, container=rest[0], prefix="/".join(rest[1:]), from_env=True)
     raise NoIndex(f"'{path}': an index cannot lie at a {scheme}:// address.", f"Give a folder, or {_SCHEMES}.")
+
+
+def _endpoint() -> dict[str, Any]:
+    """Where an S3 store that is not Amazon's is found."""
+    url = os.environ.get("AWS_ENDPOINT_URL")
+    return {"endpoint_url": url, "allow_http": url.startswith("http:"), "force_path_style": True} if url else {}
 
 
 def has_repository(path: str | Path) -> bool:
@@ -50,6 +60,11 @@ def has_repository(path: str | Path) -> bool:
         return False
     with guarded(path):
         return icechunk.Repository.exists(storage_of(path))
+
+
+def has_remains(path: str | Path) -> bool:
+    """Whether a folder holds parts of a repository, however damaged."""
+    return not is_url(path) and sum((Path(path) / part).is_dir() for part in _REMAINS) >= 2
 
 
 def opened(path: str | Path) -> Any:
@@ -87,13 +102,18 @@ def created(path: str | Path) -> Generator[Any]:
     _check_free(folder)
     # A builder that is killed here leaves a hidden folder beside, never half an index.
     part = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.part")
-    with guarded(path):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        try:
+    try:
+        with guarded(path):
+            folder.parent.mkdir(parents=True, exist_ok=True)
             yield icechunk.Repository.create(storage_of(part))
             _appear(part, folder)
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
+    except (IndexBroken, IndexBusy):
+        # The builder that was faster sweeps away what others have begun.
+        if has_repository(folder):
+            raise _busy(folder) from None
+        raise
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
 
 
 def _appear(part: Path, folder: Path) -> None:
@@ -105,6 +125,16 @@ def _appear(part: Path, folder: Path) -> None:
         raise
 
 
+def sweep(path: str | Path) -> None:
+    """Deletes what was never finished of an index in a folder, and what lies beside of it; for its one builder."""
+    folder = Path(path)
+    for part in folder.parent.glob(f".{glob.escape(folder.name)}.*.part"):
+        shutil.rmtree(part, ignore_errors=True)
+    # A file is written under a name with '#' and renamed.
+    for file in folder.rglob("*#*"):
+        file.unlink(missing_ok=True)
+
+
 def _busy(path: str | Path) -> IndexBusy:
     return IndexBusy(f"'{path}' is being built by another process.", "Wait until it is done, then build again.")
 
@@ -113,6 +143,8 @@ def _check_free(path: Path) -> None:
     if path.exists() and not path.is_dir():
         raise NoIndex(f"'{path}' exists and is no index.", "Choose another path.")
     others = sorted(part.name for part in path.iterdir()) if path.is_dir() else []
+    if others and has_repository(path) and next(opened(path).ancestry(branch="main")).parent_id is not None:
+        raise _busy(path)
     if others:
         raise NoIndex(
             f"The folder '{path}' exists and is no index: it holds {', '.join(others[:3])}"
@@ -139,7 +171,7 @@ def broken(path: str | Path, error: BaseException) -> IndexBroken:
     lines = [re.sub(r"^[\W_]*(x )?", "", line).strip() for line in str(error).splitlines()]
     said = next((line for line in lines if line and not line.startswith("context")), type(error).__name__)
     full = "No space left on device" in str(error) or getattr(error, "errno", None) == errno.ENOSPC
-    remedy = "Make room and go on: build again." if full else "`featmap index verify` says what is wrong."
+    remedy = "Make room and go on: build again." if full else VERIFY
     return IndexBroken(f"'{path}': {'no space left on the disk' if full else said}.", remedy)
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,15 +13,18 @@ from typing import Any
 
 import numpy as np
 
-from featmap.errors import IndexBusy
+from featmap.errors import IndexBroken, IndexBusy
 from featmap.index import layout
 from featmap.index.description import Description
+from featmap.index.images import ReadImage
 from featmap.index.measure import Block, Table
-from featmap.index.snapshot import RECORD, Snapshot
-from featmap.index.storage import created, guarded, opened
+from featmap.index.snapshot import RECORD, RECORD_DIGEST, Snapshot, record_digest
+from featmap.index.storage import created, guarded, is_url, opened, sweep
 from featmap.index.totals import Totals
 
 _TIDY_AFTER = 8
+ImageRecord = tuple[str, str, str, str, int, int]
+"""Name, path, label, digest, rows and columns."""
 
 
 @dataclass
@@ -30,7 +35,7 @@ class Writer:
     repository: Any
     description: Description
     labels: dict[str, int] = field(default_factory=dict[str, int])
-    _commits: list[datetime] = field(default_factory=list[datetime])
+    _commits: int = 0
 
     @staticmethod
     def begin(path: str | Path, description: Description) -> None:
@@ -45,8 +50,10 @@ class Writer:
             numbered = [(number, range(layer.channels)) for number, layer in enumerate(description.layers)]
             root["map/layer"][:] = np.concatenate([np.full(len(maps), number) for number, maps in numbered])
             root["map/channel"][:] = np.concatenate([np.arange(len(maps)) for _, maps in numbered])
-            root.attrs[RECORD] = description.to_json()
-            session.commit("no images yet")
+            record = description.to_json()
+            root.attrs.update({RECORD: record, RECORD_DIGEST: record_digest(record)})
+            _rewrite(root, Totals.none(description))
+            _commit(path, session, "no images yet")
 
     @staticmethod
     def of(snapshot: Snapshot) -> Writer:
@@ -59,7 +66,6 @@ class Writer:
 
         Raises: IndexBroken, IndexBusy.
         """
-        import icechunk
         import zarr
 
         with guarded(self.path):
@@ -67,19 +73,14 @@ class Writer:
             root: Any = zarr.open_group(session.store, mode="r+")
             first = totals.images - len(block.images)
             if root["image/name"].shape[0] != first:
-                raise IndexBusy(f"'{self.path}' was changed by another builder.", "Build again: it goes on from there.")
+                raise _changed(self.path)
             labels = self._grow(root, block, first)
-            self._rewrite(root, totals)
+            _rewrite(root, totals)
             words = f"images {first} to {totals.images - 1}" if block.images else "no image that could be read"
-            try:
-                session.commit(words)
-            except icechunk.ConflictError:
-                raise IndexBusy(
-                    f"'{self.path}' was changed by another builder.", "Build again: it goes on from there."
-                ) from None
+            _commit(self.path, session, words)
             self.labels = labels
-        self._commits.append(datetime.now(UTC))
-        if len(self._commits) >= _TIDY_AFTER:
+        self._commits += 1
+        if self._commits % _TIDY_AFTER == 0:
             self.tidy()
 
     def _grow(self, root: Any, block: Block, first: int) -> dict[str, int]:
@@ -95,12 +96,10 @@ class Writer:
             "image/digest": [image.digest for image in block.images],
             "image/rows": [image.size[0] for image in block.images],
             "image/columns": [image.size[1] for image in block.images],
-            "skipped/name": [name for name, _ in block.skipped],
-            "skipped/reason": [reason for _, reason in block.skipped],
             "block/first": [first],
             "block/images": [len(entries)],
             "block/tried": [block.tried],
-            "block/digest": [self._digest(block)],
+            "block/digest": [block_digest(map(_record, block.images), block.table if self.description.table else None)],
             "label/name": list(labels)[len(self.labels) :],
         }
         if self.description.table:
@@ -110,38 +109,75 @@ class Writer:
                 grown[layout.full_name(number)] = block.full[layer.address]
         for name, values in grown.items():
             _append(root[name], values)
+        self._skip(root, block)
         return labels
 
-    def _digest(self, block: Block) -> str:
-        digests = [image.digest for image in block.images]
-        return block_digest(block.table if self.description.table else None, digests)
-
-    def _rewrite(self, root: Any, totals: Totals) -> None:
-        for name in layout.PER_MAP:
-            root[f"map/{name}"][:] = getattr(totals.per_map, name)
-        for name in layout.STRONGEST:
-            root[f"map/strongest_{name}"][:] = getattr(totals.strongest, name)
-        for number, (tail, comoments) in enumerate(zip(totals.tails, totals.comoments, strict=True)):
-            if tail.shape[1]:
-                root[layout.tail_name(number)][:] = tail
-            if comoments is not None:
-                upper = comoments.products[np.triu_indices(len(comoments.mean))]
-                root[layout.comoment_name(number)][:] = np.concatenate([comoments.mean, upper])
+    def _skip(self, root: Any, block: Block) -> None:
+        """Records what was skipped; what could be read at last, or is broken in another way, is no longer as it was."""
+        before = [[str(text) for text in root[f"skipped/{part}"][:]] for part in ("name", "reason")]
+        known = dict(zip(*before, strict=True))
+        read = {image.entry.name for image in block.images}
+        now = {name: reason for name, reason in known.items() if name not in read} | dict(block.skipped)
+        if now == known:
+            return
+        for part, texts in (("name", list(now)), ("reason", list(now.values()))):
+            array = root[f"skipped/{part}"]
+            array.resize((0,))
+            _append(array, texts)
 
     def tidy(self) -> None:
         """Takes off the disk what only older states held; the last two stay, so that a reader can end its question."""
-        if len(self._commits) < 2:
-            return
-        before = self._commits[-2]
-        with guarded(self.path):
+        # The index is whole without this. Where it fails an older state is damaged, which `verify` says, or the disk
+        # is full, which the next block says.
+        with suppress(IndexBroken), guarded(self.path):
+            states = list(self.repository.ancestry(branch="main"))[:2]
+            before = states[-1].written_at
             self.repository.expire_snapshots(before)
             self.repository.garbage_collect(before)
-        self._commits = self._commits[-1:]
+
+    def discard(self) -> None:
+        """Takes off the disk what builds left that were cut off. In an object store others may be building: nothing."""
+        if is_url(self.path):
+            return
+        with suppress(IndexBroken), guarded(self.path):
+            sweep(self.path)
+            self.repository.garbage_collect(datetime.now(UTC))
 
 
-def block_digest(table: Table | None, digests: Sequence[str]) -> str:
-    """What tells whether a block's table and images are those that were written."""
-    made = hashlib.sha256("\n".join(digests).encode())
+def _commit(path: str | Path, session: Any, words: str) -> None:
+    import icechunk
+
+    try:
+        session.commit(words)
+    except icechunk.ConflictError:
+        raise _changed(path) from None
+
+
+def _changed(path: str | Path) -> IndexBusy:
+    return IndexBusy(f"'{path}' was changed by another builder.", "Build again: it goes on from there.")
+
+
+def _rewrite(root: Any, totals: Totals) -> None:
+    for name in layout.PER_MAP:
+        root[f"map/{name}"][:] = getattr(totals.per_map, name)
+    for name in layout.STRONGEST:
+        root[f"map/strongest_{name}"][:] = getattr(totals.strongest, name)
+    for number, (tail, comoments) in enumerate(zip(totals.tails, totals.comoments, strict=True)):
+        if tail.shape[1]:
+            root[layout.tail_name(number)][:] = tail
+        if comoments is not None:
+            upper = comoments.products[np.triu_indices(len(comoments.mean))]
+            root[layout.comoment_name(number)][:] = np.concatenate([comoments.mean, upper])
+
+
+def _record(image: ReadImage) -> ImageRecord:
+    entry = image.entry
+    return entry.name, entry.path, entry.label, image.digest, *image.size
+
+
+def block_digest(images: Iterable[ImageRecord], table: Table | None) -> str:
+    """What tells whether a block's images and table are those that were written."""
+    made = hashlib.sha256(json.dumps(list(images)).encode())
     for name in layout.TABLE if table is not None else ():
         made.update(np.ascontiguousarray(getattr(table, name)).tobytes())
     return made.hexdigest()

@@ -154,7 +154,8 @@ def plan(network: CapturedNetwork, input_shape: tuple[int, ...] | None = None) -
     try:
         return _Planner(network if input_shape is None else network.at(tuple(input_shape))).plan()
     except DoesNotFit as refusal:
-        reached = replace(network, sized_as=refusal.reached)
+        record = network.preprocessing.at(network.input_shape, tuple(input_shape or network.input_shape))
+        reached = replace(network, sized_as=refusal.reached, preprocessing=record)
         raise PartialPlan(refusal.problem, refusal.remedy, refusal.reached, _Planner(reached).plan()) from refusal
 
 

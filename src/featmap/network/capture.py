@@ -26,13 +26,14 @@ from featmap.network.graph import Graph, ModuleCall, Node, Reference, SizeRead, 
 from featmap.network.refusal import explain_failure
 from featmap.network.schema import is_operator
 from featmap.network.size_reads import SizeReads
+from featmap.network.value_sizes import check_sizes
 
 
 def capture(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Graph, ExportedProgram]:
     """The module as a graph, and torch's own record of it, which holds the module's tensors.
 
-    Raises: CaptureRefused: the forward cannot be written as one graph, for example because it branches on values;
-    InputError: the forward refuses an input of this shape.
+    Raises: CaptureRefused: the forward cannot be written as one graph, for example because it branches on values, or
+    the size of a value depends on values; InputError: the forward refuses an input of this shape.
     """
     reads = SizeReads()
     with in_evaluation(module), torch.random.fork_rng(devices=[]), quiet():
@@ -71,7 +72,11 @@ def quiet() -> Generator[None]:
 
 
 def graph_of(program: ExportedProgram, size_reads: tuple[SizeRead, ...] = ()) -> Graph:
-    """An exported program as a `Graph`: functional, without operators that change nothing and values nobody reads."""
+    """An exported program as a `Graph`: functional, without operators that change nothing and values nobody reads.
+
+    Raises: CaptureRefused: a value's size depends on values.
+    """
+    check_sizes(program)
     with quiet():
         return _Builder(functional(program)).graph(size_reads)
 

@@ -91,9 +91,9 @@ class Node:
 
     @property
     def base_name(self) -> str:
-        """The operator's plain name: `relu` for `aten.relu.default`."""
+        """The operator's plain name: `relu` for `aten.relu.default`, `own.relu` for `own.relu.default`."""
         parts = self.operator.split(".")
-        return parts[1] if parts[0] == "aten" else parts[0]
+        return parts[1] if parts[0] == "aten" else ".".join(parts[:2])
 
 
 @dataclass(frozen=True)

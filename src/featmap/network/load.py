@@ -44,8 +44,6 @@ def load_network(
     zoo = _zoo_model(kind, name, weights)
     if zoo is None:
         zoo = _callable_model(kind, name, input_shape)
-    if input_shape is not None:
-        _check_shape(input_shape)
     shape = tuple(input_shape or zoo.input_shape)
     record = preprocessing or _framed(zoo, shape)
     return _from_builder(model, zoo.build, shape, record, weights, is_zoo=kind in ("torchvision", "timm"), trust=trust)
@@ -63,16 +61,11 @@ def _is_file(weights: str | Path) -> bool:
 
 
 def _framed(zoo: ZooModel, shape: tuple[int, ...]) -> Preprocessing:
-    """The zoo's record for another input size: the same share of the picture is kept."""
+    """The zoo's record for another input size."""
     record = zoo.preprocessing
     if record.crop is None:
         return replace(default_preprocessing(shape), mean=record.mean, std=record.std)
-    if shape == zoo.input_shape:
-        return record
-    crop = (shape[1], shape[2])
-    if isinstance(record.resize, int) and crop[0] == crop[1]:
-        return replace(record, resize=round(record.resize * crop[0] / record.crop[0]), crop=crop)
-    return replace(record, resize=crop, crop=crop)
+    return record.at(zoo.input_shape, shape)
 
 
 def _callable_model(module_name: str, name: str, input_shape: tuple[int, ...] | None) -> ZooModel:
@@ -127,11 +120,6 @@ def _imported(module_name: str, name: str) -> Any:
             raise NoSuchModel(f"The module '{module_name}' has no '{name}'.", hint or _FORMS)
         found = getattr(found, part)
     return found
-
-
-def _check_shape(shape: tuple[int, ...]) -> None:
-    if not shape or min(shape) < 1:
-        raise InputError(f"An input of shape {'x'.join(map(str, shape))} has no values.", "Give CxHxW, each above 0.")
 
 
 def _from_builder(

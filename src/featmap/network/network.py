@@ -94,8 +94,9 @@ class CapturedNetwork:
         if shape == self.input_shape:
             return self
         self._check_shape(shape)
+        record = self.preprocessing.at(self.input_shape, shape)
         try:
-            return replace(self, sized_as=self.captured.resized((1, *shape)))
+            return replace(self, sized_as=self.captured.resized((1, *shape)), preprocessing=record)
         except NotResizable as reason:
             if self.recapture is None:
                 raise InputError(
@@ -103,7 +104,7 @@ class CapturedNetwork:
                     f"size ({reason}); it cannot be asked about {_sizes(shape)}.",
                     "Export the model again at the wanted size.",
                 ) from None
-            return self.recapture(shape)
+            return replace(self.recapture(shape), preprocessing=record)
 
     def _check_shape(self, shape: tuple[int, ...]) -> None:
         expected = self.input_shape

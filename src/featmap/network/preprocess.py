@@ -5,7 +5,7 @@ The record comes from torchvision or timm, or from the user; `describe` says it 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -70,6 +70,21 @@ class Preprocessing:
         if pixels.shape[0] == 3:
             return Image.fromarray(pixels.permute(1, 2, 0).numpy())
         return Image.fromarray(pixels.double().mean(dim=0).round().to(torch.uint8).numpy())
+
+    def at(self, before: tuple[int, ...], shape: tuple[int, ...]) -> Preprocessing:
+        """The record for inputs of another shape (channel, row, column): the same share of a picture is kept.
+
+        A record that does not crop to the shape before, which the user may have meant so, is left as it is.
+
+        >>> Preprocessing(256, (224, 224)).at((3, 224, 224), (3, 112, 112))
+        Preprocessing(resize=128, crop=(112, 112), mean=None, std=None, interpolation='bilinear', source=...)
+        """
+        if self.crop is None or self.crop != tuple(before[1:]) or len(shape) != 3 or before[1:] == shape[1:]:
+            return self
+        crop = (shape[1], shape[2])
+        if isinstance(self.resize, int) and crop[0] == crop[1]:
+            return replace(self, resize=round(self.resize * crop[0] / self.crop[0]), crop=crop)
+        return replace(self, resize=crop, crop=crop)
 
     def describe(self) -> str:
         """The steps in words.

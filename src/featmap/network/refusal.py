@@ -16,9 +16,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from featmap.errors import CaptureRefused, FeatmapError, InputError
+from featmap.errors import CaptureRefused, FeatmapError, InputError, KernelTooLarge
+from featmap.geometry.setting import COLUMNS, ROWS, misfit
 
-_TORCH = torch.__path__[0] + os.sep
+TORCH = torch.__path__[0] + os.sep
 _BRANCHES = ("GuardOnDataDependent", "DynamicControlFlow", "UserError", "DataDependentOutput", "TensorToScalar")
 _BRANCH_TEXTS = ("data-dependent", "data dependent", "torch.cond", ".item()", "meta tensor items")
 _SHAPE_TEXTS = (
@@ -38,7 +39,7 @@ _SHAPE_TEXTS = (
 
 
 @dataclass(frozen=True)
-class _Place:
+class Line:
     """A line of the model's code."""
 
     file: str
@@ -105,13 +106,13 @@ def _frames(error: BaseException) -> list[tuple[FrameType, int]]:
     return found
 
 
-def _own_line(frames: list[tuple[FrameType, int]]) -> _Place | None:
+def _own_line(frames: list[tuple[FrameType, int]]) -> Line | None:
     """The innermost line outside torch and featmap."""
     ours = str(Path(__file__).parent.parent)
     for frame, line in reversed(frames):
         file = frame.f_code.co_filename
-        if not file.startswith((_TORCH, ours)) and _belongs_to_module(frame):
-            return _Place(file, line)
+        if not file.startswith((TORCH, ours)) and _belongs_to_module(frame):
+            return Line(file, line)
     return None
 
 
@@ -144,20 +145,17 @@ def _kernel_error(frames: list[tuple[FrameType, int]], path: str) -> FeatmapErro
 
 
 def _window_error(part: nn.Module, value: torch.Tensor, path: str) -> FeatmapError | None:
-    from featmap.geometry import Window
-
-    def pair(setting: Any) -> tuple[int, int]:
-        return tuple(setting) if isinstance(setting, tuple | list) else (setting, setting)  # type: ignore[return-value]
-
-    kernel, stride = pair(part.kernel_size), pair(part.stride)
-    padding = (0, 0) if isinstance(part.padding, str) else pair(part.padding)
-    dilation = pair(getattr(part, "dilation", 1))
-    for axis in (0, 1):
-        window = Window(kernel[axis], stride[axis] or kernel[axis], padding[axis], padding[axis], dilation[axis])
-        try:
-            window.output_size(int(value.shape[-2 + axis]))
-        except FeatmapError as error:
-            axis_name = ("rows", "columns")[axis]
-            where = f"'{path}'" if path else type(part).__name__
-            return type(error)(f"{where} ({axis_name}): {error.problem}", error.remedy)
+    padding = {"valid": 0, "same": None}.get(str(part.padding), part.padding)
+    kernel, dilation = _pair(part.kernel_size), _pair(getattr(part, "dilation", 1))
+    if padding is None or value.ndim < 3 or len(kernel) != 2 or getattr(part, "transposed", False):
+        return None
+    where = f"'{path}'" if path else type(part).__name__
+    for axis, words in enumerate((ROWS, COLUMNS)):
+        around = _pair(padding)[axis]
+        for problem, remedy in misfit(kernel[axis], dilation[axis], value.shape[axis - 2], (around, around), words):
+            return KernelTooLarge(f"{where}: {problem}", remedy)
     return None
+
+
+def _pair(setting: Any) -> tuple[int, ...]:
+    return tuple(setting) if isinstance(setting, tuple | list) else (setting, setting)

@@ -6,6 +6,8 @@ from typing import Any
 
 import torch
 
+from featmap.errors import ModelError
+
 
 def is_operator(target: Any) -> bool:
     """Whether a node's target is one of torch's operators (and not, say, Python's getitem)."""
@@ -23,5 +25,20 @@ def returns_view(target: Any) -> bool:
 
 
 def plain_name(target: Any) -> str:
-    """The operator's name without namespace and overload: `relu_` for `aten.relu_.default`."""
-    return schema_of(target).name.rpartition("::")[2]
+    """The operator's name without overload: `relu_` for `aten.relu_.default`.
+
+    Operators of others keep their namespace, since what they do is not known from a name that torch has too.
+    """
+    return schema_of(target).name.removeprefix("aten::")
+
+
+def operator_named(name: str) -> Any:
+    """The operator of a name such as `aten.relu.default`. Raises: ModelError: this process does not know it."""
+    namespace, _, rest = name.partition(".")
+    function, _, overload = rest.rpartition(".")
+    try:
+        return getattr(getattr(getattr(torch.ops, namespace), function), overload)
+    except AttributeError as error:
+        raise ModelError(
+            f"This process does not know torch's operator {name}.", "Import the package that registers it first."
+        ) from error

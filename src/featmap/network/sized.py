@@ -14,6 +14,8 @@ import torch
 
 from featmap.errors import FeatmapError, InputError
 from featmap.geometry import AxisRule
+from featmap.geometry.setting import COLUMNS, ROWS
+from featmap.geometry.window import check_fits
 from featmap.network.capture import spec_of
 from featmap.network.graph import Graph, Node, Reference, Spec, TensorSpec, Weight, map_arguments
 from featmap.network.operators.call import NO_AXES, Axes, Call, shape_of
@@ -146,8 +148,8 @@ class _Resizing:
             self.sized.axes[node.index] = self.sized.axes_at(node)
             for source, rows, columns in self.sized.reads(node.index):
                 height, width = self.sized.size(source)
-                rows.output_size(height)
-                columns.output_size(width)
+                check_fits(rows, height, ROWS)
+                check_fits(columns, width, COLUMNS)
         finally:
             self.sized.specs.pop()
 

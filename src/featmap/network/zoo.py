@@ -80,17 +80,37 @@ def _torchvision_preprocessing(preset: Any, source: str) -> Preprocessing:
 
 
 def timm_model(name: str, weights: str | None) -> ZooModel:
-    """A timm model; `weights` "DEFAULT" loads timm's own for that name (which may carry a tag, `resnet50.a1_in1k`)."""
+    """A timm model, whose name may carry a tag (`resnet50.a1_in1k`); `weights` is "DEFAULT" or a tag of timm's own.
+
+    Raises: NoSuchModel, with the nearest names. WeightsMismatch: no weights of that name.
+    """
     import_torchvision()
     timm = _import("timm", "timm", "featmap[zoo]")
     if not timm.is_model(name):
         raise _no_such("timm", name, timm.list_models())
+    name = _timm_name(timm, name, weights)
 
     def build() -> nn.Module:
         return timm.create_model(name, pretrained=bool(weights))
 
     config: dict[str, Any] = timm.data.resolve_data_config({}, pretrained_cfg=_timm_record(timm, name))
     return ZooModel(f"timm:{name}", build, tuple(config["input_size"]), _timm_preprocessing(config, name))
+
+
+def _timm_name(timm: ModuleType, name: str, weights: str | None) -> str:
+    """The name with the tag of the wanted weights. A tag also decides the record and the number of classes."""
+    model, tag = timm.models.split_model_name_tag(name)
+    records: dict[str, Any] = timm.models.get_arch_pretrained_cfgs(model)
+    if tag and name not in records:
+        raise _no_such("timm", name, list(records))
+    trained = [full for full, record in records.items() if record.has_weights]
+    if weights is None or (weights == "DEFAULT" and (name in trained or (not tag and (trained or not records)))):
+        return name
+    if f"{model}.{weights}" in trained:
+        return f"{model}.{weights}"
+    tags = [full.partition(".")[2] for full in trained]
+    offer = f"timm offers {', '.join([*tags, 'DEFAULT'])}, or give a file." if tags else "timm has none; give a file."
+    raise WeightsMismatch(f"timm:{name} has no weights '{weights}'.", offer)
 
 
 def _timm_record(timm: ModuleType, name: str) -> dict[str, Any]:

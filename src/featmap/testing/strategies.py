@@ -104,7 +104,8 @@ def _transposed(draw: st.DrawFn, channels: int) -> nn.Module:
     padding = (draw(st.integers(0, kernel[0] - 1)), draw(st.integers(0, kernel[1] - 1)))
     extra = (draw(st.integers(0, stride[0] - 1)), draw(st.integers(0, stride[1] - 1)))
     groups = draw(st.sampled_from([1, channels]))
-    return nn.ConvTranspose2d(channels, channels, kernel, stride, padding, extra, groups=groups)
+    dilation = draw(st.sampled_from([1, 1, 2]))
+    return nn.ConvTranspose2d(channels, channels, kernel, stride, padding, extra, groups=groups, dilation=dilation)
 
 
 @st.composite

@@ -87,8 +87,10 @@ def hatched(summary: Summary, *, shared: bool) -> NDArray[np.bool_]:
 def _lines(shape: tuple[int, ...], summary: Summary, scale: Scale, grid: Grid, sort: str, *, shared: bool) -> list[str]:
     maps, rows, columns = shape
     span = extent(float(summary.minimum.min()), float(summary.maximum.max()))
+    said = f", {SORTS[sort]}" if maps > 1 else ""
+    below = " (the number below each)" if said and shared and sort != "index" else ""
     return [
-        f"{plural(maps, 'map')} of {rows} x {columns}{f', {SORTS[sort]}' if maps > 1 else ''}; {grid.tile.statement}",
+        f"{plural(maps, 'map')} of {rows} x {columns}{said}{below}; {grid.tile.statement}",
         f"colour: {scale.statement}",
         "; ".join((f"values from {span}", *oddities(summary, shared=shared))),
     ]

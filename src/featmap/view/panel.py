@@ -16,7 +16,8 @@ from featmap.view.text import FAINT, INK, shortened, wrapped, write
 
 MARGIN_PX = 24
 GAP_PX = 28
-CAPTION_PX = 240
+CAPTION_PX = 320
+"""The least room for a caption: rows, columns and size of a box stand on one line."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +60,7 @@ def side_by_side(title: str, panels: Sequence[Panel]) -> Image.Image:
     """One picture of several, with their title above and their captions below.
 
     >>> side_by_side("crop and projection", [Panel(Image.new("RGB", (300, 200)), ("A crop.",))]).size
-    (348, 309)
+    (368, 309)
     """
     width = sum(panel.width_px for panel in panels) + GAP_PX * (len(panels) - 1)
     top = MARGIN_PX + (TITLE_PX + 16 if title else 0)

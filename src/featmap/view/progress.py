@@ -1,8 +1,12 @@
-"""How far is the work? A bar on standard error with rate and time left, once the work has taken a second."""
+"""How far is the work? A bar on standard error with rate and time left, once the work has taken a second.
+
+Work that reports nothing for that long, as one large batch does, shows on a terminal that it is going on.
+"""
 
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -36,13 +40,24 @@ class _PatientBar:
         self.start = time.monotonic()
         self.bar = None
         self.task = None
+        self.lock = threading.Lock()
+        self.timer = threading.Timer(PATIENCE_S, self._show)
+        self.timer.daemon = True
+        if sys.stderr.isatty():
+            self.timer.start()
 
     def report(self, done: int, total: int) -> None:
-        if self.bar is None and time.monotonic() - self.start > PATIENCE_S and done < total:
-            self._open()
-        if self.bar is not None and self.task is not None:
+        with self.lock:
             elapsed = time.monotonic() - self.start
-            self.bar.update(self.task, completed=done, total=total, rate=f"{done / elapsed:.1f} {self.unit}/s")
+            if self.bar is None and elapsed > PATIENCE_S and done < total:
+                self._open()
+            if self.bar is not None and self.task is not None:
+                self.bar.update(self.task, completed=done, total=total, rate=f"{done / elapsed:.1f} {self.unit}/s")
+
+    def _show(self) -> None:
+        with self.lock:
+            if self.bar is None and not self.timer.finished.is_set():
+                self._open()
 
     def _open(self) -> None:
         from rich.console import Console
@@ -57,8 +72,10 @@ class _PatientBar:
             console=Console(file=sys.stderr, emoji=False),
         )
         self.bar.start()
-        self.task = self.bar.add_task(self.what, rate="")
+        self.task = self.bar.add_task(self.what, total=None, rate="")
 
     def close(self) -> None:
-        if self.bar is not None:
-            self.bar.stop()
+        self.timer.cancel()
+        with self.lock:
+            if self.bar is not None:
+                self.bar.stop()
