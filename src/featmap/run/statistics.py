@@ -7,18 +7,17 @@ Maps on other devices are measured by torch's operators, with the same numbers.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from featmap.run.one_pass import one_pass
 from featmap.run.threads import as_many_threads_as_torch
 
-ROWS_AT_ONCE = 32
-"""So many places are summed in the maps' own precision before they join the sums in float64."""
+VALUES_PER_THREAD = 32768
+"""Fewer are measured sooner than another thread has begun."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,64 +82,10 @@ def _first_maximum(apart: Tensor) -> tuple[Tensor, Tensor]:
 def _compiled(apart: Tensor, bounds: tuple[float, float]) -> MapStatistics:
     values = apart.contiguous().numpy()
     images, places, channels = values.shape
-    shape = (images, channels)
-    found = MapStatistics(
-        np.empty(shape, np.float32),
-        np.empty(shape, np.int32),
-        np.empty(shape, np.float32),
-        np.empty(shape, np.float64),
-        np.empty(shape, np.float64),
-        np.empty(shape, np.int32),
-        np.zeros(shape, np.int32),
-        places,
-    )
-    outs = (found.maximum, found.place, found.minimum, found.mean, found.squares, found.positive)
-    with as_many_threads_as_torch():
-        _kernel()(values, *outs, ROWS_AT_ONCE)
-    if np.isfinite(bounds).any():
-        low, high = np.float32(bounds[0]), np.float32(bounds[1])
-        found.at_bound[:] = ((values <= low) | (values >= high)).sum(axis=1)
-    return found
-
-
-@lru_cache(maxsize=1)
-def _kernel() -> Any:
-    from numba import njit, prange
-
-    @njit(inline="always")
-    def measure_place(values, at, first, best, where, least, positive, total, square):  # type: ignore[no-untyped-def]
-        for c in range(values.shape[0]):
-            value = values[c]
-            where[c] = at if value > best[c] else where[c]
-            best[c] = max(value, best[c])
-            # Distances from the map's first value: a constant map has none, and large means cancel nothing.
-            distance = value - first[c]
-            total[c] += distance
-            square[c] += distance * distance
-        for c in range(values.shape[0]):
-            least[c] = min(values[c], least[c])
-            positive[c] += np.int32(values[c] > 0)
-
-    @njit(parallel=True, cache=True, error_model="numpy")
-    def measure(maps, maximum, place, minimum, mean, squares, above, at_once):  # type: ignore[no-untyped-def]
-        images, places, channels = maps.shape
-        for image in prange(images):
-            first = maps[image, 0].copy()
-            best, least = first.copy(), first.copy()
-            where, positive = np.zeros(channels, np.int32), np.zeros(channels, np.int32)
-            total, square = np.zeros(channels, np.float32), np.zeros(channels, np.float32)
-            totals, all_squares = np.zeros(channels), np.zeros(channels)
-            for start in range(0, places, at_once):
-                total[:] = 0
-                square[:] = 0
-                for at in range(start, min(start + at_once, places)):
-                    measure_place(maps[image, at], np.int32(at), first, best, where, least, positive, total, square)
-                for c in range(channels):
-                    totals[c] += total[c]
-                    all_squares[c] += square[c]
-            for c in range(channels):
-                mean[image, c] = first[c] + totals[c] / places
-                squares[image, c] = max(all_squares[c] - totals[c] * totals[c] / places, 0.0)
-            maximum[image], place[image], minimum[image], above[image] = best, where, least, positive
-
-    return measure
+    extremes = np.empty((2, images, channels), np.float32)
+    counts = np.empty((3, images, channels), np.int32)
+    moments = np.empty((2, images, channels), np.float64)
+    with as_many_threads_as_torch(values.size // VALUES_PER_THREAD):
+        one_pass()(values, extremes, counts, moments, np.float32(bounds[0]), np.float32(bounds[1]))
+    place, positive, at_bound = counts
+    return MapStatistics(extremes[0], place, extremes[1], moments[0], moments[1], positive, at_bound, places)
