@@ -41,7 +41,8 @@ def run() -> str:
             "Maximum, its place, minimum, moments and positives of every convolution's `conv` stage, as each value is "
             "made, batch 8, 3 x 224 x 224, float32, over a plain forward of the module (inference mode, channels "
             "last); beside it the same with torch's operators (amax, argmax, amin, mean, var, a count) in forward "
-            f"hooks. Times of the plain forward, median of {ROUNDS} paired rounds (least to most); at most 1.15 is wanted.\n\n"
+            f"hooks. Times of the plain forward, median of {ROUNDS} paired rounds (least to most); at most 1.15 is "
+            "wanted.\n\n"
             + table(
                 ["network", "convolutions", "forward s", "featmap", "torch operators"], [_cost(n) for n in NETWORKS]
             ),
@@ -57,8 +58,7 @@ def run() -> str:
             "### Questions on a million images\n\n"
             f"`top` on an index of {IMAGES:,} images and {MAPS} maps (made-up values, written in the layout of a "
             "build), from opening the index to the answer; median of 9 (least to most). Wanted: 50 ms, with a filter "
-            "1 s.\n\n"
-            + table(["question", "time"], _questions()),
+            "1 s.\n\n" + table(["question", "time"], _questions()),
             "### Memory\n\n"
             "The most memory that a build held (resident, a process of its own) beyond what it held after one block: "
             "images of 3 x 32 x 32 made one by one, four convolutions of 16 to 64 maps, all defaults.\n\n"

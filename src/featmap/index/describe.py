@@ -94,7 +94,7 @@ def _at_stage(network: CapturedNetwork, address: Address, stage: str) -> Place:
 
 def _batch(network: CapturedNetwork, places: Sequence[Place]) -> int:
     """How many images run at once; an index says it, because it may decide the last digits of a value."""
-    return batch_size(peak_bytes(network.sized, [place.node for place in places]), _BATCH)
+    return batch_size(peak_bytes(network.sized, [place.node for place in places], keep_wanted=False), _BATCH)
 
 
 def _full_bytes(network: CapturedNetwork, full: Sequence[Place]) -> int:

@@ -33,17 +33,18 @@ def _makes_memory(sized: SizedGraph, index: int) -> bool:
     return node.depends_on_input and not node.is_input and operator_of(node).kind not in _ALIASES
 
 
-def peak_bytes(sized: SizedGraph, wanted: Iterable[int]) -> int:
+def peak_bytes(sized: SizedGraph, wanted: Iterable[int], *, keep_wanted: bool = True) -> int:
     """The most that values take at one moment of a run: everything live, each freed after its last reader.
 
-    The input counts; weights and the working memory of single operators do not.
+    Wanted values are kept to the end, or else handed over one by one. The input counts; weights and the working
+    memory of single operators do not.
     """
     wanted = frozenset(wanted)
     image = sized.graph.image_input
     owner: dict[int, int] = {image: image}
     holders: dict[int, set[int]] = {image: {image}}
     live = peak = size_bytes(sized.specs[image])
-    for step in plan_steps(sized.graph, wanted):
+    for step in plan_steps(sized.graph, wanted, keep_wanted=keep_wanted):
         base = _memory_of(sized, step.result, step.overwrites, owner, step.node.inputs)
         owner[step.result] = base
         if base not in holders:

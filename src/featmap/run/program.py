@@ -42,6 +42,7 @@ class Program:
         self.device = device or _device(weights)
         self.dtype = dtype
         self.steps = plan_steps(self.graph, self.wanted, fold=fold)
+        self._passing_steps = plan_steps(self.graph, self.wanted, fold=fold, keep_wanted=False)
         with torch.no_grad():
             self.constants = Constants(self.graph, weights, self._placed)
             self.bound = {step.node.index: self._bound_weights(step) for step in self.steps}
@@ -72,22 +73,18 @@ class Program:
     def each(self, images: Tensor, others: Mapping[int, Tensor] | None = None) -> Iterator[tuple[int, Any]]:
         """Every wanted value as soon as it is made, with its node; it is let go after its last reader.
 
-        What is read from a value has to be read before the next one is asked for.
+        What is read from a value has to be read before the next one is asked for: later steps write over it.
         Raises: NotResizable: the graph holds for the captured number or size of images alone.
         """
         values = self._inputs(images, others or {})
         left = set(self.wanted)
-        last_read = {index: at for at, step in enumerate(self.steps) for index in step.node.inputs}
-        for at, (step, (args, kwargs)) in enumerate(
-            zip(self.steps, self.arguments_for(tuple(images.shape)), strict=True)
-        ):
+        for step, (args, kwargs) in zip(self._passing_steps, self.arguments_for(tuple(images.shape)), strict=True):
             with torch.no_grad():
                 values[step.result] = self.call_step(step, args, kwargs, values)
             if step.result in left:
                 left.remove(step.result)
                 yield step.result, values[step.result]
-            ended = [index for index in (step.result, *step.node.inputs) if last_read.get(index, -1) <= at]
-            for index in (*step.frees, *ended):
+            for index in step.frees:
                 if index not in left:
                     values.pop(index, None)
         for index in left:

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from featmap.run.threads import as_many_threads_as_torch
 
-ROWS_AT_ONCE = 32
-"""So many places are summed in the maps' own precision before they join the sums in float64."""
+VALUES_PER_THREAD = 32768
+"""Fewer are measured sooner than another thread has begun."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,26 +79,15 @@ def _first_maximum(apart: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _compiled(apart: Tensor, bounds: tuple[float, float]) -> MapStatistics:
+    # numba takes a second to import.
+    from featmap.run.one_pass import measure
+
     values = apart.contiguous().numpy()
     images, places, channels = values.shape
-    shape = (images, channels)
-    found = MapStatistics(
-        np.empty(shape, np.float32),
-        np.empty(shape, np.int32),
-        np.empty(shape, np.float32),
-        np.empty(shape, np.float64),
-        np.empty(shape, np.float64),
-        np.empty(shape, np.int32),
-        np.zeros(shape, np.int32),
-        places,
-    )
-    # Loading numba takes a moment that only measuring is worth.
-    from featmap.run.statistics_kernel import measure
-
-    outs = (found.maximum, found.place, found.minimum, found.mean, found.squares, found.positive)
-    with as_many_threads_as_torch():
-        measure(values, *outs, ROWS_AT_ONCE)
-    if np.isfinite(bounds).any():
-        low, high = np.float32(bounds[0]), np.float32(bounds[1])
-        found.at_bound[:] = ((values <= low) | (values >= high)).sum(axis=1)
-    return found
+    extremes = np.empty((2, images, channels), np.float32)
+    counts = np.empty((3, images, channels), np.int32)
+    moments = np.empty((2, images, channels), np.float64)
+    with as_many_threads_as_torch(values.size // VALUES_PER_THREAD):
+        measure(values, extremes, counts, moments, np.float32(bounds[0]), np.float32(bounds[1]))
+    place, positive, at_bound = counts
+    return MapStatistics(extremes[0], place, extremes[1], moments[0], moments[1], positive, at_bound, places)

@@ -30,7 +30,7 @@ class Step:
     """One operator call as it is run.
 
     `node` is the call; `result` the node whose value comes out, which is another where a batch norm was folded in
-    (`folded`). `frees` are the values that nobody reads after this step.
+    (`folded`). `frees` are the values that nobody reads after this step, its own among them if nobody reads it.
     """
 
     node: Node
@@ -41,15 +41,19 @@ class Step:
     frees: tuple[int, ...]
 
 
-def plan_steps(graph: Graph, wanted: Iterable[int], *, fold: bool = True) -> tuple[Step, ...]:
-    """The steps that lead to the wanted values; values made of weights alone are not among them."""
-    return _Steps(graph, frozenset(wanted), fold=fold).steps()
+def plan_steps(graph: Graph, wanted: Iterable[int], *, fold: bool = True, keep_wanted: bool = True) -> tuple[Step, ...]:
+    """The steps that lead to the wanted values; values made of weights alone are not among them.
+
+    Where wanted values are not kept, they are freed and written over like all others, after their last reader.
+    """
+    return _Steps(graph, frozenset(wanted), fold=fold, keep_wanted=keep_wanted).steps()
 
 
 class _Steps:
-    def __init__(self, graph: Graph, wanted: frozenset[int], *, fold: bool) -> None:
+    def __init__(self, graph: Graph, wanted: frozenset[int], *, fold: bool, keep_wanted: bool) -> None:
         self.graph = graph
         self.wanted = wanted
+        self.kept = wanted if keep_wanted else frozenset[int]()
         self.needed = graph.ancestors(tuple(wanted))
         self.folds = self._folds() if fold else {}
         self.last_reader = self._last_readers()
@@ -100,8 +104,8 @@ class _Steps:
         result = node.index if folded is None else folded
         frees = tuple(
             source
-            for source in dict.fromkeys(node.inputs)
-            if self.last_reader[source] == node.index and source not in self.wanted
+            for source in dict.fromkeys((*node.inputs, result))
+            if self.last_reader.get(source, node.index) == node.index and source not in self.kept
         )
         overwrites = self._overwrites(node, frees)
         target = _target(node, overwrites=overwrites)
@@ -121,9 +125,9 @@ class _Steps:
         return fresh and fits and not self._is_seen_through_others(first.index, node.index)
 
     def _is_seen_through_others(self, index: int, writer: int) -> bool:
-        """Whether a view of the value is wanted or read, by the writer or after it."""
+        """Whether a view of the value is kept or read, by the writer or after it."""
         others = self.sharing[index] - {index}
-        return any(other in self.wanted or self.last_reader[other] >= writer for other in others)
+        return any(other in self.kept or self.last_reader.get(other, -1) >= writer for other in others)
 
 
 def _target(node: Node, *, overwrites: bool) -> Callable[..., Any]:

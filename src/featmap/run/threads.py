@@ -11,14 +11,17 @@ import torch
 
 
 @contextmanager
-def as_many_threads_as_torch() -> Generator[None]:
-    """numba and torch can share one pool of threads, whose size numba sets; the user's setting is kept."""
+def as_many_threads_as_torch(useful: int | None = None) -> Generator[None]:
+    """numba and torch can share one pool of threads, whose size numba sets; the user's setting is kept.
+
+    Work for fewer than 2 `useful` threads stays on this one: to wait for others can take longer than to do it.
+    """
     import numba
 
     threads = torch.get_num_threads()
     # NUMBA_NUM_THREADS may allow fewer; then numba stays with what it has.
     with suppress(ValueError):
-        numba.set_num_threads(min(threads, _processors()))
+        numba.set_num_threads(1 if useful is not None and useful < 2 else min(threads, _processors()))
     try:
         yield
     finally:

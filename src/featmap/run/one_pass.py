@@ -1,0 +1,145 @@
+"""How is everything about a map found in one read? By compiled code that takes in many values of many maps at once.
+
+Channels lie side by side, so each is a lane of the processor's registers. Of few channels several places lie side by
+side, whose lanes are joined at the end; of many, a group is taken at a time. Sums run in float32 over a few rows and
+then join those in float64. The functions stand alone in this module, because numba finds compiled code on the disk
+again only for functions that close over no others.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit, prange
+
+LANES, FEW_LANES, ROWS_AT_ONCE = 256, 64, 32
+"""So many values lie side by side, at most and of few channels; so many are summed in float32."""
+# What is summed over some rows lies in one array: so the compiler sees that its parts do not overlap. Numbers without a
+# sign: it need not ask whether to count from the end. Only then does it take many values at once.
+BEST, WHERE, LEAST, ABOVE, TOTAL, SQUARE, BOUND, SHIFT = (np.uint64(part * LANES) for part in range(8))
+ZERO, ONE, TWO, THREE = (np.float32(number) for number in range(4))
+
+
+@njit(inline="always")
+def one_row(values, start, width, number, part):  # type: ignore[no-untyped-def]
+    for c in range(np.uint64(width)):
+        a = values[start + c]
+        most = part[BEST + c]
+        part[WHERE + c] = number if a > most else part[WHERE + c]
+        part[BEST + c] = a if a > most else most
+        part[LEAST + c] = a if a < part[LEAST + c] else part[LEAST + c]
+        part[ABOVE + c] += ONE if a > ZERO else ZERO
+        # Distances from the map's first value: a constant map has none, and large means cancel nothing.
+        distance = a - part[SHIFT + c]
+        part[TOTAL + c] += distance
+        part[SQUARE + c] += distance * distance
+
+
+@njit(inline="always")
+def four_rows(values, start, step, width, number, part):  # type: ignore[no-untyped-def]
+    # The same as four times one row; what is kept is read and written once instead of four times.
+    for c in range(np.uint64(width)):
+        a, b = values[start + c], values[start + step + c]
+        d, e = values[start + step + step + c], values[start + step + step + step + c]
+        most, at, fewest = part[BEST + c], part[WHERE + c], part[LEAST + c]
+        at, most = (number, a) if a > most else (at, most)
+        at, most = (number + ONE, b) if b > most else (at, most)
+        at, most = (number + TWO, d) if d > most else (at, most)
+        at, most = (number + THREE, e) if e > most else (at, most)
+        fewest = a if a < fewest else fewest
+        fewest = b if b < fewest else fewest
+        fewest = d if d < fewest else fewest
+        fewest = e if e < fewest else fewest
+        part[BEST + c], part[WHERE + c], part[LEAST + c] = most, at, fewest
+        more = (ONE if a > ZERO else ZERO) + (ONE if b > ZERO else ZERO)
+        part[ABOVE + c] += more + ((ONE if d > ZERO else ZERO) + (ONE if e > ZERO else ZERO))
+        middle = part[SHIFT + c]
+        a, b, d, e = a - middle, b - middle, d - middle, e - middle
+        part[TOTAL + c] += (a + b) + (d + e)
+        part[SQUARE + c] += (a * a + b * b) + (d * d + e * e)
+
+
+@njit(inline="always")
+def count_bounds(values, start, width, low, high, part):  # type: ignore[no-untyped-def]
+    for c in range(np.uint64(width)):
+        a = values[start + c]
+        part[BOUND + c] += ONE if (a <= low) | (a >= high) else ZERO
+
+
+@njit(inline="always")
+def some_rows(values, first, step, width, begin, stop, part):  # type: ignore[no-untyped-def]
+    part[:SHIFT] = 0
+    part[BEST:WHERE] = -np.inf
+    part[LEAST:ABOVE] = np.inf
+    row, whole = begin, (values.size - first - width) // step + 1
+    while row + 4 <= min(stop, whole):
+        four_rows(values, np.uint64(first + row * step), np.uint64(step), width, np.float32(row - begin), part)
+        row += 4
+    while row < stop:
+        # The last row may be shorter.
+        here = min(width, values.size - first - row * step)
+        one_row(values, np.uint64(first + row * step), here, np.float32(row - begin), part)
+        row += 1
+
+
+@njit(inline="always")
+def join_rows(part, begin, extreme, count, moment):  # type: ignore[no-untyped-def]
+    for c in range(extreme.shape[1]):
+        if part[BEST + c] > extreme[0, c]:
+            extreme[0, c], count[0, c] = part[BEST + c], begin + np.int32(part[WHERE + c])
+        extreme[1, c] = min(extreme[1, c], part[LEAST + c])
+        count[1, c] += np.int32(part[ABOVE + c])
+        count[2, c] += np.int32(part[BOUND + c])
+        moment[0, c] += part[TOTAL + c]
+        moment[1, c] += part[SQUARE + c]
+
+
+@njit(inline="always")
+def join_lanes(channels, beside, extreme, count, moment):  # type: ignore[no-untyped-def]
+    for c in range(channels):
+        count[0, c] *= beside
+        for lane in range(1, beside):
+            other = lane * channels + c
+            place = count[0, other] * beside + lane
+            ties = extreme[0, other] == extreme[0, c] and place < count[0, c]
+            if extreme[0, other] > extreme[0, c] or ties:
+                extreme[0, c], count[0, c] = extreme[0, other], place
+            extreme[1, c] = min(extreme[1, c], extreme[1, other])
+            count[1:, c] += count[1:, other]
+            moment[:, c] += moment[:, other]
+
+
+@njit(parallel=True, cache=True, error_model="numpy")
+def measure(maps, extremes, counts, moments, low, high):  # type: ignore[no-untyped-def]
+    """Writes for maps (image, place, channel), each of them for every (image, channel): `extremes` (maximum, minimum),
+    `counts` (first place of the maximum, above 0, at a bound) and `moments` (mean, squared distances from it)."""
+    images, places, channels = maps.shape
+    groups = (channels + LANES - 1) // LANES
+    beside = max(FEW_LANES // channels, 1)
+    step = beside * channels
+    rows = (places + beside - 1) // beside
+    for task in prange(images * groups):
+        image, group = task // groups, task % groups
+        values = maps[image].reshape(-1)
+        first, end = group * channels // groups, (group + 1) * channels // groups
+        width = (end - first) * beside
+        part = np.empty(8 * LANES, np.float32)
+        extreme = np.empty((2, width), np.float32)
+        extreme[0], extreme[1] = -np.inf, np.inf
+        count, moment = np.zeros((3, width), np.int32), np.zeros((2, width))
+        for c in range(width):
+            part[SHIFT + c] = values[first + c % channels]
+        for begin in range(0, rows, ROWS_AT_ONCE):
+            stop = min(begin + ROWS_AT_ONCE, rows)
+            some_rows(values, first, step, width, begin, stop, part)
+            if np.isfinite(low) or np.isfinite(high):
+                for row in range(begin, stop):
+                    start = first + row * step
+                    count_bounds(values, np.uint64(start), min(width, values.size - start), low, high, part)
+            join_rows(part, begin, extreme, count, moment)
+        join_lanes(end - first, beside, extreme, count, moment)
+        for c in range(end - first):
+            extremes[:, image, first + c] = extreme[:, c]
+            counts[:, image, first + c] = count[:, c]
+            moments[0, image, first + c] = part[SHIFT + c] + moment[0, c] / places
+            squares = moment[1, c] - moment[0, c] * moment[0, c] / places
+            moments[1, image, first + c] = max(squares, 0.0)
