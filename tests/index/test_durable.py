@@ -265,6 +265,21 @@ def test_builders_that_begin_at_the_same_instant_make_one_index(
     assert not [entry for entry in tmp_path.iterdir() if entry.name.endswith(".part")]
 
 
+def test_what_killed_builders_left_is_swept_away(images: Path, tmp_path: Path) -> None:
+    path, files = tmp_path / "photos.fmi", sorted(images.rglob("*.png"))[:8]
+    build(files[:4], path)
+    begun, others = tmp_path / ".photos.fmi.0123abcd.part" / "refs", tmp_path / ".other.fmi.0123abcd.part"
+    half, lost = path / "chunks" / "0DKAM0MVGCV1FJ9BZ9VG#1", path / "chunks" / "0DKAM0MVGCV1FJ9BZ9VG"
+    for folder in (begun, others):
+        folder.mkdir(parents=True)
+    for file in (half, lost):
+        file.write_bytes(bytes(100))
+    build(files, path)
+    assert not any(left.exists() for left in (begun.parent, half, lost))
+    assert others.exists()
+    assert held(path) == 8
+
+
 def bytes_in(path: Path) -> int:
     return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
 
