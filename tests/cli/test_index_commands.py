@@ -397,6 +397,15 @@ def test_verify_of_what_cannot_be_opened(copied: Path) -> None:
     assert len(json.loads(ended.out)["problems"]) == 1
 
 
+def test_what_is_damaged_is_not_called_something_else(copied: Path) -> None:
+    """To zarr a state that cannot be read looks like one that holds nothing."""
+    for snapshot in Path("photos.fmi/snapshots").iterdir():
+        snapshot.write_bytes(b"no snapshot " * 99)
+    said = "'photos.fmi': invalid magic numbers in file.\n\n`featmap index verify` says what is wrong.\n"
+    for line in ("audit photos.fmi", "index show photos.fmi", f"{BUILD} photos.fmi"):
+        assert featmap(line) == Ended(1, "", said)
+
+
 def test_verify_where_nothing_is(photos: Path) -> None:
     assert refused("index verify none.fmi") == DOES_NOT_EXIST
     assert refused("index verify empty").startswith("'empty' is no index.\n\n")
