@@ -14,6 +14,7 @@ from featmap.errors import NotKept, SettingError, nearest
 from featmap.index.snapshot import Snapshot
 
 ROWS_AT_ONCE = 1 << 20
+_SHOWN = 8
 _SUBSET = "Give numbers, names, a slice or a pattern."
 
 Subset = str | slice | Sequence[int] | Sequence[str] | None
@@ -52,7 +53,8 @@ class Choice:
 
 def _label(snapshot: Snapshot, label: str) -> int:
     if label not in snapshot.labels:
-        shown = ", ".join(snapshot.labels[:8]) or "none"
+        more = len(snapshot.labels) - _SHOWN
+        shown = (", ".join(snapshot.labels[:_SHOWN]) or "none") + (f" and {more} more" if more > 0 else "")
         raise NotKept(
             f"No image has the label '{label}'.", f"There are {shown}. {nearest(label, snapshot.labels)}".strip()
         )
