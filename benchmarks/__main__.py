@@ -11,7 +11,7 @@ from pathlib import Path
 
 from benchmarks.measure import machine
 
-NAMES = ("plan", "maps", "occlusion", "occlusion_profile", "projection")
+NAMES = ("plan", "maps", "occlusion", "occlusion_profile", "projection", "index")
 RESULTS = Path(__file__).with_name("RESULTS.md")
 HEAD = (
     "# Measured\n\nWritten by `make bench`; every number was measured, none is typed by hand. Ratios are taken side "

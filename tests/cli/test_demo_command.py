@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+import featmap as fm
 from cli.console import Ended, featmap
 from cli.golden import check
 from featmap.demo import command, tour, train
@@ -65,8 +66,11 @@ def test_json_names_the_report_all_files_and_what_to_try(home: Path, first: tupl
     written = {str(path.relative_to(home)) for path in (home / "my demo").iterdir()}
     kept = {f"my demo/{RECORD_NAME}", f"my demo/{WEIGHTS_NAME}"}
     assert written == {document["report"], *document["files"], *kept}
-    for file in document["files"]:
+    pictures = [file for file in document["files"] if file.endswith(".png")]
+    assert len(pictures) >= len(document["files"]) - 2
+    for file in pictures:
         assert_whole(home / file)
+    assert fm.Index.open(home / "my demo" / "crops.fmi").images == 3000
 
 
 def test_progress_and_accuracy_go_to_standard_error(first: tuple[Path, Ended]) -> None:
@@ -121,13 +125,13 @@ def test_second_time_nothing_is_trained(home: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(command, "program", lambda: "featmap")
     ended = featmap(LINE)
     assert ended.code == 0
-    check("demo", ended.out.replace(unit(ended.out), "UNIT"))
+    check("demo", ended.out.replace(strongest(ended.out), "MAP"))
     assert f"Network kept in my demo/{WEIGHTS_NAME}: it names the photograph of " in ended.err
 
 
-def unit(text: str) -> str:
-    """The unit that the walk found to be the strongest: which one depends on the training."""
-    return next(word for word in shlex.split(text.split("\n")[-2]) if "@" in word)
+def strongest(text: str) -> str:
+    """The map that the walk found to be the strongest: which one depends on the training."""
+    return next(word for word in shlex.split(text.split("\n")[-2]) if ":a/" in word)
 
 
 def test_commands_to_try_run(home: Path, first: tuple[Path, Ended]) -> None:

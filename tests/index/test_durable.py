@@ -20,7 +20,7 @@ import featmap as fm
 from featmap.errors import IndexBroken, IndexBusy
 from featmap.index import writer
 from featmap.index.build import build_index
-from featmap.index.storage import only_builder
+from featmap.index.storage import created
 from featmap.index.verify import verify
 from featmap.index.wish import Wish
 from featmap.run.program import Program
@@ -201,13 +201,19 @@ def test_a_disk_that_is_really_full(
 BUSY = "'{}' is being built by another process.\n\nWait until it is done, then build again."
 
 
+def wait_for(file: Path) -> None:
+    end = time.perf_counter() + 60
+    while not file.exists():
+        assert time.perf_counter() < end
+        time.sleep(0.01)
+
+
 def test_a_second_builder_is_refused_until_the_first_is_gone(
     builders: Builders, images: Path, undisturbed: dict[str, Any], tmp_path: Path
 ) -> None:
     path = tmp_path / "photos.fmi"
     first = builders.start(images, path)
-    while not (path / "builder.lock").exists():
-        time.sleep(0.01)
+    wait_for(path / "builder.lock")
     time.sleep(0.2)
     with pytest.raises(IndexBusy) as caught:
         build(images, path)
@@ -219,10 +225,29 @@ def test_a_second_builder_is_refused_until_the_first_is_gone(
     assert differences(content(path), undisturbed) == []
 
 
-def test_the_lock_is_free_after_an_error(tmp_path: Path) -> None:
-    for _ in range(2):
-        with pytest.raises(Interrupted), only_builder(tmp_path):
-            raise Interrupted
+def test_a_builder_that_is_overtaken_while_it_begins_leaves_the_other_s_index(images: Path, tmp_path: Path) -> None:
+    path, files = tmp_path / "photos.fmi", sorted(images.rglob("*.png"))[:8]
+
+    def overtaken() -> None:
+        with created(path):
+            build(files, path)
+
+    with pytest.raises(IndexBusy) as caught:
+        overtaken()
+    assert str(caught.value) == BUSY.format(path)
+    with pytest.raises(IndexBusy) as caught, created(path):
+        pass
+    assert str(caught.value) == BUSY.format(path)
+    assert held(path) == 8
+    assert [entry.name for entry in tmp_path.iterdir()] == ["photos.fmi"]
+
+
+def test_a_first_build_that_another_has_just_finished_says_so(tmp_path: Path) -> None:
+    """Between the rename and the sweep the slower one's own folder is still there."""
+    path = tmp_path / "photos.fmi"
+    with pytest.raises(IndexBusy) as caught, created(path):
+        (path / "anything").mkdir(parents=True)
+    assert str(caught.value) == BUSY.format(path)
 
 
 def test_builders_that_begin_at_the_same_instant_make_one_index(

@@ -429,8 +429,7 @@ def test_quantiles_that_are_not_kept_are_not_known(case: Case, tmp_path: Path) -
     index = fm.Index.build(case.net, images(), tmp_path / "i.fmi", quantile_bytes=370, table=False, progress=False)
     found = index.distribution("0:a/1")
     true = [case.oracle.quantile("0:a", 1, share) for share in ("0.99", "0.995", "0.999")]
-    # The smaller layers took most of it.
-    # Of 672 values the 99% quantile is the 7th largest, the others are the 4th and the largest.
+    # The small layers took most of it. Of 672 values the quantiles are the 7th largest, the 4th and the largest.
     assert index.description.layers[0].tail == 4
     assert list(found.quantiles.values()) == [None, *true[1:]]
     assert (found.edges, found.counts) == (None, None)

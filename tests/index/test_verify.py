@@ -167,6 +167,46 @@ SAID = {
 }
 
 
+def put(name: str, value: Any) -> Callable[[Any], None]:
+    def harm(root: Any) -> None:
+        values = root[name][...]
+        values[0] = value
+        root[name][...] = values
+
+    return harm
+
+
+HARMED = {
+    "Images have the same name: label 1/001.png.": put("image/name", "label 1/001.png"),
+    "Images have no name: 0.": put("image/name", ""),
+    "Images have no SHA-256: label 0/000.png.": put("image/digest", "0"),
+    "Images have no size: label 0/000.png.": put("image/rows", 0),
+    "Images have a label that is not there: label 0/000.png.": put("image/label", 3),
+    "Images are in the index and skipped too: label 1/001.png.": put("skipped/name", "label 1/001.png"),
+    "Images are skipped without a reason: no picture.png.": put("skipped/reason", ""),
+    "Labels have the same name: label 1.": put("label/name", "label 1"),
+    "Blocks 0 hold more images than were read, or were wanted in a block.": put("block/tried", 3),
+    "Moments or extremes are no numbers: 0:a/0.": put("map/mean", np.nan),
+    "Strongest images are not in order: 0:a/0.": put("map/strongest_value", [1, 2, 3, 4, 5]),
+    "The number of strongest images is wrong: 0:a/0.": put("map/strongest_value", np.nan),
+    "A strongest image is named twice: 0:a/0.": put("map/strongest_image", 2),
+    "A strongest image or its place does not exist: 0:a/0.": put("map/strongest_place", 144),
+    "Values lie at a bound that the nonlinearity lacks: 0:a/0.": put("map/at_bound", 1),
+    "The largest values are not in order: 0:a/0.": put("tail/0000", np.arange(32)),
+    "The number of largest values is wrong: 0:a/0.": put("tail/0000", np.nan),
+    "Correlations hold what is no number: 0:a/0.": put("comoment/0000", np.nan),
+    "The mean of correlated places lies outside of minimum and maximum: 0:a/0.": put("comoment/0000", 1e6),
+    "Whole maps of 0:a have other maxima: images 0.": put("full/0000", 0),
+}
+
+
+@pytest.mark.parametrize("said", HARMED)
+def test_every_problem_has_its_words(index: Path, said: str) -> None:
+    with changed(index) as root:
+        HARMED[said](root)
+    assert said in problems(index)
+
+
 @pytest.mark.parametrize("name", SAID)
 def test_it_is_said_what_is_wrong_and_where(index: Path, name: str) -> None:
     with changed(index) as root:

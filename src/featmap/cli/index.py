@@ -22,7 +22,10 @@ EXAMPLES_OF = {
         ),
         ("On a Ray cluster:", "featmap index build torchvision:resnet50 photos -o photos.fmi --engine ray --workers 8"),
     ),
-    "show": (("What it holds:", "featmap index show photos.fmi"),),
+    "show": (
+        ("What it holds:", "featmap index show photos.fmi"),
+        ("As one JSON document:", "featmap index show photos.fmi --json"),
+    ),
     "verify": (
         ("Whether it is sound:", "featmap index verify photos.fmi"),
         (
@@ -45,7 +48,10 @@ EXAMPLES_OF = {
         ("Which label each map of a layer prefers:", "featmap index selectivity photos.fmi features.21"),
         ("One map, by its maxima:", "featmap index selectivity photos.fmi features.21:a/117 --by maximum"),
     ),
-    "compare": (("Which maps died in later training:", "featmap index compare epoch1.fmi epoch9.fmi"),),
+    "compare": (
+        ("Which maps died in later training:", "featmap index compare epoch1.fmi epoch9.fmi"),
+        ("All maps, as a table:", "featmap index compare epoch1.fmi epoch9.fmi -o changes.csv"),
+    ),
 }
 EXAMPLES = tuple(EXAMPLES_OF[name][0] for name in ("build", "show", "verify"))
 
