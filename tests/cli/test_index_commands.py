@@ -170,6 +170,7 @@ def test_what_is_kept_is_what_was_asked_for(photos: Path, tmp_path: Path) -> Non
     layers = "--layers stem:conv,grouped --layers pool --stage z --full pool"
     done(f"{BUILD} {tmp_path}/new.fmi {layers} --no-table --block 3 --top-k 2 --correlation none")
     shown = document(f"index show {tmp_path}/new.fmi")
+    assert "\nwhole maps of pool:a\n" in done(f"index show {tmp_path}/new.fmi")
     assert [(layer["address"], layer["full"], layer["correlated_places"]) for layer in shown["layers"]] == [
         ("stem:conv", False, 0),
         ("grouped:z", False, 0),
@@ -257,6 +258,12 @@ def test_top_is_filtered(photos: Path) -> None:
     assert (least, most) == (every[:3], every[2:])
 
 
+def test_channels_are_those_of_a_layer(photos: Path) -> None:
+    assert refused("top photos.fmi stem/1 --channels 2") == (
+        "'stem/1' is one map; --channels chooses among those of a layer.\n\nLeave one of them out.\n"
+    )
+
+
 def test_top_of_a_layer(photos: Path) -> None:
     found = document("top photos.fmi stem -k 2 --channels 0,2-3")
     assert [each["address"] for each in found["maps"]] == ["stem:a/0", "stem:a/2", "stem:a/3"]
@@ -317,6 +324,14 @@ def test_audit_as_a_document(photos: Path) -> None:
     assert (found["totals"]["dead"], found["totals"]["maps"]) == (1, 12)
     assert document("audit later.fmi")["layers"][0]["redundant_pairs"] is None
     assert document("audit photos.fmi --nearly-dead 1 --redundant 0")["layers"][0]["nearly_dead"] != []
+
+
+def test_audit_names_what_it_counts(photos: Path) -> None:
+    pairs = document("audit photos.fmi --redundant 0.3")["layers"][0]["redundant_pairs"]
+    shown = ", ".join(f"/{one} and /{other} ({correlation:.2f})" for one, other, correlation in pairs[:3])
+    more = f" and {len(pairs) - 3} more" if len(pairs) > 3 else ""
+    assert pairs
+    assert f"\nstem:a: redundant {shown}{more}\n" in done("audit photos.fmi --redundant 0.3")
 
 
 def test_a_broken_bound_ends_with_1_after_the_answer(photos: Path) -> None:
@@ -397,6 +412,15 @@ def test_verify_of_what_cannot_be_opened(copied: Path) -> None:
     assert len(json.loads(ended.out)["problems"]) == 1
 
 
+def test_what_is_damaged_is_not_called_something_else(copied: Path) -> None:
+    """To zarr a state that cannot be read looks like one that holds nothing."""
+    for snapshot in Path("photos.fmi/snapshots").iterdir():
+        snapshot.write_bytes(b"no snapshot " * 99)
+    said = "'photos.fmi': invalid magic numbers in file.\n\n`featmap index verify` says what is wrong.\n"
+    for line in ("audit photos.fmi", "index show photos.fmi", f"{BUILD} photos.fmi"):
+        assert featmap(line) == Ended(1, "", said)
+
+
 def test_verify_where_nothing_is(photos: Path) -> None:
     assert refused("index verify none.fmi") == DOES_NOT_EXIST
     assert refused("index verify empty").startswith("'empty' is no index.\n\n")
@@ -460,7 +484,8 @@ def test_a_layer_that_is_not_indexed(photos: Path) -> None:
 def test_more_than_are_kept(photos: Path) -> None:
     assert refused("top photos.fmi stem/0 -k 11") == (
         "k is 11; 'photos.fmi' keeps the 10 strongest images of each map.\n\nAsk for at most 10, or build the index "
-        "with top_k=11. With a filter, such as least=0, the table of all images is searched, for any k.\n"
+        "with top_k=11 (--top-k 11). With a filter, such as least=0 (--least 0), the table of all images is searched, "
+        "for any k.\n"
     )
 
 

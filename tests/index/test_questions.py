@@ -169,8 +169,8 @@ def test_what_top_refuses(case: Case) -> None:
     path = case.index.path
     assert refusal(NotKept, top, "0:a/1", 6) == (
         f"k is 6; '{path}' keeps the 5 strongest images of each map.\n\n"
-        "Ask for at most 5, or build the index with top_k=6. With a filter, such as least=0, the table of all images "
-        "is searched, for any k."
+        "Ask for at most 5, or build the index with top_k=6 (--top-k 6). With a filter, such as least=0 (--least 0), "
+        "the table of all images is searched, for any k."
     )
     assert refusal(SettingError, top, "0:a/1", 0) == ("k is 0.\n\nAsk for a whole number of images, at least one.")
     assert refusal(SettingError, top, "0:a/1", 2.5) == "k is 2.5.\n\nAsk for a whole number of images, at least one."
@@ -367,7 +367,7 @@ def test_what_similar_refuses(case: Case, tmp_path: Path) -> None:
     assert refusal(NotKept, similar, -1, "0") == f"There is no image -1; '{path}' has 12.\n\nImages are counted from 0."
     assert refusal(NotKept, similar, "cat.png", "0") == (
         f"There is no image 'cat.png' in '{path}'.\n\n"
-        "Give a name as `featmap index show` lists them; for another picture, give the network too."
+        "Give a name as `featmap index show` lists them; for another picture, give the network too (net=..., --model)."
     )
     assert refusal(InputError, similar, 1.5, "0") == (
         f"A float is no image of '{path}'.\n\nGive a number or a name; for another picture, give the network too "

@@ -12,22 +12,38 @@ from featmap.cli.of_index import IndexPath, TableOutput, check_file, give
 
 EXAMPLES = (
     ("Every layer:", "featmap audit photos.fmi"),
-    ("In a check of one's own, ends with exit code 1:", 'featmap audit photos.fmi --fail-on "dead>5%"'),
+    ("In a check of your own, ends with exit code 1:", 'featmap audit photos.fmi --fail-on "dead>5%"'),
+    (
+        "Several bounds, and the counts of every layer as a table:",
+        'featmap audit photos.fmi --fail-on "nearly_dead>20" --fail-on "sparsity>95%" -o audit.csv',
+    ),
 )
 
 
 def command(
     index: IndexPath,
     fail_on: Annotated[
-        list[str] | None, Option(metavar="BOUND", help="Exit with 1 where a total breaks it: 'dead>5%' (again: more).")
+        list[str] | None,
+        Option(metavar="BOUND", help="End with exit code 1 where a total is so: 'dead>5%'. Give it again for more."),
     ] = None,
-    nearly_dead: Annotated[float, Option(metavar="SHARE", help="Above 0 on less than this share of images.")] = 0.01,
-    saturated: Annotated[float, Option(metavar="SHARE", help="At a bound in at least this share of places.")] = 0.99,
-    redundant: Annotated[float, Option(metavar="R", help="Correlation of at least this, of either sign.")] = 0.95,
+    nearly_dead: Annotated[
+        float, Option(metavar="SHARE", help="Nearly dead: above 0 on less than this share of images.")
+    ] = 0.01,
+    saturated: Annotated[
+        float, Option(metavar="SHARE", help="Saturated: at a bound in this share of places or more.")
+    ] = 0.99,
+    redundant: Annotated[
+        float, Option(metavar="R", help="Redundant: a correlation of this or more, of either sign.")
+    ] = 0.95,
     output: TableOutput = None,
     as_json: Json = False,
 ) -> None:
-    """Dead, nearly dead, constant, saturated and redundant maps, and sparsity, by layer and in all."""
+    """Dead, nearly dead, constant, saturated and redundant maps, and sparsity, by layer and in all.
+
+    --fail-on takes dead, nearly_dead, constant, saturated, sparsity,
+    redundant_pairs or beyond_input (layers that see more than the input), one of
+    > >= < <=, and a number, or a share of all maps in %.
+    """
     import featmap
     from featmap.index.audit import FailOn
 

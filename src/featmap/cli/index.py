@@ -16,6 +16,10 @@ EXAMPLES_OF = {
     "build": (
         ("Index a folder of photographs:", "featmap index build torchvision:resnet50 photos -o photos.fmi"),
         ("Two layers:", "featmap index build torchvision:resnet50 photos -o photos.fmi --layers conv1,layer1.0.conv1"),
+        (
+            "Go on after an interrupt, or add what is new:",
+            "featmap index build torchvision:resnet50 photos -o photos.fmi",
+        ),
         ("On a Ray cluster:", "featmap index build torchvision:resnet50 photos -o photos.fmi --engine ray --workers 8"),
     ),
     "show": (
@@ -51,8 +55,12 @@ EXAMPLES_OF = {
 }
 EXAMPLES = tuple(EXAMPLES_OF[name][0] for name in ("build", "show", "verify"))
 
+KEPT = "What is kept (of an index that is there already: leave these out)"
+IMAGES = "Images"
+WHERE = "Where it is computed"
+
 app = typer.Typer(
-    help="The maps of a whole dataset, in an index on disk.",
+    help="The maps of a whole dataset, in an index on disk. `featmap top` and `featmap audit` ask it, too.",
     epilog=epilog(EXAMPLES),
     no_args_is_help=True,
     rich_markup_mode="rich",
@@ -66,34 +74,83 @@ def build(
     model: Model,
     images: Annotated[
         list[str],
-        Argument(metavar="IMAGES", help="A folder, a list (.csv, .tsv, .txt), a tar file or a glob; pictures."),
+        Argument(
+            metavar="IMAGES",
+            help="A folder with all below it, where the folder of an image is its label; a list (.csv, .tsv, .txt) of "
+            "paths, or of paths and labels; a tar file; a glob in quotes; or pictures.",
+        ),
     ],
     output: Annotated[str, Option("--output", "-o", metavar="INDEX", help="The index: a folder or a URL.")],
     layers: Annotated[
-        list[str] | None, Option("--layers", metavar="ADDRESS", help="Which layers (again: more).", show_default="all")
+        list[str] | None,
+        Option(metavar="ADDRESS", help="Layers, with commas between.", show_default="all", rich_help_panel=KEPT),
     ] = None,
-    stage: Annotated[str | None, Option(help="conv, z or a, of layers that have it.", show_default="a")] = None,
-    top_k: Annotated[int | None, Option(metavar="N", help="Strongest images kept per map.", show_default="100")] = None,
+    stage: Annotated[
+        str | None, Option(help="conv, z or a, of layers that have it.", show_default="a", rich_help_panel=KEPT)
+    ] = None,
+    top_k: Annotated[
+        int | None,
+        Option(metavar="N", help="Strongest images of each map.", show_default="100", rich_help_panel=KEPT),
+    ] = None,
     table: Annotated[
-        bool | None, Option("--table/--no-table", help="Keep a row of numbers per image.", show_default="table")
+        bool | None,
+        Option(
+            "--table/--no-table",
+            help="Four numbers per image and map. Filters, similar, selectivity and compare need them.",
+            show_default="table",
+            rich_help_panel=KEPT,
+        ),
     ] = None,
-    full: Annotated[list[str] | None, Option(metavar="ADDRESS", help="Keep this layer's whole maps too.")] = None,
+    full: Annotated[
+        list[str] | None,
+        Option(metavar="ADDRESS", help="Whole maps of these layers, as float16. Large.", rich_help_panel=KEPT),
+    ] = None,
     correlation: Annotated[
-        str | None, Option(help="Correlate maps over auto (a sample of) places, all or none.", show_default="auto")
+        str | None,
+        Option(
+            help="How the maps of a layer vary together: over all places, a sample (auto), or not at all (none).",
+            show_default="auto",
+            rich_help_panel=KEPT,
+        ),
     ] = None,
-    block: Annotated[int | None, Option(metavar="N", help="Images per commit.", show_default="what fits")] = None,
-    engine: Annotated[str, Option(help="local, or ray: on a Ray cluster.")] = "local",
-    workers: Annotated[int | None, Option(metavar="N", help="With ray: how many workers.")] = None,
-    address: Annotated[str | None, Option(metavar="ADDRESS", help="With ray: the cluster; here, if not given.")] = None,
-    strict: Annotated[bool, Option("--strict", help="Stop at an image that cannot be read.")] = False,
-    retry: Annotated[bool, Option("--retry", help="Try again those that could not be read.")] = False,
+    block: Annotated[
+        int | None,
+        Option(
+            metavar="N",
+            help="Images per commit; an interrupt loses less than one block.",
+            show_default="up to 1024",
+            rich_help_panel=KEPT,
+        ),
+    ] = None,
+    strict: Annotated[
+        bool, Option("--strict", help="Stop at an image that cannot be read.", rich_help_panel=IMAGES)
+    ] = False,
+    retry: Annotated[
+        bool, Option("--retry", help="Try again images that could not be read before.", rich_help_panel=IMAGES)
+    ] = False,
+    device: Device = None,
+    engine: Annotated[str, Option(help="local, or ray: on a Ray cluster.", rich_help_panel=WHERE)] = "local",
+    workers: Annotated[
+        int | None, Option(metavar="N", help="With ray: how many workers.", rich_help_panel=WHERE)
+    ] = None,
+    address: Annotated[
+        str | None,
+        Option(
+            metavar="ADDRESS", help="With ray: the cluster's; one is started here if not given.", rich_help_panel=WHERE
+        ),
+    ] = None,
     weights: Weights = None,
     input: Input = None,
-    device: Device = None,
     trust: Trust = False,
     as_json: Json = False,
 ) -> None:
-    """Measures every image once. Whatever ends it, the index holds whole blocks, and the same command goes on."""
+    """Measure every image once, and keep what its maps hold.
+
+    Every block of images is one commit. Whatever ends a build, an interrupt, a
+    crash or a full disk, the index holds the blocks before it; the same command
+    goes on from there, and adds images that are new. Images that cannot be read
+    are listed with the reason.
+    """
     import featmap
 
     settings: dict[str, Any] = {
@@ -149,8 +206,12 @@ def show(index: IndexPath, as_json: Json = False) -> None:
 @app.command(epilog=epilog(EXAMPLES_OF["verify"]))
 def verify(
     index: IndexPath,
-    files: Annotated[bool, Option("--files", help="Read every image's file again.")] = False,
-    model: Annotated[str | None, Option(metavar="MODEL", help="Its network: some images are measured again.")] = None,
+    files: Annotated[
+        bool, Option("--files", help="Read every image again: it has the bytes that were measured.")
+    ] = False,
+    model: Annotated[
+        str | None, Option(metavar="MODEL", help="Its network: it measures some images again, and finds the same.")
+    ] = None,
     weights: Weights = None,
     input: Input = None,
     trust: Trust = False,
@@ -170,14 +231,19 @@ def verify(
 @app.command(epilog=epilog(EXAMPLES_OF["similar"]))
 def similar(
     index: IndexPath,
-    image: Annotated[str, Argument(metavar="IMAGE", help="A name in the index, #NUMBER, or with --model a picture.")],
+    image: Annotated[
+        str,
+        Argument(metavar="IMAGE", help="Its name in the index (cats/tom.jpg) or #NUMBER; with --model any picture."),
+    ],
     layer: Annotated[str, Option(metavar="ADDRESS", help="By which layer's maps.")],
     k: K = 9,
-    by: Annotated[str, Option(help="By each map's maximum or mean.")] = "maximum",
+    by: Annotated[str, Option(help="By each map's maximum, or its mean.")] = "maximum",
     measure: Annotated[str, Option(help="cosine or euclidean.")] = "cosine",
     label: Label = None,
     subset: Subset = None,
-    model: Annotated[str | None, Option(metavar="MODEL", help="The network, for a picture not in the index.")] = None,
+    model: Annotated[
+        str | None, Option(metavar="MODEL", help="The network of the index, for a picture that is not in it.")
+    ] = None,
     weights: Weights = None,
     input: Input = None,
     trust: Trust = False,
@@ -200,7 +266,7 @@ def similar(
 @app.command(epilog=epilog(EXAMPLES_OF["distribution"]))
 def distribution(
     index: IndexPath,
-    address: Annotated[str, Argument(metavar="MAP", help="One map: features.21:a/117.")],
+    address: Annotated[str, Argument(metavar="MAP", help="One map of an indexed layer: features.21:a/117.")],
     output: Output = None,
     as_json: Json = False,
 ) -> None:
@@ -215,11 +281,16 @@ def distribution(
 def selectivity(
     index: IndexPath,
     address: Annotated[str, Argument(metavar="ADDRESS", help="A layer, or one map.")],
-    by: Annotated[str, Option(help="By each image's mean or maximum.")] = "mean",
+    by: Annotated[str, Option(help="By each image's mean, or its maximum.")] = "mean",
     output: TableOutput = None,
     as_json: Json = False,
 ) -> None:
-    """Which label each map of a layer answers to, and how much more than to the others."""
+    """Which label each map of a layer answers to, and how much more than to the others.
+
+    The selectivity is (best - rest) / (best + rest): best is the mean over the
+    images of the label with the highest mean, rest that over all others. It is 1
+    for a map that answers to one label alone, 0 for one that answers to all alike.
+    """
     import featmap
 
     check_file(output, has_picture=False)
@@ -230,7 +301,9 @@ def selectivity(
 def compare(
     index: IndexPath,
     other: Annotated[str, Argument(metavar="OTHER", help="Another index of the same images.")],
-    changed_below: Annotated[float, Option(metavar="R", help="Changed: maxima correlate less than this.")] = 0.9,
+    changed_below: Annotated[
+        float, Option(metavar="R", help="Changed: its maxima in both correlate less than this.")
+    ] = 0.9,
     output: TableOutput = None,
     as_json: Json = False,
 ) -> None:

@@ -8,11 +8,18 @@ from typer import Argument, Option
 
 from featmap.cli.common import answers, print_json, print_message
 
-IndexPath = Annotated[str, Argument(metavar="INDEX", help="An index: a folder, or an object store's URL.")]
-Output = Annotated[str | None, Option("--output", "-o", metavar="FILE", help="x.png, x.csv, x.json or x.txt.")]
-TableOutput = Annotated[str | None, Option("--output", "-o", metavar="FILE", help="x.csv, x.json or x.txt.")]
-Label = Annotated[list[str] | None, Option("--label", metavar="LABEL", help="Only images with this label (again: or).")]
-Subset = Annotated[str | None, Option(metavar="PATTERN", help="Only images of such a name: 'cats/*'.")]
+IndexPath = Annotated[
+    str, Argument(metavar="INDEX", help="What `featmap index build` made: a folder, or an object store's URL.")
+]
+MapAddress = Annotated[str, Argument(metavar="MAP", help="One map of an indexed layer: features.21:a/117.")]
+Output = Annotated[str | None, Option("--output", "-o", metavar="FILE", help="A picture (.png), or .csv, .json, .txt.")]
+TableOutput = Annotated[str | None, Option("--output", "-o", metavar="FILE", help="A table: .csv, .json or .txt.")]
+Label = Annotated[
+    list[str] | None, Option("--label", metavar="LABEL", help="Only images with this label; give it again for more.")
+]
+Subset = Annotated[
+    str | None, Option("--subset", metavar="PATTERN", help="Only images whose name is like this: 'cats/*'.")
+]
 K = Annotated[int, Option("-k", metavar="N", help="How many images.")]
 
 

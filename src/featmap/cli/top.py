@@ -9,18 +9,19 @@ from typer import Argument, Option
 from featmap.cli.common import Json
 from featmap.cli.of_index import IndexPath, K, Label, Output, Subset, check_file, give
 from featmap.cli.sheet import numbers
+from featmap.errors import SettingError
 
 EXAMPLES = (
     ("The nine strongest images of one map, as crops:", "featmap top photos.fmi features.21:a/117 -o sheet.png"),
-    ("Of every map of a layer:", "featmap top photos.fmi features.21 -o sheet.png"),
-    ("Only among cats:", "featmap top photos.fmi features.21:a/117 --label cat -k 20"),
+    ("Of sixteen maps of a layer:", "featmap top photos.fmi features.21 --channels 0-15 -o sheet.png"),
+    ("Only among cats, twenty of them:", "featmap top photos.fmi features.21:a/117 --label cat -k 20"),
 )
 
 
 def command(
     index: IndexPath,
     address: Annotated[
-        str, Argument(metavar="ADDRESS", help="A map (features.21:a/117), or a layer for all its maps.")
+        str, Argument(metavar="ADDRESS", help="A map (features.21:a/117), or a layer (features.21) for all its maps.")
     ],
     k: K = 9,
     channels: Annotated[
@@ -33,15 +34,23 @@ def command(
     output: Output = None,
     as_json: Json = False,
 ) -> None:
-    """The images that excite a map most: value, strongest unit, and exactly the pixels that it can see."""
+    """The images that excite a map most: value, strongest unit, and exactly the pixels that it can see.
+
+    Every image counts once, by its strongest unit. `featmap index show` lists the layers of an index.
+    """
     import featmap
     from featmap.network.address import Address
 
     check_file(output)
+    is_map = Address.parse(address).channel is not None
+    if is_map and channels is not None:
+        raise SettingError(
+            f"'{address}' is one map; --channels chooses among those of a layer.", "Leave one of them out."
+        )
     opened = featmap.Index.open(index)
     filters: dict[str, Any] = {"label": label or None, "subset": subset, "least": least, "most": most}
-    if Address.parse(address).channel is None:
+    if is_map:
+        give(opened.top(address, k, **filters), output, as_json=as_json)
+    else:
         chosen = None if channels is None else numbers(channels)
         give(opened.top_sheet(address, chosen, k, **filters), output, as_json=as_json)
-    else:
-        give(opened.top(address, k, **filters), output, as_json=as_json)

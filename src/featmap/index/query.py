@@ -76,7 +76,7 @@ def _number(snapshot: Snapshot, image: str) -> int:
             return number
     raise NotKept(
         f"There is no image '{image}' in '{snapshot.path}'.",
-        "Give a name as `featmap index show` lists them; for another picture, give the network too.",
+        "Give a name as `featmap index show` lists them; for another picture, give the network too (net=..., --model).",
     )
 
 

@@ -38,6 +38,9 @@ class Snapshot:
             session = repository.readonly_session("main")
             self.id: str = session.snapshot_id
             self.root: Any = _group(session.store)
+            if self.root is None:
+                # A state that cannot be read looks to zarr like one that holds nothing.
+                next(repository.ancestry(snapshot_id=self.id))
         self._arrays: dict[str, Any] = {}
 
     @staticmethod

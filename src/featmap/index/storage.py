@@ -143,8 +143,10 @@ def _check_free(path: Path) -> None:
     if path.exists() and not path.is_dir():
         raise NoIndex(f"'{path}' exists and is no index.", "Choose another path.")
     others = sorted(part.name for part in path.iterdir()) if path.is_dir() else []
-    if others and has_repository(path) and next(opened(path).ancestry(branch="main")).parent_id is not None:
-        raise _busy(path)
+    if others and has_repository(path):
+        with guarded(path):
+            if next(opened(path).ancestry(branch="main")).parent_id is not None:
+                raise _busy(path)
     if others:
         raise NoIndex(
             f"The folder '{path}' exists and is no index: it holds {', '.join(others[:3])}"

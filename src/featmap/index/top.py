@@ -180,9 +180,9 @@ _Found = tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int32]]
 def _kept(snapshot: Snapshot, column: int, k: int) -> _Found:
     kept = snapshot.description.top_k
     if k > kept:
-        remedy = f"Ask for at most {kept}, or build the index with top_k={k}."
+        remedy = f"Ask for at most {kept}, or build the index with top_k={k} (--top-k {k})."
         if snapshot.description.table:
-            remedy += " With a filter, such as least=0, the table of all images is searched, for any k."
+            remedy += " With a filter, such as least=0 (--least 0), the table of all images is searched, for any k."
         raise NotKept(f"k is {k}; '{snapshot.path}' keeps the {kept} strongest images of each map.", remedy)
     strongest = snapshot.strongest(column)
     there = np.flatnonzero(strongest.image >= 0)[:k]

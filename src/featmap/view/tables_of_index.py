@@ -20,6 +20,7 @@ from featmap.view.tables import counted, shape_text, table
 from featmap.view.text import number
 
 _LISTED = 8
+_PAIRS = 3
 _SKIPPED = 10
 
 
@@ -64,6 +65,8 @@ def summary_table(result: IndexSummary) -> RenderableType:
         f"{shape_text(whole.input_shape)}: {whole.preprocess.describe()} ({whole.preprocessing})",
         f"kept: the {whole.top_k} strongest images of every map{', the table of all images' if whole.table else ''}",
     ]
+    if whole.full:
+        head.append(f"whole maps of {', '.join(whole.full)}")
     labels = [f"{label} {count}" for label, count in result.labels.items()]
     if labels:
         head.append(f"labels: {', '.join(labels[:_LISTED])}{' ...' if len(labels) > _LISTED else ''}")
@@ -123,9 +126,24 @@ def audit_table(result: Audit) -> RenderableType:
         f"saturated: at a bound of the nonlinearity in {limits.saturated:.3g} of the places or more",
         f"redundant: pairs whose correlation is {limits.redundant:.3g} or more, of either sign",
     ]
-    named = [f"{layer.address}: dead {_channels(layer.dead)}" for layer in result.layers if layer.dead]
-    more = [f"and {len(named) - _LISTED} more layers with dead maps"] if len(named) > _LISTED else []
-    return Group(table(columns, rows), Text(""), *(Text(line) for line in (*named[:_LISTED], *more, *words)))
+    dead = [f"{layer.address}: dead {_channels(layer.dead)}" for layer in result.layers if layer.dead]
+    twins = [
+        f"{layer.address}: redundant {_pairs(layer.redundant_pairs)}"
+        for layer in result.layers
+        if layer.redundant_pairs
+    ]
+    named = [*_some(dead, "layers with dead maps"), *_some(twins, "layers with redundant pairs")]
+    return Group(table(columns, rows), Text(""), *(Text(line) for line in (*named, *words)))
+
+
+def _some(lines: Sequence[str], what: str) -> list[str]:
+    rest = len(lines) - _LISTED
+    return [*lines[:_LISTED], *([f"and {rest} more {what}"] if rest > 0 else [])]
+
+
+def _pairs(pairs: Sequence[tuple[int, int, float]]) -> str:
+    shown = ", ".join(f"/{one} and /{other} ({correlation:.2f})" for one, other, correlation in pairs[:_PAIRS])
+    return f"{shown} and {len(pairs) - _PAIRS} more" if len(pairs) > _PAIRS else shown
 
 
 def _audit_row(layer: LayerAudit) -> list[str]:
