@@ -266,3 +266,17 @@ def test_every_stage_of_a_trained_network_on_photographs(tmp_path: Path) -> None
     snapshot = Snapshot.of(path)
     assert snapshot.texts("image/name", range(20)) == [photograph.name for photograph in photographs]
     assert snapshot.read("block/images").tolist() == [8, 8, 4]
+
+
+def test_whole_maps_beyond_float16_are_refused_and_nothing_is_written(tmp_path: Path) -> None:
+    net = fm.trace(nn.Sequential(nn.Conv2d(1, 2, 1, bias=False), nn.ReLU()).eval(), (1, 4, 4))
+    images = torch.full((3, 1, 4, 4), 1e7)
+    net._captured.tensors["0.weight"].data.fill_(1.0)
+    with pytest.raises(fm.errors.WorkError) as error:
+        fm.Index.build(net, images, tmp_path / "i.fmi", full=["0"], progress=False)
+    assert str(error.value) == (
+        "'0:a' has values beyond 65,504, more than float16 holds.\n\n"
+        "Leave its whole maps out (full, --full); what the index keeps besides is float32."
+    )
+    assert fm.Index.open(tmp_path / "i.fmi").images == 0
+    assert fm.Index.build(net, images, tmp_path / "j.fmi", progress=False).images == 3

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from featmap.errors import WorkError
 from featmap.index.description import Description, IndexedLayer
 from featmap.index.entries import Entry, batched
 from featmap.index.images import ReadImage
@@ -174,7 +175,16 @@ class _Part:
         if comoments is not None:
             comoments.add(maps, range(self.tried + start, self.tried + start + len(maps)))
         if layer.address in self.full:
-            self.full[layer.address][start : start + len(maps)] = maps.half().cpu().numpy()
+            self._keep_whole(layer, maps, start)
+
+    def _keep_whole(self, layer: IndexedLayer, maps: Tensor, start: int) -> None:
+        halves = maps.half()
+        if bool((halves.isinf() & maps.isfinite()).any()):
+            raise WorkError(
+                f"'{layer.address}' has values beyond {np.finfo(np.float16).max:,.0f}, more than float16 holds.",
+                "Leave its whole maps out (full, --full); what the index keeps besides is float32.",
+            )
+        self.full[layer.address][start : start + len(maps)] = halves.cpu().numpy()
 
     def _keep(self, layer: IndexedLayer, found: MapStatistics, start: int) -> None:
         here = (slice(start, start + len(found.maximum)), layer.maps)
