@@ -119,3 +119,9 @@ def test_whatever_is_asked_of_a_network_is_handed_over_as_a_run_gives_it(drawn, 
     for index, value in together.items():
         # A batch norm that writes over its input rounds otherwise than one that does not.
         torch.testing.assert_close(apart[index], value, rtol=1e-12, atol=1e-12, equal_nan=True)
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 200, 201), (2, 64, 60, 61), (1, 200, 40, 40), (1, 300, 40, 40)])
+def test_maps_that_no_near_cache_holds(shape):
+    maps = (torch.randn(shape, generator=torch.Generator().manual_seed(0)) * 2).round() / 2
+    check(map_statistics(maps.contiguous(memory_format=torch.channels_last), (0.0, 1.5)), maps, (0.0, 1.5))
