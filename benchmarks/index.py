@@ -26,8 +26,8 @@ from featmap.run.statistics import map_statistics
 
 NETWORKS = ("vgg16", "resnet50", "squeezenet1_1", "mobilenet_v2")
 BUILT = ("vgg16", "resnet50", "squeezenet1_1")
-ROUNDS, BUILD_ROUNDS = 7, 3
-PHOTOS = {"vgg16": 128, "resnet50": 256, "squeezenet1_1": 512}
+ROUNDS, BUILD_ROUNDS = 5, 2
+PHOTOS = {"vgg16": 64, "resnet50": 160, "squeezenet1_1": 320}
 IMAGES = 1_000_000
 COUNTS = (1_000, 20_000)
 

@@ -100,6 +100,7 @@ class Index:
         >>> folder = tempfile.TemporaryDirectory()
         >>> fm.Index.build(net, torch.rand(20, 3, 32, 32), f"{folder.name}/noise.fmi").images
         20
+        >>> folder.cleanup()
         """
         _check_network(net)
         wish = Wish(layers, stage, top_k, table, full, correlation, quantile_bytes, block)
