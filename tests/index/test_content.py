@@ -188,7 +188,7 @@ def test_a_block_of_several_batches(tmp_path: Path) -> None:
     images = torch.randn(37, 3, 8, 7, generator=torch.Generator().manual_seed(1))
     path = built(net, images, tmp_path / "i.fmi", correlation="all")
     description = Snapshot.of(path).description
-    assert (description.batch, description.block >= 37) == (16, True)
+    assert (description.batch, description.block >= 37) == (8, True)
     assert_index_is(path, IndexOracle.of(net._captured, images, ["0:a", "2:z"]))
 
 

@@ -8,34 +8,55 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from featmap.run.comoments import CoMoments, CoMomentsOfMaps, chosen_places
-from featmap.run.largest import LargestValues
+from featmap.run.largest import LargestValues, joined
+
+
+def maxima(maps: torch.Tensor) -> np.ndarray:
+    return maps.amax((2, 3)).numpy()
 
 
 @settings(max_examples=80, deadline=None)
 @given(
-    channels=st.integers(1, 40),
+    channels=st.sampled_from([1, 2, 3, 17, 63, 64, 65, 127, 128, 200]),
     count=st.integers(1, 60),
-    parts=st.lists(st.tuples(st.integers(1, 3), st.integers(1, 9), st.integers(1, 9)), min_size=1, max_size=5),
+    parts=st.lists(st.tuples(st.integers(1, 3), st.integers(1, 9), st.integers(1, 30)), min_size=1, max_size=5),
     seed=st.integers(0, 1000),
     is_rectified=st.booleans(),
+    scale=st.sampled_from([2.0, 1e6]),
 )
-def test_the_largest_values_are_those_of_a_sort(channels, count, parts, seed, is_rectified):
+def test_the_largest_values_are_those_of_a_sort(channels, count, parts, seed, is_rectified, scale):
     drawn = torch.Generator().manual_seed(seed)
-    maps = [torch.randn(n, channels, h, w, generator=drawn).mul(2).round() / 2 for n, h, w in parts]
+    maps = [torch.randn(n, channels, h, w, generator=drawn).mul(scale).round() / scale for n, h, w in parts]
     maps = [each.clamp(min=0) if is_rectified else each for each in maps]
     kept = LargestValues(channels, count)
     for each in maps:
-        kept.add(each)
+        kept.add(each, maxima(each))
     everything = np.concatenate([each.permute(1, 0, 2, 3).reshape(channels, -1).numpy() for each in maps], axis=1)
-    for found, values in zip(kept.values(), everything, strict=True):
-        np.testing.assert_array_equal(found, np.sort(values)[::-1][:count])
+    np.testing.assert_array_equal(kept.values(), -np.sort(-everything)[:, :count])
 
 
 def test_a_floor_leaves_out_what_others_know():
     maps = torch.arange(12.0).reshape(1, 2, 2, 3)
     kept = LargestValues(2, 4, np.array([3.0, -np.inf], np.float32))
-    kept.add(maps)
-    assert [values.tolist() for values in kept.values()] == [[5, 4], [11, 10, 9, 8]]
+    kept.add(maps, maxima(maps))
+    np.testing.assert_array_equal(kept.values(), [[5, 4, np.nan, np.nan], [11, 10, 9, 8]])
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    ranks=st.tuples(st.integers(0, 9), st.integers(0, 9)),
+    filled=st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=1, max_size=5),
+    seed=st.integers(0, 1000),
+)
+def test_joined_are_the_largest_of_both(ranks, filled, seed):
+    drawn = np.random.default_rng(seed)
+    both = [np.full((len(filled), count), np.nan, np.float32) for count in ranks]
+    for which, kept in enumerate(both):
+        for channel, counts in enumerate(filled):
+            values = drawn.integers(-3, 3, min(counts[which], ranks[which])).astype(np.float32)
+            kept[channel, : len(values)] = -np.sort(-values)
+    expected = -np.sort(-np.concatenate(both, axis=1), axis=1)[:, : ranks[0]]
+    np.testing.assert_array_equal(joined(*both), expected)
 
 
 @settings(max_examples=60, deadline=None)

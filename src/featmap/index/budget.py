@@ -9,9 +9,9 @@ import math
 from collections.abc import Sequence
 
 QUANTILES = (0.99, 0.995, 0.999)
-QUANTILE_BYTES = 2**26
-_CORRELATION_SHARE, _CORRELATION_MACS, _CORRELATION_BYTES = 0.03, 4_000_000, 3 * 2**26
-_CELL_BYTES, _BLOCK_BYTES, _BLOCK = 36, 2**28, 1024
+QUANTILE_BYTES = 2**25
+_CORRELATION_SHARE, _CORRELATION_MACS, _CORRELATION_BYTES = 0.01, 4_000_000, 3 * 2**26
+_CELL_BYTES, _BLOCK_BYTES, _BLOCK = 16, 2**28, 1024
 
 MapShape = tuple[int, int, int]
 """Channels, rows and columns of a layer's maps."""
@@ -20,7 +20,7 @@ MapShape = tuple[int, int, int]
 def correlated_places(shapes: Sequence[MapShape], macs: int, wanted: str) -> list[int]:
     """Over how many places per image the maps of each layer are correlated; 0 is not at all.
 
-    "auto" spends a few percent of the network's own multiply-adds, at least 4 million per image, and 192 MiB.
+    "auto" spends a hundredth of the network's own multiply-adds, at least 4 million per image, and 192 MiB.
     """
     if wanted != "auto":
         return [rows * columns if wanted == "all" else 0 for _, rows, columns in shapes]

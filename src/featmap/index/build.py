@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -144,6 +145,7 @@ class _Build:
         self.tried = int(snapshot.read("block/tried").sum())
         self.totals = snapshot.totals()
         self.seen = self.passed = 0
+        self.written: Future[None] | None = None
         self.skipped: list[tuple[str, str]] = []
 
     def run(self, listed: Iterable[Entry], engine: Run) -> BuildReport:
@@ -152,8 +154,11 @@ class _Build:
         parts = batched(self._new(listed), self.writer.description.block)
         self.writer.discard()
         try:
-            for block in engine(parts, self.tried, self._floors, self._tick):
-                self._commit(block)
+            # While a block is written the next is measured. Whatever ends the build, what is being written is ended.
+            with ThreadPoolExecutor(1, thread_name_prefix="featmap-commit") as committer:
+                for block in engine(parts, self.tried, self._floors, self._tick):
+                    self._commit(block, committer)
+                self._wait()
         except BaseException:
             self.writer.discard()
             raise
@@ -179,8 +184,14 @@ class _Build:
         lowest = [tail[:, -1] if tail.shape[1] else np.empty(len(tail), np.float32) for tail in self.totals.tails]
         return [np.where(np.isnan(floor), -np.inf, floor).astype(np.float32) for floor in lowest]
 
-    def _commit(self, block: Block) -> None:
-        totals = self.totals.merged(block.totals, self.places)
-        self.writer.add(block, totals)
-        self.totals = totals
+    def _commit(self, block: Block, committer: Executor) -> None:
+        """Begins to write a block, once the one before is written."""
+        self._wait()
+        self.totals = self.totals.merged(block.totals, self.places)
         self.skipped += block.skipped
+        self.written = committer.submit(self.writer.add, block, self.totals)
+
+    def _wait(self) -> None:
+        """Until the last block is written. Raises what went wrong with it."""
+        if self.written is not None:
+            self.written.result()

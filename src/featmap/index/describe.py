@@ -22,7 +22,7 @@ from featmap.network.resolve import Place
 from featmap.network.unit_boxes import UnitBoxes
 from featmap.run.memory import batch_size, peak_bytes
 
-_BATCH = 16
+_BATCH = 8
 _BOUNDS = {"relu6": (-np.inf, 6.0), "sigmoid": (0.0, 1.0), "hardsigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0)}
 
 

@@ -14,7 +14,8 @@ from featmap.errors import WorkError
 from featmap.index.description import Description, IndexedLayer
 from featmap.index.entries import Entry, batched
 from featmap.index.images import ReadImage
-from featmap.index.totals import Floats, PerMap, Totals, places_per_map
+from featmap.index.running import RunningPerMap
+from featmap.index.totals import Floats, Totals, places_per_map
 from featmap.network.network import CapturedNetwork
 from featmap.run.as_maps import as_maps
 from featmap.run.batches import can_batch
@@ -114,16 +115,13 @@ class _Part:
         self.description = measurer.description
         self.tried = tried
         self.table = Table.empty(count, self.description.maps)
-        self.minimum = np.empty((count, self.description.maps), np.float32)
-        self.squares = np.empty((count, self.description.maps), np.float64)
-        self.mean = np.empty((count, self.description.maps), np.float64)
-        self.at_bound = np.zeros(self.description.maps, np.int64)
+        self.running = RunningPerMap(self.description.maps)
         self.images: list[ReadImage] = []
         self.skipped: list[tuple[str, str]] = []
         self.broken: dict[int, str] = {}
         least = [None] * len(layers) if floors is None else floors
         self.tails = [
-            LargestValues(layer.channels, layer.tail, floor) if layer.tail else None
+            LargestValues(layer.channels, layer.tail, floor)
             for layer, floor in zip(layers, least, strict=True)
         ]
         self.comoments = [
@@ -159,7 +157,8 @@ class _Part:
     def _batch(self, values: Tensor) -> None:
         measurer = self.measurer
         for node, value in measurer.program.each(values, measurer.network.other_inputs):
-            maps = as_maps(measurer.network.sized, node, value)
+            # An index holds float32, whatever the network computes in.
+            maps = as_maps(measurer.network.sized, node, value).float()
             for number, layer in measurer.layers[node]:
                 self._layer(number, layer, maps)
 
@@ -169,9 +168,9 @@ class _Part:
         for at in np.flatnonzero(~np.isfinite(found.mean).all(axis=1)).tolist():
             self.broken.setdefault(start + at, f"gives values that are no numbers in {layer.address}.")
         self._keep(layer, found, start)
-        tail, comoments = self.tails[number], self.comoments[number]
-        if tail is not None:
-            tail.add(maps)
+        comoments = self.comoments[number]
+        if layer.tail:
+            self.tails[number].add(maps, found.maximum)
         if comoments is not None:
             comoments.add(maps, range(self.tried + start, self.tried + start + len(maps)))
         if layer.address in self.full:
@@ -190,8 +189,7 @@ class _Part:
         here = (slice(start, start + len(found.maximum)), layer.maps)
         self.table.maximum[here], self.table.place[here] = found.maximum, found.place
         self.table.mean[here], self.table.positive[here] = found.mean, found.positive
-        self.minimum[here], self.squares[here], self.mean[here] = found.minimum, found.squares, found.mean
-        self.at_bound[layer.maps] += found.at_bound.sum(axis=0, dtype=np.int64)
+        self.running.add(layer.maps, found, is_first=start == 0)
 
     def results(self) -> tuple[Totals, dict[str, NDArray[np.float16]]]:
         """The totals of what was taken in, and its whole maps."""
@@ -202,29 +200,7 @@ class _Part:
         table = self.table.cut(count)
         strongest = Strongest.none(description.maps, description.top_k)
         strongest.add(table.maximum, table.place, 0)
-        tails = tuple(_filled(tail, layer) for tail, layer in zip(self.tails, description.layers, strict=True))
+        per_map = self.running.found(table.maximum, table.positive, places_per_map(description))
+        tails = tuple(tail.values() for tail in self.tails)
         comoments = tuple(None if comoments is None else comoments.found() for comoments in self.comoments)
-        return Totals(count, self._per_map(table), strongest, tails, comoments), full
-
-    def _per_map(self, table: Table) -> PerMap:
-        count = len(table.maximum)
-        means = self.mean[:count]
-        mean = means.mean(axis=0)
-        between = ((means - mean) ** 2).sum(axis=0) * places_per_map(self.description)
-        return PerMap(
-            mean,
-            self.squares[:count].sum(axis=0) + between,
-            table.positive.sum(axis=0, dtype=np.int64),
-            self.at_bound,
-            (table.maximum > 0).sum(axis=0, dtype=np.int64),
-            self.minimum[:count].min(axis=0),
-            table.maximum.max(axis=0),
-        )
-
-
-def _filled(tail: LargestValues | None, layer: IndexedLayer) -> Floats:
-    """The largest values (channel, rank), NaN where there are fewer."""
-    found = np.full((layer.channels, layer.tail), np.nan, np.float32)
-    for row, values in zip(found, tail.values() if tail is not None else [], strict=False):
-        row[: len(values)] = values
-    return found
+        return Totals(count, per_map, strongest, tails, comoments), full

@@ -143,6 +143,8 @@ class Snapshot:
         layer = self.description.layers[number]
         if not layer.correlated:
             return None
+        if not self.images:
+            return CoMoments.none(layer.channels)
         numbers = self.read(layout.comoment_name(number))
         rows, columns = np.triu_indices(layer.channels)
         products = np.zeros((layer.channels, layer.channels))

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from featmap.index.description import Description
 from featmap.run.comoments import CoMoments
+from featmap.run.largest import joined
 from featmap.run.strongest import Strongest
 
 Floats = NDArray[np.float32]
@@ -61,8 +62,8 @@ class PerMap:
 class Totals:
     """Everything that is known of the maps over `images` images.
 
-    `tails` holds for every layer its largest values, (channel, rank), largest first, NaN where there are not as many;
-    `comoments` for every layer how its maps vary together, `None` where that was not asked for.
+    `tails` holds for every layer its largest values, (channel, rank), largest first, NaN where there are not as many,
+    no more ranks than the layer keeps; `comoments` how its maps vary together, `None` where that was not asked for.
     """
 
     images: int
@@ -89,7 +90,7 @@ class Totals:
             self.images + later.images,
             self.per_map.merged(later.per_map, self.images * places, later.images * places),
             self.strongest.merged(later.strongest.numbered_from(self.images)),
-            tuple(_larger(*pair) for pair in zip(self.tails, later.tails, strict=True)),
+            tuple(joined(*pair) for pair in zip(self.tails, later.tails, strict=True)),
             tuple(_together(*pair) for pair in zip(self.comoments, later.comoments, strict=True)),
         )
 
@@ -97,14 +98,6 @@ class Totals:
 def places_per_map(description: Description) -> Counts:
     """How many positions each map of all layers has in one image."""
     return np.concatenate([np.full(layer.channels, layer.places, np.int64) for layer in description.layers])
-
-
-def _larger(one: Floats, other: Floats) -> Floats:
-    if not one.shape[1]:
-        return one
-    both = np.concatenate([one, other], axis=1)
-    # NaN, which stands for nothing, sorts to the end.
-    return -np.sort(-both, axis=1)[:, : one.shape[1]]
 
 
 def _together(one: CoMoments | None, other: CoMoments | None) -> CoMoments | None:

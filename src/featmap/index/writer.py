@@ -52,7 +52,6 @@ class Writer:
             root["map/channel"][:] = np.concatenate([np.arange(len(maps)) for _, maps in numbered])
             record = description.to_json()
             root.attrs.update({RECORD: record, RECORD_DIGEST: record_digest(record)})
-            _rewrite(root, Totals.none(description))
             _commit(path, session, "no images yet")
 
     @staticmethod

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
@@ -39,25 +40,25 @@ class Preprocessing:
     def __call__(self, picture: Image.Image, channels: int = 3) -> Tensor:
         """The picture as a float32 tensor (channel, row, column)."""
         picture = self.framed(picture.convert("L" if channels == 1 else "RGB"))
-        values = torch.from_numpy(np.asarray(picture, dtype=np.float32) / 255)
-        values = values[None] if values.ndim == 2 else values.permute(2, 0, 1)
-        return self.normalized(values.contiguous())
+        # Without torch's operators: threads that read images would each start threads of torch's.
+        values = np.atleast_3d(np.asarray(picture, dtype=np.float32) / 255)
+        return torch.from_numpy(np.ascontiguousarray(self._normalized(values).transpose(2, 0, 1)))
 
     def framed(self, picture: Image.Image) -> Image.Image:
         """The picture as the network sees it, before its values are normalised."""
         picture = _resized(picture, self.resize, self.interpolation)
         return picture if self.crop is None else _centre(picture, self.crop)
 
-    def normalized(self, values: Tensor) -> Tensor:
-        """Values of 0 to 1 (channel, row, column) with mean taken off and divided by the standard deviation."""
+    def _normalized(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Values of 0 to 1 (row, column, channel) with mean taken off and divided by the standard deviation."""
         if self.mean is not None:
-            values = values - torch.tensor(self.mean)[:, None, None]
+            values = values - np.array(self.mean, np.float32)
         if self.std is not None:
-            values = values / torch.tensor(self.std)[:, None, None]
+            values = values / np.array(self.std, np.float32)
         return values
 
     def shown(self, values: Tensor) -> Image.Image:
-        """A picture of preprocessed values (channel, row, column): `normalized` undone, what lies outside cut off.
+        """A picture of preprocessed values (channel, row, column): their normalisation undone, what lies outside cut off.
 
         Of other than three channels the mean is shown, in grey.
         """

@@ -6,6 +6,8 @@ worked out once, from those of the values that it reads.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -27,6 +29,7 @@ class UnitBoxes:
         self.image = sized.graph.image_input
         self._known: dict[Any, tuple[Spans, Spans]] = {}
         self._calls: dict[int, Any] = {}
+        self._ones: dict[int, bool] = {}
         self._ways: dict[tuple[int, ChannelSet], int] = {}
         self._numbers: dict[Any, int] = {}
 
@@ -40,6 +43,8 @@ class UnitBoxes:
         Channels come to see different things only where they come from different branches; behind an operator that
         reads all channels they are the same.
         """
+        if self._are_one(node, channels):
+            return (0,) * channels, [0]
         groups: dict[Any, int] = {}
         examples: list[int] = []
         numbers: list[int] = []
@@ -51,20 +56,44 @@ class UnitBoxes:
             numbers.append(groups[way])
         return tuple(numbers), examples
 
+    def _are_one(self, node: int, channels: int) -> bool:
+        """Whether all channels certainly see alike: each reads all channels of a value, or its own of such a one."""
+        if self.sized.graph[node].is_input:
+            return True
+        if node not in self._ones:
+            # Sets of channels that together tell every channel from every other: where each reads itself, each
+            # channel does. An operator that reads more than it lists of one channel does so of every one.
+            halves = _halves(channels)
+            self._ones[node] = all(
+                all(not isinstance(read, IndexSet) for read in reads)
+                or (reads == halves and self._are_one(source, channels))
+                for source, reads in self._reads_of(node, halves)
+            )
+        return self._ones[node]
+
+    def _reads_of(self, node: int, sets: Sequence[IndexSet]) -> list[tuple[int, tuple[ChannelSet, ...]]]:
+        """Every value that a node reads, and which of its channels each set of the node's own reads."""
+        call, operator, reads = self._call(node)
+        return [(source, tuple(operator.channels(call, at, each) for each in sets)) for at, (source, *_) in reads]
+
     def _sources(self, node: int, channels: ChannelSet) -> list[tuple[int, ChannelSet, AxisRule, AxisRule]]:
         """The values that these channels of a node read: which of their channels, and how rows and columns lie."""
-        sized = self.sized
-        if node not in self._calls:
-            call, operator = sized.call(sized.graph[node]), sized.operator(sized.graph[node])
-            operands = [at for at, o in enumerate(call.operands) if o.index is not None and o.depends_on_input]
-            self._calls[node] = (call, operator, list(zip(operands, sized.reads(node), strict=True)))
-        call, operator, reads = self._calls[node]
+        call, operator, reads = self._call(node)
         found: list[tuple[int, ChannelSet, AxisRule, AxisRule]] = []
         for position, (source, rows, columns) in reads:
             read = operator.channels(call, position, channels)
             if not isinstance(read, IndexSet) or read:
                 found.append((source, read if isinstance(read, IndexSet) else ALL, rows, columns))
         return found
+
+    def _call(self, node: int) -> Any:
+        """A node's call, its operator, and what it reads: the operand's position, the value and its rules."""
+        sized = self.sized
+        if node not in self._calls:
+            call, operator = sized.call(sized.graph[node]), sized.operator(sized.graph[node])
+            operands = [at for at, o in enumerate(call.operands) if o.index is not None and o.depends_on_input]
+            self._calls[node] = (call, operator, list(zip(operands, sized.reads(node), strict=True)))
+        return self._calls[node]
 
     def _way(self, node: int, channels: ChannelSet) -> Any:
         """The values on the way back to those of which all channels are read."""
@@ -103,6 +132,19 @@ class UnitBoxes:
                     if needed:
                         found[axis][place] = _hull(found[axis][place], _of_part(behind, needed))
         return found[0], found[1]
+
+
+@lru_cache(maxsize=64)
+def _halves(channels: int) -> tuple[IndexSet, ...]:
+    """All channels, and for every binary digit those whose number has it and those whose number does not.
+
+    >>> [list(half) for half in _halves(3)]
+    [[0, 1, 2], [1], [0, 2], [2], [0, 1]]
+    """
+    found = [IndexSet.of(range(channels))]
+    for digit in range((channels - 1).bit_length()):
+        found += [IndexSet.of(c for c in range(channels) if (c >> digit & 1) == wanted) for wanted in (1, 0)]
+    return tuple(found)
 
 
 def _of_part(spans: Spans, needed: IndexSet) -> NDArray[np.int64]:

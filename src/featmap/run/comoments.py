@@ -15,7 +15,7 @@ from torch import Tensor
 
 Doubles = NDArray[np.float64]
 _GOLDEN = 0.6180339887498949
-_ROWS_AT_ONCE = 4096
+_ROWS_AT_ONCE = 1024
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,23 +68,25 @@ class CoMomentsOfMaps:
         """Takes in maps (image, channel, row, column); an image's number decides which of its places are taken."""
         apart = maps.detach().permute(0, 2, 3, 1).flatten(1, 2)
         every = apart.shape[1]
+        rows = apart.flatten(0, 1)
         if self.places < every:
-            taken = torch.from_numpy(np.stack([chosen_places(every, self.places, number) for number in numbers]))
-            images = torch.arange(len(apart), device=apart.device)[:, None]
-            apart = apart[images, taken.to(apart.device)]
-        rows = apart.flatten(0, 1).double()
-        if self._shift is None:
-            # Distances from near the mean lose no digits.
-            self._shift = rows.mean(dim=0)
-            self._sum, self._products = self._sum.to(rows.device), self._products.to(rows.device)
-        self._waiting.append(rows - self._shift)
+            taken = places_of_images(every, self.places, np.asarray(numbers))
+            taken += np.arange(0, len(rows), every)[:, None]
+            rows = rows.index_select(0, torch.from_numpy(taken.ravel()).to(rows.device))
+        # A copy, as later steps of the network may write over the maps.
+        self._waiting.append(rows if self.places < every else rows.clone())
         self._rows += len(rows)
         if self._rows >= _ROWS_AT_ONCE:
             self._multiply()
 
     def _multiply(self) -> None:
-        rows = torch.cat(self._waiting)
-        self._products += rows.T @ rows
+        rows = torch.cat(self._waiting).double()
+        if self._shift is None:
+            # Distances from near the mean lose no digits.
+            self._shift = rows.mean(dim=0)
+            self._sum, self._products = self._sum.to(rows.device), self._products.to(rows.device)
+        rows -= self._shift
+        self._products.addmm_(rows.T, rows)
         self._sum += rows.sum(dim=0)
         self._count += len(rows)
         self._waiting, self._rows = [], 0
@@ -106,5 +108,10 @@ def chosen_places(every: int, count: int, number: int) -> NDArray[np.int64]:
     >>> chosen_places(10, 5, 0), chosen_places(10, 5, 1)
     (array([0, 2, 4, 6, 8]), array([6, 8, 0, 2, 4]))
     """
-    start = int(number * _GOLDEN % 1.0 * every)
-    return (np.arange(count, dtype=np.int64) * every // count + start) % every
+    return places_of_images(every, count, np.array([number]))[0]
+
+
+def places_of_images(every: int, count: int, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The chosen places of several images, (image, place)."""
+    starts = (numbers * _GOLDEN % 1.0 * every).astype(np.int64)
+    return (np.arange(count, dtype=np.int64) * every // count + starts[:, None]) % every

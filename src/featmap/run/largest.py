@@ -5,15 +5,12 @@ A value enters only where it exceeds what a full channel already holds, so that 
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import Any
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from featmap.run.threads import as_many_threads_as_torch
+from featmap.run.threads import as_many_threads_as_torch, threads_of_torch
 
 Floats = NDArray[np.float32]
 
@@ -23,10 +20,10 @@ class LargestValues:
 
     `floor`: values of a channel up to this are left out, because as many larger ones are known elsewhere.
 
-    >>> kept = LargestValues(1, 2)
-    >>> kept.add(torch.tensor([[[[3.0, 1.0], [2.0, 3.0]]]]))
+    >>> kept, maps = LargestValues(1, 2), torch.tensor([[[[3.0, 1.0], [2.0, 3.0]]]])
+    >>> kept.add(maps, maps.amax((2, 3)).numpy())
     >>> kept.values()
-    [array([3., 3.], dtype=float32)]
+    array([[3., 3.]], dtype=float32)
     """
 
     def __init__(self, channels: int, count: int, floor: Floats | None = None) -> None:
@@ -35,47 +32,44 @@ class LargestValues:
         self._filled = np.zeros(channels, np.int64)
         self._floor = np.full(channels, -np.inf, np.float32) if floor is None else floor.astype(np.float32, copy=True)
 
-    def add(self, maps: Tensor) -> None:
-        """Takes in maps (image, channel, row, column)."""
-        apart = maps.detach().permute(0, 2, 3, 1).reshape(-1, maps.shape[1])
+    def add(self, maps: Tensor, maximum: Floats) -> None:
+        """Takes in maps (image, channel, row, column), whose maxima (image, channel) are known."""
+        # numba takes a second to import.
+        from featmap.run.largest_pass import push
+
+        if not (maximum > self._floor).any():
+            return
+        apart = maps.detach().permute(0, 2, 3, 1).flatten(1, 2)
         if apart.device.type != "cpu":
             # Only what may enter leaves the device.
             floor = torch.from_numpy(self._floor).to(apart.device)
-            apart = apart[(apart > floor).any(dim=1)].cpu()
+            apart = apart[(apart > floor).any(dim=2)].cpu()[None]
+            maximum = maximum.max(axis=0, keepdims=True)
+        values = apart.float().contiguous().numpy()
         with as_many_threads_as_torch():
-            _kernel()(apart.float().contiguous().numpy(), self._kept, self._filled, self._floor, self.count)
+            push(values, maximum, self._kept, self._filled, self._floor, self.count, threads_of_torch())
 
-    def values(self) -> list[Floats]:
-        """The largest values of every channel, largest first; fewer than `count` where there were not as many."""
-        filled = zip(self._kept, self._filled, strict=True)
-        return [-np.sort(-row[:count], kind="stable")[: self.count] for row, count in filled]
+    def values(self) -> Floats:
+        """The largest values (channel, rank), largest first.
+
+        As many ranks as the channel with the most has, at most `count`; NaN where a channel has fewer.
+        """
+        negative = -self._kept[:, : self._filled.max()]
+        negative[np.arange(negative.shape[1]) >= self._filled[:, None]] = np.nan
+        # NaN sorts to the end.
+        negative.sort(axis=1)
+        return -negative[:, : self.count]
 
 
-@lru_cache(maxsize=1)
-def _kernel() -> Any:
-    from numba import njit, prange
+def joined(one: Floats, other: Floats) -> Floats:
+    """The largest of both, arrays (channel, rank), largest first, NaN where there are fewer: as many ranks as `one` has.
 
-    @njit(parallel=True, cache=True)
-    def push(values, kept, filled, floor, count):  # type: ignore[no-untyped-def]
-        places, channels = values.shape
-        # A group of channels lies in one line of the cache.
-        for group in prange((channels + 15) // 16):
-            first, end = group * 16, min(group * 16 + 16, channels)
-            for at in range(places):
-                enters = 0
-                for c in range(first, end):
-                    enters += values[at, c] > floor[c]
-                if enters == 0:
-                    continue
-                for c in range(first, end):
-                    value = values[at, c]
-                    if value > floor[c]:
-                        kept[c, filled[c]] = value
-                        filled[c] += 1
-                        if filled[c] == kept.shape[1]:
-                            ordered = np.partition(kept[c], count)
-                            kept[c, :count] = ordered[count:]
-                            filled[c] = count
-                            floor[c] = ordered[count:].min()
+    >>> joined(np.array([[5, 3, np.nan]], np.float32), np.array([[4]], np.float32))
+    array([[5., 4., 3.]], dtype=float32)
+    """
+    from featmap.run.largest_pass import join
 
-    return push
+    found = np.empty_like(one)
+    with as_many_threads_as_torch():
+        join(one, other, found)
+    return found

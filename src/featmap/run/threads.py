@@ -21,12 +21,17 @@ def as_many_threads_as_torch(useful: int | None = None) -> Generator[None]:
     threads = torch.get_num_threads()
     # NUMBA_NUM_THREADS may allow fewer; then numba stays with what it has.
     with suppress(ValueError):
-        numba.set_num_threads(1 if useful is not None and useful < 2 else min(threads, _processors()))
+        numba.set_num_threads(1 if useful is not None and useful < 2 else threads_of_torch())
     try:
         yield
     finally:
         if torch.get_num_threads() != threads:
             torch.set_num_threads(threads)
+
+
+def threads_of_torch() -> int:
+    """How many threads torch uses, at most one per processor."""
+    return min(torch.get_num_threads(), _processors())
 
 
 @lru_cache(maxsize=1)
