@@ -48,12 +48,14 @@ class Index:
     def __init__(self, path: str | Path, report: BuildReport | None = None) -> None:
         self.path = str(path)
         self.report = report
+        self._seen: Snapshot | None = None
 
     @staticmethod
     def open(path: str | Path) -> Index:
         """The index at a path or an object store's URL. Raises: NoIndex, IndexBroken."""
-        Snapshot.of(path)
-        return Index(path)
+        found = Index(path)
+        found._now()
+        return found
 
     @staticmethod
     def build(
@@ -87,8 +89,8 @@ class Index:
         it has none) if not given. stage: taken of layers that have it; "a" if not given. top_k: strongest images kept
         of each map; 100 if not given. table: keep every image's maximum, place, mean and number of positives of every
         map; True if not given. full: layers whose whole maps are kept, as float16. correlation: "auto", over as many
-        places per image as cost a few percent of the network; "all" or "none". quantile_bytes: what the largest values,
-        for exact quantiles, may take; 64 MiB if not given. block: images per commit. engine: "local" or "ray", with so
+        places per image as cost a hundredth of the network; "all" or "none". quantile_bytes: what the largest values,
+        for exact quantiles, may take; 32 MiB if not given. block: images per commit. engine: "local" or "ray", with so
         many `workers` and a cluster's `address`. strict: an image that cannot be read ends the build. retry: try those
         again that could not be read.
         Raises: OtherIndex: the index there is of another network, preprocessing or setting. NoIndex: something else
@@ -121,7 +123,8 @@ class Index:
         return Index(path, done)
 
     def _now(self) -> Snapshot:
-        return Snapshot.of(self.path)
+        self._seen = Snapshot.of(self.path) if self._seen is None else self._seen.newest()
+        return self._seen
 
     @property
     def description(self) -> Description:

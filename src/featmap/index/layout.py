@@ -119,7 +119,7 @@ def naming(description: Description) -> list[Layout]:
 def _table_chunks(description: Description) -> tuple[int, int]:
     """Tall for many images, so that one map is read from few files; never less than a block."""
     rows = max(description.block, min(description.planned // 128, 8192))
-    return rows, max(1, min(description.maps, max(16, _CHUNK // rows)))
+    return rows, max(1, min(description.maps, max(16, 2 * _CHUNK // rows)))
 
 
 def tail_name(number: int) -> str:

@@ -16,9 +16,10 @@ from featmap.index.images import ReadImage, read_image
 from featmap.index.measure import Block, Measurer, Tick
 from featmap.index.totals import Floats
 from featmap.network.network import CapturedNetwork
+from featmap.run.threads import side_by_side
 
 Floors = Callable[[], Sequence[Floats]]
-_AHEAD = 3
+_AHEAD = 4
 
 
 class ReadAhead:
@@ -79,7 +80,8 @@ def local_blocks(
 ) -> Iterator[Block]:
     """The parts measured one after the other; `tried` images were read before the first."""
     measurer = Measurer(network, description, device)
-    with reading_ahead(network, measurer.batch, strict=strict) as reader:
+    reading = reading_ahead(network, measurer.batch, strict=strict)
+    with side_by_side(measurer.program.device) as measurer.runner, reading as reader:
         waiting = iter(parts)
         part = next(waiting, None)
         while part is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from threading import Lock
 
 import numpy as np
 import torch
@@ -24,6 +25,7 @@ from featmap.run.largest import LargestValues
 from featmap.run.program import Program
 from featmap.run.statistics import MapStatistics, map_statistics
 from featmap.run.strongest import Strongest
+from featmap.run.threads import InTurn
 
 Tick = Callable[[int], None]
 """Called with the number of images done since the last call."""
@@ -67,9 +69,10 @@ class Block:
 
 
 class Measurer:
-    """A network made ready to measure the layers of an index."""
+    """A network made ready to measure the layers of an index. Its `runner` may run batches side by side."""
 
     def __init__(self, network: CapturedNetwork, description: Description, device: torch.device | None = None) -> None:
+        self.runner = InTurn()
         self.network = network
         self.description = description
         self.places = {layer.address: network.place(layer.address).node for layer in description.layers}
@@ -106,6 +109,16 @@ class Measurer:
         return Block(len(entries), tuple(part.images), skipped, part.table.cut(len(part.images)), *part.results())
 
 
+@dataclass(frozen=True, eq=False)
+class _Found:
+    """What a batch gives of one layer: its statistics, and the rows whose co-moments are taken."""
+
+    number: int
+    first: int
+    statistics: MapStatistics
+    rows: Tensor | None
+
+
 class _Part:
     """The sums of a block while it is measured."""
 
@@ -121,12 +134,12 @@ class _Part:
         self.broken: dict[int, str] = {}
         least = [None] * len(layers) if floors is None else floors
         self.tails = [
-            LargestValues(layer.channels, layer.tail, floor)
-            for layer, floor in zip(layers, least, strict=True)
+            LargestValues(layer.channels, layer.tail, floor) for layer, floor in zip(layers, least, strict=True)
         ]
         self.comoments = [
             CoMomentsOfMaps(layer.channels, layer.correlated) if layer.correlated else None for layer in layers
         ]
+        self.locks = [Lock() for _ in layers]
         self.full = {
             layer.address: np.empty((count, layer.channels, *layer.size), np.float16)
             for layer in layers
@@ -137,8 +150,9 @@ class _Part:
         """Takes in the images; returns the reason for each that turns out to be no numbers, by its name."""
         # A model may draw random numbers in evaluation too; the user's own sequence goes on as if nobody had.
         with torch.random.fork_rng(devices=[]):
-            for batch in batched(self._readable(images, tick), self.measurer.batch):
-                self._batch(torch.stack([image.values for image in batch if image.values is not None]))
+            batches = self._numbered(batched(self._readable(images, tick), self.measurer.batch))
+            for batch, found in self.measurer.runner.each(self._measured, batches):
+                self._take(found)
                 self.images += [ReadImage(image.entry, image.digest, image.size) for image in batch]
                 if tick is not None:
                     tick(len(batch))
@@ -154,27 +168,47 @@ class _Part:
             if tick is not None:
                 tick(1)
 
-    def _batch(self, values: Tensor) -> None:
-        measurer = self.measurer
+    def _numbered(self, batches: Iterable[list[ReadImage]]) -> Iterator[tuple[int, list[ReadImage]]]:
+        """Each batch with the number of its first image."""
+        first = 0
+        for batch in batches:
+            yield first, batch
+            first += len(batch)
+
+    def _measured(self, numbered: tuple[int, list[ReadImage]]) -> tuple[list[ReadImage], list[_Found]]:
+        """What one batch gives; other batches may be measured at the same time."""
+        first, batch = numbered
+        measurer, found = self.measurer, list[_Found]()
+        values = torch.stack([image.values for image in batch if image.values is not None])
         for node, value in measurer.program.each(values, measurer.network.other_inputs):
             # An index holds float32, whatever the network computes in.
             maps = as_maps(measurer.network.sized, node, value).float()
-            for number, layer in measurer.layers[node]:
-                self._layer(number, layer, maps)
+            found += [self._of_layer(number, layer, maps, first) for number, layer in measurer.layers[node]]
+        return batch, found
 
-    def _layer(self, number: int, layer: IndexedLayer, maps: Tensor) -> None:
-        start = len(self.images)
-        found = map_statistics(maps, layer.bounds)
-        for at in np.flatnonzero(~np.isfinite(found.mean).all(axis=1)).tolist():
-            self.broken.setdefault(start + at, f"gives values that are no numbers in {layer.address}.")
-        self._keep(layer, found, start)
-        comoments = self.comoments[number]
+    def _of_layer(self, number: int, layer: IndexedLayer, maps: Tensor, first: int) -> _Found:
+        statistics = map_statistics(maps, layer.bounds)
+        here = (slice(first, first + len(maps)), layer.maps)
+        self.table.maximum[here], self.table.place[here] = statistics.maximum, statistics.place
+        self.table.mean[here], self.table.positive[here] = statistics.mean, statistics.positive
         if layer.tail:
-            self.tails[number].add(maps, found.maximum)
-        if comoments is not None:
-            comoments.add(maps, range(self.tried + start, self.tried + start + len(maps)))
+            with self.locks[number]:
+                self.tails[number].add(maps, statistics.maximum)
         if layer.address in self.full:
-            self._keep_whole(layer, maps, start)
+            self._keep_whole(layer, maps, first)
+        comoments, numbers = self.comoments[number], range(self.tried + first, self.tried + first + len(maps))
+        return _Found(number, first, statistics, None if comoments is None else comoments.rows(maps, numbers))
+
+    def _take(self, found: Iterable[_Found]) -> None:
+        """Adds what a batch gave to the sums, whose last digits depend on the order of batches."""
+        for of_layer in found:
+            layer, statistics = self.description.layers[of_layer.number], of_layer.statistics
+            for at in np.flatnonzero(~np.isfinite(statistics.mean).all(axis=1)).tolist():
+                self.broken.setdefault(of_layer.first + at, f"gives values that are no numbers in {layer.address}.")
+            self.running.add(layer.maps, statistics, is_first=of_layer.first == 0)
+            comoments = self.comoments[of_layer.number]
+            if comoments is not None and of_layer.rows is not None:
+                comoments.add_rows(of_layer.rows)
 
     def _keep_whole(self, layer: IndexedLayer, maps: Tensor, start: int) -> None:
         halves = maps.half()
@@ -184,12 +218,6 @@ class _Part:
                 "Leave its whole maps out (full, --full); what the index keeps besides is float32.",
             )
         self.full[layer.address][start : start + len(maps)] = halves.cpu().numpy()
-
-    def _keep(self, layer: IndexedLayer, found: MapStatistics, start: int) -> None:
-        here = (slice(start, start + len(found.maximum)), layer.maps)
-        self.table.maximum[here], self.table.place[here] = found.maximum, found.place
-        self.table.mean[here], self.table.positive[here] = found.mean, found.positive
-        self.running.add(layer.maps, found, is_first=start == 0)
 
     def results(self) -> tuple[Totals, dict[str, NDArray[np.float16]]]:
         """The totals of what was taken in, and its whole maps."""

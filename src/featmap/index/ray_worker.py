@@ -22,6 +22,7 @@ from featmap.index.measure import Block, Measurer
 from featmap.index.totals import Floats
 from featmap.network.network import CapturedNetwork
 from featmap.network.shipped import ShippedNetwork
+from featmap.run.threads import side_by_side
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,8 @@ class RayWorker:
         measurer = self.measurer
         assert measurer is not None
         task = self.task
-        with reading_ahead(measurer.network, measurer.batch, strict=task.strict, workers=task.threads) as reader:
+        reading = reading_ahead(measurer.network, measurer.batch, strict=task.strict, workers=task.threads)
+        with side_by_side(measurer.program.device) as measurer.runner, reading as reader:
             return _without_pictures(measurer.block(entries, tried, reader.read, floors))
 
 

@@ -1,4 +1,4 @@
-"""What is known of every map while the images of a block come in? Sums per map, of which nothing grows with the images."""
+"""What is known of every map while the images of a block come in? Sums, of which none grows with the images."""
 
 from __future__ import annotations
 
@@ -24,10 +24,12 @@ class RunningPerMap:
         """Takes in these maps' statistics for the next images, which are the first or not."""
         if is_first:
             self._first_mean[maps] = found.mean[0]
-        apart = found.mean - self._first_mean[maps]
-        self._apart[maps] += apart.sum(axis=0)
-        self._apart_squares[maps] += np.square(apart).sum(axis=0)
-        self._within[maps] += found.squares.sum(axis=0)
+        # What is no number is found by those who ask for it, and does not stay.
+        with np.errstate(invalid="ignore", over="ignore"):
+            apart = found.mean - self._first_mean[maps]
+            self._apart[maps] += apart.sum(axis=0)
+            self._apart_squares[maps] += np.square(apart).sum(axis=0)
+            self._within[maps] += found.squares.sum(axis=0)
         self._at_bound[maps] += found.at_bound.sum(axis=0, dtype=np.int64)
         np.minimum(self._minimum[maps], found.minimum.min(axis=0), out=self._minimum[maps])
 

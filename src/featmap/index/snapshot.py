@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -33,14 +34,14 @@ class Snapshot:
     def __init__(self, path: str | Path) -> None:
         """The newest state of the repository at a path or URL. Raises: NoIndex, IndexBroken."""
         self.path = str(path)
-        repository = opened(path)
+        self._repository: Any = opened(path)
         with guarded(path):
-            session = repository.readonly_session("main")
+            session = self._repository.readonly_session("main")
             self.id: str = session.snapshot_id
             self.root: Any = _group(session.store)
             if self.root is None:
                 # A state that cannot be read looks to zarr like one that holds nothing.
-                next(repository.ancestry(snapshot_id=self.id))
+                next(self._repository.ancestry(snapshot_id=self.id))
         self._arrays: dict[str, Any] = {}
 
     @staticmethod
@@ -49,6 +50,13 @@ class Snapshot:
         found = Snapshot(path)
         found.description  # noqa: B018 - whether it is ours is said at once
         return found
+
+    def newest(self) -> Snapshot:
+        """This, where nothing was committed since; else the newest state. Raises: NoIndex, IndexBroken."""
+        with suppress(IndexBroken), guarded(self.path):
+            if self._repository.lookup_branch("main") == self.id:
+                return self
+        return Snapshot.of(self.path)
 
     @property
     def is_empty(self) -> bool:

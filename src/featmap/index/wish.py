@@ -21,7 +21,7 @@ class Wish:
     no layers are named of all that have it; default a. `top_k` images are kept for every map; default 100. `table`
     keeps every image's maximum, place, mean and number of positives of every map; default True. `full` names layers
     whose whole maps are kept, as float16. `correlation`: "auto" correlates maps over as many places per image as cost
-    a few percent of the network itself, "all" over all, "none" over none. `quantile_bytes` is what the largest values
+    a hundredth of the network itself, "all" over all, "none" over none. `quantile_bytes` is what the largest values
     of all maps may take. `block` images are read before each commit.
     """
 

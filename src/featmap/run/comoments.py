@@ -66,15 +66,22 @@ class CoMomentsOfMaps:
 
     def add(self, maps: Tensor, numbers: Sequence[int]) -> None:
         """Takes in maps (image, channel, row, column); an image's number decides which of its places are taken."""
+        self.add_rows(self.rows(maps, numbers))
+
+    def rows(self, maps: Tensor, numbers: Sequence[int]) -> Tensor:
+        """A copy of the values that `add` would take in, (place, channel); changes nothing here."""
         apart = maps.detach().permute(0, 2, 3, 1).flatten(1, 2)
         every = apart.shape[1]
         rows = apart.flatten(0, 1)
         if self.places < every:
             taken = places_of_images(every, self.places, np.asarray(numbers))
             taken += np.arange(0, len(rows), every)[:, None]
-            rows = rows.index_select(0, torch.from_numpy(taken.ravel()).to(rows.device))
-        # A copy, as later steps of the network may write over the maps.
-        self._waiting.append(rows if self.places < every else rows.clone())
+            return rows.index_select(0, torch.from_numpy(taken.ravel()).to(rows.device))
+        return rows.clone()
+
+    def add_rows(self, rows: Tensor) -> None:
+        """Takes in values (place, channel)."""
+        self._waiting.append(rows)
         self._rows += len(rows)
         if self._rows >= _ROWS_AT_ONCE:
             self._multiply()

@@ -62,7 +62,7 @@ class LargestValues:
 
 
 def joined(one: Floats, other: Floats) -> Floats:
-    """The largest of both, arrays (channel, rank), largest first, NaN where there are fewer: as many ranks as `one` has.
+    """The largest of both, arrays (channel, rank), largest first, NaN where there are fewer; as many ranks as `one`.
 
     >>> joined(np.array([[5, 3, np.nan]], np.float32), np.array([[4]], np.float32))
     array([[5., 4., 3.]], dtype=float32)

@@ -89,11 +89,11 @@ def put(value, c, kept, lines, floor, count, bins):  # type: ignore[no-untyped-d
     return True
 
 
-@njit(parallel=True, cache=True, error_model="numpy")
+@njit(parallel=True, nogil=True, cache=True, error_model="numpy")
 def push(maps, maximum, kept, filled, floor, count, threads):  # type: ignore[no-untyped-def]
     """Puts what exceeds the floor of its channel into `kept` (channel, number), of maps (image, place, channel) whose
     maxima (image, channel) are known. What is full is thinned out to `count`, whose least is the new floor."""
-    images, places, channels = maps.shape
+    images, channels = maximum.shape
     tasks = min(threads, max(channels // LANES, 1))
     for task in prange(tasks):
         first, end = task * channels // tasks, (task + 1) * channels // tasks
@@ -121,7 +121,7 @@ def push(maps, maximum, kept, filled, floor, count, threads):  # type: ignore[no
                 for word in range(words.size):
                     left = words[word]
                     while left != 0:
-                        lane = word * 8 + (np.int64(lowest_bit(left)) >> 3)
+                        lane = word * 8 + (np.int64(lowest_bit(left)) >> 3)  # pyright: ignore[reportCallIssue]
                         left &= left - np.uint64(1)
                         c = first + lane % channels
                         if put(values[start + np.uint64(lane)], c, kept, filled, floor, count, bins):
@@ -129,7 +129,7 @@ def push(maps, maximum, kept, filled, floor, count, threads):  # type: ignore[no
                                 least[other] = floor[c]
 
 
-@njit(parallel=True, cache=True, error_model="numpy")
+@njit(parallel=True, nogil=True, cache=True, error_model="numpy")
 def join(one, other, joined):  # type: ignore[no-untyped-def]
     """Writes the largest of both, arrays (channel, rank), largest first, NaN where there are no more."""
     for c in prange(len(joined)):

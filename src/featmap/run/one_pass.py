@@ -115,7 +115,7 @@ def join_lanes(channels, beside, extreme, count, moment):  # type: ignore[no-unt
             moment[:, c] += moment[:, other]
 
 
-@njit(parallel=True, cache=True, error_model="numpy")
+@njit(parallel=True, nogil=True, cache=True, error_model="numpy")
 def measure(maps, extremes, counts, moments, low, high):  # type: ignore[no-untyped-def]
     """Writes for maps (image, place, channel), each of them for every (image, channel): `extremes` (maximum, minimum),
     `counts` (first place of the maximum, above 0, at a bound) and `moments` (mean, squared distances from it)."""

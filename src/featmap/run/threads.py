@@ -1,13 +1,92 @@
-"""How many threads do compiled passes run on? As many as torch does."""
+"""How are processors divided? Compiled passes run on as many threads as torch does; batches run side by side.
+
+Threads of one operator wait for the last of them at its end, which costs most where others need a processor too.
+Batches that run side by side, each on its share of torch's threads, wait for nobody.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import lru_cache
+from typing import TypeVar
 
+import numpy as np
 import torch
+
+Item = TypeVar("Item")
+Made = TypeVar("Made")
+_MOST_SIDE_BY_SIDE = 4
+"""Each batch under way needs memory of its own."""
+
+
+class InTurn:
+    """Does work on one item after the other, in this thread."""
+
+    def each(self, work: Callable[[Item], Made], items: Iterable[Item]) -> Iterator[Made]:
+        """What is made of each item, in their order."""
+        return map(work, items)
+
+
+class SideBySide(InTurn):
+    """Does work on several items at once, and a few ahead of what was asked for."""
+
+    def __init__(self, pool: ThreadPoolExecutor, count: int) -> None:
+        self.pool = pool
+        self.count = count
+
+    def each(self, work: Callable[[Item], Made], items: Iterable[Item]) -> Iterator[Made]:
+        waiting: deque[Future[Made]] = deque()
+        try:
+            for item in items:
+                waiting.append(self.pool.submit(work, item))
+                if len(waiting) > self.count:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            # After an error what has begun is ended: it may write into what its caller holds.
+            for future in waiting:
+                future.cancel()
+            for future in waiting:
+                if not future.cancelled():
+                    future.exception()
+
+
+@contextmanager
+def side_by_side(device: torch.device) -> Generator[InTurn]:
+    """Divides torch's threads among batches on a processor; on other devices they run in turn."""
+    threads = threads_of_torch()
+    count = min(threads, _MOST_SIDE_BY_SIDE) if device.type == "cpu" and _takes_several() else 1
+    if count < 2:
+        yield InTurn()
+        return
+    pool = ThreadPoolExecutor(
+        count, thread_name_prefix="featmap-run", initializer=torch.set_num_threads, initargs=(threads // count,)
+    )
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(threads // count)
+        yield SideBySide(pool, count)
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+        torch.set_num_threads(before)
+
+
+def _takes_several() -> bool:
+    """Whether compiled passes may run at once: numba's own pool of threads ends the process then."""
+    import numba
+
+    with suppress(ValueError):
+        return str(numba.threading_layer()) != "workqueue"  # pyright: ignore[reportPrivateImportUsage]
+    # It is chosen with the first pass.
+    from featmap.run.largest_pass import join
+
+    join(*(np.zeros((1, 1), np.float32) for _ in range(3)))
+    return str(numba.threading_layer()) != "workqueue"  # pyright: ignore[reportPrivateImportUsage]
 
 
 @contextmanager
