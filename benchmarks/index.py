@@ -27,7 +27,7 @@ from featmap.run.statistics import map_statistics
 NETWORKS = ("vgg16", "resnet50", "squeezenet1_1", "mobilenet_v2")
 BUILT = ("vgg16", "resnet50", "squeezenet1_1")
 ROUNDS, BUILD_ROUNDS = 5, 2
-PHOTOS = {"vgg16": 64, "resnet50": 160, "squeezenet1_1": 320}
+PHOTOS = {"vgg16": 96, "resnet50": 320, "squeezenet1_1": 1600}
 IMAGES = 1_000_000
 COUNTS = (1_000, 20_000)
 
