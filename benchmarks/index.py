@@ -17,7 +17,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 import featmap as fm
-from benchmarks.measure import seconds, table
+from benchmarks.measure import held_kib, seconds, table
 from benchmarks.synthetic_index import LABELS, MAPS, synthetic_index
 from featmap.demo.crops import PHOTOGRAPHS, photograph
 from featmap.network.zoo import import_torchvision
@@ -234,17 +234,12 @@ def _hold(count: int) -> None:
 
     def note(done: int, _: int) -> None:
         if done >= 2 * block and not after:
-            after.append(_held_kib("VmHWM"))
+            after.append(held_kib("VmHWM"))
 
     with tempfile.TemporaryDirectory() as folder:
         fm.Index.build(net, _Made(count), Path(folder, "i.fmi"), block=block, progress=note)
-    most = _held_kib("VmHWM")
+    most = held_kib("VmHWM")
     print(f"{most / 1024:.0f} {(most - after[0]) / 1024:.0f}")
-
-
-def _held_kib(name: str) -> int:
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(name))
 
 
 if __name__ == "__main__":

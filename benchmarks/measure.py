@@ -1,4 +1,5 @@
-"""How is time measured? Alternately, so that every round sees the same machine, and told as median and spread."""
+"""How are time and memory measured? Times alternately, so that every round sees the same machine, told as median and
+spread; memory as the process holds it."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -62,3 +64,9 @@ def table(columns: list[str], rows: list[list[str]]) -> str:
     """A Markdown table."""
     lines = [" | ".join(columns), " | ".join("---" for _ in columns), *(" | ".join(row) for row in rows)]
     return "\n".join(f"| {line} |" for line in lines)
+
+
+def held_kib(name: str) -> int:
+    """The resident memory of this process in KiB: now (VmRSS), or at most (VmHWM)."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(name))

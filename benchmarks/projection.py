@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 import featmap as fm
-from benchmarks.measure import Paired, seconds, table
+from benchmarks.measure import Paired, held_kib, seconds, table
 from featmap.network.zoo import import_torchvision
 
 UNITS = 64
@@ -138,15 +138,9 @@ def _sheet(channels: int) -> None:
     net.maps(images[:1], ["features.21"], progress=False)
     # The most that was held is counted from here on: building the network took more than running it.
     Path("/proc/self/clear_refs").write_text("5")
-    before = _held_kib("VmRSS")
+    before = held_kib("VmRSS")
     took = seconds(lambda: net.sheet(images, "features.21", range(channels), 9, progress=False))
-    print(f"{took:.0f} {(_held_kib('VmHWM') - before) / 1024:.0f}")
-
-
-def _held_kib(name: str) -> int:
-    """The process's resident memory: now (VmRSS), or at most (VmHWM)."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(name))
+    print(f"{took:.0f} {(held_kib('VmHWM') - before) / 1024:.0f}")
 
 
 if __name__ == "__main__":
