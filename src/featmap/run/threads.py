@@ -85,7 +85,8 @@ def _takes_several() -> bool:
     # It is chosen with the first pass.
     from featmap.run.largest_pass import join
 
-    join(*(np.zeros((1, 1), np.float32) for _ in range(3)))
+    with as_many_threads_as_torch():
+        join(*(np.zeros((1, 1), np.float32) for _ in range(3)))
     return str(numba.threading_layer()) != "workqueue"  # pyright: ignore[reportPrivateImportUsage]
 
 
