@@ -18,9 +18,9 @@ from featmap.errors import FeatmapError, ImageBroken, InputError, NoIndex, Other
 from featmap.index import local
 from featmap.index.build import build_index
 from featmap.index.fingerprint import network_fingerprint, preprocessing_fingerprint
-from featmap.index.measure import map_statistics
 from featmap.index.verify import verify
 from featmap.index.wish import Wish
+from featmap.run.statistics import map_statistics
 
 
 @pytest.fixture

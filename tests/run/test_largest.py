@@ -75,7 +75,7 @@ def test_merged_comoments_give_the_correlation_of_everything(channels, blocks, m
     for each in maps:
         part = CoMomentsOfMaps(channels, 20)
         for image in each:
-            part.add(image[None], [0])
+            part.add(image[None], 0)
         merged = merged.merged(part.found())
     rows = torch.cat(maps).permute(0, 2, 3, 1).reshape(-1, channels).double().numpy()
     found = merged.correlation()
@@ -100,7 +100,7 @@ def test_chosen_places_are_distinct_and_spread():
 def test_places_of_a_part_are_taken_image_by_image():
     maps = torch.randn(3, 2, 4, 4)
     part = CoMomentsOfMaps(2, 5)
-    part.add(maps[:2], [0, 1])
-    part.add(maps[2:], [2])
+    part.add(maps[:2], 0)
+    part.add(maps[2:], 2)
     rows = np.concatenate([maps[n].reshape(2, 16).double().numpy()[:, chosen_places(16, 5, n)].T for n in range(3)])
     np.testing.assert_allclose(part.found().correlation(), np.corrcoef(rows.T), atol=1e-9)

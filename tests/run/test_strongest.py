@@ -33,15 +33,13 @@ def test_the_strongest_are_those_of_a_stable_sort(maps, k, parts, values, seed):
     random = np.random.default_rng(seed)
     # Few distinct values, so that images tie.
     maximum = random.integers(-values, values, (sum(parts), maps)).astype(np.float32)
+    maximum[(maximum == 0) & (random.random(maximum.shape) < 0.5)] = -0.0
     place = random.integers(0, 999, maximum.shape).astype(np.int32)
     wanted = expected(maximum, place, k)
-    together, merged, first = Strongest.none(maps, k), Strongest.none(maps, k), 0
+    together, merged, first = Strongest.of(maximum, place, k), Strongest.none(maps, k), 0
     for count in parts:
         here = slice(first, first + count)
-        together.add(maximum[here], place[here], first)
-        part = Strongest.none(maps, k)
-        part.add(maximum[here], place[here], 0)
-        merged = merged.merged(part.numbered_from(first))
+        merged = merged.merged(Strongest.of(maximum[here], place[here], k).numbered_from(first))
         first += count
     for found in (together, merged):
         for name, true in zip(("value", "image", "place"), wanted, strict=True):
@@ -49,6 +47,17 @@ def test_the_strongest_are_those_of_a_stable_sort(maps, k, parts, values, seed):
 
 
 def test_what_is_no_number_is_never_among_the_strongest():
-    kept = Strongest.none(1, 3)
-    kept.add(np.array([[np.nan], [1.0], [np.nan], [2.0]], np.float32), np.zeros((4, 1), np.int32), 0)
-    assert kept.image.tolist() == [[3, 1, -1]]
+    maximum = np.array([[np.nan], [-np.inf], [-np.nan], [2.0]], np.float32)
+    found = Strongest.of(maximum, np.zeros((4, 1), np.int32), 3)
+    assert found.image.tolist() == [[3, 1, -1]]
+    assert found.place.tolist() == [[0, 0, -1]]
+    np.testing.assert_array_equal(found.value, [[2, -np.inf, np.nan]])
+
+
+def test_of_many_maps_some_are_taken_at_a_time(monkeypatch):
+    monkeypatch.setattr("featmap.run.strongest._KEYS_AT_ONCE", 50)
+    maximum = np.random.default_rng(0).integers(-3, 3, (20, 7)).astype(np.float32)
+    place = np.arange(140, dtype=np.int32).reshape(20, 7)
+    found = Strongest.of(maximum, place, 4)
+    for name, true in zip(("value", "image", "place"), expected(maximum, place, 4), strict=True):
+        np.testing.assert_array_equal(getattr(found, name), true)

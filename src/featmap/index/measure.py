@@ -23,7 +23,7 @@ from featmap.run.batches import can_batch
 from featmap.run.comoments import CoMomentsOfMaps
 from featmap.run.largest import LargestValues
 from featmap.run.program import Program
-from featmap.run.statistics import MapStatistics, map_statistics
+from featmap.run.statistics import MapStatistics, measure_into
 from featmap.run.strongest import Strongest
 from featmap.run.threads import InTurn
 
@@ -111,12 +111,12 @@ class Measurer:
 
 @dataclass(frozen=True, eq=False)
 class _Found:
-    """What a batch gives of one layer: its statistics, and the rows whose co-moments are taken."""
+    """What a batch gives: the statistics of every map, and by layer the rows whose co-moments are taken."""
 
-    number: int
     first: int
+    images: list[ReadImage]
     statistics: MapStatistics
-    rows: Tensor | None
+    rows: dict[int, Tensor]
 
 
 class _Part:
@@ -151,11 +151,10 @@ class _Part:
         # A model may draw random numbers in evaluation too; the user's own sequence goes on as if nobody had.
         with torch.random.fork_rng(devices=[]):
             batches = self._numbered(batched(self._readable(images, tick), self.measurer.batch))
-            for batch, found in self.measurer.runner.each(self._measured, batches):
+            for found in self.measurer.runner.each(self._measured, batches):
                 self._take(found)
-                self.images += [ReadImage(image.entry, image.digest, image.size) for image in batch]
                 if tick is not None:
-                    tick(len(batch))
+                    tick(len(found.images))
         names = {at: self.images[at].entry.name for at in self.broken}
         return {names[at]: f"'{names[at]}' {reason}" for at, reason in self.broken.items()}
 
@@ -175,42 +174,48 @@ class _Part:
             yield first, batch
             first += len(batch)
 
-    def _measured(self, numbered: tuple[int, list[ReadImage]]) -> tuple[list[ReadImage], list[_Found]]:
+    def _measured(self, numbered: tuple[int, list[ReadImage]]) -> _Found:
         """What one batch gives; other batches may be measured at the same time."""
-        first, batch = numbered
-        measurer, found = self.measurer, list[_Found]()
-        values = torch.stack([image.values for image in batch if image.values is not None])
+        first, images = numbered
+        measurer = self.measurer
+        found = _Found(first, images, MapStatistics.empty(len(images), self.description.maps), {})
+        values = torch.stack([image.values for image in images if image.values is not None])
         for node, value in measurer.program.each(values, measurer.network.other_inputs):
-            # An index holds float32, whatever the network computes in.
-            maps = as_maps(measurer.network.sized, node, value).float()
-            found += [self._of_layer(number, layer, maps, first) for number, layer in measurer.layers[node]]
-        return batch, found
-
-    def _of_layer(self, number: int, layer: IndexedLayer, maps: Tensor, first: int) -> _Found:
-        statistics = map_statistics(maps, layer.bounds)
-        here = (slice(first, first + len(maps)), layer.maps)
+            maps = as_maps(measurer.network.sized, node, value)
+            for number, layer in measurer.layers[node]:
+                self._measure_layer(found, number, layer, maps)
+        here, statistics = slice(first, first + len(images)), found.statistics
         self.table.maximum[here], self.table.place[here] = statistics.maximum, statistics.place
         self.table.mean[here], self.table.positive[here] = statistics.mean, statistics.positive
+        return found
+
+    def _measure_layer(self, found: _Found, number: int, layer: IndexedLayer, maps: Tensor) -> None:
+        measure_into(found.statistics, layer.first, maps, layer.bounds)
         if layer.tail:
             with self.locks[number]:
-                self.tails[number].add(maps, statistics.maximum)
+                self.tails[number].add(maps, found.statistics.maximum, layer.first)
+        comoments = self.comoments[number]
+        if comoments is not None:
+            found.rows[number] = comoments.rows(maps, self.tried + found.first)
         if layer.address in self.full:
-            self._keep_whole(layer, maps, first)
-        comoments, numbers = self.comoments[number], range(self.tried + first, self.tried + first + len(maps))
-        return _Found(number, first, statistics, None if comoments is None else comoments.rows(maps, numbers))
+            self._keep_whole(layer, maps, found.first)
 
-    def _take(self, found: Iterable[_Found]) -> None:
+    def _take(self, found: _Found) -> None:
         """Adds what a batch gave to the sums, whose last digits depend on the order of batches."""
-        for of_layer in found:
-            layer, statistics = self.description.layers[of_layer.number], of_layer.statistics
-            for at in np.flatnonzero(~np.isfinite(statistics.mean).all(axis=1)).tolist():
-                self.broken.setdefault(of_layer.first + at, f"gives values that are no numbers in {layer.address}.")
-            self.running.add(layer.maps, statistics, is_first=of_layer.first == 0)
-            comoments = self.comoments[of_layer.number]
-            if comoments is not None and of_layer.rows is not None:
-                comoments.add_rows(of_layer.rows)
+        is_broken = ~np.isfinite(found.statistics.mean)
+        for at, number in np.argwhere(is_broken).tolist() if is_broken.any() else ():
+            layer = next(layer for layer in self.description.layers if number < layer.maps.stop)
+            self.broken.setdefault(found.first + at, f"gives values that are no numbers in {layer.address}.")
+        self.running.add(found.statistics, is_first=found.first == 0)
+        for number, rows in found.rows.items():
+            comoments = self.comoments[number]
+            assert comoments is not None
+            comoments.add_rows(rows)
+        self.images += [ReadImage(image.entry, image.digest, image.size) for image in found.images]
 
     def _keep_whole(self, layer: IndexedLayer, maps: Tensor, start: int) -> None:
+        # An index holds float32, whatever the network computes in.
+        maps = maps.float()
         halves = maps.half()
         if bool((halves.isinf() & maps.isfinite()).any()):
             raise WorkError(
@@ -226,8 +231,7 @@ class _Part:
         if not count:
             return Totals.none(description), full
         table = self.table.cut(count)
-        strongest = Strongest.none(description.maps, description.top_k)
-        strongest.add(table.maximum, table.place, 0)
+        strongest = Strongest.of(table.maximum, table.place, description.top_k)
         per_map = self.running.found(table.maximum, table.positive, places_per_map(description))
         tails = tuple(tail.values() for tail in self.tails)
         comoments = tuple(None if comoments is None else comoments.found() for comoments in self.comoments)

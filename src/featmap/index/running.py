@@ -10,7 +10,7 @@ from featmap.run.statistics import MapStatistics
 
 
 class RunningPerMap:
-    """Takes in the statistics of some maps for some images at a time; sums are in float64."""
+    """Takes in the statistics of all maps for some images at a time; sums are in float64."""
 
     def __init__(self, maps: int) -> None:
         self._first_mean = np.zeros(maps)
@@ -20,18 +20,18 @@ class RunningPerMap:
         self._at_bound = np.zeros(maps, np.int64)
         self._minimum = np.full(maps, np.inf, np.float32)
 
-    def add(self, maps: slice, found: MapStatistics, *, is_first: bool) -> None:
-        """Takes in these maps' statistics for the next images, which are the first or not."""
+    def add(self, found: MapStatistics, *, is_first: bool) -> None:
+        """Takes in the statistics of every map for the next images, which are the first or not."""
         if is_first:
-            self._first_mean[maps] = found.mean[0]
+            self._first_mean = found.mean[0].copy()
         # What is no number is found by those who ask for it, and does not stay.
         with np.errstate(invalid="ignore", over="ignore"):
-            apart = found.mean - self._first_mean[maps]
-            self._apart[maps] += apart.sum(axis=0)
-            self._apart_squares[maps] += np.square(apart).sum(axis=0)
-            self._within[maps] += found.squares.sum(axis=0)
-        self._at_bound[maps] += found.at_bound.sum(axis=0, dtype=np.int64)
-        np.minimum(self._minimum[maps], found.minimum.min(axis=0), out=self._minimum[maps])
+            apart = found.mean - self._first_mean
+            self._apart += apart.sum(axis=0)
+            self._apart_squares += np.square(apart).sum(axis=0)
+            self._within += found.squares.sum(axis=0)
+        self._at_bound += found.at_bound.sum(axis=0, dtype=np.int64)
+        np.minimum(self._minimum, found.minimum.min(axis=0), out=self._minimum)
 
     def found(self, maximum: NDArray[np.float32], positive: NDArray[np.int32], places: Counts) -> PerMap:
         """What is known of every map, given what the table holds (image, map) and the positions of each map."""

@@ -49,7 +49,8 @@ class _Again:
         self.positive = self.positive + table.positive.sum(axis=0, dtype=np.int64)
         self.positive_images = self.positive_images + (table.maximum > 0).sum(axis=0)
         self.means = self.means + table.mean.sum(axis=0, dtype=np.float64)
-        self.strongest.add(table.maximum, table.place, self.images)
+        now = Strongest.of(table.maximum, table.place, self.strongest.value.shape[1])
+        self.strongest = self.strongest.merged(now.numbered_from(self.images))
         self.images += count
 
 

@@ -12,7 +12,10 @@ def as_maps(sized: SizedGraph, node: int, values: Tensor, size: tuple[int, int] 
 
     `size` are the rows and columns, where the values are those of a box and not of the whole map.
     """
-    axes, shape = sized.axes[node], list(sized.shape(node))
+    axes = sized.axes[node]
+    if values.ndim == 4 and (axes.row, axes.column) == (1, 2):
+        return values
+    shape = list(sized.shape(node))
     rows, columns = size or sized.size(node)
     for axis, count in ((axes.row, rows), (axes.column, columns)):
         if axis is not None:

@@ -5,8 +5,10 @@ Parts are merged by the formula of Chan, Golub and LeVeque (1979), so many parts
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 Doubles = NDArray[np.float64]
-_GOLDEN = 0.6180339887498949
+GOLDEN = 0.6180339887498949
 _ROWS_AT_ONCE = 1024
 
 
@@ -60,30 +62,38 @@ class CoMomentsOfMaps:
         self.places = places
         self._shift: Tensor | None = None
         self._waiting: list[Tensor] = []
-        self._rows = self._count = 0
+        self._count_waiting = self._count = 0
         self._sum = torch.zeros(channels, dtype=torch.float64)
         self._products = torch.zeros(channels, channels, dtype=torch.float64)
 
-    def add(self, maps: Tensor, numbers: Sequence[int]) -> None:
-        """Takes in maps (image, channel, row, column); an image's number decides which of its places are taken."""
-        self.add_rows(self.rows(maps, numbers))
+    def add(self, maps: Tensor, first: int) -> None:
+        """Takes in maps (image, channel, row, column); the images' numbers, from `first` on, decide which places."""
+        self.add_rows(self.rows(maps, first))
 
-    def rows(self, maps: Tensor, numbers: Sequence[int]) -> Tensor:
+    def rows(self, maps: Tensor, first: int) -> Tensor:
         """A copy of the values that `add` would take in, (place, channel); changes nothing here."""
-        apart = maps.detach().permute(0, 2, 3, 1).flatten(1, 2)
-        every = apart.shape[1]
-        rows = apart.flatten(0, 1)
-        if self.places < every:
-            taken = places_of_images(every, self.places, np.asarray(numbers))
-            taken += np.arange(0, len(rows), every)[:, None]
-            return rows.index_select(0, torch.from_numpy(taken.ravel()).to(rows.device))
-        return rows.clone()
+        if maps.device.type == "cpu":
+            return self._rows_here(maps, first)
+        rows = maps.detach().float().permute(0, 2, 3, 1).flatten(0, 2)
+        every = maps.shape[2] * maps.shape[3]
+        starts = range(0, len(rows), every)
+        taken = [chosen_places(every, self.places, first + image) + start for image, start in enumerate(starts)]
+        return rows.index_select(0, torch.from_numpy(np.concatenate(taken)).to(rows.device))
+
+    def _rows_here(self, maps: Tensor, first: int) -> Tensor:
+        # numba takes a second to import.
+        laid_out, gather = _compiled()
+        maps = laid_out(maps)
+        images, channels, rows, columns = maps.shape
+        found = torch.empty(images * self.places, channels)
+        gather(maps.data_ptr(), images, rows * columns, channels, first, self.places, found.data_ptr())
+        return found
 
     def add_rows(self, rows: Tensor) -> None:
         """Takes in values (place, channel)."""
         self._waiting.append(rows)
-        self._rows += len(rows)
-        if self._rows >= _ROWS_AT_ONCE:
+        self._count_waiting += len(rows)
+        if self._count_waiting >= _ROWS_AT_ONCE:
             self._multiply()
 
     def _multiply(self) -> None:
@@ -96,7 +106,7 @@ class CoMomentsOfMaps:
         self._products.addmm_(rows.T, rows)
         self._sum += rows.sum(dim=0)
         self._count += len(rows)
-        self._waiting, self._rows = [], 0
+        self._waiting, self._count_waiting = [], 0
 
     def found(self) -> CoMoments:
         """The co-moments of all that was added."""
@@ -115,10 +125,15 @@ def chosen_places(every: int, count: int, number: int) -> NDArray[np.int64]:
     >>> chosen_places(10, 5, 0), chosen_places(10, 5, 1)
     (array([0, 2, 4, 6, 8]), array([6, 8, 0, 2, 4]))
     """
-    return places_of_images(every, count, np.array([number]))[0]
+    if count == every:
+        return np.arange(every)
+    start = int(number * GOLDEN % 1.0 * every)
+    return (np.arange(count, dtype=np.int64) * every // count + start) % every
 
 
-def places_of_images(every: int, count: int, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The chosen places of several images, (image, place)."""
-    starts = (numbers * _GOLDEN % 1.0 * every).astype(np.int64)
-    return (np.arange(count, dtype=np.int64) * every // count + starts[:, None]) % every
+@lru_cache(maxsize=1)
+def _compiled() -> tuple[Callable[[Tensor], Tensor], Any]:
+    from featmap.run.addresses import laid_out
+    from featmap.run.comoments_pass import gather
+
+    return laid_out, gather

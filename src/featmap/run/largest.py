@@ -5,12 +5,16 @@ A value enters only where it exceeds what a full channel already holds, so that 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from featmap.run.threads import as_many_threads_as_torch, threads_of_torch
+from featmap.run.threads import share_threads
 
 Floats = NDArray[np.float32]
 
@@ -32,22 +36,25 @@ class LargestValues:
         self._filled = np.zeros(channels, np.int64)
         self._floor = np.full(channels, -np.inf, np.float32) if floor is None else floor.astype(np.float32, copy=True)
 
-    def add(self, maps: Tensor, maximum: Floats) -> None:
-        """Takes in maps (image, channel, row, column), whose maxima (image, channel) are known."""
-        # numba takes a second to import.
-        from featmap.run.largest_pass import push
+    def add(self, maps: Tensor, maximum: Floats, first: int = 0) -> None:
+        """Takes in maps (image, channel, row, column); `maximum` (image, map) knows theirs from the map `first` on."""
+        laid_out, in_turn, together, _ = _compiled()
+        if maps.device.type != "cpu":
+            maps, maximum, first = self._entering(maps), np.full((1, len(self._floor)), np.inf, np.float32), 0
+        maps = laid_out(maps)
+        where = (maps.data_ptr(), maps.shape[2] * maps.shape[3], maximum, first)
+        kept = (self._kept, self._filled, self._floor, self.count)
+        threads = share_threads()
+        if threads < 2:
+            in_turn(*where, *kept)
+        else:
+            together(*where, *kept, threads)
 
-        if not (maximum > self._floor).any():
-            return
-        apart = maps.detach().permute(0, 2, 3, 1).flatten(1, 2)
-        if apart.device.type != "cpu":
-            # Only what may enter leaves the device.
-            floor = torch.from_numpy(self._floor).to(apart.device)
-            apart = apart[(apart > floor).any(dim=2)].cpu()[None]
-            maximum = maximum.max(axis=0, keepdims=True)
-        values = apart.float().contiguous().numpy()
-        with as_many_threads_as_torch():
-            push(values, maximum, self._kept, self._filled, self._floor, self.count, threads_of_torch())
+    def _entering(self, maps: Tensor) -> Tensor:
+        """The places of maps on another device where any channel's value may enter; only those leave the device."""
+        apart = maps.detach().permute(0, 2, 3, 1).flatten(0, 2)
+        floor = torch.from_numpy(self._floor).to(apart.device)
+        return apart[(apart > floor).any(dim=1)].cpu().T[None, :, :, None]
 
     def values(self) -> Floats:
         """The largest values (channel, rank), largest first.
@@ -67,9 +74,16 @@ def joined(one: Floats, other: Floats) -> Floats:
     >>> joined(np.array([[5, 3, np.nan]], np.float32), np.array([[4]], np.float32))
     array([[5., 4., 3.]], dtype=float32)
     """
-    from featmap.run.largest_pass import join
-
-    found = np.empty_like(one)
-    with as_many_threads_as_torch():
-        join(one, other, found)
+    join, found = _compiled()[-1], np.empty_like(one)
+    share_threads()
+    join(one, other, found)
     return found
+
+
+@lru_cache(maxsize=1)
+def _compiled() -> tuple[Callable[[Tensor], Tensor], Any, Any, Any]:
+    # numba takes a second to import.
+    from featmap.run.addresses import laid_out
+    from featmap.run.largest_pass import join, push, push_in_turn
+
+    return laid_out, push_in_turn, push, join

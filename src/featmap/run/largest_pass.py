@@ -13,6 +13,8 @@ import numpy as np
 from numba import njit, prange, types
 from numba.extending import intrinsic
 
+from featmap.run.addresses import floats_at
+
 LANES = 64
 """So many values are compared at a time, at least."""
 DIGIT_BITS, BINS = 11, 2**11
@@ -89,44 +91,65 @@ def put(value, c, kept, lines, floor, count, bins):  # type: ignore[no-untyped-d
     return True
 
 
+@njit(inline="always")
+def read_row(values, row, width, channels, first, least, hits, kept, lines, floor, count, bins):  # type: ignore[no-untyped-def]
+    """Takes in what exceeds the `least` of its lane, of values that lie side by side."""
+    start, here = np.uint64(row), np.uint64(min(width, values.size - row))
+    words = hits.view(np.uint64)
+    for lane in range(here):
+        hits[lane] = values[start + lane] > least[lane]
+    hits[here:] = 0
+    for word in range(words.size):
+        left = words[word]
+        while left != 0:
+            lane = word * 8 + (np.int64(lowest_bit(left)) >> 3)  # pyright: ignore[reportCallIssue]
+            left &= left - np.uint64(1)
+            c = first + lane % channels
+            if put(values[start + np.uint64(lane)], c, kept, lines, floor, count, bins):
+                for other in range(lane % channels, width, channels):
+                    least[other] = floor[c]
+
+
+@njit(nogil=True, error_model="numpy")
+def push_some(first, end, address, places, maximum, map_, kept, lines, floor, count):  # type: ignore[no-untyped-def]
+    """Does so for the channels from `first` to `end`."""
+    channels = len(floor)
+    # Of few channels several places lie side by side.
+    beside = max(LANES // channels, 1)
+    width, step = (end - first) * beside, channels * beside
+    least, bins = np.empty(width, np.float32), np.empty(BINS, np.int32)
+    hits = np.zeros((width + 7) // 8 * 8, np.uint8)
+    for image in range(len(maximum)):
+        is_any = False
+        for lane in range(width):
+            c = first + lane % channels
+            enters = maximum[image, map_ + c] > floor[c]
+            least[lane] = floor[c] if enters else np.float32(np.inf)
+            is_any |= enters
+        if is_any:
+            values = floats_at(address + 4 * image * places * channels, places * channels)
+            for row in range(first, values.size, step):
+                read_row(values, row, width, channels, first, least, hits, kept, lines, floor, count, bins)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def push_in_turn(address, places, maximum, map_, kept, lines, floor, count):  # type: ignore[no-untyped-def]
+    """The same as `push`, in the thread that calls it."""
+    push_some(0, len(floor), address, places, maximum, map_, kept, lines, floor, count)
+
+
 @njit(parallel=True, nogil=True, cache=True, error_model="numpy")
-def push(maps, maximum, kept, filled, floor, count, threads):  # type: ignore[no-untyped-def]
-    """Puts what exceeds the floor of its channel into `kept` (channel, number), of maps (image, place, channel) whose
-    maxima (image, channel) are known. What is full is thinned out to `count`, whose least is the new floor."""
-    images, channels = maximum.shape
+def push(address, places, maximum, map_, kept, lines, floor, count, threads):  # type: ignore[no-untyped-def]
+    """Puts what exceeds the floor of its channel into `kept` (channel, number).
+
+    Maps (image, place, channel), float32, lie at an address; their maxima (image, map) are known from the map `map_`
+    on. What is full is thinned out to `count`, whose least is the new floor; `lines` counts what each channel holds.
+    """
+    channels = len(floor)
     tasks = min(threads, max(channels // LANES, 1))
     for task in prange(tasks):
         first, end = task * channels // tasks, (task + 1) * channels // tasks
-        # Of few channels several places lie side by side.
-        beside = max(LANES // channels, 1)
-        width, step = (end - first) * beside, channels * beside
-        least, bins = np.empty(width, np.float32), np.empty(BINS, np.int32)
-        hits = np.zeros((width + 7) // 8 * 8, np.uint8)
-        words = hits.view(np.uint64)
-        for image in range(images):
-            is_any = False
-            for lane in range(width):
-                c = first + lane % channels
-                enters = maximum[image, c] > floor[c]
-                least[lane] = floor[c] if enters else np.float32(np.inf)
-                is_any |= enters
-            if not is_any:
-                continue
-            values = maps[image].reshape(-1)
-            for row in range(first, values.size, step):
-                start, here = np.uint64(row), np.uint64(min(width, values.size - row))
-                for lane in range(here):
-                    hits[lane] = values[start + lane] > least[lane]
-                hits[here:] = 0
-                for word in range(words.size):
-                    left = words[word]
-                    while left != 0:
-                        lane = word * 8 + (np.int64(lowest_bit(left)) >> 3)  # pyright: ignore[reportCallIssue]
-                        left &= left - np.uint64(1)
-                        c = first + lane % channels
-                        if put(values[start + np.uint64(lane)], c, kept, filled, floor, count, bins):
-                            for other in range(lane % channels, width, channels):
-                                least[other] = floor[c]
+        push_some(first, end, address, places, maximum, map_, kept, lines, floor, count)
 
 
 @njit(parallel=True, nogil=True, cache=True, error_model="numpy")

@@ -11,6 +11,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit, prange
 
+from featmap.run.addresses import floats_at
+
 LANES, FEW_LANES, ROWS_AT_ONCE = 256, 64, 32
 """So many values lie side by side, at most and of few channels; so many are summed in float32."""
 FAR = 100_000
@@ -115,40 +117,53 @@ def join_lanes(channels, beside, extreme, count, moment):  # type: ignore[no-unt
             moment[:, c] += moment[:, other]
 
 
-@njit(parallel=True, nogil=True, cache=True, error_model="numpy")
-def measure(maps, extremes, counts, moments, low, high):  # type: ignore[no-untyped-def]
-    """Writes for maps (image, place, channel), each of them for every (image, channel): `extremes` (maximum, minimum),
-    `counts` (first place of the maximum, above 0, at a bound) and `moments` (mean, squared distances from it)."""
-    images, places, channels = maps.shape
+@njit(nogil=True, error_model="numpy")
+def one_group(task, address, places, channels, first, extremes, counts, moments, low, high):  # type: ignore[no-untyped-def]
+    """Measures some channels of an image, which are the `task`."""
     groups = (channels + LANES - 1) // LANES
     beside = max(FEW_LANES // channels, 1)
     step = beside * channels
     rows = (places + beside - 1) // beside
     # What comes from main memory comes twice as fast in one stream as in four.
     is_far = groups == 1 and places * channels >= FAR
-    for task in prange(images * groups):
-        image, group = task // groups, task % groups
-        values = maps[image].reshape(-1)
-        first, end = group * channels // groups, (group + 1) * channels // groups
-        width = (end - first) * beside
-        part, near = np.empty(8 * LANES, np.float32), np.empty(4 * LANES, np.float32)
-        extreme = np.empty((2, width), np.float32)
-        extreme[0], extreme[1] = -np.inf, np.inf
-        count, moment = np.zeros((3, width), np.int32), np.zeros((2, width))
-        for c in range(width):
-            part[SHIFT + c] = values[first + c % channels]
-        for begin in range(0, rows, ROWS_AT_ONCE):
-            stop = min(begin + ROWS_AT_ONCE, rows)
-            some_rows(values, first, step, width, begin, stop, part, near, is_far)
-            if np.isfinite(low) or np.isfinite(high):
-                for row in range(begin, stop):
-                    start = first + row * step
-                    count_bounds(values, np.uint64(start), min(width, values.size - start), low, high, part)
-            join_rows(part, begin, extreme, count, moment)
-        join_lanes(end - first, beside, extreme, count, moment)
-        for c in range(end - first):
-            extremes[:, image, first + c] = extreme[:, c]
-            counts[:, image, first + c] = count[:, c]
-            moments[0, image, first + c] = part[SHIFT + c] + moment[0, c] / places
-            squares = moment[1, c] - moment[0, c] * moment[0, c] / places
-            moments[1, image, first + c] = max(squares, 0.0)
+    image, group = task // groups, task % groups
+    values = floats_at(address + 4 * image * places * channels, places * channels)
+    begin_channel, end_channel = group * channels // groups, (group + 1) * channels // groups
+    width = (end_channel - begin_channel) * beside
+    part, near = np.empty(8 * LANES, np.float32), np.empty(4 * LANES, np.float32)
+    extreme = np.empty((2, width), np.float32)
+    extreme[0], extreme[1] = -np.inf, np.inf
+    count, moment = np.zeros((3, width), np.int32), np.zeros((2, width))
+    for c in range(width):
+        part[SHIFT + c] = values[begin_channel + c % channels]
+    for begin in range(0, rows, ROWS_AT_ONCE):
+        stop = min(begin + ROWS_AT_ONCE, rows)
+        some_rows(values, begin_channel, step, width, begin, stop, part, near, is_far)
+        if np.isfinite(low) or np.isfinite(high):
+            for row in range(begin, stop):
+                start = begin_channel + row * step
+                count_bounds(values, np.uint64(start), min(width, values.size - start), low, high, part)
+        join_rows(part, begin, extreme, count, moment)
+    join_lanes(end_channel - begin_channel, beside, extreme, count, moment)
+    for c in range(end_channel - begin_channel):
+        at = first + begin_channel + c
+        extremes[:, image, at] = extreme[:, c]
+        counts[:, image, at] = count[:, c]
+        moments[0, image, at] = part[SHIFT + c] + moment[0, c] / places
+        moments[1, image, at] = max(moment[1, c] - moment[0, c] * moment[0, c] / places, 0.0)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def measure_in_turn(address, images, places, channels, first, extremes, counts, moments, low, high):  # type: ignore[no-untyped-def]
+    """The same as `measure`, in the thread that calls it."""
+    for task in range(images * ((channels + LANES - 1) // LANES)):
+        one_group(task, address, places, channels, first, extremes, counts, moments, np.float32(low), np.float32(high))
+
+
+@njit(parallel=True, nogil=True, cache=True, error_model="numpy")
+def measure(address, images, places, channels, first, extremes, counts, moments, low, high):  # type: ignore[no-untyped-def]
+    """Writes for maps (image, place, channel), float32 at an address, each of them for every image and from the map
+    `first` on: `extremes` (maximum, minimum), `counts` (first place of the maximum, above 0, at a bound) and `moments`
+    (mean, squared distances from it)."""
+    for task in prange(images * ((channels + LANES - 1) // LANES)):
+        one_group(task, address, places, channels, first, extremes, counts, moments, np.float32(low), np.float32(high))

@@ -6,38 +6,73 @@ Maps on other devices are measured by torch's operators, with the same numbers.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from featmap.run.threads import as_many_threads_as_torch
+from featmap.run.threads import share_threads
 
-VALUES_PER_THREAD = 32768
+_VALUES_PER_THREAD = 32768
 """Fewer are measured sooner than another thread has begun."""
+Bounds = tuple[float, float]
+UNBOUNDED: Bounds = (-np.inf, np.inf)
 
 
 @dataclass(frozen=True, eq=False)
 class MapStatistics:
-    """Per image and channel, arrays (image, channel): what one map holds.
+    """Per image and map, arrays (image, map): what one map holds.
 
     `place` is the first place of the maximum, counted row by row. `squares` is the sum of squared distances from the
     mean. `positive` and `at_bound` count values: above 0, and at or beyond a bound of the nonlinearity.
+    They are parts of `extremes` (maximum, minimum), `counts` (place, positive, at_bound) and `moments` (mean, squares).
     """
 
-    maximum: NDArray[np.float32]
-    place: NDArray[np.int32]
-    minimum: NDArray[np.float32]
-    mean: NDArray[np.float64]
-    squares: NDArray[np.float64]
-    positive: NDArray[np.int32]
-    at_bound: NDArray[np.int32]
-    places: int
+    extremes: NDArray[np.float32]
+    counts: NDArray[np.int32]
+    moments: NDArray[np.float64]
+
+    @classmethod
+    def empty(cls, images: int, maps: int) -> MapStatistics:
+        """Room for these."""
+        shape = (images, maps)
+        return cls(np.empty((2, *shape), np.float32), np.empty((3, *shape), np.int32), np.empty((2, *shape)))
+
+    @property
+    def maximum(self) -> NDArray[np.float32]:
+        return self.extremes[0]
+
+    @property
+    def minimum(self) -> NDArray[np.float32]:
+        return self.extremes[1]
+
+    @property
+    def place(self) -> NDArray[np.int32]:
+        return self.counts[0]
+
+    @property
+    def positive(self) -> NDArray[np.int32]:
+        return self.counts[1]
+
+    @property
+    def at_bound(self) -> NDArray[np.int32]:
+        return self.counts[2]
+
+    @property
+    def mean(self) -> NDArray[np.float64]:
+        return self.moments[0]
+
+    @property
+    def squares(self) -> NDArray[np.float64]:
+        return self.moments[1]
 
 
-def map_statistics(maps: Tensor, bounds: tuple[float, float] = (-np.inf, np.inf)) -> MapStatistics:
+def map_statistics(maps: Tensor, bounds: Bounds = UNBOUNDED) -> MapStatistics:
     """The statistics of maps (image, channel, row, column).
 
     `bounds`: values at or below the first and at or above the second are counted as lying at a bound.
@@ -46,28 +81,45 @@ def map_statistics(maps: Tensor, bounds: tuple[float, float] = (-np.inf, np.inf)
     >>> found.maximum, found.place, found.mean, found.positive
     (array([[2.]], dtype=float32), array([[1]], dtype=int32), array([[0.75]]), array([[2]], dtype=int32))
     """
-    maps = maps.detach()
-    if maps.dtype != torch.float32:
-        maps = maps.float()
-    apart = maps.permute(0, 2, 3, 1).flatten(1, 2)
-    return _compiled(apart, bounds) if maps.device.type == "cpu" else _by_operators(apart, bounds)
+    found = MapStatistics.empty(maps.shape[0], maps.shape[1])
+    measure_into(found, 0, maps, bounds)
+    return found
 
 
-def _by_operators(apart: Tensor, bounds: tuple[float, float]) -> MapStatistics:
+def measure_into(found: MapStatistics, first: int, maps: Tensor, bounds: Bounds = UNBOUNDED) -> None:
+    """Writes the statistics of maps (image, channel, row, column) into the part of `found` from the map `first` on."""
+    if maps.device.type != "cpu":
+        _by_operators(found, first, maps.detach().float().permute(0, 2, 3, 1).flatten(1, 2), bounds)
+        return
+    laid_out, in_turn, together = _compiled()
+    maps = laid_out(maps)
+    images, channels, rows, columns = maps.shape
+    is_small = images * channels * rows * columns < 2 * _VALUES_PER_THREAD
+    compiled = in_turn if is_small or share_threads() < 2 else together
+    where = (maps.data_ptr(), images, rows * columns, channels, first)
+    compiled(*where, found.extremes, found.counts, found.moments, *bounds)
+
+
+@lru_cache(maxsize=1)
+def _compiled() -> tuple[Callable[[Tensor], Tensor], Any, Any]:
+    # numba takes a second to import.
+    from featmap.run.addresses import laid_out
+    from featmap.run.one_pass import measure, measure_in_turn
+
+    return laid_out, measure_in_turn, measure
+
+
+def _by_operators(found: MapStatistics, first: int, apart: Tensor, bounds: Bounds) -> None:
+    """The same by torch's operators, of maps (image, place, channel)."""
     exact = apart.double()
     mean = exact.mean(dim=1)
     maximum, place = _first_maximum(apart)
     at_bound = (apart <= bounds[0]) | (apart >= bounds[1])
-    return MapStatistics(
-        maximum.cpu().numpy(),
-        place.to(torch.int32).cpu().numpy(),
-        apart.amin(dim=1).cpu().numpy(),
-        mean.cpu().numpy(),
-        (exact - mean[:, None]).square().sum(dim=1).cpu().numpy(),
-        (apart > 0).sum(dim=1).to(torch.int32).cpu().numpy(),
-        at_bound.sum(dim=1).to(torch.int32).cpu().numpy(),
-        apart.shape[1],
-    )
+    squares = (exact - mean[:, None]).square().sum(dim=1)
+    here = (slice(None), slice(None), slice(first, first + apart.shape[2]))
+    found.extremes[here] = torch.stack([maximum, apart.amin(dim=1)]).cpu().numpy()
+    found.counts[here] = torch.stack([place, (apart > 0).sum(dim=1), at_bound.sum(dim=1)]).cpu().numpy()
+    found.moments[here] = torch.stack([mean, squares]).cpu().numpy()
 
 
 def _first_maximum(apart: Tensor) -> tuple[Tensor, Tensor]:
@@ -76,18 +128,3 @@ def _first_maximum(apart: Tensor) -> tuple[Tensor, Tensor]:
     numbers = torch.arange(apart.shape[1], device=apart.device)[None, :, None]
     place = torch.where(apart == maximum[:, None], numbers, apart.shape[1]).amin(dim=1)
     return maximum, place.clamp(max=apart.shape[1] - 1)
-
-
-def _compiled(apart: Tensor, bounds: tuple[float, float]) -> MapStatistics:
-    # numba takes a second to import.
-    from featmap.run.one_pass import measure
-
-    values = apart.contiguous().numpy()
-    images, places, channels = values.shape
-    extremes = np.empty((2, images, channels), np.float32)
-    counts = np.empty((3, images, channels), np.int32)
-    moments = np.empty((2, images, channels), np.float64)
-    with as_many_threads_as_torch(values.size // VALUES_PER_THREAD):
-        measure(values, extremes, counts, moments, np.float32(bounds[0]), np.float32(bounds[1]))
-    place, positive, at_bound = counts
-    return MapStatistics(extremes[0], place, extremes[1], moments[0], moments[1], positive, at_bound, places)

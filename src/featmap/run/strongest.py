@@ -1,4 +1,4 @@
-"""Which images excite each map most? Kept for every map as the images come: value, image and place, strongest first.
+"""Which images excite each map most? For every map value, image and place, strongest first.
 
 Of equal values the earlier image comes first, and it stays when later ones are as strong.
 """
@@ -6,13 +6,11 @@ Of equal values the earlier image comes first, and it stays when later ones are 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from featmap.run.threads import as_many_threads_as_torch
+_KEYS_AT_ONCE = 2**18
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,20 +26,29 @@ class Strongest:
         shape = (maps, k)
         return cls(np.full(shape, np.nan, np.float32), np.full(shape, -1, np.int64), np.full(shape, -1, np.int32))
 
-    def add(self, maximum: NDArray[np.float32], place: NDArray[np.int32], first: int) -> None:
-        """Takes in later images, numbered from `first` on: their maxima and where, (image, map). Changes this.
+    @classmethod
+    def of(cls, maximum: NDArray[np.float32], place: NDArray[np.int32], k: int) -> Strongest:
+        """Those of some images, numbered from 0: their maxima and where, (image, map).
 
-        >>> kept = Strongest.none(1, 2)
-        >>> kept.add(np.array([[1], [3], [3]], np.float32), np.array([[0], [7], [5]], np.int32), 10)
-        >>> kept.value, kept.image, kept.place
-        (array([[3., 3.]], dtype=float32), array([[11, 12]]), array([[7, 5]], dtype=int32))
+        >>> found = Strongest.of(np.array([[1], [3], [3]], np.float32), np.array([[0], [7], [5]], np.int32), 2)
+        >>> found.value, found.image, found.place
+        (array([[3., 3.]], dtype=float32), array([[1, 2]]), array([[7, 5]], dtype=int32))
         """
-        numbers = np.arange(first, first + len(maximum), dtype=np.int64)
-        count = len(maximum)
-        if not count:
-            return
-        with as_many_threads_as_torch():
-            _kernel()(maximum, place, numbers, self.value, self.image, self.place)
+        images, maps = maximum.shape
+        found = cls.none(maps, k)
+        at_once = max(1, _KEYS_AT_ONCE // max(images, 1))
+        for first in range(0, maps, at_once):
+            here = slice(first, first + at_once)
+            values = np.ascontiguousarray(maximum[:, here].T)
+            image = _ranked(values, k)
+            value, kept = np.take_along_axis(values, image, axis=1), image.shape[1]
+            is_none = np.isnan(value)
+            image[is_none] = -1
+            found.value[here, :kept], found.image[here, :kept] = value, image
+            places = place[image, np.arange(first, first + len(value))[:, None]]
+            places[is_none] = -1
+            found.place[here, :kept] = places
+        return found
 
     def numbered_from(self, first: int) -> Strongest:
         """The same images with higher numbers."""
@@ -49,36 +56,32 @@ class Strongest:
 
     def merged(self, later: Strongest) -> Strongest:
         """Both together; the other's images all come after this one's."""
-        value = np.concatenate([self.value, later.value], axis=1)
-        # NaN sorts behind everything, and a stable sort leaves earlier images before later ones.
-        order = np.argsort(-value, axis=1, kind="stable")[:, : self.value.shape[1]]
+        found = Strongest.none(*self.value.shape)
+        at_once = max(1, _KEYS_AT_ONCE // max(2 * self.value.shape[1], 1))
+        for first in range(0, len(self.value), at_once):
+            here = slice(first, first + at_once)
+            value = np.concatenate([self.value[here], later.value[here]], axis=1)
+            order = _ranked(value, self.value.shape[1])
+            found.value[here] = np.take_along_axis(value, order, axis=1)
+            for name in ("image", "place"):
+                both = np.concatenate([getattr(self, name)[here], getattr(later, name)[here]], axis=1)
+                getattr(found, name)[here] = np.take_along_axis(both, order, axis=1)
+        return found
 
-        def ordered(ours: NDArray[Any], theirs: NDArray[Any]) -> NDArray[Any]:
-            return np.take_along_axis(np.concatenate([ours, theirs], axis=1), order, axis=1)
 
-        return Strongest(*(ordered(getattr(self, name), getattr(later, name)) for name in ("value", "image", "place")))
-
-
-@lru_cache(maxsize=1)
-def _kernel() -> Any:
-    from numba import njit, prange
-
-    @njit(parallel=True, cache=True)
-    def insert(maximum, place, numbers, value, image, where):  # type: ignore[no-untyped-def]
-        images, maps = maximum.shape
-        k = value.shape[1]
-        for group in prange((maps + 15) // 16):
-            for at in range(images):
-                for m in range(group * 16, min(group * 16 + 16, maps)):
-                    new = maximum[at, m]
-                    if new <= value[m, k - 1] or np.isnan(new):
-                        continue
-                    slot = k - 1
-                    while slot > 0 and not new <= value[m, slot - 1]:
-                        value[m, slot] = value[m, slot - 1]
-                        image[m, slot] = image[m, slot - 1]
-                        where[m, slot] = where[m, slot - 1]
-                        slot -= 1
-                    value[m, slot], image[m, slot], where[m, slot] = new, numbers[at], place[at, m]
-
-    return insert
+def _ranked(values: NDArray[np.float32], k: int) -> NDArray[np.int64]:
+    """The numbers of the `k` largest of each row, largest first, of equal ones the first; NaN comes last."""
+    count = values.shape[1]
+    k = min(k, count)
+    # A float's bits as a whole number that is larger for a larger float; 0 and -0 are equal.
+    bits = (values + np.float32(0)).view(np.uint32)
+    bits ^= (bits.view(np.int32) >> 31).view(np.uint32) | np.uint32(2**31)
+    bits[np.isnan(values)] = 0
+    # Then the number from behind, so that no two keys are equal.
+    keys = bits.astype(np.uint64)
+    keys <<= np.uint64(32)
+    keys |= np.arange(count - 1, -1, -1, dtype=np.uint64)
+    if k < count:
+        keys = np.partition(keys, count - k, axis=1)[:, count - k :]
+    keys.sort(axis=1)
+    return count - 1 - keys[:, ::-1].astype(np.uint32).astype(np.int64)

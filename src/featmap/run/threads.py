@@ -12,9 +12,9 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import lru_cache
+from threading import local
 from typing import TypeVar
 
-import numpy as np
 import torch
 
 Item = TypeVar("Item")
@@ -80,33 +80,31 @@ def _takes_several() -> bool:
     """Whether compiled passes may run at once: numba's own pool of threads ends the process then."""
     import numba
 
-    with suppress(ValueError):
-        return str(numba.threading_layer()) != "workqueue"  # pyright: ignore[reportPrivateImportUsage]
-    # It is chosen with the first pass.
-    from featmap.run.largest_pass import join
-
-    with as_many_threads_as_torch():
-        join(*(np.zeros((1, 1), np.float32) for _ in range(3)))
+    share_threads()
     return str(numba.threading_layer()) != "workqueue"  # pyright: ignore[reportPrivateImportUsage]
 
 
-@contextmanager
-def as_many_threads_as_torch(useful: int | None = None) -> Generator[None]:
-    """numba and torch can share one pool of threads, whose size numba sets; the user's setting is kept.
+def share_threads() -> int:
+    """Compiled passes of this thread run on as many threads as torch's operators do from now on; how many that is.
 
-    Work for fewer than 2 `useful` threads stays on this one: to wait for others can take longer than to do it.
+    numba and torch can share one pool, whose size numba sets when it begins; torch's is put back.
     """
-    import numba
+    wanted = threads_of_torch()
+    # To ask numba would take longer than many a pass.
+    if getattr(_shared, "threads", None) != wanted:
+        import numba
 
-    threads = torch.get_num_threads()
-    # NUMBA_NUM_THREADS may allow fewer; then numba stays with what it has.
-    with suppress(ValueError):
-        numba.set_num_threads(1 if useful is not None and useful < 2 else threads_of_torch())
-    try:
-        yield
-    finally:
+        threads = torch.get_num_threads()
+        # NUMBA_NUM_THREADS may allow fewer; then numba stays with what it has.
+        with suppress(ValueError):
+            numba.set_num_threads(wanted)
         if torch.get_num_threads() != threads:
             torch.set_num_threads(threads)
+        _shared.threads = wanted
+    return wanted
+
+
+_shared = local()
 
 
 def threads_of_torch() -> int:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from featmap.run.region.spans import Indices, Spans
-from featmap.run.threads import as_many_threads_as_torch
+from featmap.run.threads import share_threads
 
 MOST_GROUPS = 9
 _DTYPES = (torch.float32, torch.float64)
@@ -55,8 +55,8 @@ def copy_places(
     counts = np.array([len(members) for members in spans[1].members] + [0], dtype=np.int64)
     # All of one kind: for read-only or strided arrays the pass would be compiled once more, for seconds.
     indices = (np.require(side, requirements=["C", "W"]) for side in sources)
-    with as_many_threads_as_torch():
-        _compiled()(out.numpy(), channel, cached.numpy(), padded, rows, columns, *indices, counts, top, left, border)
+    share_threads()
+    _compiled()(out.numpy(), channel, cached.numpy(), padded, rows, columns, *indices, counts, top, left, border)
 
 
 def _described(spans: Spans, positions: Indices) -> Indices:
