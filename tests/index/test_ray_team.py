@@ -77,7 +77,9 @@ def test_blocks_come_in_order_and_are_those_of_this_machine(
     ticks: list[int] = []
     ray = FakeRay(seed=seed)
     found = list(ask(monkeypatch, ray, network, description, tried=7, tick=ticks.append))
-    expected = list(local_blocks(network, description, parts_of(20), 7, lambda: no_floors(description)))
+    expected = [
+        finish() for finish in local_blocks(network, description, parts_of(20), 7, lambda: no_floors(description))
+    ]
     assert names_of(found) == names_of(expected) == [f"image {number}" for number in range(20)]
     for ours, theirs in zip(found, expected, strict=True):
         assert (ours.tried, ours.skipped) == (theirs.tried, theirs.skipped)
@@ -260,7 +262,7 @@ def test_pictures_do_not_come_back(network: CapturedNetwork, description: Descri
     buffer = io.BytesIO()
     image.save(buffer, "png")
     part = [Entry("one", "label", image, "where"), Entry("two", "", buffer.getvalue())]
-    block = next(iter(local_blocks(network, description, [part], 0, lambda: no_floors(description))))
+    block = next(iter(local_blocks(network, description, [part], 0, lambda: no_floors(description))))()
     assert block.images[0].entry.content is image
     returned = ray_worker._without_pictures(block)
     assert [one.entry for one in returned.images] == [Entry("one", "label", None, "where"), Entry("two", "", None)]
@@ -270,7 +272,7 @@ def test_pictures_do_not_come_back(network: CapturedNetwork, description: Descri
 def test_the_size_of_a_block_is_about_what_it_takes(network: CapturedNetwork) -> None:
     description = describe(network, Wish(block=32, full=["0"]), 100)
     part = list(entries(ray_cases.arrays(32)))
-    block = next(iter(local_blocks(network, description, [part], 0, lambda: no_floors(description))))
+    block = next(iter(local_blocks(network, description, [part], 0, lambda: no_floors(description))))()
     assert isinstance(block.totals, Totals)
     size = len(pickle.dumps(ray_worker._without_pictures(block)))
     assert 0.8 * size < block_bytes(description) < 1.3 * size

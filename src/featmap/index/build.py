@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,7 +17,7 @@ from featmap.index.describe import describe
 from featmap.index.description import Description
 from featmap.index.entries import Entry, batched, count_hint, entries, is_read_at_once
 from featmap.index.local import local_blocks
-from featmap.index.measure import Block, Tick
+from featmap.index.measure import Block, Finish, Tick
 from featmap.index.same import check_same
 from featmap.index.snapshot import Snapshot
 from featmap.index.storage import has_repository, only_builder
@@ -100,8 +101,8 @@ def _listed(images: Any) -> tuple[Iterable[Entry], int]:
     return listed, len(listed)
 
 
-Run = Callable[[Iterable[Sequence[Entry]], int, Callable[[], Sequence[Floats]], Tick], Iterator[Block]]
-"""An engine: parts, images tried before, floors of the tails, tick."""
+Run = Callable[[Iterable[Sequence[Entry]], int, Callable[[], Sequence[Floats]], Tick], Iterator[Finish]]
+"""An engine: parts, images tried before, floors of the tails, tick. What it gives is finished while it goes on."""
 
 
 def _engine(
@@ -116,17 +117,23 @@ def _engine(
     if engine == "ray":
         from featmap.index.ray_engine import ray_blocks
 
-        def on_ray(parts: Any, tried: int, floors: Any, tick: Tick) -> Iterator[Block]:
-            return ray_blocks(
+        def on_ray(parts: Any, tried: int, floors: Any, tick: Tick) -> Iterator[Finish]:
+            blocks = ray_blocks(
                 network, description, parts, tried, floors, device=device, strict=strict, tick=tick, **settings
             )
+            # A worker has finished them.
+            return (partial(_itself, block) for block in blocks)
 
         return on_ray
 
-    def here(parts: Any, tried: int, floors: Any, tick: Tick) -> Iterator[Block]:
+    def here(parts: Any, tried: int, floors: Any, tick: Tick) -> Iterator[Finish]:
         return local_blocks(network, description, parts, tried, floors, device=device, strict=strict, tick=tick)
 
     return here
+
+
+def _itself(block: Block) -> Block:
+    return block
 
 
 class _Build:
@@ -154,10 +161,11 @@ class _Build:
         parts = batched(self._new(listed), self.writer.description.block)
         self.writer.discard()
         try:
-            # While a block is written the next is measured. Whatever ends the build, what is being written is ended.
+            # While a block is finished and written the next is measured. Whatever ends the build, that is ended first.
             with ThreadPoolExecutor(1, thread_name_prefix="featmap-commit") as committer:
-                for block in engine(parts, self.tried, self._floors, self._tick):
-                    self._commit(block, committer)
+                for finish in engine(parts, self.tried, self._floors, self._tick):
+                    self._wait()
+                    self.written = committer.submit(self._commit, finish)
                 self._wait()
         except BaseException:
             self.writer.discard()
@@ -180,16 +188,16 @@ class _Build:
             self.progress(self.seen, max(self.planned, self.seen))
 
     def _floors(self) -> list[Floats]:
-        """Per layer and map the value up to which nothing can enter the tail any more."""
+        """Per layer and map a value up to which nothing can enter the tail any more, by what is written so far."""
         lowest = [tail[:, -1] if tail.shape[1] else np.empty(len(tail), np.float32) for tail in self.totals.tails]
         return [np.where(np.isnan(floor), -np.inf, floor).astype(np.float32) for floor in lowest]
 
-    def _commit(self, block: Block, committer: Executor) -> None:
-        """Begins to write a block, once the one before is written."""
-        self._wait()
-        self.totals = self.totals.merged(block.totals, self.places)
+    def _commit(self, finish: Finish) -> None:
+        block = finish()
+        totals = self.totals.merged(block.totals, self.places)
+        self.writer.add(block, totals)
+        self.totals = totals
         self.skipped += block.skipped
-        self.written = committer.submit(self.writer.add, block, self.totals)
 
     def _wait(self) -> None:
         """Until the last block is written. Raises what went wrong with it."""

@@ -13,7 +13,7 @@ from featmap.errors import ImageBroken
 from featmap.index.description import Description
 from featmap.index.entries import Entry
 from featmap.index.images import ReadImage, read_image
-from featmap.index.measure import Block, Measurer, Tick
+from featmap.index.measure import Finish, Measurer, Tick
 from featmap.index.totals import Floats
 from featmap.network.network import CapturedNetwork
 from featmap.run.threads import side_by_side
@@ -77,7 +77,7 @@ def local_blocks(
     device: torch.device | None = None,
     strict: bool = False,
     tick: Tick | None = None,
-) -> Iterator[Block]:
+) -> Iterator[Finish]:
     """The parts measured one after the other; `tried` images were read before the first."""
     measurer = Measurer(network, description, device)
     reading = reading_ahead(network, measurer.batch, strict=strict)
@@ -85,10 +85,10 @@ def local_blocks(
         waiting = iter(parts)
         part = next(waiting, None)
         while part is not None:
-            block = measurer.block(part, tried, reader.read, floors(), tick)
+            finish = measurer.measured(part, tried, reader.read, floors(), tick)
             tried += len(part)
             part = next(waiting, None)
             if part is not None:
                 # While the block is written, the next images are read.
                 reader.prepare(part)
-            yield block
+            yield finish

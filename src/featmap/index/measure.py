@@ -68,6 +68,10 @@ class Block:
     full: dict[str, NDArray[np.float16]]
 
 
+Finish = Callable[[], Block]
+"""Sums up what was measured, which takes a while, in any thread."""
+
+
 class Measurer:
     """A network made ready to measure the layers of an index. Its `runner` may run batches side by side."""
 
@@ -85,14 +89,20 @@ class Measurer:
         self.batch = description.batch if can_batch(network, self.program, wanted, shape) else 1
 
     def block(
+        self, entries: Sequence[Entry], tried: int, read: Reader, floors: Sequence[Floats] | None = None
+    ) -> Block:
+        """Measures the block of these entries and sums it up; see `measured`."""
+        return self.measured(entries, tried, read, floors)()
+
+    def measured(
         self,
         entries: Sequence[Entry],
         tried: int,
         read: Reader,
         floors: Sequence[Floats] | None = None,
         tick: Tick | None = None,
-    ) -> Block:
-        """The block of these entries, before which `tried` others were read; its images are numbered from 0.
+    ) -> Finish:
+        """Measures the block of these entries, before which `tried` others were read; its images are numbered from 0.
 
         `floors` are, for every layer and map, values up to which none need be kept in the tails.
         """
@@ -105,8 +115,8 @@ class Measurer:
             # Sums that took in what is no number are lost; the block is measured again without those images.
             broken |= found
             tick = None
-        skipped = (*part.skipped, *broken.items())
-        return Block(len(entries), tuple(part.images), skipped, part.table.cut(len(part.images)), *part.results())
+        part.skipped += broken.items()
+        return part.block
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,6 +136,7 @@ class _Part:
         layers = measurer.description.layers
         self.measurer = measurer
         self.description = measurer.description
+        self.count = count
         self.tried = tried
         self.table = Table.empty(count, self.description.maps)
         self.running = RunningPerMap(self.description.maps)
@@ -224,15 +235,18 @@ class _Part:
             )
         self.full[layer.address][start : start + len(maps)] = halves.cpu().numpy()
 
-    def results(self) -> tuple[Totals, dict[str, NDArray[np.float16]]]:
-        """The totals of what was taken in, and its whole maps."""
-        description, count = self.description, len(self.images)
+    def block(self) -> Block:
+        """What was taken in."""
+        count = len(self.images)
         full = {address: maps[:count] for address, maps in self.full.items()}
-        if not count:
-            return Totals.none(description), full
         table = self.table.cut(count)
+        totals = self._totals(table) if count else Totals.none(self.description)
+        return Block(self.count, tuple(self.images), tuple(self.skipped), table, totals, full)
+
+    def _totals(self, table: Table) -> Totals:
+        description, count = self.description, len(table.maximum)
         strongest = Strongest.of(table.maximum, table.place, description.top_k)
         per_map = self.running.found(table.maximum, table.positive, places_per_map(description))
         tails = tuple(tail.values() for tail in self.tails)
         comoments = tuple(None if comoments is None else comoments.found() for comoments in self.comoments)
-        return Totals(count, per_map, strongest, tails, comoments), full
+        return Totals(count, per_map, strongest, tails, comoments)

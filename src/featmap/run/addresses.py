@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from numba import carray, njit, types
+from numba import carray, njit, types  # pyright: ignore[reportPrivateImportUsage]
 from numba.extending import intrinsic
 from torch import Tensor
 
@@ -27,7 +27,7 @@ def _pointer(_context: Any, _address: Any) -> Any:
 @njit(inline="always")
 def floats_at(address, count):  # type: ignore[no-untyped-def]
     """An array of `count` float32 from an address on, for compiled passes."""
-    return carray(_pointer(address), (count,))
+    return carray(_pointer(address), (count,))  # pyright: ignore[reportCallIssue]
 
 
 def laid_out(maps: Tensor) -> Tensor:

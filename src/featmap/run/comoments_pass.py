@@ -5,7 +5,7 @@ from __future__ import annotations
 from numba import njit
 
 from featmap.run.addresses import floats_at
-from featmap.run.comoments import GOLDEN
+from featmap.run.comoments import GOLDEN  # pyright: ignore[reportUnusedImport]
 
 
 @njit(nogil=True, cache=True)
