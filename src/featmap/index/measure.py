@@ -213,10 +213,10 @@ class _Part:
 
     def _take(self, found: _Found) -> None:
         """Adds what a batch gave to the sums, whose last digits depend on the order of batches."""
-        is_broken = ~np.isfinite(found.statistics.mean)
-        for at, number in np.argwhere(is_broken).tolist() if is_broken.any() else ():
-            layer = next(layer for layer in self.description.layers if number < layer.maps.stop)
-            self.broken.setdefault(found.first + at, f"gives values that are no numbers in {layer.address}.")
+        is_number = np.isfinite(found.statistics.mean)
+        for layer in () if is_number.all() else self.description.layers:
+            for at in np.flatnonzero(~is_number[:, layer.maps].all(axis=1)).tolist():
+                self.broken.setdefault(found.first + at, f"gives values that are no numbers in {layer.address}.")
         self.running.add(found.statistics, is_first=found.first == 0)
         for number, rows in found.rows.items():
             comoments = self.comoments[number]

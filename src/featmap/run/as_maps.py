@@ -12,10 +12,10 @@ def as_maps(sized: SizedGraph, node: int, values: Tensor, size: tuple[int, int] 
 
     `size` are the rows and columns, where the values are those of a box and not of the whole map.
     """
-    axes = sized.axes[node]
-    if values.ndim == 4 and (axes.row, axes.column) == (1, 2):
+    axes, shape = sized.axes[node], list(sized.shape(node))
+    if len(shape) == 4 and shape[0] == 1 and (axes.row, axes.column) == (2, 3):
+        # As most are.
         return values
-    shape = list(sized.shape(node))
     rows, columns = size or sized.size(node)
     for axis, count in ((axes.row, rows), (axes.column, columns)):
         if axis is not None:
