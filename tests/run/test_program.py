@@ -277,3 +277,17 @@ def test_the_comparison_fails_where_it_should() -> None:
         with pytest.raises(AssertionError):
             assert_close(other, value)
     assert_close(value + 0.00001, value)
+
+
+@pytest.mark.parametrize("other", [{}, {"bias": False}, {"groups": 2}, {"stride": 2}, {"padding": 1}])
+def test_convolutions_of_single_places(other: dict[str, int]) -> None:
+    """One thread and few images take another function than torch would; the values are the same."""
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Conv2d(4, 6, 1, **other), nn.ReLU(), nn.Conv2d(6, 2, 1)).eval()
+    net = fm.trace(module, (4, 7, 5))
+    made = program(net, [net._captured.place("2:conv").node])
+    assert len(made.pointwise) == (1 if other.keys() & {"stride", "padding"} else 2)
+    images = torch.randn(3, 4, 7, 5)
+    with torch.no_grad():
+        expected = module.double()(images.double())
+    torch.testing.assert_close(next(iter(made.run(images).values())).double(), expected, rtol=1e-5, atol=1e-5)

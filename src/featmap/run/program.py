@@ -19,6 +19,9 @@ from featmap.network.sized import SizedGraph, resized_arguments
 from featmap.run.constants import Constants, Weights
 from featmap.run.steps import Step, plan_steps
 
+_POINTWISE = ([1, 1], [0, 0], [1, 1], 1)
+"""Stride, padding, dilation and groups of a convolution where they are not given."""
+
 
 class Program:
     """The way to the wanted values.
@@ -46,6 +49,7 @@ class Program:
         with torch.no_grad():
             self.constants = Constants(self.graph, weights, self._placed)
             self.bound = {step.node.index: self._bound_weights(step) for step in self.steps}
+        self.pointwise = {step.node.index for step in self.steps if self._is_pointwise(step.node)}
         self.settings = {index: self._settings(index) for index, bound in self.bound.items() if bound is not None}
         self._arguments: dict[tuple[int, ...], list[tuple[tuple[Any, ...], dict[str, Any]]]] = {}
 
@@ -117,6 +121,10 @@ class Program:
 
         if bound is not None:
             source = values[args[0].index]
+            if step.node.index in self.pointwise:
+                # What torch takes for many images or threads; for one thread and few images it takes something slower.
+                stride, padding, dilation, groups = _with_defaults(args)
+                return torch.ops.aten.mkldnn_convolution.default(source, *bound, padding, stride, dilation, groups)
             return step.target(source, *bound, *map_arguments(args[3:], tensor))
         return step.target(*map_arguments(args, tensor), **{k: map_arguments(v, tensor) for k, v in kwargs.items()})
 
@@ -131,6 +139,19 @@ class Program:
         if weight.ndim == 4:
             weight = weight.contiguous(memory_format=torch.channels_last)
         return weight, bias
+
+    def _is_pointwise(self, node: Node) -> bool:
+        """Whether a convolution is one of single places, by weights that oneDNN takes."""
+        bound = self.bound[node.index]
+        if bound is None or node.operator != "aten.conv2d.default" or self.device.type != "cpu":
+            return False
+        weight = bound[0]
+        return (
+            weight.dtype == torch.float32
+            and tuple(weight.shape[2:]) == (1, 1)
+            and _with_defaults(node.args)[:3] == _POINTWISE[:3]
+            and torch.backends.mkldnn.is_available()
+        )
 
     def _settings(self, index: int) -> ConvolutionSettings:
         operator = self.captured.operator(self.graph[index])
@@ -159,6 +180,12 @@ class Program:
         if kwargs.get("device") is not None:
             kwargs = {**kwargs, "device": self.device}
         return args, kwargs
+
+
+def _with_defaults(args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Stride, padding, dilation and groups, of the arguments of aten.conv2d."""
+    given = args[3:]
+    return (*given, *_POINTWISE[len(given) :])
 
 
 def _device(weights: Weights) -> torch.device:
