@@ -141,7 +141,7 @@ def test_build_says_what_is_new_and_what_could_not_be_read(copied: Path) -> None
     assert done(f"{BUILD} new.fmi --retry") == f"new.fmi: 12 images, 0 of them new\n{COUNTED}"
     shutil.copyfile("photos/cat/01.png", "photos/broken.png")
     assert document(f"{BUILD} new.fmi --retry") == {
-        "path": "new.fmi",
+        "index": "new.fmi",
         "images": 13,
         "added": 1,
         "known": 12,
@@ -152,7 +152,7 @@ def test_build_says_what_is_new_and_what_could_not_be_read(copied: Path) -> None
 
 def test_build_as_one_document(photos: Path, tmp_path: Path) -> None:
     assert document(f"{BUILD} {tmp_path}/new.fmi") == {
-        "path": f"{tmp_path}/new.fmi",
+        "index": f"{tmp_path}/new.fmi",
         "images": 10,
         "added": 10,
         "known": 0,
@@ -400,7 +400,7 @@ def test_verify_ends_with_1_where_anything_is_wrong(copied: Path) -> None:
 
 def test_verify_of_what_cannot_be_opened(copied: Path) -> None:
     shutil.rmtree("photos.fmi/refs")
-    problem = "'photos.fmi' is no index. But data of one lies there: its branch is lost."
+    problem = "'photos.fmi' holds parts of an index, whose branch is lost."
     ended = featmap("index verify photos.fmi")
     assert (ended.code, ended.err) == (1, "")
     assert ended.out == f"photos.fmi: 1 problem\n\nwrong  {problem}\n"

@@ -172,6 +172,7 @@ def test_what_top_refuses(case: Case) -> None:
         "Ask for at most 5, or build the index with top_k=6 (--top-k 6). With a filter, such as least=0 (--least 0), "
         "the table of all images is searched, for any k."
     )
+    assert (len(top("0:a/1").examples), len(top("0:a/1", least=-9).examples)) == (5, 9)
     assert refusal(SettingError, top, "0:a/1", 0) == ("k is 0.\n\nAsk for a whole number of images, at least one.")
     assert refusal(SettingError, top, "0:a/1", 2.5) == "k is 2.5.\n\nAsk for a whole number of images, at least one."
     assert refusal(NotKept, top, "0:a/1", label="cta") == (
@@ -375,6 +376,7 @@ def test_what_similar_refuses(case: Case, tmp_path: Path) -> None:
     )
     assert refusal(SettingError, similar, 1, "0", by="median") == "by is 'median'.\n\nIt is one of maximum, mean."
     assert refusal(SettingError, similar, 1, "0", measure="l1") == "measure is 'l1'.\n\nIt is one of cosine, euclidean."
+    assert refusal(SettingError, similar, 1, "0", True).startswith("k is True.")
     assert refusal(SettingError, similar, 1, "0", 0) == "k is 0.\n\nAsk for a whole number of images, at least one."
     assert refusal(InputError, similar, images()[:2], "0", net=case.net) == (
         "2 images were given; one is compared with the others.\n\nGive one image."

@@ -288,7 +288,7 @@ def test_a_lost_or_cut_off_file_is_found(index: Path, tmp_path: Path, harm: Call
 
 def test_a_lost_branch_is_a_problem_not_a_missing_index(index: Path) -> None:
     shutil.rmtree(index / "refs")
-    assert problems(index) == (f"'{index}' is no index. But data of one lies there: its branch is lost.",)
+    assert problems(index) == (f"'{index}' holds parts of an index, whose branch is lost.",)
 
 
 def test_files_that_are_gone_or_others_are_named(made: Path, tmp_path: Path) -> None:

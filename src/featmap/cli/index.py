@@ -113,6 +113,15 @@ def build(
             rich_help_panel=KEPT,
         ),
     ] = None,
+    quantile_bytes: Annotated[
+        int | None,
+        Option(
+            metavar="N",
+            help="What the largest values, for exact quantiles, may take.",
+            show_default="32 MiB",
+            rich_help_panel=KEPT,
+        ),
+    ] = None,
     block: Annotated[
         int | None,
         Option(
@@ -160,6 +169,7 @@ def build(
         "top_k": top_k,
         "table": table,
         "correlation": correlation,
+        "quantile_bytes": quantile_bytes,
         "block": block,
         "engine": engine,
         "workers": workers,

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from typer import Argument, Option
 
 from featmap.cli.common import Json
-from featmap.cli.of_index import IndexPath, K, Label, Output, Subset, check_file, give
+from featmap.cli.of_index import IndexPath, Label, Output, Subset, check_file, give
 from featmap.cli.sheet import numbers
 from featmap.errors import SettingError
 
@@ -23,7 +23,9 @@ def command(
     address: Annotated[
         str, Argument(metavar="ADDRESS", help="A map (features.21:a/117), or a layer (features.21) for all its maps.")
     ],
-    k: K = 9,
+    k: Annotated[
+        int | None, Option("-k", metavar="N", help="How many images.", show_default="9, or as many as were kept")
+    ] = None,
     channels: Annotated[
         str | None, Option(metavar="LIST", help="Of a layer, which maps: 7,117 or 0-15.", show_default="all")
     ] = None,

@@ -148,7 +148,7 @@ class Index:
     def top(
         self,
         address: str | Address,
-        k: int = 9,
+        k: int | None = None,
         *,
         label: str | Sequence[str] | None = None,
         subset: Subset = None,
@@ -158,8 +158,9 @@ class Index:
         """The k images that excite a map most, each with its strongest unit and exactly the pixels that it can see.
 
         Without a filter they were kept during the build, at most `top_k`; with one the table is searched.
-        Arguments: address: a map, `features.21:a/117`. label: only images with that label, or one of these. subset:
-        image numbers, names, a slice of numbers, or a pattern of names. least, most: bounds of the value.
+        Arguments: address: a map, `features.21:a/117`. k: 9 if not given, or as many as were kept. label:
+        only images with that label, or one of these. subset: image numbers, names, a slice of numbers, or a pattern of
+        names. least, most: bounds of the value.
         Raises: NotKept, NoSuchChannel, SettingError.
         """
         return top(self._now(), address, k, Choice(label, subset), Values(least, most))
@@ -168,7 +169,7 @@ class Index:
         self,
         layer: str | Address,
         channels: Sequence[int] | None = None,
-        k: int = 9,
+        k: int | None = None,
         *,
         label: str | Sequence[str] | None = None,
         subset: Subset = None,

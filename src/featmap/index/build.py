@@ -45,7 +45,7 @@ class BuildReport(Result):
 
     def to_json(self) -> dict[str, Any]:
         skipped = [{"name": name, "reason": reason} for name, reason in self.skipped]
-        return {"path": self.path, "images": self.images, "added": self.added, "known": self.known, "skipped": skipped}
+        return {"index": self.path, "images": self.images, "added": self.added, "known": self.known, "skipped": skipped}
 
 
 def build_index(

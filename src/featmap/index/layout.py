@@ -28,6 +28,8 @@ _TYPES = {"mean": "float64", "squares": "float64", "minimum": "float32", "maximu
 _TEXTS = 1024
 _CHUNK = 65536
 """So many numbers, 256 KiB of float32, are one file."""
+_FEWEST_ROWS = 128
+"""Of images in a file of the table: few may be planned, and many come later."""
 
 
 @dataclass(frozen=True)
@@ -117,8 +119,9 @@ def naming(description: Description) -> list[Layout]:
 
 
 def _table_chunks(description: Description) -> tuple[int, int]:
-    """Tall for many images, so that one map is read from few files; never less than a block."""
-    rows = max(description.block, min(description.planned // 128, 8192))
+    """Tall for many images, so that one map is read from few files; never less than a block, if one gets full."""
+    block = min(description.block, max(description.planned, _FEWEST_ROWS)) if description.planned else description.block
+    rows = max(block, min(description.planned // 128, 8192))
     return rows, max(1, min(description.maps, max(16, 2 * _CHUNK // rows)))
 
 

@@ -30,7 +30,8 @@ _CELLS_AT_ONCE = 1 << 23
 class MapSelectivity:
     """One map: the label with the highest mean, that mean, the mean over all other images, and the index.
 
-    `selectivity` is None where it is not defined. `means` holds the mean for every label.
+    `label` is "" where all labels have the same mean. `selectivity` is None where it is not defined. `means` holds the
+    mean for every label.
     """
 
     address: str
@@ -42,7 +43,7 @@ class MapSelectivity:
 
     def to_json(self) -> dict[str, Any]:
         """The map as plain data."""
-        return dict(vars(self))
+        return {**vars(self), "label": self.label or None}
 
 
 @dataclass(frozen=True)
@@ -134,4 +135,7 @@ def _map(address: str, labels: list[str], counts: NDArray[np.int64], sums: NDArr
     index = (highest - rest) / (highest + rest) if is_defined and highest + rest > 0 else None
     if is_defined and highest + rest == 0:
         index = 0.0
-    return MapSelectivity(address, labels[best], highest, rest, index, dict(zip(labels, means.tolist(), strict=True)))
+    is_alike = bool((means[counts > 0] == highest).all())
+    return MapSelectivity(
+        address, "" if is_alike else labels[best], highest, rest, index, dict(zip(labels, means.tolist(), strict=True))
+    )

@@ -14,6 +14,7 @@ from featmap.index.chosen import Choice
 from featmap.index.description import Description
 from featmap.index.query import By, Query, layer_in_table
 from featmap.index.snapshot import Snapshot
+from featmap.methods.count import checked_count
 from featmap.methods.result import Result
 from featmap.network.address import Address
 
@@ -75,7 +76,8 @@ def similar(
 ) -> SimilarImages:
     """The images nearest to a query; see `featmap.Index.similar`."""
     layer = layer_in_table(snapshot, address)
-    _check(measure, k)
+    _check(measure)
+    k = checked_count(k)
     numbers = choice.numbers(snapshot)
     numbers = numbers[numbers != query.number]
     distance = _distance(query.values.astype(np.float64), measure)
@@ -94,11 +96,9 @@ def similar(
     return SimilarImages(*about, found, snapshot.description, query.digest)
 
 
-def _check(measure: str, k: int) -> None:
+def _check(measure: str) -> None:
     if measure not in MEASURES:
         raise SettingError(f"measure is {measure!r}.", f"It is one of {', '.join(MEASURES)}.")
-    if k < 1:
-        raise SettingError(f"k is {k!r}.", "Ask for a whole number of images, at least one.")
 
 
 def _distance(query: NDArray[np.float64], measure: Measure) -> Callable[[NDArray[Any]], NDArray[np.float64]]:

@@ -74,6 +74,8 @@ def opened(path: str | Path) -> Any:
     if not is_url(path):
         _check_folder(Path(path))
     if not has_repository(path):
+        if has_remains(path):
+            raise IndexBroken(f"'{path}' holds parts of an index, whose branch is lost.", VERIFY)
         raise NoIndex(f"'{path}' is no index.", f"Build one: featmap index build MODEL IMAGES -o {path}.")
     with guarded(path):
         return icechunk.Repository.open(storage_of(path))

@@ -13,13 +13,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from featmap.errors import NoSuchChannel, NotKept, SettingError
+from featmap.errors import NoSuchChannel, NotKept
 from featmap.geometry import Box
 from featmap.index.chosen import ROWS_AT_ONCE, Choice, check_table
 from featmap.index.description import Description, IndexedLayer
 from featmap.index.snapshot import Snapshot
+from featmap.methods.count import checked_count
 from featmap.methods.result import Result
 from featmap.network.address import Address
+
+SHOWN = 9
+"""So many images, where nobody says how many."""
 
 
 @dataclass(frozen=True)
@@ -126,16 +130,16 @@ class Values:
         return (values >= low) & (values <= high)
 
 
-def top(snapshot: Snapshot, address: str | Address, k: int, choice: Choice, values: Values) -> TopImages:
+def top(snapshot: Snapshot, address: str | Address, k: int | None, choice: Choice, values: Values) -> TopImages:
     """The strongest images of one map; see `featmap.Index.top`."""
     layer, channel = snapshot.description.map(address)
-    return _of_map(snapshot, layer, channel, _checked(k), choice, values)
+    return _of_map(snapshot, layer, channel, _count(snapshot, k, choice, values), choice, values)
 
 
 def top_sheet(
     snapshot: Snapshot,
     address: str | Address,
-    k: int,
+    k: int | None,
     choice: Choice,
     values: Values,
     channels: Sequence[int] | None = None,
@@ -147,19 +151,16 @@ def top_sheet(
         layer.check_channel(channel)
     if not len(wanted):
         raise NoSuchChannel("No map is asked for.", f"Ask for 0 to {layer.channels - 1}.")
-    k = _checked(k)
-    maps = tuple(_of_map(snapshot, layer, channel, k, choice, values) for channel in wanted)
+    count = _count(snapshot, k, choice, values)
+    maps = tuple(_of_map(snapshot, layer, channel, count, choice, values) for channel in wanted)
     return TopSheet(layer.address, maps)
 
 
-def _checked(k: Any) -> int:
-    try:
-        count = index_of(k)
-    except TypeError:
-        count = 0
-    if count < 1:
-        raise SettingError(f"k is {k!r}.", "Ask for a whole number of images, at least one.")
-    return count
+def _count(snapshot: Snapshot, k: int | None, choice: Choice, values: Values) -> int:
+    """How many images are shown of a map; as many as were kept, where nobody says how many and these are few."""
+    if k is not None:
+        return checked_count(k)
+    return min(SHOWN, snapshot.description.top_k) if choice.is_all and values.is_all else SHOWN
 
 
 def _of_map(snapshot: Snapshot, layer: IndexedLayer, channel: int, k: int, choice: Choice, values: Values) -> TopImages:

@@ -12,10 +12,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from featmap.errors import IndexBroken, NoIndex
+from featmap.errors import IndexBroken
 from featmap.index.findings import Findings, Say
 from featmap.index.snapshot import RECORD, RECORD_DIGEST, Snapshot, record_digest
-from featmap.index.storage import guarded, has_remains, opened
+from featmap.index.storage import guarded, opened
 from featmap.index.verify_arrays import check_arrays, check_blocks, check_images, check_names_of_maps
 from featmap.index.verify_images import check_files, check_network
 from featmap.index.verify_sums import check_sums, check_tails
@@ -86,10 +86,6 @@ def _opened(path: str | Path, findings: Findings) -> Snapshot | None:
         return Snapshot.of(path)
     except IndexBroken as error:
         findings.say(error.problem)
-    except NoIndex as error:
-        if not has_remains(path):
-            raise
-        findings.say(f"{error.problem} But data of one lies there: its branch is lost.")
     return None
 
 

@@ -24,6 +24,7 @@ from torch import Tensor
 
 from featmap.errors import AddressError, ImagesNeeded, InputError, NoSuchChannel, SettingError
 from featmap.geometry import Box
+from featmap.methods.count import checked_count
 from featmap.methods.project import Asked, Running
 from featmap.methods.projection import Question
 from featmap.methods.result import Result
@@ -130,23 +131,13 @@ def sheet(
             f"The maps of '{layer}' respond to something only where there are images.",
             "Give images: a folder, a list of paths, or a float tensor (image, channel, row, column).",
         )
-    k = _checked_count(k)
+    k = checked_count(k)
     if len(network.input_shape) != 3:
         raise InputError(f"{network.name} takes no images.", "Sheets are pictures; ask a network of images.")
     every = listed(images)
     work = _Sheet(network, every, layer, question, channels, running or Running())
     with torch.random.fork_rng(devices=[]):
         return work.made(k, progress)
-
-
-def _checked_count(k: Any) -> int:
-    try:
-        count = index_of(k)
-    except TypeError:
-        count = 0
-    if count < 1:
-        raise SettingError(f"k is {k!r}.", "Ask for a whole number of images per map, at least one.")
-    return count
 
 
 class _Sheet:

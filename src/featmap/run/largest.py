@@ -61,11 +61,13 @@ class LargestValues:
 
         As many ranks as the channel with the most has, at most `count`; NaN where a channel has fewer.
         """
-        negative = -self._kept[:, : self._filled.max()]
-        negative[np.arange(negative.shape[1]) >= self._filled[:, None]] = np.nan
-        # NaN sorts to the end.
-        negative.sort(axis=1)
-        return -negative[:, : self.count]
+        found = np.full((len(self._kept), min(self._filled.max(), self.count)), np.nan, np.float32)
+        for channel, filled in enumerate(self._filled.tolist()):
+            # In their place, which is as large as all of them: in what order they lie means nothing.
+            values = self._kept[channel, :filled]
+            values.sort()
+            found[channel, : min(filled, self.count)] = values[: -self.count - 1 : -1]
+        return found
 
 
 def joined(one: Floats, other: Floats) -> Floats:

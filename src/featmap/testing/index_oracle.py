@@ -159,7 +159,10 @@ class IndexOracle:
         return np.array([_distance(query, each, measure) for each in self.vector(address, by)])
 
     def selectivity(self, address: str, channel: int, by: str) -> tuple[str, float, float, float | None]:
-        """The best label, its mean, the mean over all other labelled images, and the index, None where not defined."""
+        """The best label, its mean, the mean over all other labelled images, and the index, None where not defined.
+
+        The label is "" where the means of all are the same.
+        """
         activity = self.vector(address, by)[:, channel]
         names = [label for label in dict.fromkeys(self.labels) if label]
         means = {
@@ -169,9 +172,10 @@ class IndexOracle:
         best = max(names, key=lambda name: means[name])
         rest = float(np.mean([a for a, label in zip(activity, self.labels, strict=True) if label not in ("", best)]))
         highest = float(means[best])
+        label = best if min(means.values()) < highest else ""
         if min(means.values()) < 0:
-            return best, highest, rest, None
-        return best, highest, rest, 0.0 if highest + rest == 0 else (highest - rest) / (highest + rest)
+            return label, highest, rest, None
+        return label, highest, rest, 0.0 if highest + rest == 0 else (highest - rest) / (highest + rest)
 
 
 def pearson(one: Floats, other: Floats) -> float | None:

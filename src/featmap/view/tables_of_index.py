@@ -121,9 +121,9 @@ def audit_table(result: Audit) -> RenderableType:
     words = [
         f"over {counted(result.images, 'image')}; weights: {result.weights_source}",
         "dead: never above 0",
-        f"nearly: above 0 on less than {limits.nearly_dead:.3g} of the images",
+        f"nearly: above 0 on less than {limits.nearly_dead * 100:.3g}% of the images",
         "sparsity: the share of values not above 0",
-        f"saturated: at a bound of the nonlinearity in {limits.saturated:.3g} of the places or more",
+        f"saturated: at a bound of the nonlinearity in {limits.saturated * 100:.3g}% of the places or more",
         f"redundant: pairs whose correlation is {limits.redundant:.3g} or more, of either sign",
     ]
     dead = [f"{layer.address}: dead {_channels(layer.dead)}" for layer in result.layers if layer.dead]
