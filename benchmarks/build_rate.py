@@ -23,7 +23,7 @@ from featmap.demo.crops import PHOTOGRAPHS, photograph
 from featmap.network.zoo import import_torchvision
 
 ROUNDS = 2
-PHOTOS = {"vgg16": 192, "resnet50": 800, "squeezenet1_1": 1600}
+PHOTOS = {"vgg16": 320, "resnet50": 800, "squeezenet1_1": 1600}
 _WARM_UP, _BATCH = 32, 16
 
 
