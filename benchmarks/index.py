@@ -24,7 +24,7 @@ from featmap.run.program import Program
 from featmap.run.statistics import MapStatistics, measure_into
 
 NETWORKS = ("vgg16", "resnet50", "squeezenet1_1", "mobilenet_v2")
-ROUNDS = 5
+ROUNDS = 11
 IMAGES = 1_000_000
 BLOCK, SHARES = 256, (0.05, 0.25, 0.5, 1.0)
 COUNTS = (1_000, 20_000, 100_000)

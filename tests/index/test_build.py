@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +109,7 @@ def test_only_new_images_are_read(tmp_path: Path, read: list[str]) -> None:
     assert verify(path).problems == ()
 
 
-BIG = torch.full(SHAPE, 1e38)
+BIG = torch.randn(SHAPE, generator=torch.Generator().manual_seed(3)).sign() * 3.4e38
 
 
 @pytest.mark.parametrize("odd", [BIG, -BIG, torch.full(SHAPE, torch.nan), torch.full(SHAPE, torch.inf)])
@@ -252,3 +255,37 @@ def test_the_comparison_of_contents_sees_every_difference(tmp_path: Path) -> Non
             other.flat[0] = other.flat[0] + (1 if values.dtype.kind in "iuf" else "x")
         assert differences(one, {**one, name: other}) == [name]
     assert differences(one, {}) == sorted(one)
+
+
+def test_images_of_half_the_digits(tmp_path: Path) -> None:
+    half = fm.trace(module().to(torch.bfloat16), inputs=torch.zeros(1, *SHAPE, dtype=torch.bfloat16))
+    images = torch.rand(3, *SHAPE).bfloat16()
+    index = fm.Index.build(half, images, tmp_path / "half.fmi")
+    assert index.images == 3
+    maps = half.maps(images[1:2], index.layers[0])[index.layers[0]].values
+    assert index.top(f"{index.layers[0]}/0", subset=[1]).examples[0].value == maps[0, 0].max()
+
+
+BUILDS_AT_ONCE = """
+import sys, threading, torch
+import featmap as fm
+torch.set_num_threads(2)
+net = fm.trace(torch.nn.Sequential(torch.nn.Conv2d(3, 64, 3), torch.nn.ReLU()), (3, 64, 64))
+images = torch.rand(60, 3, 64, 64)
+def build(number):
+    print(fm.Index.build(net, images, f"{sys.argv[1]}/{number}.fmi", block=8, progress=False).images)
+build(0)
+threads = [threading.Thread(target=build, args=(number,)) for number in (1, 2)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+"""
+
+
+def test_builds_at_once_where_numba_has_its_own_threads(tmp_path: Path) -> None:
+    """That pool takes one pass at a time and ends the process at a second."""
+    environment = {**os.environ, "NUMBA_THREADING_LAYER": "workqueue"}
+    command = [sys.executable, "-c", BUILDS_AT_ONCE, str(tmp_path)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stdout.split()) == (0, ["60"] * 3), done.stderr

@@ -291,3 +291,35 @@ def test_convolutions_of_single_places(other: dict[str, int]) -> None:
     with torch.no_grad():
         expected = module.double()(images.double())
     torch.testing.assert_close(next(iter(made.run(images).values())).double(), expected, rtol=1e-5, atol=1e-5)
+
+
+class _Unbatched(nn.Module):
+    """A convolution of single places of a value without an axis of images."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Conv2d(3, 4, 1), nn.Conv2d(4, 5, 1)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.second(self.first(images).squeeze(0)).unsqueeze(0)
+
+
+def test_a_convolution_of_single_places_without_images() -> None:
+    torch.manual_seed(0)
+    module = _Unbatched().eval()
+    net = fm.trace(module, (3, 8, 8))
+    image = torch.randn(1, 3, 8, 8)
+    found = net.maps(image, "second:z")["second:z"].values
+    torch.testing.assert_close(found.flatten(), module(image).detach().flatten())
+
+
+def test_onednn_is_left_out_where_a_user_wants_it_so() -> None:
+    module = nn.Sequential(nn.Conv2d(3, 4, 1)).eval()
+    net = fm.trace(module, (3, 8, 8))
+    wanted = [net._captured.place("0:conv").node]
+    assert program(net, wanted).pointwise
+    torch._C._set_mkldnn_enabled(False)
+    try:
+        assert not program(net, wanted).pointwise
+    finally:
+        torch._C._set_mkldnn_enabled(True)

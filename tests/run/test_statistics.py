@@ -65,6 +65,33 @@ def test_a_constant_map_has_no_spread_and_a_far_mean_costs_no_accuracy():
     assert found.squares[0, 1] == pytest.approx(0.125**2 * 90000, rel=1e-4)
 
 
+@pytest.mark.parametrize("channels", [1, 3, 70])
+@pytest.mark.parametrize("base", [1000.37, -7.3])
+def test_one_odd_value_at_the_beginning_costs_no_accuracy(channels, base):
+    """Of all values but the first the distances from the first are large and alike."""
+    maps = torch.full((1, channels, 400, 400), base)
+    maps[:, :, 0, 0] = 0
+    found = map_statistics(maps.to(memory_format=torch.channels_last))
+    np.testing.assert_allclose(found.mean, maps.double().mean((2, 3)), rtol=1e-9)
+    np.testing.assert_allclose(found.squares, maps.double().var((2, 3), correction=0) * 160000, rtol=1e-4)
+
+
+def test_a_mean_that_drifts_costs_no_accuracy():
+    maps = torch.randn(2, 5, 200, 31) + torch.linspace(0, 1e5, 200)[:, None]
+    found = map_statistics(maps)
+    np.testing.assert_allclose(found.mean, maps.double().mean((2, 3)), rtol=1e-7)
+    np.testing.assert_allclose(found.squares, maps.double().var((2, 3), correction=0) * 6200, rtol=1e-6)
+
+
+@pytest.mark.parametrize("channels", [1, 5, 300])
+@pytest.mark.parametrize("scale", [1e-38, 1e-24, 1e-15, 1e14, 1e20, 7e37])
+def test_no_size_of_values_is_beyond_its_sums(channels, scale):
+    maps = torch.randn(2, channels, 9, 13) * scale
+    found, exact = map_statistics(maps), maps.double()
+    np.testing.assert_allclose(found.mean / scale, exact.mean((2, 3)) / scale, atol=1e-6)
+    np.testing.assert_allclose(found.squares, exact.var((2, 3), correction=0) * 117, rtol=1e-5)
+
+
 @pytest.mark.parametrize("channels", [24, 300])
 def test_several_threads_find_what_one_finds(channels):
     maps = torch.randn(3, channels, 70, 71).to(memory_format=torch.channels_last)

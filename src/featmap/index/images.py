@@ -57,8 +57,13 @@ def read_image(network: CapturedNetwork, entry: Entry) -> ReadImage:
         return ReadImage(entry, problem=f"'{entry.name}' gives an input of {got}; the index is of {wanted}.")
     if not _is_finite(values):
         return ReadImage(entry, problem=f"'{entry.name}' holds values that are no numbers.")
-    digest = digest or hashlib.sha256(values.contiguous().cpu().numpy().tobytes()).hexdigest()
+    digest = digest or hashlib.sha256(_bytes(values)).hexdigest()
     return ReadImage(entry, digest, _size(content, values), values)
+
+
+def _bytes(values: Tensor) -> bytes:
+    # As bytes first: numpy has no bfloat16.
+    return values.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
 
 
 def _is_finite(values: Tensor) -> bool:

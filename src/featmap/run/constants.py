@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from threading import RLock
 from typing import Any
 
 import torch
@@ -14,7 +15,7 @@ Weights = Mapping[str, Tensor]
 
 
 class Constants:
-    """Values made of weights alone, each computed once."""
+    """Values made of weights alone, each computed once, whichever thread asks first."""
 
     def __init__(self, graph: Graph, weights: Weights, placed: Callable[[Tensor], Tensor]) -> None:
         self.graph = graph
@@ -22,6 +23,7 @@ class Constants:
         self.placed = placed
         self.placed_weights: dict[str, Tensor] = {}
         self.values: dict[int, Any] = {}
+        self._computing = RLock()
 
     def weight(self, name: str) -> Tensor:
         if name not in self.placed_weights:
@@ -36,6 +38,12 @@ class Constants:
 
     def value(self, index: int) -> Any:
         """The value of a node that depends on no input."""
+        if index in self.values:
+            return self.values[index]
+        with self._computing:
+            return self._computed(index)
+
+    def _computed(self, index: int) -> Any:
         if index not in self.values:
             node = self.graph[index]
             assert node.target is not None

@@ -152,10 +152,10 @@ def push(address, places, maximum, map_, kept, lines, floor, count, threads):  #
         push_some(first, end, address, places, maximum, map_, kept, lines, floor, count)
 
 
-@njit(parallel=True, nogil=True, cache=True, error_model="numpy")
+@njit(nogil=True, cache=True, error_model="numpy")
 def join(one, other, joined):  # type: ignore[no-untyped-def]
     """Writes the largest of both, arrays (channel, rank), largest first, NaN where there are no more."""
-    for c in prange(len(joined)):
+    for c in range(len(joined)):
         at, behind = 0, 0
         for rank in range(joined.shape[1]):
             mine = one[c, at] if at < one.shape[1] else np.float32(np.nan)

@@ -17,6 +17,8 @@ LANES, FEW_LANES, ROWS_AT_ONCE = 256, 64, 32
 """So many values lie side by side, at most and of few channels; so many are summed in float32."""
 FAR = 100_000
 """Maps of an image that hold as many values are no longer in a near cache."""
+SQUARED = np.float32(1e15)
+"""Distances beyond this, and below its inverse, have squares whose sums may not fit into float32."""
 # What is summed over some rows lies in one array: so the compiler sees that its parts do not overlap. Numbers without a
 # sign: it need not ask whether to count from the end. Only then does it take many values at once.
 BEST, WHERE, LEAST, ABOVE, TOTAL, SQUARE, BOUND, SHIFT = (np.uint64(part * LANES) for part in range(8))
@@ -32,7 +34,7 @@ def one_row(values, start, width, number, part):  # type: ignore[no-untyped-def]
         part[BEST + c] = a if a > most else most
         part[LEAST + c] = a if a < part[LEAST + c] else part[LEAST + c]
         part[ABOVE + c] += ONE if a > ZERO else ZERO
-        # Distances from the map's first value: a constant map has none, and large means cancel nothing.
+        # Distances from near the mean: a constant map has none, and large means cancel nothing.
         distance = a - part[SHIFT + c]
         part[TOTAL + c] += distance
         part[SQUARE + c] += distance * distance
@@ -91,15 +93,20 @@ def some_rows(values, first, step, width, begin, stop, part, near, is_far):  # t
 
 
 @njit(inline="always")
-def join_rows(part, begin, extreme, count, moment):  # type: ignore[no-untyped-def]
+def join_rows(part, begin, rows, whole, origin, extreme, count, moment):  # type: ignore[no-untyped-def]
+    # Lanes from `whole` on have no last row.
     for c in range(extreme.shape[1]):
         if part[BEST + c] > extreme[0, c]:
             extreme[0, c], count[0, c] = part[BEST + c], begin + np.int32(part[WHERE + c])
         extreme[1, c] = min(extreme[1, c], part[LEAST + c])
         count[1, c] += np.int32(part[ABOVE + c])
         count[2, c] += np.int32(part[BOUND + c])
-        moment[0, c] += part[TOTAL + c]
-        moment[1, c] += part[SQUARE + c]
+        # In float64 both are distances from the map's first value; the next rows' are from the mean so far.
+        total, here = np.float64(part[TOTAL + c]), rows - (1 if c >= whole else 0)
+        moved = np.float64(part[SHIFT + c]) - np.float64(origin[c])
+        moment[1, c] += part[SQUARE + c] + moved * (2.0 * total + here * moved)
+        moment[0, c] += total + here * moved
+        part[SHIFT + c] = np.float32(origin[c] + moment[0, c] / (begin + here))
 
 
 @njit(inline="always")
@@ -115,6 +122,23 @@ def join_lanes(channels, beside, extreme, count, moment):  # type: ignore[no-unt
             extreme[1, c] = min(extreme[1, c], extreme[1, other])
             count[1:, c] += count[1:, other]
             moment[:, c] += moment[:, other]
+
+
+@njit(inline="always")
+def is_beyond(spread):  # type: ignore[no-untyped-def]
+    """Whether squares of such distances leave what float32 holds, at either end."""
+    return spread > SQUARED or np.float32(0) < spread < 1 / SQUARED
+
+
+@njit(nogil=True, error_model="numpy")
+def exact_moments(values, first, step, places, moment):  # type: ignore[no-untyped-def]
+    total = 0.0
+    for place in range(places):
+        total += np.float64(values[first + place * step])
+    moment[0], moment[1] = total / places, 0.0
+    for place in range(places):
+        distance = np.float64(values[first + place * step]) - moment[0]
+        moment[1] += distance * distance
 
 
 @njit(nogil=True, error_model="numpy")
@@ -134,8 +158,11 @@ def one_group(task, address, places, channels, first, extremes, counts, moments,
     extreme = np.empty((2, width), np.float32)
     extreme[0], extreme[1] = -np.inf, np.inf
     count, moment = np.zeros((3, width), np.int32), np.zeros((2, width))
+    # Before any mean is known, each lane takes its own first value for it: one odd value spoils one lane's digits.
+    origin = np.empty(width, np.float32)
     for c in range(width):
-        part[SHIFT + c] = values[begin_channel + c % channels]
+        origin[c] = values[begin_channel + c % channels]
+        part[SHIFT + c] = values[min(begin_channel + c, values.size - 1)]
     for begin in range(0, rows, ROWS_AT_ONCE):
         stop = min(begin + ROWS_AT_ONCE, rows)
         some_rows(values, begin_channel, step, width, begin, stop, part, near, is_far)
@@ -143,14 +170,17 @@ def one_group(task, address, places, channels, first, extremes, counts, moments,
             for row in range(begin, stop):
                 start = begin_channel + row * step
                 count_bounds(values, np.uint64(start), min(width, values.size - start), low, high, part)
-        join_rows(part, begin, extreme, count, moment)
+        last = min(width, values.size - begin_channel - (stop - 1) * step)
+        join_rows(part, begin, stop - begin, last, origin, extreme, count, moment)
     join_lanes(end_channel - begin_channel, beside, extreme, count, moment)
     for c in range(end_channel - begin_channel):
         at = first + begin_channel + c
         extremes[:, image, at] = extreme[:, c]
         counts[:, image, at] = count[:, c]
-        moments[0, image, at] = part[SHIFT + c] + moment[0, c] / places
+        moments[0, image, at] = origin[c] + moment[0, c] / places
         moments[1, image, at] = max(moment[1, c] - moment[0, c] * moment[0, c] / places, 0.0)
+        if is_beyond(extreme[0, c] - extreme[1, c]):
+            exact_moments(values, begin_channel + c, channels, places, moments[:, image, at])
 
 
 @njit(nogil=True, cache=True, error_model="numpy")

@@ -121,7 +121,7 @@ class Program:
 
         if bound is not None:
             source = values[args[0].index]
-            if step.node.index in self.pointwise:
+            if step.node.index in self.pointwise and source.ndim == 4 and not torch.is_grad_enabled():
                 # What torch takes for many images or threads; for one thread and few images it takes something slower.
                 stride, padding, dilation, groups = _with_defaults(args)
                 return torch.ops.aten.mkldnn_convolution.default(source, *bound, padding, stride, dilation, groups)
@@ -151,6 +151,7 @@ class Program:
             and tuple(weight.shape[2:]) == (1, 1)
             and _with_defaults(node.args)[:3] == _POINTWISE[:3]
             and torch.backends.mkldnn.is_available()
+            and bool(torch.backends.mkldnn.enabled)
         )
 
     def _settings(self, index: int) -> ConvolutionSettings:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import lru_cache
-from threading import local
+from threading import current_thread, local, main_thread
 from typing import TypeVar
 
 import torch
@@ -78,20 +78,19 @@ def side_by_side(device: torch.device) -> Generator[InTurn]:
 
 def _takes_several() -> bool:
     """Whether compiled passes may run at once: numba's own pool of threads ends the process then."""
-    import numba
-
     share_threads()
-    return str(numba.threading_layer()) != "workqueue"  # pyright: ignore[reportPrivateImportUsage]
+    return _shared.takes_several
 
 
 def share_threads() -> int:
     """Compiled passes of this thread run on as many threads as torch's operators do from now on; how many that is.
 
-    numba and torch can share one pool, whose size numba sets when it begins; torch's is put back.
+    numba and torch can share one pool, whose size numba sets when it begins; torch's is put back. Where numba has a
+    pool of its own, which takes one pass at a time, other threads than the main one do without.
     """
     wanted = threads_of_torch()
     # To ask numba would take longer than many a pass.
-    if getattr(_shared, "threads", None) != wanted:
+    if getattr(_shared, "wanted", None) != wanted:
         import numba
 
         threads = torch.get_num_threads()
@@ -100,8 +99,10 @@ def share_threads() -> int:
             numba.set_num_threads(wanted)
         if torch.get_num_threads() != threads:
             torch.set_num_threads(threads)
-        _shared.threads = wanted
-    return wanted
+        _shared.takes_several = str(numba.threading_layer()) != "workqueue"  # pyright: ignore[reportPrivateImportUsage]
+        _shared.threads = wanted if _shared.takes_several or current_thread() is main_thread() else 1
+        _shared.wanted = wanted
+    return _shared.threads
 
 
 _shared = local()
