@@ -32,39 +32,61 @@ COUNTS = (1_000, 20_000, 100_000)
 
 def run() -> str:
     import_torchvision()
-    return "\n\n".join(
-        [
-            "## An index of a dataset",
-            "### Statistics of every map\n\n"
-            "Maximum, its place, minimum, moments and positives of every convolution's `conv` stage, as each value is "
-            "made, batch 8, 3 x 224 x 224, float32, over a plain forward of the module (inference mode, channels "
-            "last); beside it the same with torch's operators (amax, argmax, amin, mean, var, a count) in forward "
-            f"hooks. Times of the plain forward, median of {ROUNDS} paired rounds (least to most); at most 1.15 is "
-            "wanted.\n\n"
-            + table(
-                ["network", "convolutions", "forward s", "featmap", "torch operators"], [_cost(n) for n in NETWORKS]
-            ),
-            "### Rate of a build\n\n"
-            "`fm.Index.build` with its defaults (every layer's activation, table, strongest, quantiles, correlations), "
-            "everything from opening files to the last commit, against a bare loop that decodes, preprocesses and runs "
-            "batches of 16 (inference mode, channels last) and keeps nothing. Each in a process of its own, warmed up "
-            "by 32 images: a loop that follows a build in one process uses memory that the build has taken from the "
-            "system already, and is up to a quarter faster. JPEG files of 500 x 375. Median of "
-            f"{build_rate.ROUNDS} paired rounds (least to most); at least 85% is wanted.\n\n"
-            + table(
-                ["network", "images", "bare loop images/s", "build images/s", "share"],
-                [build_rate.rate(name) for name in build_rate.PHOTOS],
-            ),
-            "### Questions on a million images\n\n"
-            f"`top` on an index of {IMAGES:,} images and {MAPS} maps (made-up values, written in the layout of a "
-            "build), from opening the index to the answer; median of 9 (least to most). Wanted: 50 ms, with a filter "
-            "1 s.\n\n" + table(["question", "time"], _questions()),
-            "### Memory\n\n"
-            "The most memory that a build held until then (resident MiB, a process of its own): images of 3 x 32 x 32 "
-            f"made one by one, four convolutions of 16 to 64 maps, blocks of {BLOCK}, all defaults. What is kept "
-            "for quantiles grows with the images that are planned, up to 32 MiB, and fills in the first blocks.\n\n"
-            + table(["images", *(f"after {share:.0%}" for share in SHARES)], [_memory(n) for n in COUNTS]),
-        ]
+    parts = (_statistics, _rates, _million, _held)
+    return "\n\n".join(["## An index of a dataset", *map(_said, parts)])
+
+
+def _said(part: Callable[[], str]) -> str:
+    """A part of the section, shown as soon as it is measured: all take a while."""
+    text = part()
+    print(text, file=sys.stderr, flush=True)
+    return text
+
+
+def _statistics() -> str:
+    return (
+        "### Statistics of every map\n\n"
+        "Maximum, its place, minimum, moments and positives of every convolution's `conv` stage, as each value is "
+        "made, batch 8, 3 x 224 x 224, float32, over a plain forward of the module (inference mode, channels "
+        "last); beside it the same with torch's operators (amax, argmax, amin, mean, var, a count) in forward "
+        f"hooks. Times of the plain forward, median of {ROUNDS} paired rounds (least to most); at most 1.15 is "
+        "wanted.\n\n"
+        + table(["network", "convolutions", "forward s", "featmap", "torch operators"], [_cost(n) for n in NETWORKS])
+    )
+
+
+def _rates() -> str:
+    return (
+        "### Rate of a build\n\n"
+        "`fm.Index.build` with its defaults (every layer's activation, table, strongest, quantiles, correlations), "
+        "everything from opening files to the last commit, against a bare loop that decodes, preprocesses and runs "
+        "batches of 16 (inference mode, channels last) and keeps nothing. Each in a process of its own, warmed up "
+        "by 32 images: a loop that follows a build in one process uses memory that the build has taken from the "
+        "system already, and is up to a quarter faster. JPEG files of 500 x 375. Median of "
+        f"{build_rate.ROUNDS} paired rounds (least to most); at least 85% is wanted.\n\n"
+        + table(
+            ["network", "images", "bare loop images/s", "build images/s", "share"],
+            [build_rate.rate(name) for name in build_rate.PHOTOS],
+        )
+    )
+
+
+def _million() -> str:
+    return (
+        "### Questions on a million images\n\n"
+        f"`top` on an index of {IMAGES:,} images and {MAPS} maps (made-up values, written in the layout of a "
+        "build), from opening the index to the answer; median of 9 (least to most). Wanted: 50 ms, with a filter "
+        "1 s.\n\n" + table(["question", "time"], _questions())
+    )
+
+
+def _held() -> str:
+    return (
+        "### Memory\n\n"
+        "The most memory that a build held until then (resident MiB, a process of its own): images of 3 x 32 x 32 "
+        f"made one by one, four convolutions of 16 to 64 maps, blocks of {BLOCK}, all defaults. What is kept for "
+        "quantiles grows with the images that are planned, up to 32 MiB, and fills in the first blocks.\n\n"
+        + table(["images", *(f"after {share:.0%}" for share in SHARES)], [_memory(n) for n in COUNTS])
     )
 
 

@@ -38,7 +38,8 @@ def synthetic_index(path: Path, images: int) -> None:
     random = np.random.default_rng(0)
     for first in range(0, images, _BLOCK):
         block = _block(description, random, first, min(_BLOCK, images - first))
-        strongest.add(block.table.maximum, block.table.place, first)
+        here = Strongest.of(block.table.maximum, block.table.place, description.top_k)
+        strongest = strongest.merged(here.numbered_from(first))
         totals = replace(block.totals, images=first + len(block.images), strongest=strongest)
         writer.add(block, totals)
     writer.tidy()
