@@ -347,7 +347,8 @@ def test_a_broken_bound_ends_with_1_after_the_answer(photos: Path) -> None:
 def test_a_bound_that_is_none_ends_with_2(photos: Path) -> None:
     assert refused("audit photos.fmi --fail-on 'dead>many'") == (
         "'dead>many' is no bound of an audit.\n\nWrite NAME>NUMBER or NAME>NUMBER%, such as dead>5%; NAME is one of "
-        "dead, nearly_dead, constant, saturated, sparsity, redundant_pairs, beyond_input.\n"
+        "dead, nearly_dead, constant, saturated, sparsity, redundant_pairs, beyond_input, and >= < <= compare "
+        "too.\n"
     )
     assert refused("audit photos.fmi --redundant 2") == "redundant is 2.0.\n\nGive a number from 0 to 1.\n"
 
@@ -461,7 +462,7 @@ def test_an_index_of_another_network(photos: Path) -> None:
     assert refused(f"{BUILD} photos.fmi --weights later.pt") == (
         f"'photos.fmi' is the index of another network: its fingerprint is {theirs} (cli.networks:Small, weights: "
         f"as the model's own code made them), that of cli.networks:Small (weights: later.pt) is {ours}.\n\n"
-        "Give the network that it was built with, or build into another path.\n"
+        "Give the network that it was built with, its weights too (--weights), or build into another path.\n"
     )
 
 

@@ -150,7 +150,7 @@ def test_a_bound_is_not_rounded_to_the_values_digits(case: Case) -> None:
 
 def test_what_is_chosen_is_said(case: Case) -> None:
     found = case.index.top("0:a/1", 2, label=["cat", "owl"], subset="image *", least=0.5, most=9)
-    assert found.chosen == "label cat or owl, names like image *, value from 0.5 value up to 9"
+    assert found.chosen == "label cat or owl, names like image *, value from 0.5 up to 9"
     assert case.index.top("0:a/1", 2, subset=[1, 2]).chosen == "a subset"
     assert case.index.top("0:a/1", 2).to_json()["chosen"] == "all"
 
@@ -172,6 +172,12 @@ def test_what_top_refuses(case: Case) -> None:
         "Ask for at most 5, or build the index with top_k=6 (--top-k 6). With a filter, such as least=0 (--least 0), "
         "the table of all images is searched, for any k."
     )
+    assert refusal(SettingError, top, "0:a/1", least=2, most=1) == (
+        "least is 2, most is 1: no value is within.\n\nGive the smaller one as least."
+    )
+    for wrong in ("a", float("nan")):
+        assert refusal(SettingError, top, "0:a/1", most=wrong) == f"most is {wrong!r}.\n\nGive a number."
+    assert refusal(SettingError, top, "0:a/1", label=3) == "label is 3.\n\nGive a label, or a list of labels."
     assert (len(top("0:a/1").examples), len(top("0:a/1", least=-9).examples)) == (5, 9)
     assert refusal(SettingError, top, "0:a/1", 0) == ("k is 0.\n\nAsk for a whole number of images, at least one.")
     assert refusal(SettingError, top, "0:a/1", 2.5) == "k is 2.5.\n\nAsk for a whole number of images, at least one."
@@ -302,8 +308,10 @@ def test_bounds_that_an_audit_does_not_know(case: Case, tmp_path: Path) -> None:
     for wrong in ("dead", "dead>", "dead>5%%", "dead==5", "ded>5%", "dead>-1", "dead>1.2.3", "dead>.", "", "5%<dead"):
         assert refusal(SettingError, FailOn.parse, wrong) == (
             f"'{wrong}' is no bound of an audit.\n\n"
-            f"Write NAME>NUMBER or NAME>NUMBER%, such as dead>5%; NAME is one of {names}."
+            f"Write NAME>NUMBER or NAME>NUMBER%, such as dead>5%; NAME is one of {names}, and >= < <= compare too."
         )
+    for text, most in (("dead>500%", 100), ("sparsity>30", 1), ("sparsity<130%", 100)):
+        assert refusal(SettingError, FailOn.parse, text).startswith(f"'{text}': no share is above {most}.")
     assert refusal(SettingError, FailOn.parse, "redundant_pairs>5%") == (
         "'redundant_pairs>5%': redundant_pairs is a number, no share of the maps.\n\nWrite redundant_pairs>0."
     )
@@ -313,6 +321,7 @@ def test_bounds_that_an_audit_does_not_know(case: Case, tmp_path: Path) -> None:
     )
     assert plain.audit().totals["redundant_pairs"] is None
     assert_hands_over(plain.audit(), 3)
+    assert refusal(SettingError, case.index.audit, redundant="x").startswith("redundant is 'x'.")
     assert refusal(SettingError, case.index.audit, redundant=1.5) == ("redundant is 1.5.\n\nGive a number from 0 to 1.")
 
 
@@ -376,6 +385,9 @@ def test_what_similar_refuses(case: Case, tmp_path: Path) -> None:
     )
     assert refusal(SettingError, similar, 1, "0", by="median") == "by is 'median'.\n\nIt is one of maximum, mean."
     assert refusal(SettingError, similar, 1, "0", measure="l1") == "measure is 'l1'.\n\nIt is one of cosine, euclidean."
+    assert refusal(SettingError, similar, 1, "0/3") == (
+        "'0/3' is one map; images are compared by all of a layer.\n\nAsk by 0:a."
+    )
     assert refusal(SettingError, similar, 1, "0", True).startswith("k is True.")
     assert refusal(SettingError, similar, 1, "0", 0) == "k is 0.\n\nAsk for a whole number of images, at least one."
     assert refusal(InputError, similar, images()[:2], "0", net=case.net) == (
@@ -599,10 +611,9 @@ def test_an_index_without_images_answers_nothing_wrong(tmp_path: Path) -> None:
     net = fm.trace(nn.Sequential(conv(3, 4), nn.ReLU()), SHAPE)
     index = fm.Index.build(net, [torch.full(SHAPE, torch.nan)], tmp_path / "i.fmi", progress=False)
     assert index.images == 0
-    assert index.top("0/1").examples == ()
-    assert index.top("0/1", least=0).examples == ()
     words = f"'{index.path}' holds no image yet.\n\nBuild it with images that can be read."
     assert refusal(NotKept, index.audit) == refusal(NotKept, index.distribution, "0/1") == words
+    assert refusal(NotKept, index.top, "0/1") == refusal(NotKept, index.top, "0/1", least=0) == words
     assert_hands_over(index.summary(), None)
 
 
@@ -645,7 +656,7 @@ def test_an_index_of_something_else_is_not_built_on(case: Case) -> None:
     assert refusal(OtherIndex, fm.Index.build, net, images(), path, progress=False) == (
         f"'{path}' is the index of another network: its fingerprint is {kept.network} (Sequential, weights: the "
         f"module's own), that of Sequential (weights: the module's own) is {ours}.\n\n"
-        "Give the network that it was built with, or build into another path."
+        "Give the network that it was built with, its weights too (--weights), or build into another path."
     )
     assert refusal(OtherIndex, case.index.similar, images()[0], "0", net=net).startswith(f"'{path}' is the index of")
     net = fm.trace(module(), SHAPE, preprocessing=fm.Preprocessing(mean=(0.5,), std=(0.25,)))
@@ -663,3 +674,28 @@ def test_an_index_of_something_else_is_not_built_on(case: Case) -> None:
         OtherIndex, fm.Index.build, case.net, images(), path, layers=["0:a", "1"], progress=False
     ).startswith(f"'{path}' keeps something else: layers: it has no 1:a and it has 0:conv, 0:z, 2:conv, 2:z too.")
     assert case.index.images == 12
+
+
+def test_equal_images_are_equally_far(tmp_path: Path) -> None:
+    """And so the earlier one comes first."""
+    torch.manual_seed(0)
+    pictures = torch.randn(23, 2, 6, 6)
+    pictures[22] = pictures[21] = pictures[1]
+    net = fm.trace(nn.Sequential(nn.Conv2d(2, 70, 1)).double(), (2, 6, 6))
+    index = fm.Index.build(net, pictures, tmp_path / "i.fmi", progress=False)
+    for number in range(23):
+        nearest = index.similar(number, "0", 23).nearest
+        equal = [each for each in nearest if each.number in (1, 21, 22)]
+        assert [each.number for each in equal] == sorted(each.number for each in equal)
+        assert len({each.distance for each in equal}) == 1
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_maps_at_a_bound_that_their_numbers_cannot_reach(tmp_path: Path, dtype: torch.dtype) -> None:
+    layer = nn.Sequential(nn.Conv2d(1, 2, 1), nn.Hardtanh(-0.7, 0.7))
+    with torch.no_grad():
+        layer[0].weight.zero_()
+        layer[0].bias.copy_(torch.tensor([9.0, -9.0]))
+    net = fm.trace(layer.to(dtype), inputs=torch.zeros(1, 1, 4, 4, dtype=dtype))
+    index = fm.Index.build(net, torch.randn(3, 1, 4, 4).to(dtype), tmp_path / "i.fmi", progress=False)
+    assert index.audit().layers[0].saturated == (0, 1)

@@ -69,7 +69,9 @@ def loaded(name: str) -> Any:
     """The command of a file in this folder."""
     module = import_module(COMMANDS[name])
     if hasattr(module, "app"):
-        return get_command(module.app)
+        group = get_command(module.app)
+        group.name = name
+        return group
     single = typer.Typer(rich_markup_mode="rich", add_completion=False)
     single.command(name, epilog=epilog(module.EXAMPLES), context_settings=CONTEXT)(module.command)
     return get_command(single)

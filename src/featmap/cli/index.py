@@ -158,7 +158,7 @@ def build(
     Every block of images is one commit. Whatever ends a build, an interrupt, a
     crash or a full disk, the index holds the blocks before it; the same command
     goes on from there, and adds images that are new. Images that cannot be read
-    are listed with the reason.
+    are listed with the reason; where none could be read, the exit code is 1.
     """
     import featmap
 
@@ -186,6 +186,8 @@ def build(
         _say_what_is_kept(output)
         raise
     give(report, None, as_json=as_json)
+    if report is not None and not report.images:
+        raise typer.Exit(1)
 
 
 def _listed(addresses: list[str] | None) -> list[str] | None:

@@ -39,7 +39,7 @@ class Thresholds:
     def check(self) -> None:
         """Raises: SettingError."""
         for name, value in vars(self).items():
-            if not 0 <= value <= 1:
+            if not isinstance(value, int | float) or not 0 <= value <= 1:
                 raise SettingError(f"{name} is {value!r}.", "Give a number from 0 to 1.")
 
 
@@ -201,10 +201,14 @@ class FailOn:
         if found is None or found[1] not in names:
             raise SettingError(
                 f"'{text}' is no bound of an audit.",
-                f"Write NAME>NUMBER or NAME>NUMBER%, such as dead>5%; NAME is one of {', '.join(names)}.",
+                "Write NAME>NUMBER or NAME>NUMBER%, such as dead>5%; NAME is one of "
+                f"{', '.join(names)}, and >= < <= compare too.",
             )
         if found[4] and found[1] in ("redundant_pairs", "beyond_input"):
             raise SettingError(f"'{text}': {found[1]} is a number, no share of the maps.", f"Write {found[1]}>0.")
+        most = 100 if found[4] else 1 if found[1] == "sparsity" else None
+        if most is not None and bound > most:
+            raise SettingError(f"'{text}': no share is above {most}.", f"Write {found[1]}{found[2]}30%, for instance.")
         return FailOn(text.strip(), found[1], found[2], bound, bool(found[4]))
 
     def broken_by(self, audit: Audit) -> str:

@@ -47,7 +47,10 @@ class Choice:
         found = np.arange(snapshot.images) if self.subset is None else _subset(snapshot, self.subset)
         if self.label is None:
             return found
-        wanted = [_label(snapshot, label) for label in ([self.label] if isinstance(self.label, str) else self.label)]
+        labels: Any = [self.label] if isinstance(self.label, str) else self.label
+        if not isinstance(labels, Iterable):
+            raise SettingError(f"label is {self.label!r}.", "Give a label, or a list of labels.")
+        wanted = [_label(snapshot, label) for label in labels]
         return found[np.isin(snapshot.read("image/label")[found], wanted)]
 
 

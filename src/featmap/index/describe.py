@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import torch
 
 from featmap.errors import InputError
 from featmap.index.budget import QUANTILE_BYTES, block_length, correlated_places, tail_lengths
@@ -16,7 +17,7 @@ from featmap.index.wish import Wish
 from featmap.methods.receptive_field import field_json
 from featmap.network.address import Address
 from featmap.network.fields import receptive_fields
-from featmap.network.graph import Node
+from featmap.network.graph import Node, TensorSpec
 from featmap.network.network import CapturedNetwork
 from featmap.network.resolve import Place
 from featmap.network.unit_boxes import UnitBoxes
@@ -136,9 +137,15 @@ def _bounds(node: Node) -> tuple[float, float]:
         return _BOUNDS[node.base_name]
     low, high = _given_bounds(node)
     return (
-        float(low) if isinstance(low, int | float) and low != 0 else -np.inf,
-        float(high) if isinstance(high, int | float) else np.inf,
+        _rounded(low, node) if isinstance(low, int | float) and low != 0 else -np.inf,
+        _rounded(high, node) if isinstance(high, int | float) else np.inf,
     )
+
+
+def _rounded(bound: float, node: Node) -> float:
+    """The bound as the node's values can reach it: in bfloat16 none is 0.7."""
+    assert isinstance(node.spec, TensorSpec)
+    return float(torch.tensor(bound, dtype=torch.float64).to(node.spec.dtype))
 
 
 def _given_bounds(node: Node) -> list[Any]:

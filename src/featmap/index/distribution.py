@@ -58,7 +58,7 @@ class Distribution(Result):
 def distribution(snapshot: Snapshot, address: str | Address, bins: int = BINS) -> Distribution:
     """The distribution of one map; see `featmap.Index.distribution`."""
     layer, channel = snapshot.description.map(address)
-    if bins < 1:
+    if not isinstance(bins, int) or isinstance(bins, bool) or bins < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
         raise SettingError(f"bins is {bins!r}.", "Ask for a whole number of bins, at least one.")
     if not snapshot.images:
         raise NotKept(f"'{snapshot.path}' holds no image yet.", "Build it with images that can be read.")

@@ -43,9 +43,13 @@ def check_by(by: str) -> None:
 
 
 def layer_in_table(snapshot: Snapshot, address: str | Address) -> IndexedLayer:
-    """The layer of an address, of which every image's values are kept. Raises: NotKept."""
+    """The layer of an address, of which every image's values are kept. Raises: NotKept, SettingError."""
     check_table(snapshot, "this question")
-    return snapshot.description.layer(Address.parse(address).of_layer)
+    asked = Address.parse(address)
+    layer = snapshot.description.layer(asked.of_layer)
+    if asked.channel is not None:
+        raise SettingError(f"'{asked}' is one map; images are compared by all of a layer.", f"Ask by {layer.address}.")
+    return layer
 
 
 def query_of(snapshot: Snapshot, image: Any, address: str | Address, by: By) -> Query:

@@ -20,7 +20,7 @@ def check_same(description: Description, network: CapturedNetwork, wish: Wish, p
         raise OtherIndex(
             f"'{path}' is the index of another network: its fingerprint is {theirs} ({description.model}, weights: "
             f"{description.weights_source}), that of {network.name} (weights: {network.weights_source}) is {ours}.",
-            "Give the network that it was built with, or build into another path.",
+            "Give the network that it was built with, its weights too (--weights), or build into another path.",
         )
     ours, theirs = preprocessing_fingerprint(network), description.preprocessing
     if ours != theirs:

@@ -109,7 +109,9 @@ def _distance(query: NDArray[np.float64], measure: Measure) -> Callable[[NDArray
         exact = values.astype(np.float64)
         norms = np.sqrt((exact**2).sum(axis=1)) * np.sqrt((query**2).sum())
         # An image that excites nothing has no direction: it is as far as one at a right angle.
-        cosines = np.divide(exact @ query, norms, out=np.zeros(len(exact)), where=norms > 0)
+        # Row by row, not as one product, which adds up equal rows in different orders: equal images are equally far.
+        products = (exact * query).sum(axis=1)
+        cosines = np.divide(products, norms, out=np.zeros(len(exact)), where=norms > 0)
         return 1 - np.clip(cosines, -1.0, 1.0)
 
     return euclidean if measure == "euclidean" else cosine

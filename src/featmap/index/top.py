@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Real
 from operator import index as index_of
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from featmap.errors import NoSuchChannel, NotKept
+from featmap.errors import NoSuchChannel, NotKept, SettingError
 from featmap.geometry import Box
 from featmap.index.chosen import ROWS_AT_ONCE, Choice, check_table
 from featmap.index.description import Description, IndexedLayer
@@ -116,11 +117,21 @@ class Values:
     def is_all(self) -> bool:
         return self.least is None and self.most is None
 
+    def check(self) -> None:
+        """Raises: SettingError: they are no numbers, or no value can be within them."""
+        for name, bound in vars(self).items():
+            if bound is not None and (not isinstance(bound, Real) or bound != bound):
+                raise SettingError(f"{name} is {bound!r}.", "Give a number.")
+        if self.least is not None and self.most is not None and self.least > self.most:
+            raise SettingError(
+                f"least is {self.least:g}, most is {self.most:g}: no value is within.", "Give the smaller one as least."
+            )
+
     def words(self) -> str:
         """The bounds, '' for none."""
-        parts = [f"value from {self.least:g}"] if self.least is not None else []
-        parts += [f"value up to {self.most:g}"] if self.most is not None else []
-        return " ".join(parts)
+        parts = [f"from {self.least:g}"] if self.least is not None else []
+        parts += [f"up to {self.most:g}"] if self.most is not None else []
+        return f"value {' '.join(parts)}" if parts else ""
 
     def hold(self, values: NDArray[np.float32]) -> NDArray[np.bool_]:
         """Which of these values are within the bounds."""
@@ -158,6 +169,9 @@ def top_sheet(
 
 def _count(snapshot: Snapshot, k: int | None, choice: Choice, values: Values) -> int:
     """How many images are shown of a map; as many as were kept, where nobody says how many and these are few."""
+    values.check()
+    if not snapshot.images:
+        raise NotKept(f"'{snapshot.path}' holds no image yet.", "Build it with images that can be read.")
     if k is not None:
         return checked_count(k)
     return min(SHOWN, snapshot.description.top_k) if choice.is_all and values.is_all else SHOWN

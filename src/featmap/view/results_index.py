@@ -125,9 +125,11 @@ def _sheet(title: str, maps: Sequence[TopImages], shown: Sequence[_Map], per_pag
     fewest, most = (found(each.images for each in maps) for found in (min, max))
     considered = plural(most, "image") if fewest == most else f"{fewest:,} to {plural(most, 'image')}"
     chosen = f" ({first.chosen})" if first.chosen else ""
+    is_beyond = any(example.box != example.field for _, _, examples in shown for example in examples)
+    hatched = ", hatched where it is padding" if is_beyond else ""
     lines = [
         f"of {considered}{chosen} those that excite a map most, strongest first: exactly what the "
-        f"strongest unit can see, hatched where it is padding; weights: {first.description.weights_source}"
+        f"strongest unit can see{hatched}; weights: {first.description.weights_source}"
     ]
     return example_sheet(title, [*lines, *_missing(shown)], shown, per_page=per_page)
 
@@ -147,7 +149,7 @@ def _exciting(result: TopImages) -> list[TopExample]:
 def _note(result: TopImages) -> str:
     found = _exciting(result)
     if not found:
-        return "no image excites it"
+        return "none of these images excites it" if result.chosen else "no image excites it"
     if found[0].value == found[-1].value:
         return number(found[0].value)
     return f"{number(found[0].value)} to {number(found[-1].value)}"

@@ -122,7 +122,7 @@ def audit_table(result: Audit) -> RenderableType:
         f"over {counted(result.images, 'image')}; weights: {result.weights_source}",
         "dead: never above 0",
         f"nearly: above 0 on less than {limits.nearly_dead * 100:.3g}% of the images",
-        "sparsity: the share of values not above 0",
+        "sparsity: the share of values not above 0; in all, the mean of all maps",
         f"saturated: at a bound of the nonlinearity in {limits.saturated * 100:.3g}% of the places or more",
         f"redundant: pairs whose correlation is {limits.redundant:.3g} or more, of either sign",
     ]
