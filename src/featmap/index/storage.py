@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import atexit
 import errno
 import glob
 import os
 import re
 import secrets
 import shutil
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,7 @@ _URL = re.compile(r"(?P<scheme>[a-z0-9]+)://(?P<rest>.*)")
 _SCHEMES = "s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or az://ACCOUNT/CONTAINER/PREFIX"
 LOCK = "builder.lock"
 VERIFY = "`featmap index verify` says what is wrong."
+_ENDING_S = 0.05
 _REMAINS = {"chunks", "manifests", "snapshots", "transactions"}
 
 
@@ -31,6 +35,7 @@ def storage_of(path: str | Path) -> Any:
     """icechunk's storage at a path or URL; credentials come from the environment. Raises: NoIndex."""
     import icechunk
 
+    _let_threads_end()
     # icechunk warns on every opening that folders are not safe for concurrent commits; a lock sees to that here.
     icechunk.set_logs_filter("error")
     found = _URL.fullmatch(str(path))
@@ -44,6 +49,17 @@ def storage_of(path: str | Path) -> Any:
     if scheme == "az" and rest:
         return icechunk.azure_storage(account=first, container=rest[0], prefix="/".join(rest[1:]), from_env=True)
     raise NoIndex(f"'{path}': an index cannot lie at a {scheme}:// address.", f"Give a folder, or {_SCHEMES}.")
+
+
+@lru_cache(maxsize=1)
+def _let_threads_end() -> None:
+    """Gives icechunk's threads a moment before the process ends.
+
+    One that hands over a result still asks for the interpreter just after the result is there. Where that is ending
+    already, Python before 3.14 ends the thread in the middle of Rust code, which aborts the process (one in fifty
+    of scripts that ended right after a question).
+    """
+    atexit.register(time.sleep, _ENDING_S)
 
 
 def _endpoint() -> dict[str, Any]:
