@@ -165,7 +165,7 @@ def test_another_network_preprocessing_or_setting_is_refused_with_both_fingerpri
     assert refused(OtherIndex, path, ours, images, path, WISH) == (
         f"'{path}' is the index of another network: its fingerprint is {network_fingerprint(theirs)} (Small, weights: "
         f"the module's own), that of Small (weights: the module's own) is {network_fingerprint(ours)}.\n\n"
-        "Give the network that it was built with, or build into another path."
+        "Give the network that it was built with, its weights too (--weights), or build into another path."
     )
     other = fm.Preprocessing(resize=(12, 12), mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
     ours = network(preprocessing=other)

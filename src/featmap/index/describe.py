@@ -145,7 +145,8 @@ def _bounds(node: Node) -> tuple[float, float]:
 def _rounded(bound: float, node: Node) -> float:
     """The bound as the node's values can reach it: in bfloat16 none is 0.7."""
     assert isinstance(node.spec, TensorSpec)
-    return float(torch.tensor(bound, dtype=torch.float64).to(node.spec.dtype))
+    is_half = node.spec.dtype in (torch.bfloat16, torch.float16)
+    return float(torch.tensor(bound, dtype=torch.float64).to(node.spec.dtype)) if is_half else float(bound)
 
 
 def _given_bounds(node: Node) -> list[Any]:
