@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from featmap.errors import NotKept, SettingError
+from featmap.index.chosen import check_any
 from featmap.index.description import IndexedLayer
 from featmap.index.snapshot import Snapshot
 from featmap.methods.result import Result
@@ -128,8 +129,7 @@ def audit(snapshot: Snapshot, thresholds: Thresholds) -> Audit:
     """The audit of an index; see `featmap.Index.audit`."""
     thresholds.check()
     description = snapshot.description
-    if not snapshot.images:
-        raise NotKept(f"'{snapshot.path}' holds no image yet.", "Build it with images that can be read.")
+    check_any(snapshot)
     layers = tuple(_layer(snapshot, number, layer, thresholds) for number, layer in enumerate(description.layers))
     return Audit(snapshot.path, description.model, description.weights_source, snapshot.images, thresholds, layers)
 

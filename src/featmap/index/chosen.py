@@ -112,6 +112,12 @@ def names(snapshot: Snapshot) -> Iterator[tuple[int, str]]:
             yield first + at, str(name)
 
 
+def check_any(snapshot: Snapshot) -> None:
+    """Raises: NotKept: the index has no image to say anything of."""
+    if not snapshot.images:
+        raise NotKept(f"'{snapshot.path}' holds no image yet.", "Build it with images that can be read.")
+
+
 def check_table(snapshot: Snapshot, what: str) -> None:
     """Raises: NotKept: the index keeps no table of its images, which `what` needs."""
     if not snapshot.description.table:

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from featmap.errors import NotKept, SettingError
 from featmap.index.budget import QUANTILES, tail_rank
-from featmap.index.chosen import ROWS_AT_ONCE
+from featmap.index.chosen import ROWS_AT_ONCE, check_any
 from featmap.index.snapshot import Snapshot
+from featmap.methods.count import checked_count
 from featmap.methods.result import Result
 from featmap.network.address import Address
 
@@ -58,10 +58,8 @@ class Distribution(Result):
 def distribution(snapshot: Snapshot, address: str | Address, bins: int = BINS) -> Distribution:
     """The distribution of one map; see `featmap.Index.distribution`."""
     layer, channel = snapshot.description.map(address)
-    if not isinstance(bins, int) or isinstance(bins, bool) or bins < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise SettingError(f"bins is {bins!r}.", "Ask for a whole number of bins, at least one.")
-    if not snapshot.images:
-        raise NotKept(f"'{snapshot.path}' holds no image yet.", "Build it with images that can be read.")
+    bins = checked_count(bins, "bins", "bins")
+    check_any(snapshot)
     column, values = layer.first + channel, snapshot.images * layer.places
     found = snapshot.per_map(column)
     tail = snapshot.tail(snapshot.description.layers.index(layer), channel)

@@ -120,7 +120,7 @@ def naming(description: Description) -> list[Layout]:
 
 def _table_chunks(description: Description) -> tuple[int, int]:
     """Tall for many images, so that one map is read from few files; never less than a block, if one gets full."""
-    block = min(description.block, max(description.planned, _FEWEST_ROWS)) if description.planned else description.block
+    block = min(description.block, max(description.planned or description.block, _FEWEST_ROWS))
     rows = max(block, min(description.planned // 128, 8192))
     return rows, max(1, min(description.maps, max(16, 2 * _CHUNK // rows)))
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from featmap.errors import NoSuchChannel, NotKept, SettingError
 from featmap.geometry import Box
-from featmap.index.chosen import ROWS_AT_ONCE, Choice, check_table
+from featmap.index.chosen import ROWS_AT_ONCE, Choice, check_any, check_table
 from featmap.index.description import Description, IndexedLayer
 from featmap.index.snapshot import Snapshot
 from featmap.methods.count import checked_count
@@ -170,8 +170,7 @@ def top_sheet(
 def _count(snapshot: Snapshot, k: int | None, choice: Choice, values: Values) -> int:
     """How many images are shown of a map; as many as were kept, where nobody says how many and these are few."""
     values.check()
-    if not snapshot.images:
-        raise NotKept(f"'{snapshot.path}' holds no image yet.", "Build it with images that can be read.")
+    check_any(snapshot)
     if k is not None:
         return checked_count(k)
     return min(SHOWN, snapshot.description.top_k) if choice.is_all and values.is_all else SHOWN

@@ -8,12 +8,15 @@ from typing import Any
 from featmap.errors import SettingError
 
 
-def checked_count(k: Any) -> int:
-    """`k` as a number of images. Raises: SettingError: it is no whole number, or none."""
+def checked_count(k: Any, name: str = "k", what: str = "images") -> int:
+    """`k`, which a user knows by this name, as a number of something.
+
+    Raises: SettingError: it is no whole number, or none.
+    """
     try:
         count = 0 if isinstance(k, bool) else index_of(k)
     except TypeError:
         count = 0
     if count < 1:
-        raise SettingError(f"k is {k!r}.", "Ask for a whole number of images, at least one.")
+        raise SettingError(f"{name} is {k!r}.", f"Ask for a whole number of {what}, at least one.")
     return count
