@@ -1,4 +1,5 @@
-# setup: everything into .venv; demo: the guided main job; test, check: what CI runs; bench: side by side with peers.
+# setup: everything into .venv; demo: the guided main job; test, check: what CI runs; bench: side by side with peers;
+# wild: networks of other packages against their own modules.
 # Another interpreter: make PYTHON=python3.12 demo
 
 PYTHON ?= python3
@@ -8,7 +9,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 PINS := pyproject.toml constraints.txt
 
-.PHONY: setup demo test check bench
+.PHONY: setup demo test check bench wild
 .DELETE_ON_ERROR:
 
 setup: $(VENV)/.dev
@@ -29,6 +30,9 @@ check: $(VENV)/.dev
 bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks
 
+wild: $(VENV)/.wild
+	PYTHONPATH=src:tests $(BIN)/python -m wild
+
 # A stamp is written after the work, so that what was interrupted is done again; .dev and the like say that the extras of
 # their name are installed as the pins of that date ask for.
 $(VENV)/.made:
@@ -48,4 +52,8 @@ $(VENV)/.dev: $(PINS) | $(VENV)/.made
 
 $(VENV)/.bench: $(PINS) | $(VENV)/.dev
 	$(INSTALL) -e ".[bench]"
+	touch $@
+
+$(VENV)/.wild: $(PINS) | $(VENV)/.dev
+	$(INSTALL) -e ".[wild]"
 	touch $@

@@ -19,6 +19,8 @@ from featmap.testing.zoo import TRANSFORMERS, timm_families, zoo_names
 
 PAGE = Path(__file__).with_name("networks.md")
 
+WILD = "## Networks of other packages"
+
 COLUMNS = "| network | input | layers | parameters | MACs | last map | receptive field | operators not in the table |"
 RULES = "|---|---|---:|---:|---:|---|---|---|"
 
@@ -126,7 +128,9 @@ def main() -> None:
         for number, found in enumerate(workers.map(entry, names), start=1):
             print(f"{number}/{len(names)} {found[0]}", flush=True)
             entries.append(found)
-    PAGE.write_text(page(entries), encoding="utf-8")
+    # What `make wild` wrote stays.
+    _, heading, others = PAGE.read_text(encoding="utf-8").partition(WILD)
+    PAGE.write_text(page(entries) + (f"\n{heading}{others}" if heading else ""), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,229 @@
+"""One foreign network against its own module: every module's output, planned shapes, unit boxes, and the module itself.
+
+What a module gives is seen by forward hooks on the running module, never by featmap's graph. A unit's box is checked by
+its definition: every pixel outside is replaced, and the unit must keep its value.
+"""
+
+from __future__ import annotations
+
+import copy
+import random
+import warnings
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
+
+import featmap as fm
+from featmap.errors import FeatmapError
+from wild.networks import Wild
+
+TOLERANCE = 1e-4
+"""The largest difference, as a share of the largest value, that counts as rounding in float32."""
+
+UNITS = 6
+"""How many units' boxes are checked per network."""
+
+CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
+Calls = dict[str, list[Tensor]]
+
+
+@dataclass
+class Row:
+    """What was found about one network; `refused` or `failed` says why there is nothing else."""
+
+    package: str
+    name: str
+    refused: str = ""
+    failed: str = ""
+    layers: int = 0
+    convolutions: int = 0
+    without_maps: int = 0
+    outputs: int = 0
+    shapes: int = 0
+    boxes: int = 0
+    differences: list[str] = field(default_factory=list[str])
+
+    def to_dict(self) -> dict[str, Any]:
+        """The row as plain data."""
+        return asdict(self)
+
+
+def compare(wild: Wild) -> Row:
+    """The row of one network."""
+    row = Row(wild.package, wild.name)
+    warnings.simplefilter("ignore")
+    try:
+        module, untouched = _built(wild), _built(wild)
+    except Exception as error:
+        row.failed = f"is not built by this version of its package: {_said(error)}"
+        return row
+    inputs, keywords = wild.image(), {name: make() for name, make in wild.others.items()}
+    try:
+        # Another module of the same weights, since what a first run leaves behind would hide what tracing leaves.
+        calls, before = outputs_of(untouched, inputs, keywords), _state(module)
+    except Exception as error:
+        row.failed = f"does not run by itself: {_said(error)}"
+        return row
+    try:
+        net = fm.trace(module, inputs=(inputs,), kwargs=keywords)
+        _fill(row, net, module, calls, inputs, keywords)
+    except FeatmapError as refusal:
+        row.refused = _said(refusal)
+    except Exception as error:
+        row.differences.append(f"crash, {type(error).__name__}: {_said(error)}")
+    _check_module(row, module, before, calls, lambda: outputs_of(module, inputs, keywords))
+    return row
+
+
+def _built(wild: Wild) -> nn.Module:
+    """The module with the same weights every time."""
+    torch.manual_seed(0)
+    return wild.build().eval()
+
+
+def outputs_of(module: nn.Module, inputs: Tensor, keywords: dict[str, Any]) -> Calls:
+    """What every call of a module without children returns, by path, and the whole network's tensors under ''."""
+    found: defaultdict[str, list[Tensor]] = defaultdict(list)
+
+    def hook_of(path: str) -> Callable[..., None]:
+        def hook(part: nn.Module, given: Any, output: Any) -> None:
+            # A copy: the model's own code may still write into the value. What is no tensor is held by no map.
+            found[path].append(output.clone() if isinstance(output, Tensor) else torch.empty(0))
+
+        return hook
+
+    leaves = [(path, part) for path, part in module.named_modules() if path and not list(part.children())]
+    handles = [part.register_forward_hook(hook_of(path)) for path, part in leaves]
+    try:
+        # Noise that a network draws is the same in every run.
+        torch.manual_seed(3)
+        with torch.no_grad():
+            answer = module(inputs, **keywords)
+        found[""] = [leaf.clone() for leaf in tree_leaves(answer) if isinstance(leaf, Tensor)]
+    finally:
+        for handle in handles:
+            handle.remove()
+    return dict(found)
+
+
+def _fill(row: Row, net: fm.Network, module: nn.Module, calls: Calls, image: Tensor, keywords: dict[str, Any]) -> None:
+    row.layers = len(net.layers)
+    parts = dict(module.named_modules())
+    wanted = {
+        address: (path, number)
+        for path, outputs in calls.items()
+        if path
+        for number in range(len(outputs))
+        if (address := _address(net, parts[path], path, number, len(outputs)))
+    }
+    planned = {entry.address: entry.output_shape for entry in net.plan()}
+    for address, (path, number) in wanted.items():
+        _compare(row, net, parts[path], address, calls[path][number], image, planned)
+    _check_boxes(row, net, module, parts, wanted, calls, image, keywords)
+
+
+def _address(net: fm.Network, part: nn.Module, path: str, number: int, count: int) -> str | None:
+    """The address of a module's call; None where it has none of its own, or its call returns several values."""
+    address = path if count == 1 else f"{path}#{number + 1}"
+    stages = {layer.address: layer.stages for layer in net.layers}.get(address, ())
+    # A layer has the name of the module that begins it; what that module itself returns is its first stage.
+    address += f":{stages[0]}" if stages else ""
+    try:
+        net.receptive_field(address)
+    except FeatmapError:
+        return None
+    return address
+
+
+def _compare(
+    row: Row, net: fm.Network, part: nn.Module, address: str, right: Tensor, image: Tensor, planned: dict[str, Any]
+) -> None:
+    if isinstance(part, CONVOLUTIONS):
+        row.convolutions += 1
+    if not right.numel():
+        return
+    torch.manual_seed(3)
+    (found,) = net.maps(image, address, progress=False).values()
+    values = found.values
+    if values.shape != right.shape:
+        if isinstance(part, CONVOLUTIONS):
+            row.without_maps += 1
+        elif right.ndim == 4 and values.shape == right.movedim(-1, 1).shape:
+            right = right.movedim(-1, 1)
+    name = address.partition(":")[0]
+    if name in planned:
+        row.shapes += 1
+        if tuple(planned[name]) not in (tuple(right.shape[1:]), (right.shape[-1], *right.shape[1:-1])):
+            row.differences.append(f"{address}: planned as {planned[name]}, is {tuple(right.shape[1:])}")
+    if values.shape == right.shape and right.is_floating_point():
+        row.outputs += 1
+        if not _close(values, right):
+            row.differences.append(f"{address}: maps differ by {float((values - right).abs().max()):.3g}")
+
+
+def _close(found: Tensor, right: Tensor) -> bool:
+    scale = float(right.detach().nan_to_num().abs().max()) or 1.0
+    return torch.allclose(found.to(right.dtype), right, rtol=0, atol=TOLERANCE * scale, equal_nan=True)
+
+
+def _check_boxes(
+    row: Row,
+    net: fm.Network,
+    module: nn.Module,
+    parts: dict[str, nn.Module],
+    wanted: dict[str, tuple[str, int]],
+    calls: Calls,
+    image: Tensor,
+    keywords: dict[str, Any],
+) -> None:
+    chosen = random.Random(0)
+    convolutions = [(address, place) for address, place in wanted.items() if isinstance(parts[place[0]], CONVOLUTIONS)]
+    for address, (path, number) in chosen.sample(convolutions, min(UNITS, len(convolutions))):
+        right = calls[path][number]
+        if right.ndim != 4:
+            continue
+        channel, *unit = (chosen.randrange(size) for size in right.shape[1:])
+        try:
+            box = net.receptive_field(f"{address}/{channel}@{unit[0]},{unit[1]}").box
+        except FeatmapError:
+            # Counted already: a convolution without maps has no such unit.
+            continue
+        other = torch.rand(image.shape, generator=torch.Generator().manual_seed(row.boxes + 5))
+        other[:, :, box.top : box.bottom, box.left : box.right] = image[
+            :, :, box.top : box.bottom, box.left : box.right
+        ]
+        changed = outputs_of(module, other, keywords)[path][number][0, channel, unit[0], unit[1]]
+        row.boxes += 1
+        kept = float(right[0, channel, unit[0], unit[1]])
+        if abs(float(changed) - kept) > TOLERANCE * (float(right.abs().max()) or 1.0):
+            row.differences.append(f"{address}/{channel}@{unit[0]},{unit[1]}: pixels outside {box} change it")
+
+
+def _state(module: nn.Module) -> dict[str, Tensor]:
+    return {name: value.clone() for name, value in module.state_dict().items()}
+
+
+def _check_module(row: Row, module: nn.Module, before: dict[str, Tensor], calls: Calls, again: Any) -> None:
+    try:
+        after, outputs = _state(module), again()
+        copy.deepcopy(module)
+    except Exception as error:
+        row.differences.append(f"the module does not work any more, {type(error).__name__}: {_said(error)}")
+        return
+    same = before.keys() == after.keys() and all(torch.equal(before[name], after[name]) for name in before)
+    same = same and all(
+        type(now) is Tensor and _close(now, then) for now, then in zip(outputs[""], calls[""], strict=True)
+    )
+    if not same:
+        row.differences.append("the module is another after it was traced")
+
+
+def _said(error: BaseException) -> str:
+    """The first line of an error, in one cell of a table."""
+    text = (str(error).strip() or type(error).__name__).split("\n")[0]
+    return " ".join(text.split()).replace("|", "/")[:200]
