@@ -18,6 +18,7 @@ from PIL import Image
 
 from featmap.errors import ImageBroken, ImageMissing, MissingPackage, nearest
 from featmap.geometry import Box, Interval
+from featmap.run.formats import FORMATS
 
 Split = Literal["train", "test"]
 
@@ -64,7 +65,7 @@ def photograph(name: str) -> Image.Image:
     """
     path = _path(name)
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=FORMATS) as image:
             return image.convert("RGB")
     except OSError as error:
         problem = f"'{name}': {path} cannot be read as an image."

@@ -16,6 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from featmap.errors import ImageBroken, ImageMissing, InputError
+from featmap.run.formats import is_named_picture
 
 T = TypeVar("T")
 LISTS = (".csv", ".tsv", ".txt")
@@ -168,7 +169,7 @@ def _of_folder(folder: Path) -> Iterator[Entry]:
 def _is_image(name: Path) -> bool:
     """Whether a name within a folder or tar is that of an image; hidden files and folders hold none."""
     is_hidden = any(part.startswith(".") and part != ".." for part in name.parts)
-    return name.suffix.lower() in Image.registered_extensions() and not is_hidden
+    return is_named_picture(name) and not is_hidden
 
 
 def _folder_label(name: Path) -> str:

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import io
 import re
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from featmap.errors import FeatmapError, ImageBroken, ImageMissing, ImageTooLarge, InputError
 from featmap.network.graph import TensorSpec
 from featmap.network.network import CapturedNetwork
+from featmap.run.formats import REMEDY, check_bytes, is_named_picture, opened
+from featmap.run.png_text import without_text
 
 Images: TypeAlias = "str | Path | Image.Image | np.ndarray[Any, Any] | Tensor | Sequence[str | Path | Image.Image]"
 
@@ -30,6 +34,10 @@ class Batch:
 
     values: Tensor
     names: tuple[str, ...]
+
+
+class PictureConverted(UserWarning):
+    """A picture holds more than is used of it: transparency, 16 bits per value, or inks."""
 
 
 def read_picture(path: str | Path) -> Image.Image:
@@ -49,16 +57,68 @@ def picture_in(file: Path | BinaryIO, name: str) -> Image.Image:
 
     Raises: ImageBroken, ImageTooLarge, with this name.
     """
+    if not isinstance(file, Path):
+        return _decoded(file, name)
     try:
+        check_bytes(file.stat().st_size, name)
+        with file.open("rb") as stream:
+            return _decoded(stream, name)
+    except OSError as error:
+        raise ImageBroken(f"'{name}' cannot be read: {error}.", "Copy or download the picture again.") from error
+
+
+def _decoded(file: BinaryIO, name: str) -> Image.Image:
+    try:
+        return _opened(file, name)
+    except ImageBroken as error:
+        if _TEXT_IS_LONG not in error.problem:
+            raise
+    file.seek(0)
+    return _opened(io.BytesIO(without_text(file.read())), name)
+
+
+def _opened(file: BinaryIO, name: str) -> Image.Image:
+    with _refusing(name):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            opened = Image.open(file)
-        with opened:
-            _check_size(opened, name)
-            opened.load()
-            return _in_bytes(ImageOps.exif_transpose(opened))
+            found = opened(file, name)
+        with found:
+            return upright(found, name)
+
+
+def upright(picture: Image.Image, name: str) -> Image.Image:
+    """A picture as every question takes it: as its EXIF record says, its values bytes; what is not used of it is said.
+
+    The one rule for pictures by path, in memory and in a dataset. Raises: ImageBroken, ImageTooLarge.
+    """
+    if picture.format == "EPS" and getattr(picture, "tile", None):
+        raise ImageBroken(f"'{name}' is EPS, which is a program that loading runs; featmap does not.", REMEDY)
+    with _refusing(name):
+        _check_size(picture, name)
+        picture.load()
+        in_bytes = _in_bytes(picture)
+        _say_what_is_lost(in_bytes)
+        return _turned(picture, in_bytes)
+
+
+def _turned(picture: Image.Image, in_bytes: Image.Image) -> Image.Image:
+    turn = _TURNS.get(picture.getexif().get(_ORIENTATION, 1))
+    if turn is None:
+        return in_bytes
+    turned = in_bytes.transpose(turn)
+    for record in _RECORDS:
+        # Read again, it would be turned again.
+        turned.info.pop(record, None)
+    return turned
+
+
+@contextmanager
+def _refusing(name: str) -> Generator[None]:
+    """What goes wrong with a picture becomes an error with its name."""
+    try:
+        yield
     except UnidentifiedImageError as error:
-        raise ImageBroken(f"'{name}' is no image that Pillow can read.", "Give a JPEG, PNG or TIFF file.") from error
+        raise ImageBroken(f"'{name}' is no image that Pillow can read.", REMEDY) from error
     except Image.DecompressionBombError as error:
         found = re.search(r"(\d+) pixels", str(error))
         raise _too_large(name, f"{int(found[1]):,}" if found else "too many") from error
@@ -71,12 +131,24 @@ def picture_in(file: Path | BinaryIO, name: str) -> Image.Image:
 
 def _in_bytes(picture: Image.Image) -> Image.Image:
     """The picture with values from 0 to 255; Pillow would cut larger ones off instead of scaling them."""
-    is_16_bit = picture.mode.startswith("I;16") or (picture.mode == "I" and picture.format == "PNG")
-    if is_16_bit:
+    if picture.mode.startswith("I;16") or (picture.mode == "I" and picture.format in ("PNG", "PPM")):
+        _say("16 bits per value are rounded to 8")
         return Image.fromarray(np.round(np.asarray(picture) / 257).astype(np.uint8))
     if picture.mode in ("I", "F"):
         return _array_picture(np.asarray(picture))
     return picture.convert("RGBA") if "transparency" in picture.info else picture
+
+
+def _say_what_is_lost(picture: Image.Image) -> None:
+    if picture.mode == "CMYK":
+        _say("the inks of CMYK become red, green and blue by a plain formula, without a colour profile")
+    last = picture.getbands()[-1]
+    if last in ("A", "a") and picture.getchannel(last).getextrema()[0] != 255:
+        _say("transparency is left out, and what lies below it is seen")
+
+
+def _say(words: str) -> None:
+    warnings.warn(f"of some pictures {words}", PictureConverted, stacklevel=2)
 
 
 def _check_size(picture: Image.Image, name: str) -> None:
@@ -119,12 +191,8 @@ def pictures_in(images: Any) -> Iterable[tuple[str, Image.Image]]:
     if isinstance(images, str | Path):
         yield str(images), read_picture(images)
     elif isinstance(images, Image.Image):
-        name = getattr(images, "filename", "") or "picture"
-        try:
-            images.load()
-        except OSError as error:
-            raise ImageBroken(f"'{name}' is damaged: {error}.", "Copy or download the picture again.") from error
-        yield name, _in_bytes(images)
+        name = str(getattr(images, "filename", "") or "picture")
+        yield name, upright(images, name)
     elif isinstance(images, np.ndarray):
         yield "array", _array_picture(images)
     elif isinstance(images, Sequence):
@@ -143,8 +211,7 @@ def listed(images: Images) -> list[Any]:
     Raises: InputError: there is no image.
     """
     if isinstance(images, str | Path) and Path(images).is_dir():
-        suffixes = set(Image.registered_extensions())
-        found: list[Any] = sorted(path for path in Path(images).rglob("*") if path.suffix.lower() in suffixes)
+        found: list[Any] = sorted(path for path in Path(images).rglob("*") if is_named_picture(path))
     elif isinstance(images, Tensor) and images.ndim > 3:
         found = list(images)
     elif isinstance(images, list | tuple):
@@ -195,4 +262,18 @@ def _ready(network: CapturedNetwork, images: Tensor) -> Batch:
     return Batch(images, tuple(f"image {number}" for number in range(len(images))))
 
 
+_TEXT_IS_LONG = "MAX_TEXT"
+"""In the words of Pillow where a PNG's text is too long for it."""
+_ORIENTATION = 0x0112
+_RECORDS = ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif")
+"""Where Pillow keeps what tells the orientation."""
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 _AXES = ("channel", "row", "column")

@@ -10,6 +10,7 @@ from pathlib import Path
 from PIL import Image
 
 from featmap.errors import ImageMissing, SettingError
+from featmap.run.formats import FORMATS
 from featmap.view.output import png_bytes
 from featmap.view.report_blocks import escaped, scrolling
 
@@ -63,5 +64,5 @@ def _data(image: Image.Image | Path) -> tuple[str, bytes, tuple[int, int] | None
         raise ImageMissing(f"There is no picture '{image}'.", "Check the path.")
     if image.suffix.lower() == ".svg":
         return KINDS[".svg"], image.read_bytes(), None
-    with Image.open(image) as opened:
+    with Image.open(image, formats=FORMATS) as opened:
         return KINDS[image.suffix.lower()], image.read_bytes(), opened.size
