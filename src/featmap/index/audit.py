@@ -22,7 +22,7 @@ from featmap.errors import NotKept, SettingError
 from featmap.index.chosen import check_any
 from featmap.index.description import IndexedLayer
 from featmap.index.snapshot import Snapshot
-from featmap.methods.result import Result
+from featmap.methods.table import TableResult
 from featmap.run.comoments import CoMoments
 
 Pair = tuple[int, int, float]
@@ -82,7 +82,7 @@ KINDS = ("dead", "nearly_dead", "constant", "saturated")
 
 
 @dataclass(frozen=True)
-class Audit(Result):
+class Audit(TableResult):
     """The audit of an index of so many images."""
 
     path: str
@@ -114,11 +114,9 @@ class Audit(Result):
             "totals": self.totals,
         }
 
-    def to_pandas(self) -> Any:
+    def rows(self) -> list[dict[str, Any]]:
         """One row of counts per layer."""
-        import pandas
-
-        return pandas.DataFrame([layer.counts() for layer in self.layers])
+        return [layer.counts() for layer in self.layers]
 
     def __repr__(self) -> str:
         totals = self.totals

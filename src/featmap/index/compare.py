@@ -16,7 +16,7 @@ from featmap.errors import OtherIndex, SettingError
 from featmap.index.chosen import check_table
 from featmap.index.description import IndexedLayer
 from featmap.index.snapshot import Snapshot
-from featmap.methods.result import Result
+from featmap.methods.table import TableResult
 
 CHANGED_BELOW = 0.9
 _CELLS_AT_ONCE = 1 << 23
@@ -47,7 +47,7 @@ class LayerComparison:
 
 
 @dataclass(frozen=True)
-class Comparison(Result):
+class Comparison(TableResult):
     """Two indexes, before and after, over the images that both hold."""
 
     before: str
@@ -62,11 +62,9 @@ class Comparison(Result):
         lists = {"only_before": list(self.only_before), "only_after": list(self.only_after)}
         return {**vars(self), **lists, "layers": [layer.to_json() for layer in self.layers]}
 
-    def to_pandas(self) -> Any:
+    def rows(self) -> list[dict[str, Any]]:
         """One row per map."""
-        import pandas
-
-        return pandas.DataFrame([row for layer in self.layers for row in _rows(layer)])
+        return [row for layer in self.layers for row in _rows(layer)]
 
     def __repr__(self) -> str:
         died, changed = (sum(len(getattr(layer, what)) for layer in self.layers) for what in ("died", "changed"))

@@ -13,14 +13,14 @@ from featmap.index.budget import QUANTILES, tail_rank
 from featmap.index.chosen import ROWS_AT_ONCE, check_any
 from featmap.index.snapshot import Snapshot
 from featmap.methods.count import checked_count
-from featmap.methods.result import Result
+from featmap.methods.table import TableResult
 from featmap.network.address import Address
 
 BINS = 40
 
 
 @dataclass(frozen=True)
-class Distribution(Result):
+class Distribution(TableResult):
     """One map over all images. `quantiles` by percent: the smallest value with at least that share at or below it.
 
     A quantile is None where more values lie above it than the index keeps. `edges` and `counts` are the histogram of
@@ -44,12 +44,11 @@ class Distribution(Result):
         histogram = {"edges": self.edges, "counts": self.counts}
         return {**vars(self), **{name: None if part is None else list(part) for name, part in histogram.items()}}
 
-    def to_pandas(self) -> Any:
+    def rows(self) -> list[dict[str, Any]]:
         """The histogram, one row per bin."""
-        import pandas
-
         edges, counts = self.edges or (), self.counts or ()
-        return pandas.DataFrame({"from": edges[:-1], "to": edges[1:], "images": counts})
+        bins = zip(edges[:-1], edges[1:], counts, strict=True)
+        return [{"from": low, "to": high, "images": count} for low, high, count in bins]
 
     def __repr__(self) -> str:
         return f"Distribution({self.address}: {self.values} values of {self.images} images, mean {self.mean:.4g})"

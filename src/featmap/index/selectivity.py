@@ -20,7 +20,7 @@ from featmap.index.chosen import check_table
 from featmap.index.description import IndexedLayer
 from featmap.index.query import By, check_by
 from featmap.index.snapshot import Snapshot
-from featmap.methods.result import Result
+from featmap.methods.table import TableResult
 from featmap.network.address import Address
 
 _CELLS_AT_ONCE = 1 << 23
@@ -47,7 +47,7 @@ class MapSelectivity:
 
 
 @dataclass(frozen=True)
-class Selectivity(Result):
+class Selectivity(TableResult):
     """The maps of a layer, or one map, over the labelled images; `images` by label."""
 
     address: str
@@ -58,11 +58,9 @@ class Selectivity(Result):
     def to_json(self) -> dict[str, Any]:
         return {"address": self.address, "by": self.by, "images": self.images, "maps": [m.to_json() for m in self.maps]}
 
-    def to_pandas(self) -> Any:
+    def rows(self) -> list[dict[str, Any]]:
         """One row per map; a column of means per label."""
-        import pandas
-
-        rows = [
+        return [
             {
                 "map": m.address,
                 "label": m.label,
@@ -73,7 +71,6 @@ class Selectivity(Result):
             }
             for m in self.maps
         ]
-        return pandas.DataFrame(rows)
 
     def __repr__(self) -> str:
         return f"Selectivity({self.address}: maps {len(self.maps)}, labels {len(self.images)}, by {self.by})"

@@ -15,7 +15,7 @@ from featmap.index.description import Description
 from featmap.index.query import By, Query, layer_in_table
 from featmap.index.snapshot import Snapshot
 from featmap.methods.count import checked_count
-from featmap.methods.result import Result
+from featmap.methods.table import TableResult
 from featmap.network.address import Address
 
 Measure = Literal["cosine", "euclidean"]
@@ -44,7 +44,7 @@ class SimilarImage:
 
 
 @dataclass(frozen=True)
-class SimilarImages(Result):
+class SimilarImages(TableResult):
     """The images nearest to one, nearest first; the image itself is not among them."""
 
     image: str
@@ -61,11 +61,9 @@ class SimilarImages(Result):
         plain = {name: value for name, value in vars(self).items() if name not in ("description", "digest")}
         return {**plain, "path": self.path or None, "nearest": [each.to_json() for each in self.nearest]}
 
-    def to_pandas(self) -> Any:
+    def rows(self) -> list[dict[str, Any]]:
         """One row per image."""
-        import pandas
-
-        return pandas.DataFrame([each.to_json() for each in self.nearest])
+        return [each.to_json() for each in self.nearest]
 
     def __repr__(self) -> str:
         return f"SimilarImages({len(self.nearest)} of {self.images} images, nearest to {self.image} by {self.layer})"

@@ -20,7 +20,7 @@ from featmap.index.chosen import ROWS_AT_ONCE, Choice, check_any, check_table
 from featmap.index.description import Description, IndexedLayer
 from featmap.index.snapshot import Snapshot
 from featmap.methods.count import checked_count
-from featmap.methods.result import Result
+from featmap.methods.table import TableResult
 from featmap.network.address import Address
 
 SHOWN = 9
@@ -59,7 +59,7 @@ class TopExample:
 
 
 @dataclass(frozen=True, eq=False)
-class TopImages(Result):
+class TopImages(TableResult):
     """The images that excite one map most, strongest first; `images` were considered, `chosen` says which."""
 
     address: str
@@ -72,18 +72,16 @@ class TopImages(Result):
         examples = [example.to_json() for example in self.examples]
         return {"address": self.address, "images": self.images, "chosen": self.chosen or "all", "examples": examples}
 
-    def to_pandas(self) -> Any:
+    def rows(self) -> list[dict[str, Any]]:
         """One row per example."""
-        import pandas
-
-        return pandas.DataFrame([example.to_json() for example in self.examples])
+        return [example.to_json() for example in self.examples]
 
     def __repr__(self) -> str:
         return f"TopImages({self.address}: {len(self.examples)} of {self.images} images{_among(self.chosen)})"
 
 
 @dataclass(frozen=True, eq=False)
-class TopSheet(Result):
+class TopSheet(TableResult):
     """The strongest images of several maps of a layer."""
 
     address: str
@@ -92,11 +90,9 @@ class TopSheet(Result):
     def to_json(self) -> dict[str, Any]:
         return {"address": self.address, "maps": [each.to_json() for each in self.maps]}
 
-    def to_pandas(self) -> Any:
+    def rows(self) -> list[dict[str, Any]]:
         """One row per map and example."""
-        import pandas
-
-        return pandas.concat([each.to_pandas().assign(map=each.address) for each in self.maps], ignore_index=True)
+        return [{**row, "map": each.address} for each in self.maps for row in each.rows()]
 
     def __repr__(self) -> str:
         return f"TopSheet({self.address}: {len(self.maps)} maps)"

@@ -48,7 +48,7 @@ class FeatureMaps(Result):
     @property
     def is_signed(self) -> bool:
         """Whether the values are shown around 0: before the nonlinearity, or where some are below 0."""
-        return self.stage != "a" or bool((self.values < 0).any())
+        return self.stage != "a" or (not self.values.is_complex() and bool((self.values < 0).any()))
 
     def at(self, row: int, column: int) -> Tensor:
         """The values of the units at one row and column: a tensor (image, channel).
@@ -73,12 +73,14 @@ class FeatureMaps(Result):
         return unit_box(self.sized, self.place.node, row, column, channel)
 
     def to_json(self) -> dict[str, Any]:
-        values = self.values.float()
+        is_complex = self.values.is_complex()
+        values = self.values.abs() if is_complex else self.values.float()
         return {
             "address": self.address,
             "shape": list(self.values.shape),
             "images": list(self.images),
             "weights": self.weights_source,
+            **({"numbers_of": "magnitudes"} if is_complex else {}),
             "minimum": float(values.min()),
             "maximum": float(values.max()),
             "mean": float(values.double().mean()),
@@ -90,8 +92,8 @@ class FeatureMaps(Result):
         images, channels, rows, columns = self.values.shape
         return (
             f"FeatureMaps({self.address}: {images} image{'s' * (images != 1)} x {channels} maps of {rows} x {columns}, "
-            f"values {summary['minimum']:.4g} to {summary['maximum']:.4g}, mean {summary['mean']:.4g}, "
-            f"{summary['fraction_positive']:.1%} positive; weights: {self.weights_source})"
+            f"{summary.get('numbers_of', 'values')} {summary['minimum']:.4g} to {summary['maximum']:.4g}, "
+            f"mean {summary['mean']:.4g}, {summary['fraction_positive']:.1%} positive; weights: {self.weights_source})"
         )
 
 

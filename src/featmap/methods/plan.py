@@ -11,7 +11,7 @@ from typing import Any
 
 from featmap.geometry import ReceptiveField
 from featmap.methods.receptive_field import field_json
-from featmap.methods.result import Result
+from featmap.methods.table import TableResult
 from featmap.network.fields import receptive_fields
 from featmap.network.graph import Node
 from featmap.network.layers import Layer
@@ -89,7 +89,7 @@ class Totals:
 
 
 @dataclass(frozen=True, repr=False)
-class Plan(Result):
+class Plan(TableResult):
     """The table of a network at one input size; see `featmap.Network.plan`."""
 
     model: str
@@ -134,11 +134,9 @@ class Plan(Result):
             "weights": self.weights_source,
         }
 
-    def to_pandas(self) -> Any:
-        """The rows as a pandas DataFrame."""
-        import pandas
-
-        return pandas.DataFrame([flat_row(row) for row in self.layers])
+    def rows(self) -> list[dict[str, Any]]:
+        """One row per layer, without nested values but the shapes."""
+        return [flat_row(row) for row in self.layers]
 
 
 def flat_row(row: PlanRow) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -22,8 +21,10 @@ from featmap.methods.occlusion_cost import OcclusionCost
 from featmap.methods.plan import Plan
 from featmap.methods.receptive_field import FieldAnswer, FieldDrawing
 from featmap.methods.result import Result, html_of, json_text, pictures_of, save_result, text_of
+from featmap.methods.table import TableResult, csv_text
 from featmap.view.arithmetic import Arithmetic
 from featmap.view.arithmetic import Term as ShownTerm
+from featmap.view.arrays import npz_bytes, safetensors_bytes, shown_array
 from featmap.view.contributions import contribution_pages
 from featmap.view.explain import value_picture
 from featmap.view.grid import fit_grid
@@ -68,12 +69,13 @@ def _(result: MapSet) -> str:
     return as_text(maps_table(list(result.values())), width=WIDEST)
 
 
-@html_of.register(MapSet)
 @text_of.register
 def _(result: OcclusionCost) -> str:
     return as_text(cost_table(result), width=WIDEST)
 
 
+@html_of.register(MapSet)
+@html_of.register(LayerMatrix)
 @html_of.register(OcclusionCost)
 @html_of.register(Plan)
 @html_of.register(Explanation)
@@ -96,7 +98,7 @@ def _(
         raise OutputError(f"There is no image {image}; there are {len(result.images)}.", "Count images from 0.")
     pages: list[Image.Image] = []
     for number in range(len(result.images)) if image is None else [image]:
-        values = result.values[number].detach().float().cpu().numpy()
+        values = shown_array(result.values[number])
         title = result.address if len(result.images) == 1 else f"{result.address}, {result.images[number]}"
         pages += map_pages(values, title, sort=sort, scale=scale, signed=result.is_signed, page_size=page_size)
     return pages
@@ -151,19 +153,15 @@ def _(result: MapSet, path: Path, **options: Any) -> list[Path]:
     return _save_maps(result, path, options)
 
 
-@save_result.register(Explanation)
-@save_result.register(Contributions)
-@save_result.register(Plan)
-@save_result.register(FieldAnswer)
-@save_result.register(FieldDrawing)
-@save_result.register(LayerMatrix)
-@save_result.register(OcclusionCost)
+@save_result.register(Result)
 def _(result: Result, path: Path, **options: Any) -> list[Path]:
     return _save_plain(result, path, options)
 
 
 def _save_plain(result: Result, path: Path, options: Mapping[str, Any]) -> list[Path]:
-    """Writes a result as JSON, as text, or as a picture."""
+    """Writes a result as JSON, as text, as a picture, or as CSV where it is a table."""
+    if path.suffix.lower() == ".csv" and isinstance(result, TableResult):
+        return write_files({path: csv_text(result.rows()).encode()})
     if path.suffix.lower() == ".json":
         return write_files({path: (json_text(result) + "\n").encode()})
     if path.suffix.lower() == ".txt":
@@ -209,14 +207,9 @@ def _save_maps(maps: Mapping[str, FeatureMaps], path: Path, options: Mapping[str
     check_map_output(path, **{name: value for name, value in options.items() if name != "image"})
     if path.suffix.lower() not in ARRAYS:
         return save([page for every in maps.values() for page in pictures_of(every, **options)], path)
-    arrays = {key: np.ascontiguousarray(value.values.detach().cpu().numpy()) for key, value in maps.items()}
-    if path.suffix.lower() == ".safetensors":
-        from safetensors.numpy import save as to_bytes
-
-        return write_files({path: to_bytes(arrays)})
-    buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **arrays)
-    return write_files({path: buffer.getvalue()})
+    arrays = {key: value.values for key, value in maps.items()}
+    written = (safetensors_bytes if path.suffix.lower() == ".safetensors" else npz_bytes)(arrays)
+    return write_files({path: written})
 
 
 def register_results() -> None:
@@ -256,10 +249,8 @@ def check_occlusion_output(path: str | Path) -> None:
 def _(result: OcclusionMap, path: Path, **options: Any) -> list[Path]:
     check_occlusion_output(path)
     if path.suffix.lower() == ".npz":
-        buffer = io.BytesIO()
-        arrays = {"score": np.float64(result.score), "grid": result.grid, "drop": result.drop}
-        np.savez(buffer, allow_pickle=False, **arrays, positions=np.array(result.positions))
-        return write_files({path: buffer.getvalue()})
+        numbers = {"score": np.array(result.score), "grid": result.grid, "drop": result.drop}
+        return write_files({path: npz_bytes({**numbers, "positions": np.array(result.positions)})})
     return _save_plain(result, path, options)
 
 

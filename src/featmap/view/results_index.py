@@ -22,6 +22,7 @@ from featmap.index.summary import IndexSummary
 from featmap.index.top import TopExample, TopImages, TopSheet
 from featmap.index.verify import Verification
 from featmap.methods.result import Result, html_of, json_text, pictures_of, save_result, text_of
+from featmap.methods.table import TableResult, csv_text
 from featmap.view import tables_of_index as tables
 from featmap.view.example_sheet import Shown, example_sheet
 from featmap.view.histogram import histogram_picture
@@ -88,6 +89,7 @@ def _(result: Distribution) -> str:
 @html_of.register(Comparison)
 @html_of.register(Distribution)
 @html_of.register(Verification)
+@html_of.register(BuildReport)
 def _(result: Result) -> str | None:
     return f"<pre style='line-height:1.25;overflow-x:auto'>{html.escape(text_of(result))}</pre>"
 
@@ -198,7 +200,7 @@ def _(result: Distribution) -> list[Image.Image]:
 @save_result.register(TopSheet)
 @save_result.register(SimilarImages)
 @save_result.register(Distribution)
-def _(result: Result, path: Path, **options: Any) -> list[Path]:
+def _(result: TableResult, path: Path, **options: Any) -> list[Path]:
     check_output(path, PICTURED, "this answer is")
     if path.suffix.lower() == ".png":
         return save(pictures_of(result, **options), path)
@@ -208,14 +210,14 @@ def _(result: Result, path: Path, **options: Any) -> list[Path]:
 @save_result.register(Audit)
 @save_result.register(Selectivity)
 @save_result.register(Comparison)
-def _(result: Result, path: Path) -> list[Path]:
+def _(result: TableResult, path: Path) -> list[Path]:
     check_output(path, TABLES, "this answer is")
     return _save_table(result, path)
 
 
-def _save_table(result: Any, path: Path) -> list[Path]:
+def _save_table(result: TableResult, path: Path) -> list[Path]:
     if path.suffix.lower() == ".json":
         return write_files({path: (json_text(result) + "\n").encode()})
     if path.suffix.lower() == ".csv":
-        return write_files({path: result.to_pandas().to_csv(index=False).encode()})
+        return write_files({path: csv_text(result.rows()).encode()})
     return write_files({path: (str(result) + "\n").encode()})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from featmap.geometry import Box
 from featmap.methods.projection import NEGATIVE, Projection, Projections, Question
 from featmap.methods.result import json_text, pictures_of, save_result, text_of
 from featmap.methods.sheet import Example, Sheet
+from featmap.view.arrays import npz_bytes, shown_array
 from featmap.view.example_sheet import Shown, example_sheet
 from featmap.view.output import save, write_files
 from featmap.view.projection import colour_words, projection_picture
@@ -40,7 +40,7 @@ def _(result: Projection) -> list[Image.Image]:
     said = (_rule_words(result.question, result.gradient_takers), f"started from {number(result.started_from)}")
     if result.started_from < 0:
         said = (*said, NEGATIVE)
-    values = result.values.detach().cpu().numpy()
+    values = shown_array(result.values)
     title = f"{result.question.rule} of {result.target}"
     box, field = _edges(result.box), _edges(result.field)
     if field == (0, 0, 0, 0):
@@ -107,7 +107,7 @@ def _shown(example: Example) -> Shown:
 
 def _shown_projection(projection: Projection) -> Shown:
     assert projection.picture is not None
-    values = projection.values.detach().cpu().numpy()
+    values = shown_array(projection.values)
     return Shown(projection.picture, values, _edges(projection.box), _edges(projection.field))
 
 
@@ -130,16 +130,13 @@ _LISTED = 3
 
 @save_result.register
 def _(result: Projection, path: Path, **options: Any) -> list[Path]:
-    return _save(result, path, {result.target: (result.values.detach().cpu().numpy(), result.box)}, options)
+    return _save(result, path, {result.target: (result.values, result.box)}, options)
 
 
 @save_result.register
 def _(result: Projections, path: Path, **options: Any) -> list[Path]:
     several = len({each.image for each in result}) > 1
-    arrays = {
-        f"{each.image} {each.target}" if several else each.target: (each.values.detach().cpu().numpy(), each.box)
-        for each in result
-    }
+    arrays = {f"{each.image} {each.target}" if several else each.target: (each.values, each.box) for each in result}
     return _save(result, path, arrays, options)
 
 
@@ -163,7 +160,5 @@ def _save(result: Any, path: Path, arrays: dict[str, tuple[Any, Box]], options: 
         return write_files({path: (str(result) + "\n").encode()})
     if suffix == ".png":
         return save(pictures_of(result, **options), path)
-    buffer = io.BytesIO()
     boxes = {f"{name} box": np.array(box.as_list()) for name, (_, box) in arrays.items()}
-    np.savez(buffer, allow_pickle=False, **{name: np.ascontiguousarray(v) for name, (v, _) in arrays.items()}, **boxes)
-    return write_files({path: buffer.getvalue()})
+    return write_files({path: npz_bytes({**{name: values for name, (values, _) in arrays.items()}, **boxes})})

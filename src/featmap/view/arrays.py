@@ -1,0 +1,51 @@
+"""How do tensors get into array files? As they are; NumPy, which lacks the shorter floating types, holds them wider."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from featmap.errors import OutputError
+
+
+def as_array(values: Tensor) -> NDArray[Any]:
+    """The values as an array; bfloat16 and the types of 8 bits as float32, which holds each of them exactly."""
+    values = values.detach().cpu()
+    is_short = values.dtype.is_floating_point and values.element_size() < 4 and values.dtype != torch.float16
+    return np.ascontiguousarray((values.float() if is_short else values).resolve_conj().resolve_neg().numpy())
+
+
+def shown_array(values: Tensor) -> NDArray[Any]:
+    """What a picture shows of values: of complex ones their magnitudes."""
+    return as_array((values.abs() if values.is_complex() else values).float())
+
+
+def npz_bytes(arrays: Mapping[str, Tensor | NDArray[Any]]) -> bytes:
+    """Arrays by name as an .npz file."""
+    buffer = io.BytesIO()
+    plain = {name: as_array(part) if isinstance(part, Tensor) else part for name, part in arrays.items()}
+    np.savez(buffer, allow_pickle=False, **plain)
+    return buffer.getvalue()
+
+
+def safetensors_bytes(tensors: Mapping[str, Tensor]) -> bytes:
+    """Tensors by name as a .safetensors file, in their own types.
+
+    Raises: OutputError: a type that the format has no name for.
+    """
+    from safetensors.torch import save
+
+    held = {name: part.detach().cpu().resolve_conj().resolve_neg().contiguous() for name, part in tensors.items()}
+    if wide := next((name for name, part in held.items() if part.dtype == torch.complex128), None):
+        raise OutputError(
+            f"'{wide}' holds values of type complex128; a .safetensors file can hold complex64 at most.",
+            "Save as .npz.",
+        )
+    # Two maps may be views of one tensor, which the format refuses.
+    return save({name: part.clone() for name, part in held.items()})

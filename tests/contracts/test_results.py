@@ -1,0 +1,301 @@
+"""Every result type, found in the code, in every form: text, HTML, data, JSON, picture and files. None is left out."""
+
+from __future__ import annotations
+
+import builtins
+import csv
+import importlib
+import inspect
+import io
+import json
+import pkgutil
+import typing
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+from torch import nn
+
+import featmap as fm
+from featmap.errors import MissingPackage, OutputError
+from featmap.methods.result import Result, json_text
+from featmap.methods.table import TableResult, csv_text
+
+SHAPE = (3, 12, 10)
+BASES = {TableResult}
+SUFFIXES = (".png", ".npz", ".safetensors", ".csv", ".json", ".txt")
+
+
+def network(dtype: torch.dtype = torch.float32) -> fm.Network:
+    torch.manual_seed(0)
+    body = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 10 * 8, 3))
+    return fm.trace(body.to(dtype).eval(), SHAPE)
+
+
+def images(count: int = 6, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+    return torch.rand(count, *SHAPE, generator=torch.Generator().manual_seed(1)).to(dtype)
+
+
+def folder_of_pictures(path: Path) -> Path:
+    for number, values in enumerate(images()):
+        folder = path / ("cat" if number % 2 else "dog")
+        folder.mkdir(parents=True, exist_ok=True)
+        pixels = (values * 255).byte().permute(1, 2, 0).numpy()
+        Image.fromarray(pixels).save(folder / f"{number}.png")
+    return path
+
+
+class Made:
+    """The results of one network and one index, made when they are asked for."""
+
+    def __init__(self, place: Path) -> None:
+        self.net = network()
+        self.place = place
+        self.index = fm.Index.build(self.net, folder_of_pictures(place / "pictures"), place / "kept.fmi")
+        self.picture = Image.fromarray(np.full((12, 10, 3), 90, np.uint8))
+
+
+# What a type is made by, and the files that it can be saved as.
+PLAIN = (".json", ".txt")
+MAP_FILES = (".png", ".npz", ".safetensors")
+CONTRACT: dict[str, tuple[Callable[[Made], Any], tuple[str, ...]]] = {
+    "Plan": (lambda m: m.net.plan(), (".csv", *PLAIN)),
+    "FieldAnswer": (lambda m: m.net.receptive_field("0:a/1@2,3"), PLAIN),
+    "FieldDrawing": (lambda m: m.net.draw_field(m.picture, "0:a/1@2,3"), (".png", *PLAIN)),
+    "FeatureMaps": (lambda m: m.net.maps(images(2), "0:a")["0:a"], MAP_FILES),
+    "MapSet": (lambda m: m.net.maps(images(2)), MAP_FILES),
+    "Explanation": (lambda m: m.net.explain(images(1), "0:a/1@2,3"), (".png", *PLAIN)),
+    "Contributions": (lambda m: m.net.contributions(images(1), "0/1"), (".png", *PLAIN)),
+    "LayerMatrix": (lambda m: m.net.layers[0].as_matrix(), PLAIN),
+    "OcclusionMap": (lambda m: m.net.occlude(images(1), 0, 4, 4), (".png", ".npz", *PLAIN)),
+    "OcclusionCost": (lambda m: m.net.occlusion_cost(0, 4, 4), PLAIN),
+    "Projection": (lambda m: m.net.project(images(1), "0/1"), (".png", ".npz", *PLAIN)),
+    "Projections": (lambda m: m.net.project(images(1), "0:a"), (".png", ".npz", *PLAIN)),
+    "Sheet": (lambda m: m.net.sheet(images(), "0"), (".png", ".npz", *PLAIN)),
+    "BuildReport": (lambda m: m.index.report, PLAIN),
+    "IndexSummary": (lambda m: m.index.summary(), PLAIN),
+    "TopImages": (lambda m: m.index.top("0:a/1"), (".png", ".csv", *PLAIN)),
+    "TopSheet": (lambda m: m.index.top_sheet("0:a"), (".png", ".csv", *PLAIN)),
+    "Audit": (lambda m: m.index.audit(), (".csv", *PLAIN)),
+    "SimilarImages": (lambda m: m.index.similar(0, "0:a"), (".png", ".csv", *PLAIN)),
+    "Distribution": (lambda m: m.index.distribution("0:a/1"), (".png", ".csv", *PLAIN)),
+    "Selectivity": (lambda m: m.index.selectivity("0:a"), (".csv", *PLAIN)),
+    "Comparison": (lambda m: m.index.compare(m.index), (".csv", *PLAIN)),
+    "Verification": (lambda m: m.index.verify(), PLAIN),
+}
+WITH_PICTURE = [name for name, (_, files) in CONTRACT.items() if ".png" in files]
+TABLES = [name for name, (_, files) in CONTRACT.items() if ".csv" in files]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    return Made(tmp_path_factory.mktemp("results"))
+
+
+def subclasses(base: type) -> Iterator[type]:
+    for child in base.__subclasses__():
+        yield child
+        yield from subclasses(child)
+
+
+def result_types() -> set[type]:
+    """Every result type of featmap, whatever module it stands in."""
+    for module in pkgutil.walk_packages(fm.__path__, "featmap."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+    return {found for found in subclasses(Result) if found.__module__.startswith("featmap.")} - BASES
+
+
+def test_no_result_type_is_left_out_of_the_contract() -> None:
+    assert {found.__name__ for found in result_types()} == set(CONTRACT)
+
+
+@pytest.mark.parametrize("owner", [fm.Network, fm.Index, fm.Layer], ids=lambda owner: owner.__name__)
+def test_what_public_methods_return_is_a_result_or_plain(owner: type) -> None:
+    # What a property says of the network itself is no answer; occlude and project return one or a list of results.
+    plain = (str, int, bool, type(None), fm.Network, fm.Index, typing.Any)
+    for name, method in inspect.getmembers(owner, inspect.isfunction):
+        if not name.startswith("_"):
+            returned = eval(method.__annotations__["return"], method.__globals__)
+            assert returned in plain or returned.__name__ in CONTRACT, name
+
+
+@pytest.mark.parametrize("name", CONTRACT)
+def test_a_result_is_of_its_type_and_has_text_and_data(name: str, made: Made) -> None:
+    result = CONTRACT[name][0](made)
+    assert type(result).__name__ == name
+    assert str(result).strip()
+    assert repr(result).strip()
+    assert not repr(result).startswith("<")
+    check_plain(result.to_json(), name)
+    data = json.loads(json_text(result), parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
+    assert data.keys() == result.to_json().keys()
+
+
+def check_plain(value: Any, where: str) -> None:
+    """Numbers, texts, lists and dictionaries with texts as keys."""
+    if type(value) is dict:
+        for key, part in value.items():
+            assert type(key) is str, f"{where}: key {key!r}"
+            check_plain(part, f"{where}.{key}")
+    elif type(value) is list:
+        for part in value:
+            check_plain(part, f"{where}[]")
+    else:
+        assert type(value) in (str, int, float, bool, type(None)), f"{where}: {type(value)}"
+
+
+@pytest.mark.parametrize("name", CONTRACT)
+def test_a_notebook_shows_every_result(name: str, made: Made) -> None:
+    result = CONTRACT[name][0](made)
+    found, picture = result._repr_html_(), result._repr_png_()
+    assert found is not None or picture is not None, "a notebook shows neither page nor picture"
+    if found is not None:
+        assert found.startswith("<pre")
+        assert found.endswith("</pre>")
+        assert len(found) > len(str(result))
+    assert (picture is not None) == (name in WITH_PICTURE)
+
+
+@pytest.mark.parametrize("name", WITH_PICTURE)
+def test_a_picture_has_pages(name: str, made: Made) -> None:
+    result = CONTRACT[name][0](made)
+    pages = result.pages()
+    assert pages
+    assert result.show().tobytes() == pages[0].tobytes()
+    assert min(pages[0].size) > 20
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("name", CONTRACT)
+def test_every_file_form_is_written_or_refused_in_words(name: str, suffix: str, made: Made, tmp_path: Path) -> None:
+    make, forms = CONTRACT[name]
+    result, path = make(made), tmp_path / f"answer{suffix}"
+    if suffix not in forms:
+        with pytest.raises(OutputError) as caught:
+            result.save(path)
+        assert caught.value.problem
+        assert caught.value.remedy
+        assert not list(tmp_path.iterdir())
+        return
+    files = result.save(path)
+    assert files
+    for file in files:
+        check_file(file, result)
+
+
+def check_file(file: Path, result: Any) -> None:
+    if file.suffix == ".png":
+        Image.open(file).load()
+    elif file.suffix == ".npz":
+        with np.load(file, allow_pickle=False) as held:
+            assert len(held.files)
+            assert all(held[key].dtype != object for key in held.files)
+    elif file.suffix == ".safetensors":
+        assert load_file(file)
+    elif file.suffix == ".csv":
+        assert len(list(csv.DictReader(file.read_text().splitlines()))) == len(result.rows())
+    elif file.suffix == ".json":
+        assert json.loads(file.read_text()).keys() == result.to_json().keys()
+    else:
+        assert file.read_text() == f"{result}\n"
+
+
+@pytest.fixture
+def no_pandas(monkeypatch: pytest.MonkeyPatch) -> None:
+    """pandas as it is where nobody installed it."""
+    real = builtins.__import__
+
+    def blocked(name: str, *rest: Any, **more: Any) -> Any:
+        if name.split(".")[0] == "pandas":
+            raise ModuleNotFoundError("No module named 'pandas'", name="pandas")
+        return real(name, *rest, **more)
+
+    monkeypatch.setattr(builtins, "__import__", blocked)
+
+
+@pytest.mark.usefixtures("no_pandas")
+@pytest.mark.parametrize("name", TABLES)
+def test_csv_needs_no_pandas_and_a_frame_names_its_extra(name: str, made: Made, tmp_path: Path) -> None:
+    result = CONTRACT[name][0](made)
+    result.save(tmp_path / "table.csv")
+    with pytest.raises(MissingPackage) as caught:
+        result.to_pandas()
+    assert str(caught.value) == (
+        f"to_pandas() of a {name} needs pandas, which cannot be imported: No module named 'pandas'.\n\n"
+        "Install it with `pip install 'featmap[pandas]'`, or take .rows(), or save as .csv."
+    )
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_csv_and_the_frame_hold_the_same(name: str, made: Made) -> None:
+    pandas = pytest.importorskip("pandas")
+    result = CONTRACT[name][0](made)
+    frame = result.to_pandas()
+    read = pandas.read_csv(io.StringIO(csv_text(result.rows())))
+    assert list(read.columns) == list(frame.columns)
+    assert len(read) == len(frame) == len(result.rows())
+    assert csv_text(result.rows()).count("\n") == len(frame) + 1
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64], ids=str)
+def test_maps_and_projections_of_every_precision_are_saved(dtype: torch.dtype, tmp_path: Path) -> None:
+    net, given = network(dtype), images(2, dtype)
+    maps = net.maps(given, ["0:z", "0:a"])
+    held = torch.float32 if dtype == torch.bfloat16 else dtype
+    for suffix in (".npz", ".safetensors", ".png"):
+        maps.save(tmp_path / f"maps{suffix}")
+    with np.load(tmp_path / "maps.npz") as arrays:
+        back = torch.from_numpy(arrays["0:z"])
+    assert back.dtype == held
+    assert torch.equal(back.to(dtype), maps["0:z"].values)
+    tensors = load_file(tmp_path / "maps.safetensors")
+    assert tensors["0:a"].dtype == dtype
+    assert torch.equal(tensors["0:a"], maps["0:a"].values)
+    for target in ("0:a/1", "0:a"):
+        projected = net.project(given[:1], target)
+        for suffix in (".npz", ".png", ".json", ".txt"):
+            projected.save(tmp_path / f"projection{suffix}")
+    sheet = net.sheet(given, "0:a")
+    sheet.save(tmp_path / "sheet.npz")
+    net.occlude(given[:1], 0, 4, 4).save(tmp_path / "occlusion.npz")
+    assert str(net.explain(given[:1], "0:a/1@2,3"))
+
+
+class Spectrum(nn.Module):
+    """Maps of complex values."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.fft.fft2(self.conv(x)).abs()
+
+
+@pytest.mark.parametrize("double", [False, True])
+def test_complex_maps_are_saved_and_their_numbers_are_of_magnitudes(tmp_path: Path, *, double: bool) -> None:
+    dtype = torch.float64 if double else torch.float32
+    net = fm.trace(Spectrum().to(dtype).eval(), SHAPE)
+    address = next(row.address for row in net.plan() if "fft" in row.operator)
+    maps = net.maps(images(1, dtype), address)
+    (one,) = maps.values()
+    assert one.values.is_complex()
+    assert one.to_json()["numbers_of"] == "magnitudes"
+    assert one.to_json()["maximum"] == pytest.approx(float(one.values.abs().max()))
+    assert "magnitudes" in repr(one)
+    maps.save(tmp_path / "maps.npz")
+    maps.save(tmp_path / "maps.png")
+    with np.load(tmp_path / "maps.npz") as arrays:
+        assert np.array_equal(arrays[one.address], one.values.numpy())
+    if double:
+        with pytest.raises(OutputError, match="complex64 at most"):
+            maps.save(tmp_path / "maps.safetensors")
+    else:
+        maps.save(tmp_path / "maps.safetensors")
+        assert torch.equal(load_file(tmp_path / "maps.safetensors")[one.address], one.values)
