@@ -1,8 +1,9 @@
 """How does a module become a graph?
 
 By `torch.export`, which runs the module's forward once on tensors without values and records every operator with the
-module call that made it. The module itself is left as it was: its training modes are put back whatever happens, and
-the random state is not advanced. What cannot be written as one graph is refused with the line that is the reason.
+module call that made it. The module itself is left as it was: what its forward wrote and its training modes are put
+back whatever happens, and the random state is not advanced. What cannot be written as one graph is refused with the
+line that is the reason.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from torch.utils import _pytree as pytree
 
 from featmap.network.functional import functional, is_pass_through
 from featmap.network.graph import Graph, ModuleCall, Node, Reference, SizeRead, Spec, TensorSpec, Weight, WeightSpec
+from featmap.network.module_state import unchanged
 from featmap.network.refusal import explain_failure
 from featmap.network.schema import is_operator
 from featmap.network.size_reads import SizeReads
@@ -36,7 +38,7 @@ def capture(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
     the size of a value depends on values; InputError: the forward refuses an input of this shape.
     """
     reads = SizeReads()
-    with in_evaluation(module), torch.random.fork_rng(devices=[]), quiet():
+    with unchanged(module), in_evaluation(module), torch.random.fork_rng(devices=[]), quiet():
         try:
             with reads, torch.no_grad():
                 program = torch.export.export(module, args, kwargs, strict=False)
