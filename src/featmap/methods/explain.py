@@ -25,7 +25,7 @@ from featmap.network.network import CapturedNetwork
 from featmap.network.resolve import Place
 from featmap.network.unit_box import UnitBox, unit_box
 from featmap.run.batches import run_batches
-from featmap.run.constants import Constants
+from featmap.run.constants import exact_constants
 from featmap.run.pictures import Images, batch_of
 
 Numbers = npt.NDArray[np.float64]
@@ -206,6 +206,6 @@ class _Explainer:
         node = self.network.graph[index]
         if node.base_name != "batch_norm" or self.network.sized.call(node)["training"]:
             return Normalization(node.base_name, None, None)
-        constants = Constants(self.network.graph, self.network.tensors, lambda tensor: tensor.detach().double().cpu())
+        constants = exact_constants(self.network.graph, self.network.tensors)
         scale, shift = constants.scale_and_shift(node)
         return Normalization(node.base_name, float(scale[self.channel]), float(shift[self.channel]))

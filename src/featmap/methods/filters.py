@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from featmap.errors import NoSuchStage
@@ -13,7 +12,7 @@ from featmap.network.layers import Layer
 from featmap.network.network import CapturedNetwork
 from featmap.network.operators.convolution import Convolution, ConvolutionSettings
 from featmap.network.operators.table import operator_of
-from featmap.run.constants import Constants
+from featmap.run.constants import exact_constants
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,7 @@ def filters_of(network: CapturedNetwork, layer: Layer) -> Filters:
             f"'{layer.name}': its kernels are computed from the image; there are no weights to show.",
             f"Ask for its values: maps of {layer.name}:conv.",
         )
-    constants = Constants(network.graph, network.tensors, lambda tensor: tensor.detach().to("cpu", torch.float64))
+    constants = exact_constants(network.graph, network.tensors)
     call = network.sized.call(node)
     weight = constants.argument(node.args[1])
     bias = constants.argument(node.args[2]) if len(node.args) > 2 else None

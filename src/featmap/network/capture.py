@@ -40,7 +40,8 @@ def capture(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
     reads = SizeReads()
     with unchanged(module), in_evaluation(module), torch.random.fork_rng(devices=[]), quiet():
         try:
-            with reads, torch.no_grad():
+            # With gradients, so that blocks of the forward without them are told apart.
+            with reads, torch.enable_grad():
                 program = torch.export.export(module, args, kwargs, strict=False)
         except Exception as error:
             raise explain_failure(error, module, pytree.tree_leaves((args, kwargs))) from error

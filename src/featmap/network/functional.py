@@ -37,13 +37,16 @@ def functional(program: ExportedProgram) -> ExportedProgram:
 
 
 def is_pass_through(node: FxNode) -> bool:
-    """Whether the operator returns its input unchanged: dropout in evaluation, contiguous, detach, alias."""
+    """Whether the operator returns its input unchanged: dropout in evaluation, contiguous.
+
+    A detach stays: it passes no gradient.
+    """
     if not is_operator(node.target):
         return False
     name = _name(node)
     if name in _PASS_THROUGH:
         return not node.args[2]
-    if name in ("contiguous", "detach", "alias", "lift_fresh", "clone", "lift_fresh_copy"):
+    if name in ("contiguous", "alias", "lift_fresh", "clone", "lift_fresh_copy"):
         return True
     return name in ("to", "_to_copy", "type_as") and _same_tensor(node)
 

@@ -1,7 +1,8 @@
 """How do the parts of a model that run without gradients, or without autocast, become part of the one graph?
 
 `torch.export` records `with torch.no_grad():` and `with torch.autocast(..., enabled=False):` as calls of inner graphs.
-Neither changes a value here, so their operators are put where the call is. Autocast that is on changes what operators
+Neither changes a value here, so their operators are put where the call is; what leaves a block without gradients passes
+through a detach, by which projections know that no gradient goes back. Autocast that is on changes what operators
 compute without being written into them; such a model is refused.
 """
 
@@ -53,9 +54,20 @@ def _inline(root: GraphModule, call: FxNode) -> None:
             if node.op == "placeholder":
                 values[node] = next(arguments)
             elif node.op == "output":
-                _hand_over(call, torch.fx.map_arg(node.args[0], values.__getitem__))
+                results: Any = torch.fx.map_arg(node.args[0], values.__getitem__)
+                is_cut = settings == 1 and not call.args[0]
+                _hand_over(call, [_cut(root, part, call) for part in results] if is_cut else results)
             else:
                 values[node] = root.graph.node_copy(node, values.__getitem__)
+
+
+def _cut(root: GraphModule, value: Any, block: FxNode) -> Any:
+    """A value through which no gradient passes, since its block ran without gradients."""
+    if not isinstance(value, FxNode) or not isinstance(value.meta.get("val"), torch.Tensor):
+        return value
+    made = root.graph.call_function(torch.ops.aten.detach.default, (value,))
+    made.meta = {**value.meta, "nn_module_stack": block.meta.get("nn_module_stack")}
+    return made
 
 
 def _hand_over(call: FxNode, results: Any) -> None:

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 
 from featmap.network.graph import Graph, Node, Reference, Weight, map_arguments
+from featmap.run.dtypes import in_dtype, tensor_in_dtype
+from featmap.run.own_target import without_overwriting
 
 Weights = Mapping[str, Tensor]
 
@@ -17,8 +19,11 @@ Weights = Mapping[str, Tensor]
 class Constants:
     """Values made of weights alone, each computed once, whichever thread asks first."""
 
-    def __init__(self, graph: Graph, weights: Weights, placed: Callable[[Tensor], Tensor]) -> None:
+    def __init__(
+        self, graph: Graph, weights: Weights, placed: Callable[[Tensor], Tensor], dtype: torch.dtype | None = None
+    ) -> None:
         self.graph = graph
+        self.dtype = dtype
         self.weights = weights
         self.placed = placed
         self.placed_weights: dict[str, Tensor] = {}
@@ -51,7 +56,8 @@ class Constants:
             kwargs = {name: self.argument(value) for name, value in node.kwargs.items()}
             if kwargs.get("device") is not None:
                 kwargs["device"] = next(iter(self.weights.values())).device if self.weights else torch.device("cpu")
-            result = node.target(*self.argument(node.args), **kwargs)
+            args, kwargs = in_dtype(self.argument(node.args), self.dtype), in_dtype(kwargs, self.dtype)
+            result = without_overwriting(node)(*args, **kwargs)
             self.values[index] = self.placed(result) if isinstance(result, Tensor) else result
         return self.values[index]
 
@@ -59,6 +65,13 @@ class Constants:
         """The scale and shift per channel that an evaluating batch norm is, in float64."""
         weight, bias, mean, variance = (self.argument(argument) for argument in norm.args[1:5])
         return scale_and_shift(weight, bias, mean, variance, norm.args[7])
+
+
+def exact_constants(graph: Graph, weights: Weights) -> Constants:
+    """Values made of weights alone, computed in float64 on the CPU."""
+    return Constants(
+        graph, weights, lambda tensor: tensor_in_dtype(tensor.detach().cpu(), torch.float64), torch.float64
+    )
 
 
 def scale_and_shift(

@@ -17,6 +17,7 @@ from featmap.network.operators.convolution import Convolution, ConvolutionSettin
 from featmap.network.operators.operator import NotResizable
 from featmap.network.sized import SizedGraph, resized_arguments
 from featmap.run.constants import Constants, Weights
+from featmap.run.dtypes import in_dtype, tensor_in_dtype
 from featmap.run.steps import Step, plan_steps
 
 _POINTWISE = ([1, 1], [0, 0], [1, 1], 1)
@@ -47,7 +48,7 @@ class Program:
         self.steps = plan_steps(self.graph, self.wanted, fold=fold)
         self._passing_steps = plan_steps(self.graph, self.wanted, fold=fold, keep_wanted=False)
         with torch.no_grad():
-            self.constants = Constants(self.graph, weights, self._placed)
+            self.constants = Constants(self.graph, weights, self._placed, dtype)
             self.bound = {step.node.index: self._bound_weights(step) for step in self.steps}
         self.pointwise = {step.node.index for step in self.steps if self._is_pointwise(step.node)}
         self.settings = {index: self._settings(index) for index, bound in self.bound.items() if bound is not None}
@@ -59,6 +60,12 @@ class Program:
         spec = self.graph[self.graph.image_input].spec
         assert isinstance(spec, TensorSpec)
         return self.dtype if self.dtype is not None and spec.dtype.is_floating_point else spec.dtype
+
+    @property
+    def signal_dtype(self) -> torch.dtype:
+        """The dtype of signals on their way back to the images, which may be whole numbers themselves."""
+        own = self.image_dtype
+        return own if own.is_floating_point else self.dtype or torch.get_default_dtype()
 
     def run(self, images: Tensor, others: Mapping[int, Tensor] | None = None) -> dict[int, Any]:
         """The wanted values for a batch of images (image, channel, row, column), by node.
@@ -104,8 +111,7 @@ class Program:
         return images.contiguous(memory_format=torch.channels_last) if images.ndim == 4 else images
 
     def _placed(self, tensor: Tensor) -> Tensor:
-        dtype = self.dtype if self.dtype is not None and tensor.is_floating_point() else tensor.dtype
-        return tensor.detach().to(device=self.device, dtype=dtype)
+        return tensor_in_dtype(tensor.detach().to(device=self.device), self.dtype)
 
     def _value(self, index: int, values: dict[int, Any]) -> Any:
         return values[index] if index in values else self.constants.value(index)
@@ -180,7 +186,7 @@ class Program:
     def _on_device(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         if kwargs.get("device") is not None:
             kwargs = {**kwargs, "device": self.device}
-        return args, kwargs
+        return tuple(in_dtype(args, self.dtype)), in_dtype(kwargs, self.dtype)
 
 
 def _with_defaults(args: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -109,7 +109,7 @@ class Projector:
 
     def _started(self, units: Sequence[Unit]) -> Signal:
         program = self.engine.program
-        starts = torch.tensor([unit.start for unit in units], dtype=program.image_dtype, device=program.device)
+        starts = torch.tensor([unit.start for unit in units], dtype=program.signal_dtype, device=program.device)
         channels = torch.tensor([unit.channel for unit in units], device=starts.device)
         count = self.network.resolver.channels(self.node)
         if not self.has_maps:

@@ -18,9 +18,9 @@ from featmap.network.graph import Graph, Node, Reference
 from featmap.network.operators.table import is_known, operator_of
 from featmap.network.schema import returns_view
 from featmap.run.constants import scale_and_shift
+from featmap.run.own_target import without_overwriting
 
 _FRESH = frozenset({"convolution", "linear", "normalization", "merge"})
-_VIEWS = frozenset({"view", "_unsafe_view"})
 _OVERWRITING = frozenset({"relu", "silu", "hardtanh", "hardswish", "hardsigmoid", "leaky_relu", "sigmoid", "add"})
 _NORM = "batch_norm"
 
@@ -137,15 +137,6 @@ def _target(node: Node, *, overwrites: bool) -> Callable[..., Any]:
         overload = node.operator.rpartition(".")[2]
         return getattr(getattr(torch.ops.aten, node.base_name + "_"), overload)
     return without_overwriting(node)
-
-
-def without_overwriting(node: Node) -> Callable[..., Any]:
-    """The operator's function that leaves what it reads as it is."""
-    assert node.target is not None
-    if node.base_name in _VIEWS:
-        # Values may lie in memory channels last, where a view of the captured order does not exist.
-        return torch.ops.aten.reshape.default
-    return node.target
 
 
 def _normalize_in_place(

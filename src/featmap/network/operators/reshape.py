@@ -180,10 +180,11 @@ class Expand(Elementwise):
         before = call.captured_main_shape
         shift = len(captured.shape) - len(before)
         sizes = list(captured.shape)
+        in_space = (call.main.axes.row, call.main.axes.column)
         for axis, (old, new) in enumerate(zip(before, call.main.shape, strict=True)):
             if old != new and old == captured.shape[axis + shift]:
                 sizes[axis + shift] = new
-            elif old == 1 and captured.shape[axis + shift] != 1 and call.main.shape != before:
+            elif old == 1 and captured.shape[axis + shift] != 1 and axis in in_space and call.main.shape != before:
                 raise NotResizable("an expansion to a size that may depend on the input")
         return (call.node.args[0], sizes), {}
 

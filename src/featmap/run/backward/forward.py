@@ -65,7 +65,9 @@ class ForwardValues:
         row_steps = found // maps.shape[3] - (down * stride[0]).to(found.device)
         column_steps = found % maps.shape[3] - (across * stride[1]).to(found.device)
         switches = row_steps // dilation[0] * columns.kernel + column_steps // dilation[1]
-        return switches[0].permute(1, 2, 0).to(torch.int16).contiguous()
+        # Small windows, which are nearly all, keep their places in two bytes.
+        kind = torch.int16 if rows.kernel * columns.kernel <= torch.iinfo(torch.int16).max else torch.int32
+        return switches[0].permute(1, 2, 0).to(kind).contiguous()
 
     def _known(self, index: int, rows: Indices, columns: Indices) -> Tensor:
         known = self.untouched.places(index)

@@ -9,10 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from featmap.run.own_target import without_overwriting
 from featmap.run.program import Program
 from featmap.run.region.direct import computed
 from featmap.run.region.untouched import Untouched
-from featmap.run.steps import Step, without_overwriting
+from featmap.run.steps import Step
 
 
 def gradient_at_places(
@@ -23,6 +24,8 @@ def gradient_at_places(
     `value` is a patch of the source, `signal` one of the result (a list where the operator returns several), in their
     own order of axes with one image per unit.
     """
+    if not has_gradient(value.dtype):
+        return torch.zeros(value.shape, device=value.device)
     with torch.enable_grad():
         value = value.detach().contiguous().requires_grad_()
         made = computed(program, untouched, _differentiable(step), source, value)
@@ -38,7 +41,7 @@ def gradient_of_whole(
     """
     given = {
         index: value.detach().contiguous().requires_grad_()
-        if isinstance(value, Tensor) and value.is_floating_point()
+        if isinstance(value, Tensor) and has_gradient(value.dtype)
         else value
         for index, value in values.items()
     }
@@ -47,6 +50,11 @@ def gradient_of_whole(
     wanted = {index: value for index, value in given.items() if isinstance(value, Tensor) and value.requires_grad}
     found = _gradients(made, list(wanted.values()), signal)
     return dict(zip(wanted, found, strict=True))
+
+
+def has_gradient(dtype: torch.dtype) -> bool:
+    """Whether a signal can flow into values of a type: there are no gradients of integers and booleans."""
+    return dtype.is_floating_point or dtype.is_complex
 
 
 def _differentiable(step: Step) -> Step:

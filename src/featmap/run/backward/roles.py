@@ -14,7 +14,7 @@ from typing import Any, Literal
 from torch import Tensor
 
 from featmap.geometry import Window
-from featmap.network.graph import Node
+from featmap.network.graph import Node, TensorSpec
 from featmap.network.operators.call import Call
 from featmap.network.operators.resize import Padding
 from featmap.network.sized import SizedGraph
@@ -53,6 +53,8 @@ def role_of(sized: SizedGraph, node: Node, norm: Norm) -> Role:
     call, operator = sized.call(node), sized.operator(node)
     if node.base_name == "getitem":
         return Role.ITEM
+    if _is_cast_of_image(sized, node):
+        return Role.PASS
     if is_rectifier(call):
         return Role.RECTIFIER
     if operator.is_normalization and norm == "skip" and call.out_shape == call.main.shape:
@@ -65,6 +67,13 @@ def role_of(sized: SizedGraph, node: Node, norm: Norm) -> Role:
     return _role_in_space(sized, node, call)
 
 
+def _is_cast_of_image(sized: SizedGraph, node: Node) -> bool:
+    """Whether the operator makes numbers of the integers of an image: a signal goes on into the pixels."""
+    is_cast = node.base_name in ("to", "_to_copy", "type_as") and node.inputs[:1] == (sized.graph.image_input,)
+    spec = node.spec
+    return is_cast and isinstance(spec, TensorSpec) and spec.dtype.is_floating_point
+
+
 def _role_in_space(sized: SizedGraph, node: Node, call: Call) -> Role:
     operator = sized.operator(node)
     if operator.is_convolution and _reads_one(call) and len(call.out_shape) == 4:
@@ -72,6 +81,8 @@ def _role_in_space(sized: SizedGraph, node: Node, call: Call) -> Role:
     if node.base_name == "batch_norm" and _reads_one(call) and not node.args[5] and node.args[3] is not None:
         return Role.SCALE
     if node.base_name in ("max_pool2d", "avg_pool2d"):
+        if _is_larger_than_map(sized, node):
+            return Role.WHOLE
         return Role.MAXIMUM if node.base_name == "max_pool2d" else Role.AVERAGE
     if isinstance(operator, Padding) and _is_constant_border(sized, node, call):
         return Role.SHIFT
@@ -80,6 +91,13 @@ def _role_in_space(sized: SizedGraph, node: Node, call: Call) -> Role:
     if node.base_name in ("add", "sub") and _adds_equals(sized, call):
         return Role.SUM
     return Role.PLACEWISE if is_direct(sized, node.index) else Role.WHOLE
+
+
+def _is_larger_than_map(sized: SizedGraph, node: Node) -> bool:
+    """Whether a window is larger than its map: what is laid out per place of it would be mostly empty."""
+    source, rows, columns = window_rules(sized, node)
+    height, width = sized.size(source)
+    return rows.span > height or columns.span > width
 
 
 def is_rectifier(call: Call) -> bool:

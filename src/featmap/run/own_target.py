@@ -1,0 +1,28 @@
+"""The function that computes a node's value and leaves what it reads as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from featmap.network.graph import Node
+
+_VIEWS = frozenset({"view", "_unsafe_view"})
+
+
+def without_overwriting(node: Node) -> Callable[..., Any]:
+    """The operator's function that leaves what it reads as it is."""
+    assert node.target is not None
+    if node.base_name in _VIEWS:
+        # Values may lie in memory channels last, where a view of the captured order does not exist.
+        return torch.ops.aten.reshape.default
+    return _copied if node.base_name == "copy" else node.target
+
+
+def _copied(own: Tensor, source: Tensor, *, non_blocking: bool = False) -> Tensor:
+    """What aten.copy returns, for which torch has no gradient: the source in the shape and type of what it replaces."""
+    del non_blocking
+    return source.to(own.dtype).expand_as(own).clone()
