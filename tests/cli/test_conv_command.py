@@ -49,7 +49,8 @@ def test_the_fields_that_others_rely_on() -> None:
     assert answer["products_per_value"] == 75
     assert answer["macs"] == 28 * 28 * 6 * 75
     assert answer["dense_weights"] == 3072 * 4704 + 4704
-    assert answer["receptive_field"] == {"size": [5, 5], "stride": [1, 1], "offset": [0, 0], "status": "exact"}
+    field = {"size": [5, 5], "stride": [1, 1], "offset": [0, 0], "steps": [None, None], "status": "exact"}
+    assert answer["receptive_field"] == field
 
 
 def test_the_numbers_that_confuse_people() -> None:
@@ -68,9 +69,11 @@ def test_the_numbers_that_confuse_people() -> None:
     assert document("conv 8 --channels 2 --filters 3 --kernel 3")["weight_shape"] == [3, 2, 3, 3]
 
 
-def test_a_fractional_stride_is_a_number() -> None:
+def test_units_finer_than_pixels_move_by_steps() -> None:
     answer = document("conv 7 --channels 1 --filters 1 --kernel 4 --stride 2 --padding 1 --transpose")
-    assert answer["receptive_field"] == {"size": [2, 2], "stride": [0.5, 0.5], "offset": [-1, -1], "status": "exact"}
+    nothing, steps = [None, None], [[1, 0], [1, 0]]
+    field = {"size": [2, 2], "stride": nothing, "offset": nothing, "steps": steps, "status": "exact"}
+    assert answer["receptive_field"] == field
 
 
 @pytest.mark.parametrize("ending", ["svg", "gif"])

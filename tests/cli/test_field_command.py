@@ -36,6 +36,7 @@ def test_json_of_a_layer() -> None:
         "size": [6, 6],
         "stride": [2, 2],
         "offset": [-2, -2],
+        "steps": [None, None],
         "status": "exact",
         "input_shape": [3, 12, 16],
     }

@@ -56,7 +56,7 @@ def test_json_is_one_document_with_the_documented_fields() -> None:
     wanted = {"address", "operator", "input_shape", "output_shape", "parameters", "macs", "receptive_field", "stages"}
     for layer in document["layers"]:
         assert wanted <= set(layer)
-        assert set(layer["receptive_field"]) == {"size", "stride", "offset", "status"}
+        assert set(layer["receptive_field"]) == {"size", "stride", "offset", "steps", "status"}
 
 
 def test_numbers_are_those_of_the_module() -> None:

@@ -152,6 +152,34 @@ CASES: dict[str, Case] = {
     "zeros_like": lambda x: torch.zeros_like(x) + x,
     "ones_like": lambda x: torch.ones_like(x) * x,
     "full_like": lambda x: torch.full_like(x, 3.0) * x,
+    **{
+        name: lambda x, name=name: getattr(torch, name)(x)
+        for name in [
+            "tan",
+            "sinh",
+            "cosh",
+            "asinh",
+            "trunc",
+            "log10",
+            "exp2",
+            "sinc",
+            "erfc",
+            "lgamma",
+            "digamma",
+            "atan",
+        ]
+    },
+    **{name: lambda x, name=name: getattr(torch, name)(x.tanh() * 0.9) for name in ("asin", "acos", "atanh")},
+    "acosh": lambda x: torch.acosh(x.abs() + 1.5),
+    **{name: lambda x, name=name: getattr(torch, name)(x) * x for name in ("isfinite", "isnan", "isinf")},
+    **{
+        name: lambda x, name=name: getattr(torch, name)(x > 1, x > 2) * x
+        for name in ("logical_or", "logical_and", "logical_xor")
+    },
+    **{
+        name: lambda x, name=name: getattr(torch, name)(x, x.square() + 1)
+        for name in ("atan2", "fmod", "remainder", "hypot", "xlogy", "copysign")
+    },
     "max.other": lambda x: torch.max(x, x * 0.5),
     "min.other": lambda x: torch.min(x, x * 0.5),
     "softmax": lambda x: x.softmax(1),
@@ -306,6 +334,13 @@ CHOOSING = frozenset(
         "ne",
         "bitwise_not",
         "logical_not",
+        "logical_or",
+        "logical_and",
+        "logical_xor",
+        "isfinite",
+        "isnan",
+        "isinf",
+        "trunc",
         "masked_fill",
         "fill",
         "zeros_like",

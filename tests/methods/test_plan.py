@@ -157,7 +157,13 @@ def test_the_names_of_the_data() -> None:
         "feature_maps": 4,
         "parameters": 112,
         "macs": 4 * 27 * 56,
-        "receptive_field": {"size": [3, 3], "stride": [1, 1], "offset": [-1, -1], "status": "exact"},
+        "receptive_field": {
+            "size": [3, 3],
+            "stride": [1, 1],
+            "offset": [-1, -1],
+            "steps": [None, None],
+            "status": "exact",
+        },
         "stages": ["conv", "z", "a"],
         "activation_bytes": 2 * 4 * 4 * 56,
     }

@@ -42,6 +42,7 @@ def test_a_layer_and_a_unit_as_data() -> None:
         "size": [4, 4],
         "stride": [2, 2],
         "offset": [-1, -1],
+        "steps": [None, None],
         "status": "exact",
         "input_shape": [3, 12, 10],
     }

@@ -153,7 +153,11 @@ def weight_facts(layer: ConvolutionArithmetic) -> list[Fact]:
 
 def field_facts(layer: ConvolutionArithmetic) -> list[Fact]:
     """What one unit sees."""
+    from featmap.view.tables import field_texts
+
     field = layer.receptive_field
+    if None in field.stride:
+        return [("receptive field", by(field.size), f"units move by {field_texts(field)[1]}, {field.status}")]
     stride, offset = (by(numbers, brief=True) for numbers in (field.stride, field.offset))
     return [("receptive field", by(field.size), f"stride {stride}, first at {offset}, {field.status}")]
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
-from itertools import product
+from itertools import pairwise, product
 from math import ceil, floor, gcd, lcm
 
 from featmap.geometry.period import LONGEST, Bounds, Period
@@ -51,16 +51,33 @@ class AxisField:
         return floor(self.bounds.high - self.bounds.low) + 1
 
     @property
-    def stride(self) -> int | Fraction | None:
-        """Pixels from one unit's field to the next; None where units do not move uniformly or see everything."""
-        if self.is_whole or not self.is_aligned:
+    def stride(self) -> int | None:
+        """Pixels from one unit's field to the next; None where units do not move evenly or see everything."""
+        if not self.phases or self.is_whole or len({phase.size for phase in self.phases} | {0}) != 2:
             return None
-        return int(self.bounds.pace) if self.bounds.pace.denominator == 1 else self.bounds.pace
+        moves = self._moves(self.phases)
+        return moves[0] if len(set(moves)) == 1 else None
 
     @property
-    def offset(self) -> int:
-        """The first pixel of unit 0's field, negative on padding."""
-        return self.phases[0].start if self.phases and self.phases[0].mask else ceil(self.bounds.low)
+    def offset(self) -> int | None:
+        """The first pixel of unit 0's field, negative on padding; None where units do not move evenly."""
+        if self.is_whole:
+            return ceil(self.bounds.low)
+        return self.phases[0].start if self.phases and self.stride is not None else None
+
+    @property
+    def steps(self) -> tuple[int, ...] | None:
+        """Pixels from each unit's first to the next one's, over one period, where units move unevenly and it is known.
+
+        Units that see differently much move unevenly too: their steps are those of their first pixels.
+        """
+        if not self.phases or self.is_whole or self.stride is not None or not all(p.mask for p in self.phases):
+            return None
+        return tuple(shortest_cycle(self._moves(self.phases)))
+
+    def _moves(self, phases: tuple[Support, ...]) -> list[int]:
+        starts = [phase.start for phase in phases] + [phases[0].start + self.advance]
+        return [after - before for before, after in pairwise(starts)]
 
     @property
     def is_exact(self) -> bool:
@@ -88,6 +105,16 @@ class AxisField:
 
 IDENTITY = AxisField(Bounds(Fraction(1), Fraction(0), Fraction(0)), (Support(0, 1),), 1)
 """A pixel sees itself."""
+
+
+def shortest_cycle(moves: list[int]) -> list[int]:
+    """The fewest numbers that give the same endless sequence.
+
+    >>> shortest_cycle([4, 0, 4, 0])
+    [4, 0]
+    """
+    lengths = (length for length in range(1, len(moves) + 1) if len(moves) % length == 0)
+    return next(moves[:n] for n in lengths if moves[:n] * (len(moves) // n) == moves)
 
 
 def whole(field: AxisField) -> AxisField:

@@ -2,7 +2,8 @@
 
 `size`, `stride` and `offset` of a receptive field say for unit u: it sees `size` pixels from `offset + u * stride` on.
 They are uncut, as in the literature: part of the field may lie on padding, and at the borders a unit sees less.
-With a fractional stride the fields of neighbouring units start on whole pixels near that line.
+Where that holds for no stride and offset (behind a stride 2 and a transposed convolution that doubles, say), both are
+None, and `steps` say how the fields' first pixels move from unit to unit, over one period.
 
 Source: Araujo, Norris, Sim (2019), doi:10.23915/distill.00021. They refuse networks whose ways differ in stride or
 centre; here the hull of the ways is given, with its status.
@@ -12,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import reduce
 
 from featmap.geometry.axis_field import IDENTITY, AxisField, covers, joined
@@ -27,7 +27,7 @@ class ReceptiveField:
     `status` is `exact` if every unit far from the borders sees a full box of `size` pixels and nothing else, `hull` if
     that box may hold pixels that some unit does not see (holes of dilation, units of different size, ways that do not
     join to a box), and `whole` if an operator on the way reads its whole map; `size` is then the image's on that axis.
-    A stride is None where units do not move uniformly or see everything.
+    A stride is None where units do not move evenly or see everything.
 
     >>> from featmap.geometry import Window
     >>> chain_field([Window(3, before=1, after=1), Window(2, 2), Window(3)], 32)
@@ -48,14 +48,19 @@ class ReceptiveField:
         return self.rows.size, self.columns.size
 
     @property
-    def stride(self) -> tuple[int | Fraction | None, int | Fraction | None]:
-        """Pixels from one unit's field to the next."""
+    def stride(self) -> tuple[int | None, int | None]:
+        """Pixels from one unit's field to the next; None where units do not move evenly or see everything."""
         return self.rows.stride, self.columns.stride
 
     @property
-    def offset(self) -> tuple[int, int]:
-        """The first pixel of unit 0's field, negative on padding."""
+    def offset(self) -> tuple[int | None, int | None]:
+        """The first pixel of unit 0's field, negative on padding; None where units do not move evenly."""
         return self.rows.offset, self.columns.offset
+
+    @property
+    def steps(self) -> tuple[tuple[int, ...] | None, tuple[int, ...] | None]:
+        """How units move that have no stride: pixels from first to first, over one period; None where unknown."""
+        return self.rows.steps, self.columns.steps
 
     @property
     def status(self) -> Status:
@@ -66,9 +71,14 @@ class ReceptiveField:
         return Status.EXACT if is_full else Status.HULL
 
     def as_dict(self) -> dict[str, object]:
-        """Plain data as in every JSON answer: [rows, columns], fractions as numbers."""
-        strides = [float(stride) if isinstance(stride, Fraction) else stride for stride in self.stride]
-        return {"size": [*self.size], "stride": strides, "offset": [*self.offset], "status": str(self.status)}
+        """Plain data as in every JSON answer: [rows, columns], None where there is no such number."""
+        return {
+            "size": [*self.size],
+            "stride": [*self.stride],
+            "offset": [*self.offset],
+            "steps": [None if steps is None else [*steps] for steps in self.steps],
+            "status": str(self.status),
+        }
 
     def through(self, row_rule: AxisRule, column_rule: AxisRule, input_size: Sequence[int]) -> ReceptiveField:
         """The field behind an operator that reads a map of `input_size` (height, width) such units."""

@@ -173,11 +173,11 @@ class Asked:
         sized = self.network.sized
         box = unit_box(sized, node, unit.row, unit.column, unit.channel).box
         field = receptive_fields(sized)[node]
-        if not all(isinstance(stride, int) for stride in field.stride):
+        if None in field.stride:
             return box, box
         top = field.offset[0] + unit.row * field.stride[0]  # type: ignore[operator]
         left = field.offset[1] + unit.column * field.stride[1]  # type: ignore[operator]
-        uncut = Box(int(top), int(left), int(top) + field.size[0], int(left) + field.size[1])
+        uncut = Box(top, left, top + field.size[0], left + field.size[1])
         # Behind a concatenation some channels see less than the layer's field.
         return box, uncut if uncut.clip(*sized.size(self.network.graph.image_input)) == box else box
 

@@ -18,17 +18,8 @@ from featmap.run.pictures import Images, pictures_in
 
 
 def field_json(field: ReceptiveField) -> dict[str, Any]:
-    """A receptive field as plain data; fractions as numbers, `None` where units do not move uniformly."""
-
-    def plain(values: Any) -> list[Any]:
-        return [None if value is None else int(value) if value == int(value) else float(value) for value in values]
-
-    return {
-        "size": plain(field.size),
-        "stride": plain(field.stride),
-        "offset": plain(field.offset),
-        "status": str(field.status),
-    }
+    """A receptive field as plain data; stride and offset are `None` where units do not move evenly, by `steps`."""
+    return field.as_dict()
 
 
 @dataclass(frozen=True, repr=False)

@@ -11,8 +11,12 @@ from functools import reduce
 from weakref import WeakKeyDictionary
 
 from featmap.geometry import IndexSet, ReceptiveField, merge
+from featmap.network.operators.call import Call
 from featmap.network.operators.channels import ALL
 from featmap.network.operators.cutting import Concatenate, Cut, Item, Select
+from featmap.network.operators.operator import Operator
+from featmap.network.operators.pointwise import Sum
+from featmap.network.operators.resize import Padding
 from featmap.network.sized import SizedGraph
 
 _FIRST_CHANNEL = IndexSet.of([0])
@@ -50,7 +54,8 @@ def _seen(sized: SizedGraph, index: int, seen: list[_Seen]) -> _Seen:
     operator, call = sized.operator(node), sized.call(node)
     positions = [at for at, operand in enumerate(call.operands) if operand.index in of_image]
     fields: list[ReceptiveField] = []
-    varies = operator.divides_places(call)
+    even: list[ReceptiveField] = []
+    varies = operator.divides_places(call) or _has_constant_channels(operator, call, positions)
     for position, (source, rows, columns) in zip(positions, readings, strict=True):
         field = seen[source].field.through(rows, columns, sized.size(source))
         if seen[source].varies and operator.channels(call, position, _FIRST_CHANNEL) is not ALL:
@@ -58,9 +63,19 @@ def _seen(sized: SizedGraph, index: int, seen: list[_Seen]) -> _Seen:
             if isinstance(operator, Cut | Item | Select):
                 field = replace(field, is_product=False)
         fields.append(field)
+        even += [] if seen[source].varies else [field]
+    if isinstance(operator, Sum) and any(all(way.covers(field) for field in fields) for way in even):
+        varies = False
     if isinstance(operator, Concatenate) and not all(_same(field, fields[0]) for field in fields):
         varies = True
     return _Seen(_joined(fields), varies)
+
+
+def _has_constant_channels(operator: Operator, call: Call, positions: list[int]) -> bool:
+    """Whether some channels of the value are constants, which see nothing."""
+    if isinstance(operator, Padding):
+        return operator.pads_channels(call)
+    return isinstance(operator, Concatenate) and len(positions) < len(call.operands)
 
 
 def _same(first: ReceptiveField, second: ReceptiveField) -> bool:

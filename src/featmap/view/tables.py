@@ -66,8 +66,25 @@ def shape_text(shape: tuple[int, ...]) -> str:
 
 
 def field_texts(field: ReceptiveField) -> tuple[str, str, str]:
-    """Size, stride and offset of a receptive field."""
-    return _pair(field.size), _pair(field.stride), _pair(field.offset)
+    """Size, stride and offset of a receptive field; the steps of units that have no stride."""
+    pairs = zip(field.stride, field.steps, strict=True)
+    moves = [_steps(steps) if stride is None else stride for stride, steps in pairs]
+    return _pair(field.size), _pair((moves[0], moves[1])), _pair(field.offset)
+
+
+def _steps(steps: tuple[int, ...] | None) -> str | None:
+    """How units move unevenly: each step of a short period, the range of a long one.
+
+    >>> _steps((4, 0)), _steps((2, 3, 2, 2, 3))
+    ('4, then 0', '2 to 3 (period 5)')
+    """
+    if steps is None:
+        return None
+    if len(steps) == 1:
+        return f"{steps[0]}, sizes differ"
+    if len(steps) <= 4:
+        return ", then ".join(map(str, steps))
+    return f"{min(steps)} to {max(steps)} (period {len(steps)})"
 
 
 def _pair(values: tuple[object, object]) -> str:
@@ -76,7 +93,7 @@ def _pair(values: tuple[object, object]) -> str:
 
 
 def _short(value: object) -> str:
-    return str(value) if isinstance(value, int) else f"{float(value):.4g}"  # type: ignore[arg-type]
+    return str(value) if isinstance(value, int | str) else f"{float(value):.4g}"  # type: ignore[arg-type]
 
 
 def natural_width(content: Table) -> int:

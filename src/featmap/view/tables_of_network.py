@@ -96,7 +96,9 @@ def field_text(answer: FieldAnswer) -> str:
         box = answer.box
         rows, columns = f"rows {box.top}:{box.bottom}", f"columns {box.left}:{box.right}"
         lines.append(f"  sees {rows}, {columns} ({box.height} x {box.width} pixels), {answer.status}")
-    lines.append(f"  receptive field {size} pixels, stride {stride}, offset {offset}, {answer.field.status}")
+    has_steps = any(steps is not None for steps in answer.field.steps)
+    moves = f"no even stride: units move by {stride}" if has_steps else f"stride {stride}, offset {offset}"
+    lines.append(f"  receptive field {size} pixels, {moves}, {answer.field.status}")
     return "\n".join(lines)
 
 

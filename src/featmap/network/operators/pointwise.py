@@ -137,16 +137,23 @@ class LayerNorm(Elementwise):
 
 @dataclass(frozen=True)
 class MapNorm(Elementwise):
-    """Group and instance normalisation: the statistics are the map's own, so every value reads the whole map."""
+    """Group and instance normalisation: the statistics are the map's own, so every value reads the whole map.
+
+    An instance normalisation that uses stored statistics is a scale and a shift per channel.
+    """
 
     kind: ClassVar[str] = "normalization"
     is_normalization: ClassVar[bool] = True
 
     def channels(self, call: Call, position: int, wanted: ChannelSet) -> ChannelSet:
-        return ALL
+        return ALL if _uses_own_statistics(call) else super().channels(call, position, wanted)
 
     def rules(self, call: Call, operand: Operand) -> Rules:
-        return whole(call, operand)
+        return whole(call, operand) if _uses_own_statistics(call) else super().rules(call, operand)
+
+
+def _uses_own_statistics(call: Call) -> bool:
+    return bool(call.get("use_input_stats", True))
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from featmap.geometry import AxisRule, Cubic, Linear, Nearest, Pad, Pointwise, Whole
+from featmap.geometry import AxisRule, Cubic, IndexSet, Linear, Nearest, Pad, Pointwise, Whole
 from featmap.network.operators.call import Axes, Call, Operand
-from featmap.network.operators.channels import ChannelSet
+from featmap.network.operators.channels import ChannelSet, channel_axis, shifted
 from featmap.network.operators.operator import NotResizable, Operator, Rules, node_arguments, same_channels
 
 
@@ -27,19 +27,36 @@ class Padding(Operator):
     def _rule(self, call: Call, operand: Operand, axis: int | None) -> AxisRule:
         if axis is None:
             return Whole(1)
-        amounts = call.get("pad") or call.get("padding")
-        position = 2 * (operand.rank - 1 - axis)
-        before, after = amounts[position : position + 2] or (0, 0)
+        before, after = _amounts(call, operand, axis)
         return Pad(before, after, _mode(call)) if (before, after) != (0, 0) else Pointwise()
 
     def channels(self, call: Call, position: int, wanted: ChannelSet) -> ChannelSet:
-        return same_channels(call, position, wanted)
+        if not isinstance(wanted, IndexSet) or not self.pads_channels(call):
+            return same_channels(call, position, wanted)
+        operand = call.operands[position]
+        axis = channel_axis(operand.axes, operand.rank)
+        assert axis is not None
+        before, _ = _amounts(call, operand, axis)
+        return shifted(wanted, before, operand.shape[axis])
+
+    def pads_channels(self, call: Call) -> bool:
+        """Whether constants stand before or behind the channels: such a channel reads nothing."""
+        axis = channel_axis(call.main.axes, call.main.rank)
+        return axis is not None and _mode(call) == "constant" and _amounts(call, call.main, axis) != (0, 0)
 
     def macs(self, call: Call) -> int | None:
         return 0
 
     def resized(self, call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
         return node_arguments(call.node)
+
+
+def _amounts(call: Call, operand: Operand, axis: int) -> tuple[int, int]:
+    """How much is added before and behind one axis."""
+    amounts = call.get("pad") or call.get("padding")
+    position = 2 * (operand.rank - 1 - axis)
+    before, after = amounts[position : position + 2] or (0, 0)
+    return before, after
 
 
 def _mode(call: Call) -> str:

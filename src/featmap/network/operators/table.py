@@ -45,7 +45,9 @@ _NAMES: dict[Operator, str] = {
         "sub rsub mul div maximum minimum where neg abs square sqrt rsqrt reciprocal exp expm1 log log1p log2 erf "
         "pow sin cos floor ceil round sign lerp addcmul addcdiv ge gt le lt eq ne bitwise_not logical_not "
         "masked_fill to _to_copy clone detach alias contiguous nan_to_num fill zeros_like ones_like full_like "
-        "_assert_tensor_metadata max.other min.other"
+        "_assert_tensor_metadata max.other min.other logical_or logical_and logical_xor isfinite isnan isinf tan asin "
+        "acos atan sinh cosh asinh acosh atanh atan2 trunc log10 exp2 fmod remainder hypot xlogy copysign sinc erfc "
+        "lgamma digamma"
     ),
     AlongAxis(): "softmax _softmax log_softmax _log_softmax cumsum glu",
     Pool(): "max_pool1d max_pool2d max_pool3d max_pool2d_with_indices avg_pool1d avg_pool2d avg_pool3d",
