@@ -319,9 +319,9 @@ def test_audit_as_a_document(photos: Path) -> None:
     assert list(layers) == ["stem:a", "grouped:z", "add:a"]
     for layer in layers.values():
         assert layer.keys() >= {"dead", "nearly_dead", "sparsity", "redundant_pairs"}
-    assert layers["grouped:z"]["dead"] == [2]
+    assert (layers["grouped:z"]["dead"], layers["grouped:z"]["never_positive"]) == ([], [2])
     assert layers["stem:a"]["constant"] == [3]
-    assert (found["totals"]["dead"], found["totals"]["maps"]) == (1, 12)
+    assert (found["totals"]["dead"], found["totals"]["maps"]) == (0, 12)
     assert document("audit later.fmi")["layers"][0]["redundant_pairs"] is None
     assert document("audit photos.fmi --nearly-dead 1 --redundant 0")["layers"][0]["nearly_dead"] != []
 
@@ -336,9 +336,9 @@ def test_audit_names_what_it_counts(photos: Path) -> None:
 
 def test_a_broken_bound_ends_with_1_after_the_answer(photos: Path) -> None:
     printed = done("audit photos.fmi")
-    assert done("audit photos.fmi --fail-on 'dead>9%' --fail-on 'dead>1'") == printed
-    line = "audit photos.fmi --fail-on 'dead>5%' --fail-on 'dead>1' --fail-on 'constant>=1'"
-    said = "failed: dead>5%: dead is 8.333%\nfailed: constant>=1: constant is 1\n"
+    assert done("audit photos.fmi --fail-on 'dead>0' --fail-on 'constant>9%'") == printed
+    line = "audit photos.fmi --fail-on 'constant>5%' --fail-on 'dead>0' --fail-on 'constant>=1'"
+    said = "failed: constant>5%: constant is 8.333%\nfailed: constant>=1: constant is 1\n"
     assert featmap(line) == Ended(1, printed, said)
     ended = featmap(f"{line} --json")
     assert (ended.code, json.loads(ended.out), ended.err) == (1, document("audit photos.fmi"), said)

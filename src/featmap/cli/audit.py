@@ -40,6 +40,9 @@ def command(
 ) -> None:
     """Dead, nearly dead, constant, saturated and redundant maps, and sparsity, by layer and in all.
 
+    Only maps behind a nonlinearity that is 0 on a half line, such as ReLU, can be
+    dead; others that are never above 0 are counted as never positive, no fault.
+
     --fail-on takes dead, nearly_dead, constant, saturated, sparsity,
     redundant_pairs or beyond_input (layers that see more than the input), one of
     > >= < <=, and a number, or a share of all maps in %.

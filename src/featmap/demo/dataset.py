@@ -90,6 +90,7 @@ def audit_cells(audit: Audit) -> tuple[list[str], list[list[str | int]]]:
     for layer in audit.layers:
         counts = layer.counts()
         pairs = "?" if counts["redundant_pairs"] is None else counts["redundant_pairs"]
-        numbers = [counts[name] for name in ("maps", "dead", "nearly_dead", "constant")]
+        deaths = [counts[name] if layer.rectified else "-" for name in ("dead", "nearly_dead")]
+        numbers = [counts["maps"], *deaths, counts["constant"]]
         rows.append([f"`{layer.address}`", *numbers, f"{layer.sparsity:.1%}", pairs])
     return columns, rows

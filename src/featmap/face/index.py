@@ -182,6 +182,9 @@ class Index:
     def audit(self, nearly_dead: float = 0.01, saturated: float = 0.99, redundant: float = 0.95) -> Audit:
         """The maps that are dead, nearly dead, constant, saturated or redundant, by layer and in all.
 
+        Only maps behind a nonlinearity that is 0 on a half line, such as ReLU, can be dead; others that are never above
+        0 are `never_positive`, which is no fault.
+
         Arguments: nearly_dead: above 0 on less than this share of the images. saturated: at a bound of the nonlinearity
         in at least this share of the places. redundant: pairs with at least this correlation, of either sign.
         Raises: SettingError, NotKept.

@@ -1,11 +1,15 @@
 """Which maps are of no use? Dead, nearly dead, constant, saturated or redundant ones, layer by layer and in all.
 
-dead         never above 0, at any place of any image
-nearly dead  above 0 on less than 1% of the images
-sparsity     the share of values that are not above 0
-constant     the same value everywhere, and not dead
-saturated    at a bound of the nonlinearity (ReLU6, sigmoid, tanh ...) in 99% of the places or more
-redundant    two maps whose correlation over places is 0.95 or more, or -0.95 or less
+Only maps whose nonlinearity is 0 on a half line (ReLU, ReLU6, Hardswish, a clamp at 0 ...) can be dead: sums, scores
+and maps behind GELU may well be below 0 everywhere, which is counted as that and is no fault.
+
+dead            rectified, and 0 at every place of every image
+nearly dead     rectified, and above 0 on less than 1% of the images
+never positive  not dead, and never above 0, at any place of any image
+sparsity        the share of values that are not above 0
+constant        the same value everywhere, and not dead
+saturated       at a bound of the nonlinearity (ReLU6, sigmoid, tanh ...) in 99% of the places or more
+redundant       two maps whose correlation over places is 0.95 or more, or -0.95 or less
 """
 
 from __future__ import annotations
@@ -19,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from featmap.errors import NotKept, SettingError
-from featmap.index.chosen import check_any
+from featmap.index.chosen import check_any, check_rectified
 from featmap.index.description import IndexedLayer
 from featmap.index.snapshot import Snapshot
 from featmap.methods.table import TableResult
@@ -49,13 +53,16 @@ class LayerAudit:
     """What is wrong with the maps of one layer: channels by what they are.
 
     `redundant_pairs` is None where correlations are not kept; `correlated` is the number of places per image that they
-    are over, out of `places`. `sees_beyond_input`: its receptive field is larger than the input.
+    are over, out of `places`. `sees_beyond_input`: its receptive field is larger than the input. Where the layer is not
+    `rectified`, no map is dead or nearly dead; those that are never above 0 are `never_positive`.
     """
 
     address: str
     maps: int
+    rectified: bool
     dead: tuple[int, ...]
     nearly_dead: tuple[int, ...]
+    never_positive: tuple[int, ...]
     constant: tuple[int, ...]
     saturated: tuple[int, ...]
     sparsity: float
@@ -66,19 +73,21 @@ class LayerAudit:
 
     def to_json(self) -> dict[str, Any]:
         """The layer as plain data."""
-        channels = {name: list(getattr(self, name)) for name in KINDS}
+        channels = {name: list(getattr(self, name)) for name in COUNTED}
         pairs = None if self.redundant_pairs is None else [list(pair) for pair in self.redundant_pairs]
         return {**vars(self), **channels, "redundant_pairs": pairs}
 
     def counts(self) -> dict[str, Any]:
         """The same in numbers."""
         pairs = None if self.redundant_pairs is None else len(self.redundant_pairs)
-        found: dict[str, Any] = {"address": self.address, "maps": self.maps}
-        found |= {name: len(getattr(self, name)) for name in KINDS}
+        found: dict[str, Any] = {"address": self.address, "maps": self.maps, "rectified": self.rectified}
+        found |= {name: len(getattr(self, name)) for name in COUNTED}
         return {**found, "sparsity": self.sparsity, "redundant_pairs": pairs, "beyond_input": self.sees_beyond_input}
 
 
 KINDS = ("dead", "nearly_dead", "constant", "saturated")
+"""What is a fault, and can be bounded."""
+COUNTED = ("dead", "nearly_dead", "never_positive", "constant", "saturated")
 
 
 @dataclass(frozen=True)
@@ -98,7 +107,7 @@ class Audit(TableResult):
         maps = sum(layer.maps for layer in self.layers)
         known = [len(layer.redundant_pairs) for layer in self.layers if layer.redundant_pairs is not None]
         found: dict[str, Any] = {"maps": maps}
-        found |= {name: sum(len(getattr(layer, name)) for layer in self.layers) for name in KINDS}
+        found |= {name: sum(len(getattr(layer, name)) for layer in self.layers) for name in COUNTED}
         found["sparsity"] = sum(layer.sparsity * layer.maps for layer in self.layers) / max(maps, 1)
         found["redundant_pairs"] = sum(known) if known else None
         return {**found, "beyond_input": sum(layer.sees_beyond_input for layer in self.layers)}
@@ -128,6 +137,7 @@ def audit(snapshot: Snapshot, thresholds: Thresholds) -> Audit:
     thresholds.check()
     description = snapshot.description
     check_any(snapshot)
+    check_rectified(snapshot)
     layers = tuple(_layer(snapshot, number, layer, thresholds) for number, layer in enumerate(description.layers))
     return Audit(snapshot.path, description.model, description.weights_source, snapshot.images, thresholds, layers)
 
@@ -135,9 +145,11 @@ def audit(snapshot: Snapshot, thresholds: Thresholds) -> Audit:
 def _layer(snapshot: Snapshot, number: int, layer: IndexedLayer, thresholds: Thresholds) -> LayerAudit:
     found = snapshot.per_map(layer.maps)
     values = snapshot.images * layer.places
-    dead = found.positive == 0
+    never, rectified = found.positive == 0, bool(layer.rectified)
+    # Hardswish is below 0 before it is 0: what never rises above 0 may still say something.
+    dead = never & (found.minimum == 0) & (found.maximum == 0) & rectified
     # Divided, not multiplied: 7 of 100 are 0.07, but 0.07 * 100 is more than 7.
-    nearly = ~dead & (found.positive_images / snapshot.images < thresholds.nearly_dead)
+    nearly = rectified & ~never & (found.positive_images / snapshot.images < thresholds.nearly_dead)
     constant = ~dead & (found.minimum == found.maximum)
     has_bounds = np.isfinite(layer.bounds).any()
     saturated = (found.at_bound / values >= thresholds.saturated) & bool(has_bounds)
@@ -146,9 +158,10 @@ def _layer(snapshot: Snapshot, number: int, layer: IndexedLayer, thresholds: Thr
     return LayerAudit(
         address=layer.address,
         maps=layer.channels,
+        rectified=rectified,
         **{  # type: ignore[arg-type]
             name: tuple(np.flatnonzero(which).tolist())
-            for name, which in zip(KINDS, (dead, nearly, constant, saturated), strict=True)
+            for name, which in zip(COUNTED, (dead, nearly, never & ~dead, constant, saturated), strict=True)
         },
         sparsity=1 - int(found.positive.sum()) / (values * layer.channels),
         redundant_pairs=None if comoments is None else _pairs(comoments, thresholds.redundant),

@@ -118,6 +118,16 @@ def check_any(snapshot: Snapshot) -> None:
         raise NotKept(f"'{snapshot.path}' holds no image yet.", "Build it with images that can be read.")
 
 
+def check_rectified(snapshot: Snapshot) -> None:
+    """Raises: NotKept: an old index, which does not say behind which layers a map can be dead."""
+    if any(layer.rectified is None for layer in snapshot.description.layers):
+        raise NotKept(
+            f"'{snapshot.path}' was built by featmap {snapshot.description.version}, which did not keep which layers "
+            "are rectified: behind others no map is dead.",
+            "Build the index again, at another path.",
+        )
+
+
 def check_table(snapshot: Snapshot, what: str) -> None:
     """Raises: NotKept: the index keeps no table of its images, which `what` needs."""
     if not snapshot.description.table:

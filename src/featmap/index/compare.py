@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featmap.errors import OtherIndex, SettingError
-from featmap.index.chosen import check_table
+from featmap.index.chosen import check_rectified, check_table
 from featmap.index.description import IndexedLayer
 from featmap.index.snapshot import Snapshot
 from featmap.methods.table import TableResult
@@ -26,7 +26,7 @@ _CELLS_AT_ONCE = 1 << 23
 class LayerComparison:
     """One layer in both: channels that `died` (above 0 somewhere before, nowhere now), that came alive (`revived`), and
     that `changed` (alive in both, and their maxima over the images correlate less than the threshold, or vary in one
-    of the two only).
+    of the two only). Maps that are not rectified neither die nor revive.
 
     `correlation` is that of every map's maxima before and after, None where either is constant; `mean_before` and
     `mean_after` are the means of each map's values.
@@ -88,6 +88,7 @@ def compare(before: Snapshot, after: Snapshot, changed_below: float = CHANGED_BE
         raise SettingError(f"changed_below is {changed_below!r}.", "Give a correlation, from -1 to 1.")
     for snapshot in (before, after):
         check_table(snapshot, "a comparison")
+        check_rectified(snapshot)
     rows = _common_images(before, after)
     addresses = [{layer.address for layer in snapshot.description.layers} for snapshot in (before, after)]
     pairs = list(_common_layers(before, after))
@@ -145,7 +146,8 @@ def _layer(
     sides = [_sums(before, ours, rows[0]), _sums(after, theirs, rows[1])]
     means = [side.maximum / len(rows[0]) for side in sides]
     correlation, varies_in_one = _correlation(before, after, ours, theirs, rows, means)
-    alive = [side.positive > 0 for side in sides]
+    # Where nothing rectifies, a map that is never above 0 is as alive as any other.
+    alive = [(side.positive > 0) | (not layer.rectified) for side, layer in zip(sides, (ours, theirs), strict=True)]
     # Rounding leaves the correlation of what did not change a trace below 1.
     differs = (np.nan_to_num(correlation, nan=1.0) < changed_below - 1e-12) | varies_in_one
     return LayerComparison(

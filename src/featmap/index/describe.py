@@ -19,6 +19,7 @@ from featmap.network.address import Address
 from featmap.network.fields import receptive_fields
 from featmap.network.graph import Node, TensorSpec
 from featmap.network.network import CapturedNetwork
+from featmap.network.rectified import rectified_values
 from featmap.network.resolve import Place
 from featmap.network.unit_boxes import UnitBoxes
 from featmap.run.memory import batch_size, peak_bytes
@@ -108,6 +109,7 @@ def _layers(
     network: CapturedNetwork, places: Sequence[Place], correlated: Sequence[int], tails: Sequence[int]
 ) -> tuple[IndexedLayer, ...]:
     boxes, fields = UnitBoxes(network.sized), receptive_fields(network.sized)
+    rectified = rectified_values(network.sized)
     found: list[IndexedLayer] = []
     for place, over, tail in zip(places, correlated, tails, strict=True):
         channels = network.resolver.channels(place.node)
@@ -126,6 +128,7 @@ def _layers(
                 correlated=over,
                 tail=tail,
                 input_size=(network.input_shape[1], network.input_shape[2]),
+                rectified=place.node in rectified,
             )
         )
     return tuple(found)

@@ -25,7 +25,8 @@ class IndexedLayer:
     `boxes` holds for every group of channels that see alike the input rows of every row and the input columns of every
     column; `group` the group of every channel. `bounds` are those of its nonlinearity. `correlated` is the number of
     places per image over which maps are correlated, `tail` the number of largest values that are kept per map; 0 is
-    none. `input_size` are the network's input rows and columns.
+    none. `input_size` are the network's input rows and columns. `rectified`: its maps are 0 on a half line of what they
+    are made of, as behind ReLU; None in an index that was built before this was kept.
     """
 
     address: str
@@ -39,6 +40,7 @@ class IndexedLayer:
     correlated: int
     tail: int
     input_size: tuple[int, int]
+    rectified: bool | None = None
 
     @property
     def maps(self) -> slice:

@@ -117,9 +117,15 @@ def class_score(network: CapturedNetwork, index: int, scale: Scale) -> Score:
             f"There is no class {index}; {network.name} has {count}.", f"Ask for a class from 0 to {count - 1}."
         )
 
+    if scale == "probability" and count == 1 and network.graph[node].base_name in ("sigmoid", "hardsigmoid"):
+        raise SettingError(f"{network.name} returns one number that is a probability already.", "Leave scale out.")
+
     def read(value: Tensor) -> Tensor:
         vectors = value.reshape(-1, count)
-        return (vectors.softmax(dim=1) if scale == "probability" else vectors)[:, index]
+        if scale == "probability":
+            # The softmax of one number is 1 whatever it is: a single score is that of one class against none.
+            vectors = vectors.sigmoid() if count == 1 else vectors.softmax(dim=1)
+        return vectors[:, index]
 
     return Score(f"{scale} of class {index}", node, None, read)
 

@@ -120,18 +120,27 @@ class IndexOracle:
         return np.array(rows)
 
     def kinds(
-        self, address: str, bounds: tuple[float, float], nearly_dead: str = "0.01", saturated: str = "0.99"
+        self,
+        address: str,
+        bounds: tuple[float, float],
+        nearly_dead: str = "0.01",
+        saturated: str = "0.99",
+        *,
+        rectified: bool = True,
     ) -> dict[str, list[int]]:
-        """The channels that are dead, nearly dead, constant and saturated; thresholds in digits."""
-        found: dict[str, list[int]] = {"dead": [], "nearly_dead": [], "constant": [], "saturated": []}
+        """The channels that are dead, nearly dead, never positive, constant and saturated; thresholds in digits."""
+        names = ("dead", "nearly_dead", "never_positive", "constant", "saturated")
+        found: dict[str, list[int]] = {name: [] for name in names}
         for channel in range(self.maps[address].shape[1]):
             values = self.values(address, channel)
-            is_dead = not (values > 0).any()
+            is_positive = bool((values > 0).any())
+            is_dead = rectified and bool((values == 0).all())
             excited = int((values > 0).any(axis=1).sum())
             at_bound = Fraction(self.at_bound(address, channel, bounds), values.size)
             is_one = {
                 "dead": is_dead,
-                "nearly_dead": not is_dead and Fraction(excited, self.images) < Fraction(nearly_dead),
+                "nearly_dead": rectified and is_positive and Fraction(excited, self.images) < Fraction(nearly_dead),
+                "never_positive": not is_positive and not is_dead,
                 "constant": not is_dead and bool((values == values.flat[0]).all()),
                 "saturated": bool(np.isfinite(bounds).any()) and at_bound >= Fraction(saturated),
             }

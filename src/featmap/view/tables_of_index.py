@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from featmap.index.audit import Audit, LayerAudit
+from featmap.index.audit import COUNTED, Audit, LayerAudit
 from featmap.index.build import BuildReport
 from featmap.index.compare import Comparison, LayerComparison
 from featmap.index.distribution import Distribution
@@ -110,18 +110,20 @@ def top_sheet_text(result: TopSheet) -> str:
 
 def audit_table(result: Audit) -> RenderableType:
     """One row per layer, the totals, and what the words mean."""
-    columns = [("layer", "left"), ("maps", "right"), ("dead", "right"), ("nearly", "right"), ("constant", "right")]
-    columns += [("saturated", "right"), ("sparsity", "right"), ("redundant pairs", "right"), ("", "left")]
+    columns = [("layer", "left"), ("maps", "right"), ("dead", "right"), ("nearly", "right")]
+    columns += [("never positive", "right"), ("constant", "right"), ("saturated", "right")]
+    columns += [("sparsity", "right"), ("redundant pairs", "right"), ("", "left")]
     totals = result.totals
     rows = [_audit_row(layer) for layer in result.layers]
     pairs = "?" if totals["redundant_pairs"] is None else str(totals["redundant_pairs"])
-    counts = [str(totals[name]) for name in ("maps", "dead", "nearly_dead", "constant", "saturated")]
+    counts = [str(totals[name]) for name in ("maps", *COUNTED)]
     rows.append(["in all", *counts, f"{totals['sparsity']:.1%}", pairs, ""])
     limits = result.thresholds
     words = [
         f"over {counted(result.images, 'image')}; weights: {result.weights_source}",
-        "dead: never above 0",
+        "dead: 0 everywhere, behind a nonlinearity that is 0 on a half line, such as ReLU; -: there is none",
         f"nearly: above 0 on less than {limits.nearly_dead * 100:.3g}% of the images",
+        "never positive: never above 0, and not dead; no fault where nothing rectifies",
         "sparsity: the share of values not above 0; in all, the mean of all maps",
         f"saturated: at a bound of the nonlinearity in {limits.saturated * 100:.3g}% of the places or more",
         f"redundant: pairs whose correlation is {limits.redundant:.3g} or more, of either sign",
@@ -150,8 +152,9 @@ def _audit_row(layer: LayerAudit) -> list[str]:
     pairs = "?" if layer.redundant_pairs is None else str(len(layer.redundant_pairs))
     notes = [f"over {layer.correlated} of {layer.places} places"] if 0 < layer.correlated < layer.places else []
     notes += ["sees beyond the input"] if layer.sees_beyond_input else []
-    counts = [len(part) for part in (layer.dead, layer.nearly_dead, layer.constant, layer.saturated)]
-    return [layer.address, str(layer.maps), *map(str, counts), f"{layer.sparsity:.1%}", pairs, "; ".join(notes)]
+    deaths = ("dead", "nearly_dead")
+    counts = [str(len(getattr(layer, name))) if layer.rectified or name not in deaths else "-" for name in COUNTED]
+    return [layer.address, str(layer.maps), *counts, f"{layer.sparsity:.1%}", pairs, "; ".join(notes)]
 
 
 def _channels(channels: Sequence[int]) -> str:

@@ -66,9 +66,11 @@ class Convolution(Operator):
     def describe(self, call: Call) -> str:
         settings = self.settings(call)
         words = [" x ".join(map(str, settings.kernel))]
-        words += [f"stride {_short(settings.stride)}"] if set(settings.stride) != {1} else []
-        words += [f"padding {_short(_padding_text(settings.padding))}"] if any(map(any, settings.padding)) else []
-        words += [f"dilation {_short(settings.dilation)}"] if set(settings.dilation) != {1} else []
+        words += [f"stride {short(settings.stride)}"] if set(settings.stride) != {1} else []
+        words += [f"padding {short(_padding_text(settings.padding))}"] if any(map(any, settings.padding)) else []
+        words += [f"dilation {short(settings.dilation)}"] if set(settings.dilation) != {1} else []
+        extra = settings.output_padding
+        words += [f"output padding {short(extra)}"] if settings.transposed and any(extra) else []
         words += [f"groups {settings.groups}"] if settings.groups != 1 else []
         return ", ".join(words)
 
@@ -93,7 +95,8 @@ class Convolution(Operator):
         return node_arguments(call.node)
 
 
-def _short(values: tuple[Any, ...]) -> str:
+def short(values: tuple[Any, ...]) -> str:
+    """One number where all axes share it, else one per axis."""
     return str(values[0]) if len(set(values)) == 1 else " x ".join(map(str, values))
 
 

@@ -84,12 +84,25 @@ def _axis_rule(call: Call, operand: Operand, axis: int | None, own: int | None) 
     return Pointwise() if own_size == size else Nearest(outputs=size)
 
 
+_CLAMPS = ("clamp", "clamp_min", "clip")
+
+
 @dataclass(frozen=True)
 class Nonlinearity(Elementwise):
     """A function of one value, the step from pre-activation z to activation a."""
 
     kind: ClassVar[str] = "activation"
     is_nonlinearity: ClassVar[bool] = True
+
+    def is_zero_on_a_half_line(self, call: Call) -> bool:
+        """Whether everything below some bound becomes 0, as under ReLU: what never rises above it says nothing."""
+        name = call.node.base_name
+        if name in ("relu", "relu6", "hardswish", "hardsigmoid"):
+            return True
+        # In torch's words a threshold's value replaces what is not above it.
+        lower = {"hardtanh": "min_val", "threshold": "value"}.get(name, "min")
+        bound = call.get(lower) if name in ("hardtanh", "threshold", *_CLAMPS) else None
+        return isinstance(bound, int | float) and bound == 0
 
 
 @dataclass(frozen=True)

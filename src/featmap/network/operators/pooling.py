@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from featmap.geometry import Adaptive, AxisRule, Pointwise, Whole, Window
 from featmap.network.operators.call import Axes, Call, Operand
 from featmap.network.operators.channels import ALL, ChannelSet, channel_axis
+from featmap.network.operators.convolution import short
 from featmap.network.operators.operator import NotResizable, Operator, Rules, node_arguments, same_channels
 
 
@@ -25,11 +26,21 @@ class Pool(Operator):
         return self._rule(call, operand, operand.axes.row), self._rule(call, operand, operand.axes.column)
 
     def describe(self, call: Call) -> str:
-        row, column = self.rules(call, call.main)
-        if not isinstance(row, Window) or not isinstance(column, Window):
-            return ""
-        strides = str(row.stride) if row.stride == column.stride else f"{row.stride} x {column.stride}"
-        return f"{row.kernel} x {column.kernel}, stride {strides}" + (", ceil_mode" if row.ceil_mode else "")
+        """Kernel and stride, and of the other settings those that are not as PyTorch has them by default."""
+        axes = range(_window_rank(call))
+        kernel = tuple(_at(call["kernel_size"], axis) for axis in axes)
+        stride = tuple(_at(call["stride"], axis) for axis in axes) if call.get("stride") else kernel
+        padding, dilation = (
+            tuple(_at(call.get(name, default), axis) for axis in axes)
+            for name, default in (("padding", 0), ("dilation", 1))
+        )
+        words = [" x ".join(map(str, kernel)), f"stride {short(stride)}"]
+        words += [f"padding {short(padding)}"] if any(padding) else []
+        words += [f"dilation {short(dilation)}"] if set(dilation) != {1} else []
+        words += ["ceil_mode"] if call.get("ceil_mode") else []
+        words += ["padding not counted"] if any(padding) and call.get("count_include_pad") is False else []
+        divisor = call.get("divisor_override")
+        return ", ".join(words + ([f"divided by {divisor}"] if divisor else []))
 
     def _rule(self, call: Call, operand: Operand, axis: int | None) -> AxisRule:
         if axis is None:
@@ -75,6 +86,10 @@ class AdaptivePool(Operator):
 
     def rules(self, call: Call, operand: Operand) -> Rules:
         return self._rule(call, operand, operand.axes.row), self._rule(call, operand, operand.axes.column)
+
+    def describe(self, call: Call) -> str:
+        """The sizes that come out."""
+        return f"to {' x '.join(map(str, call['output_size']))}"
 
     def _rule(self, call: Call, operand: Operand, axis: int | None) -> AxisRule:
         if axis is None:
