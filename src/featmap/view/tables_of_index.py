@@ -16,12 +16,11 @@ from featmap.index.similar import SimilarImages
 from featmap.index.summary import IndexSummary
 from featmap.index.top import TopImages, TopSheet
 from featmap.index.verify import Verification
-from featmap.view.tables import counted, shape_text, table
+from featmap.view.tables import counted, shape_text, skipped_lines, table
 from featmap.view.text import number
 
 _LISTED = 8
 _PAIRS = 3
-_SKIPPED = 10
 
 
 def report_text(report: BuildReport) -> str:
@@ -50,15 +49,6 @@ def _left_out_lines(report: BuildReport) -> list[str]:
         )
         lines.append(f"found: {report.found:,} = {' + '.join(f'{count:,} {word}' for count, word in parts if count)}")
     return lines
-
-
-def skipped_lines(skipped: Sequence[tuple[str, str]]) -> list[str]:
-    """The images that could not be read, at most ten of them."""
-    if not skipped:
-        return []
-    lines = [f"{counted(len(skipped), 'image')} could not be read:"]
-    lines += [f"  {reason}" for _, reason in skipped[:_SKIPPED]]
-    return lines + ([f"  and {len(skipped) - _SKIPPED} more"] if len(skipped) > _SKIPPED else [])
 
 
 def summary_table(result: IndexSummary) -> RenderableType:
