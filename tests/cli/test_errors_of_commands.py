@@ -146,7 +146,8 @@ def test_addresses_that_name_nothing(place: Path, address: str, message: str) ->
         ("'my photos'", "'my photos' is a folder, no image.\n\nGive the path of a picture that Pillow can read.\n"),
         (
             "words.png",
-            "'words.png' is no image that Pillow can read.\n\nGive a file of JPEG, PNG, WebP, GIF, TIFF, BMP, PNM, JPEG 2000 or AVIF.\n",
+            "'words.png' is no image that Pillow can read.\n\n"
+            "Give a file of JPEG, PNG, WebP, GIF, TIFF, BMP, PNM, JPEG 2000 or AVIF.\n",
         ),
         (
             "bomb.png",

@@ -137,15 +137,20 @@ def test_every_command_below_index_has_examples() -> None:
 def test_build_says_what_is_new_and_what_could_not_be_read(copied: Path) -> None:
     assert done(f"{BUILD} new.fmi") == f"new.fmi: 10 images, 10 of them new\n{COUNTED}"
     write_pictures(copied / "photos", range(10, 12))
-    assert done(f"{BUILD} new.fmi") == "new.fmi: 12 images, 2 of them new\n"
+    assert done(f"{BUILD} new.fmi") == (
+        "new.fmi: 12 images, 2 of them new\n1 image could not be read before; --retry (retry=True) tries again\n"
+    )
     assert done(f"{BUILD} new.fmi --retry") == f"new.fmi: 12 images, 0 of them new\n{COUNTED}"
     shutil.copyfile("photos/cat/01.png", "photos/broken.png")
     assert document(f"{BUILD} new.fmi --retry") == {
         "index": "new.fmi",
         "images": 13,
+        "found": 13,
         "added": 1,
         "known": 12,
+        "skipped_before": 0,
         "skipped": [],
+        "left_out": [],
     }
     assert document("index show new.fmi")["skipped"] == []
 
@@ -154,9 +159,12 @@ def test_build_as_one_document(photos: Path, tmp_path: Path) -> None:
     assert document(f"{BUILD} {tmp_path}/new.fmi") == {
         "index": f"{tmp_path}/new.fmi",
         "images": 10,
+        "found": 11,
         "added": 10,
         "known": 0,
+        "skipped_before": 0,
         "skipped": [{"name": "broken.png", "reason": BROKEN}],
+        "left_out": [],
     }
 
 
@@ -548,7 +556,8 @@ def test_an_interrupt_says_what_is_kept(photos: Path, tmp_path: Path, monkeypatc
     assert (ended.code, ended.out, ended.err) == (130, "", said)
     assert 0 < kept < 10
     # The one that could not be read lies in the first block.
-    assert done(f"{BUILD} {path}") == f"{path}: 10 images, {10 - kept} of them new\n"
+    again = "1 image could not be read before; --retry (retry=True) tries again\n"
+    assert done(f"{BUILD} {path}") == f"{path}: 10 images, {10 - kept} of them new\n{again}"
     assert done(f"index verify {path}").startswith(f"{path}: sound\n")
 
 

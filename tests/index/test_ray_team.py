@@ -22,7 +22,8 @@ from featmap.index import ray_engine, ray_worker
 from featmap.index.build import build_index
 from featmap.index.describe import describe
 from featmap.index.description import Description
-from featmap.index.entries import Entry, TarMember, batched, entries
+from featmap.index.entries import batched, entries
+from featmap.index.entry import Entry, TarMember
 from featmap.index.images import read_image
 from featmap.index.local import local_blocks
 from featmap.index.measure import Block

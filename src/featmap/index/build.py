@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -15,7 +15,8 @@ import torch
 from featmap.errors import SettingError
 from featmap.index.describe import describe
 from featmap.index.description import Description
-from featmap.index.entries import Entry, batched, count_hint, entries, is_read_at_once
+from featmap.index.entries import batched, count_hint, entries, is_read_at_once
+from featmap.index.entry import Entry, LeftOut, Tally
 from featmap.index.local import local_blocks
 from featmap.index.measure import Block, Finish, Tick
 from featmap.index.same import check_same
@@ -35,17 +36,26 @@ ENGINES = ("local", "ray")
 @dataclass(frozen=True)
 class BuildReport(Result):
     """What a build did: `added` images are new, `images` are in the index now; `skipped` could not be read, each with
-    the reason; `known` were there before."""
+    the reason; `known` were tried before, `skipped_before` of them without success; `left_out` are no images.
+
+    It adds up: `found`, all that the dataset holds, is added + skipped + known + left out.
+    """
 
     path: str
     images: int
     added: int
     known: int
     skipped: tuple[tuple[str, str], ...]
+    found: int = 0
+    skipped_before: int = 0
+    left_out: tuple[LeftOut, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         skipped = [{"name": name, "reason": reason} for name, reason in self.skipped]
-        return {"index": self.path, "images": self.images, "added": self.added, "known": self.known, "skipped": skipped}
+        left_out = [entry.to_json() for entry in self.left_out]
+        done = {"index": self.path, "images": self.images, "found": self.found, "added": self.added}
+        before = {"known": self.known, "skipped_before": self.skipped_before}
+        return {**done, **before, "skipped": skipped, "left_out": left_out}
 
 
 def build_index(
@@ -69,13 +79,14 @@ def build_index(
 
         # Before anything is written.
         imported_ray()
-    listed, planned = _listed(images)
+    tally = Tally()
+    listed, planned = _listed(images, tally)
     if not has_repository(path) or Snapshot(path).is_empty:
         Writer.begin(path, describe(network, wish, planned))
     with only_builder(path):
         snapshot = Snapshot.of(path)
         check_same(snapshot.description, network, wish, path)
-        work = _Build(Writer.of(snapshot), snapshot, retry=retry, planned=planned, progress=progress)
+        work = _Build(Writer.of(snapshot), snapshot, retry=retry, planned=planned, tally=tally, progress=progress)
         running = _engine(engine, network, snapshot.description, device=device, strict=strict, **settings)
         return work.run(listed, running)
 
@@ -93,11 +104,11 @@ def _checked(engine: str, settings: dict[str, Any]) -> dict[str, Any]:
     return given
 
 
-def _listed(images: Any) -> tuple[Iterable[Entry], int]:
+def _listed(images: Any, tally: Tally) -> tuple[Iterable[Entry], int]:
     """The entries, and how many images there are, 0 where that is not known."""
     if not is_read_at_once(images):
-        return entries(images), count_hint(images)
-    listed = list(entries(images))
+        return entries(images, tally), count_hint(images)
+    listed = list(entries(images, tally))
     return listed, len(listed)
 
 
@@ -140,18 +151,26 @@ class _Build:
     """What a build knows while it goes on."""
 
     def __init__(
-        self, writer: Writer, snapshot: Snapshot, *, retry: bool, planned: int, progress: Progress | None
+        self,
+        writer: Writer,
+        snapshot: Snapshot,
+        *,
+        retry: bool,
+        planned: int,
+        tally: Tally,
+        progress: Progress | None,
     ) -> None:
         self.writer = writer
         self.progress = progress
         self.planned = planned
         self.places = places_per_map(writer.description)
         known = {str(name) for name in snapshot.read("image/name")}
-        skipped_before = {str(name) for name in snapshot.read("skipped/name")}
-        self.passed_over = known if retry else known | skipped_before
+        self.not_again = set[str]() if retry else {str(name) for name in snapshot.read("skipped/name")} - known
+        self.passed_over = known | self.not_again
+        self.tally = tally
         self.tried = int(snapshot.read("block/tried").sum())
         self.totals = snapshot.totals()
-        self.seen = self.passed = 0
+        self.seen = self.passed = self.skipped_before = 0
         self.written: Future[None] | None = None
         self.skipped: list[tuple[str, str]] = []
 
@@ -172,7 +191,8 @@ class _Build:
             raise
         self.writer.tidy()
         images = self.totals.images
-        return BuildReport(str(self.writer.path), images, images - before, self.passed, tuple(self.skipped))
+        done = BuildReport(str(self.writer.path), images, images - before, self.passed, tuple(self.skipped))
+        return replace(done, found=self.tally.found, skipped_before=self.skipped_before, left_out=self.tally.left_out)
 
     def _new(self, listed: Iterable[Entry]) -> Iterator[Entry]:
         for entry in listed:
@@ -180,6 +200,7 @@ class _Build:
                 yield entry
                 continue
             self.passed += 1
+            self.skipped_before += entry.name in self.not_again
             self._tick(1)
 
     def _tick(self, count: int) -> None:

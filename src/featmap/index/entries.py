@@ -6,7 +6,6 @@ import csv
 import glob
 import tarfile
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,63 +14,51 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from featmap.errors import ImageBroken, ImageMissing, InputError
-from featmap.run.formats import is_named_picture
+from featmap.errors import ImageBroken, ImageMissing, ImageTooLarge, InputError
+from featmap.index.entry import Entry, Other, Tally, TarMember, Unreadable
+from featmap.index.tars import SUFFIXES as TARS
+from featmap.index.tars import Held, data_of, held, place
+from featmap.run.folders import HIDDEN, found_below, named
+from featmap.run.formats import check_bytes
 
 T = TypeVar("T")
 LISTS = (".csv", ".tsv", ".txt")
 _FORM = "Write one line per image: its path (from the list's folder), then its label if it has one."
 _HEADINGS = ("path", "image", "file", "filename", "name")
-_TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+_TWICE = "listed twice"
 
 
-@dataclass(frozen=True)
-class TarMember:
-    """An image inside a tar file; `offset` is where its bytes begin, `None` in a compressed one."""
-
-    tar: Path
-    name: str
-    offset: int | None
-    size_bytes: int
-
-    def __str__(self) -> str:
-        return f"{self.tar}!{self.name}"
-
-
-@dataclass(frozen=True)
-class Unreadable:
-    """What stands for an image that was found to be unreadable before its turn, with the reason."""
-
-    problem: str
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One image of a dataset: its name there, its label ('' for none) and what holds it.
-
-    `content` is a path, a tar member, bytes of a compressed one, an image in memory, or `Unreadable`.
-    """
-
-    name: str
-    label: str
-    content: Any
-    path: str = ""
-
-
-def entries(images: Any) -> Iterator[Entry]:
+def entries(images: Any, tally: Tally | None = None) -> Iterator[Entry]:
     """The images of a folder (with all below it), a glob, a list (.csv, .tsv, .txt), a tar file or any iterable.
 
     In a folder and a tar the label is the folder that an image lies in. In a Python list and any iterable an image may
-    be a pair with its label. An image that is listed twice is one image.
+    be a pair with its label. An image that is listed twice is one image. What is found, and what of it is left out, is
+    counted in `tally`.
     Raises: InputError, ImageMissing, ImageBroken: nothing, or something else, lies there.
     """
     seen: set[str] = set()
+    tally = tally or Tally()
     for entry in _all_entries(images):
-        if entry.name not in seen:
+        tally.found += 1
+        if isinstance(entry, Other):
+            tally.leave_out(entry.name, entry.reason)
+        elif entry.name in seen:
+            tally.leave_out(entry.name, _TWICE)
+        else:
             seen.add(entry.name)
-            yield entry
+            yield _as_text(entry)
     if not seen:
         raise InputError(f"There is no image in {_words(images)}.", "Give a folder, a list or a tar file with images.")
+
+
+def _as_text(entry: Entry) -> Entry:
+    """The entry; one whose name is no text, which no table can hold, is unreadable."""
+    try:
+        f"{entry.name}{entry.path}{entry.label}".encode()
+    except UnicodeEncodeError:
+        name, label = (text.encode(errors="backslashreplace").decode() for text in (entry.name, entry.label))
+        return Entry(name, label, Unreadable(f"'{name}' has a name that is not text in UTF-8."))
+    return entry
 
 
 def batched(items: Iterable[T], count: int) -> Iterator[list[T]]:
@@ -92,14 +79,14 @@ def count_hint(images: Any) -> int:
 
 def is_read_at_once(images: Any) -> bool:
     """Whether listing the images reads nothing of them: not so for iterables, nor for compressed tar files."""
-    return isinstance(images, str | Path) and not str(images).lower().endswith(_TARS[1:])
+    return isinstance(images, str | Path) and not str(images).lower().endswith(TARS[1:])
 
 
 def _words(images: Any) -> str:
     return f"'{images}'" if isinstance(images, str | Path) else f"a {type(images).__name__}"
 
 
-def _all_entries(images: Any) -> Iterator[Entry]:
+def _all_entries(images: Any) -> Iterator[Entry | Other]:
     if isinstance(images, str | Path):
         yield from _of_path(Path(images))
     elif isinstance(images, Tensor) and images.ndim == 4:
@@ -141,35 +128,33 @@ def _file(name: str, label: str, path: Path) -> Entry:
     return Entry(name, label, path, str(path.absolute()))
 
 
-def _of_path(path: Path) -> Iterator[Entry]:
+def _of_path(path: Path) -> Iterator[Entry | Other]:
     if path.is_dir():
         yield from _of_folder(path)
     elif path.is_file() and path.suffix.lower() in LISTS:
         yield from _of_list(path)
-    elif path.is_file() and path.name.lower().endswith(_TARS):
+    elif path.is_file() and path.name.lower().endswith(TARS):
         yield from _of_tar(path)
     elif path.is_file():
         yield _file(str(path), "", path)
     elif glob.has_magic(str(path)):
         found = sorted(glob.glob(str(path), recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern
-        yield from (_file(name, "", Path(name)) for name in found if Path(name).is_file())
+        for name in found:
+            if not Path(name).is_dir():
+                yield _file(name, "", Path(name))
     else:
         raise ImageMissing(
             f"There are no images at '{path}'.", "Give a folder, a list, a tar file, a glob or a picture."
         )
 
 
-def _of_folder(folder: Path) -> Iterator[Entry]:
-    for file in sorted(folder.rglob("*")):
-        name = file.relative_to(folder)
-        if _is_image(name) and file.is_file():
-            yield _file(name.as_posix(), _folder_label(name), file)
-
-
-def _is_image(name: Path) -> bool:
-    """Whether a name within a folder or tar is that of an image; hidden files and folders hold none."""
-    is_hidden = any(part.startswith(".") and part != ".." for part in name.parts)
-    return is_named_picture(name) and not is_hidden
+def _of_folder(folder: Path) -> Iterator[Entry | Other]:
+    for found in found_below(folder):
+        if found.left_out:
+            yield Other(found.name, found.left_out)
+        else:
+            content = Unreadable(found.problem) if found.problem else found.path
+            yield Entry(found.name, _folder_label(Path(found.name)), content, str(found.path.absolute()))
 
 
 def _folder_label(name: Path) -> str:
@@ -191,24 +176,45 @@ def _of_list(path: Path) -> Iterator[Entry]:
         raise InputError(f"'{path}' is no list of images in UTF-8: {error}.", _FORM) from error
 
 
-def _of_tar(path: Path) -> Iterator[Entry]:
+def _of_tar(path: Path) -> Iterator[Entry | Other]:
+    """The images of a tar file; where it is damaged, an entry that says so stands for what is lost."""
+    members, has_image = 0, False
     try:
         with tarfile.open(path) as opened:
-            is_plain = path.suffix.lower() == ".tar"
-            for member in opened:
-                if member.isfile() and _is_image(Path(member.name)):
-                    held = TarMember(path, member.name, member.offset_data if is_plain else None, member.size)
-                    content = held if is_plain else _bytes_of(opened, member)
-                    yield Entry(member.name, _folder_label(Path(member.name)), content, str(_absolute(held)))
-    except (tarfile.TarError, OSError, EOFError) as error:
-        raise ImageBroken(f"'{path}' is no readable tar file: {error}.", "Make or copy it again.") from error
+            for members, one in enumerate(held(opened), 1):  # noqa: B007 - told where the next one cannot be read
+                entry = _member(path, opened, one)
+                has_image = has_image or isinstance(entry, Entry)
+                yield entry
+    except GeneratorExit:
+        raise
+    # Every way of compression has its own errors of damage.
+    except Exception as error:
+        if not has_image:
+            raise ImageBroken(f"'{path}' is no readable tar file: {error}.", "Make or copy it again.") from error
+        yield _damage(path, f"it is damaged behind {members:,} members ({error}); images may be lost there")
 
 
-def _absolute(member: TarMember) -> TarMember:
-    return TarMember(member.tar.absolute(), member.name, member.offset, member.size_bytes)
+def _member(path: Path, opened: tarfile.TarFile, one: Held) -> Entry | Other:
+    if one.damage:
+        return _damage(path, one.problem)
+    name = Path(one.name)
+    if any(part.startswith(".") and part != ".." for part in name.parts):
+        return Other(one.name, HIDDEN)
+    problem, left_out = named(one.name, is_file=one.info is not None, instead=one.problem)
+    if left_out:
+        return Other(one.name, left_out)
+    content = Unreadable(problem) if problem or one.info is None else _content(path, opened, one.name, one.info)
+    return Entry(one.name, _folder_label(name), content, f"{path.absolute()}!{one.name}")
 
 
-def _bytes_of(opened: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
-    file = opened.extractfile(member)
-    assert file is not None
-    return file.read()
+def _content(path: Path, opened: tarfile.TarFile, name: str, info: tarfile.TarInfo) -> TarMember | bytes | Unreadable:
+    try:
+        check_bytes(info.size, name)
+        return place(path, name, info) if path.suffix.lower() == TARS[0] else data_of(opened, info)
+    except (ImageTooLarge, tarfile.TarError) as error:
+        words = error.problem if isinstance(error, ImageTooLarge) else f"'{name}' cannot be read: {error}."
+        return Unreadable(words)
+
+
+def _damage(path: Path, words: str) -> Entry:
+    return Entry(f"{path.name}: {words}", "", Unreadable(f"'{path.name}': {words}."))

@@ -16,8 +16,10 @@ from PIL import Image
 from torch import Tensor
 
 from featmap.errors import FeatmapError, ImageBroken, ImageMissing
-from featmap.index.entries import Entry, TarMember, Unreadable
+from featmap.index.entry import Entry, TarMember, Unreadable
+from featmap.index.tars import SUFFIXES, data_by_name, located
 from featmap.network.network import CapturedNetwork
+from featmap.run.formats import check_bytes
 from featmap.run.pictures import batch_of, picture_in
 
 
@@ -83,23 +85,34 @@ def _size(content: Any, values: Tensor) -> tuple[int, int]:
 def bytes_of(content: str | Path | TarMember) -> bytes:
     """What a file or a member of a tar holds. Raises: ImageMissing, ImageBroken."""
     path = content.tar if isinstance(content, TarMember) else Path(content)
-    if not path.is_file():
-        raise ImageMissing(f"There is no image '{content}'.", "Give the path of a picture that Pillow can read.")
     try:
-        return _of_member(content) if isinstance(content, TarMember) else path.read_bytes()
-    except (OSError, tarfile.TarError, KeyError) as error:
+        _check_file(path, str(content))
+        if isinstance(content, TarMember):
+            return _of_member(content)
+        check_bytes(path.stat().st_size, str(content))
+        return path.read_bytes()
+    except FeatmapError:
+        raise
+    # Every way of compression has its own errors of damage.
+    except Exception as error:
         raise ImageBroken(f"'{content}' cannot be read: {error}.", "Copy or download the picture again.") from error
 
 
+def _check_file(path: Path, name: str) -> None:
+    if not path.is_file():
+        raise ImageMissing(f"There is no image '{name}'.", "Give the path of a picture that Pillow can read.")
+
+
 def _of_member(member: TarMember) -> bytes:
+    check_bytes(member.size_bytes, str(member))
     if member.offset is None:
-        with tarfile.open(member.tar) as opened:
-            file = opened.extractfile(member.name)
-            assert file is not None
-            return file.read()
+        return data_by_name(member.tar, member.name)
     with member.tar.open("rb") as file:
         file.seek(member.offset)
-        return file.read(member.size_bytes)
+        data = file.read(member.size_bytes)
+    if len(data) < member.size_bytes:
+        raise ImageBroken(f"'{member}' is cut off.", "Make or copy the tar file again.")
+    return data
 
 
 def bytes_at(path: str) -> bytes:
@@ -110,7 +123,7 @@ def bytes_at(path: str) -> bytes:
     tar, mark, name = path.partition("!")
     if not mark or Path(path).exists() or not Path(tar).is_file():
         return bytes_of(path)
-    member = _plain_members(tar, Path(tar).stat().st_mtime_ns).get(name) if tar.lower().endswith(".tar") else None
+    member = _plain_members(tar, Path(tar).stat().st_mtime_ns).get(name) if tar.lower().endswith(SUFFIXES[0]) else None
     return bytes_of(member or TarMember(Path(tar), name, None, 0))
 
 
@@ -118,7 +131,6 @@ def bytes_at(path: str) -> bytes:
 def _plain_members(tar: str, changed_ns: int) -> dict[str, TarMember]:  # noqa: ARG001 - a changed file is read anew
     """Where each member of a tar file begins, so that one is found without going through all."""
     try:
-        with tarfile.open(tar) as opened:
-            return {m.name: TarMember(Path(tar), m.name, m.offset_data, m.size) for m in opened if m.isfile()}
+        return located(Path(tar))
     except (tarfile.TarError, OSError, EOFError):
         return {}

@@ -11,7 +11,7 @@ import torch
 
 from featmap.errors import ImageBroken
 from featmap.index.description import Description
-from featmap.index.entries import Entry
+from featmap.index.entry import Entry
 from featmap.index.images import ReadImage, read_image
 from featmap.index.measure import Finish, Measurer, Tick
 from featmap.index.totals import Floats

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from featmap.errors import WorkError
 from featmap.index.description import Description, IndexedLayer
-from featmap.index.entries import Entry, batched
+from featmap.index.entries import batched
+from featmap.index.entry import Entry
 from featmap.index.images import ReadImage
 from featmap.index.running import RunningPerMap
 from featmap.index.totals import Floats, Totals, places_per_map

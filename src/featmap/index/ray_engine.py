@@ -19,7 +19,7 @@ import torch
 
 from featmap.errors import WorkError
 from featmap.index.description import Description
-from featmap.index.entries import Entry
+from featmap.index.entry import Entry
 from featmap.index.local import Floors
 from featmap.index.measure import Block, Tick
 from featmap.index.ray_cluster import Share, connected, share_of

@@ -15,7 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from featmap.index.description import Description
-from featmap.index.entries import Entry, TarMember, Unreadable
+from featmap.index.entry import Entry, TarMember, Unreadable
 from featmap.index.images import read_image
 from featmap.index.local import reading_ahead
 from featmap.index.measure import Block, Measurer

@@ -16,7 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from featmap.errors import FeatmapError, IndexBroken, IndexBusy, NoIndex
+from featmap.errors import FeatmapError, IndexBroken, IndexBusy, NoIndex, WorkError
 
 _URL = re.compile(r"(?P<scheme>[a-z0-9]+)://(?P<rest>.*)")
 _SCHEMES = "s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or az://ACCOUNT/CONTAINER/PREFIX"
@@ -35,6 +35,7 @@ def storage_of(path: str | Path) -> Any:
     """icechunk's storage at a path or URL; credentials come from the environment. Raises: NoIndex."""
     import icechunk
 
+    _check_process()
     _let_threads_end()
     # icechunk warns on every opening that folders are not safe for concurrent commits; a lock sees to that here.
     icechunk.set_logs_filter("error")
@@ -173,11 +174,30 @@ def _check_free(path: Path) -> None:
         )
 
 
+_used_in: list[int] = []
+"""The process that icechunk was first used in: this one, or the one that it was forked from."""
+
+
+def _check_process() -> None:
+    """Raises WorkError in a process that was forked after icechunk was used.
+
+    The threads that read did not come along; a question would wait for them for ever.
+    """
+    if not _used_in:
+        _used_in.append(os.getpid())
+    if _used_in[0] != os.getpid():
+        raise WorkError(
+            "An index was used before this process was forked, and cannot be used in the fork.",
+            "Start the process by spawning (DataLoader: multiprocessing_context='spawn'), or use no index before.",
+        )
+
+
 @contextmanager
 def guarded(path: str | Path) -> Generator[None]:
     """What goes wrong while reading or writing becomes IndexBroken, with the reason."""
     import icechunk
 
+    _check_process()
     try:
         yield
     except FeatmapError:

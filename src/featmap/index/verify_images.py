@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from featmap.errors import ImageError
-from featmap.index.entries import Entry
+from featmap.index.entry import Entry
 from featmap.index.findings import Say, some, values_of
 from featmap.index.fingerprint import network_fingerprint, preprocessing_fingerprint
 from featmap.index.images import bytes_at, read_image

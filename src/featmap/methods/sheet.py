@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from featmap.errors import AddressError, ImagesNeeded, InputError, NoSuchChannel, SettingError
+from featmap.errors import AddressError, ImageBroken, ImageError, ImagesNeeded, InputError, NoSuchChannel, SettingError
 from featmap.geometry import Box
 from featmap.methods.count import checked_count
 from featmap.methods.project import Asked, Running
@@ -31,7 +31,8 @@ from featmap.methods.result import Result
 from featmap.network.address import Address
 from featmap.network.network import CapturedNetwork
 from featmap.run.batches import Progress
-from featmap.run.pictures import Images, batch_of, listed
+from featmap.run.folders import Found
+from featmap.run.pictures import Batch, Images, batch_of, listed, picture_in
 from featmap.run.projection import Unit, on_box
 
 
@@ -71,7 +72,8 @@ class Example:
 class Sheet(Result):
     """The strongest examples of some maps of a layer, strongest first. `examples` by channel.
 
-    An image on which a map is 0 everywhere excites it not at all, and is no example.
+    An image on which a map is 0 everywhere excites it not at all, and is no example. `skipped` are the pictures in a
+    folder that could not be read, each with the reason; `images` counts the others.
     """
 
     address: str
@@ -81,6 +83,7 @@ class Sheet(Result):
     examples: Mapping[int, tuple[Example, ...]]
     gradient_takers: tuple[str, ...]
     weights_source: str
+    skipped: tuple[tuple[str, str], ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -96,6 +99,7 @@ class Sheet(Result):
                 for channel, examples in self.examples.items()
             ],
             "weights": self.weights_source,
+            "skipped": [{"name": name, "reason": reason} for name, reason in self.skipped],
         }
 
     def __repr__(self) -> str:
@@ -151,8 +155,9 @@ class _Sheet:
         running: Running,
     ) -> None:
         self.images = images
+        self.skipped: dict[int, tuple[str, str]] = {}
         # The first image decides the size of all.
-        size = tuple(batch_of(network, images[0]).values.shape[1:])
+        size = self._first_size(network)
         self.network = network.at(size)
         self.size = size
         self.place = self.network.place(layer)
@@ -166,6 +171,19 @@ class _Sheet:
         self.question = question
         self.asked = Asked(self.network, question, running)
         self.projector = self.asked.projector(self.place.node)
+
+    def _first_size(self, network: CapturedNetwork) -> tuple[int, ...]:
+        """The size of the first image that can be read. Raises: ImageError."""
+        first: ImageError | None = None
+        for image in self.images:
+            try:
+                return tuple(_read(network, image).values.shape[1:])
+            except ImageError as error:
+                first = first or error
+                if not isinstance(image, Found):
+                    raise
+        assert first is not None
+        raise first
 
     def _checked(self, channels: Sequence[int] | None) -> list[int]:
         count = self.network.resolver.channels(self.place.node)
@@ -204,15 +222,16 @@ class _Sheet:
         return Sheet(
             self.key,
             self.question,
-            len(self.images),
+            len(self.images) - len(self.skipped),
             k,
             {channel: tuple(found) for channel, found in examples.items()},  # type: ignore[misc]
             self.projector.engine.gradient_takers,
             self.network.weights_source,
+            tuple(self.skipped.values()),
         )
 
     def _image(self, number: int) -> tuple[str, Tensor]:
-        batch = batch_of(self.network, self.images[number])
+        batch = _read(self.network, self.images[number])
         if tuple(batch.values.shape[1:]) != self.size:
             got, first = (" x ".join(map(str, size)) for size in (batch.values.shape[1:], self.size))
             raise InputError(f"'{batch.names[0]}' is {got}; the first image is {first}.", "Give images of one size.")
@@ -222,8 +241,17 @@ class _Sheet:
         """For every map the strongest unit of each image, and of those the k best; ties to the first image."""
         best: dict[int, list[_Found]] = {channel: [] for channel in self.channels}
         for number in range(len(self.images)):
-            name, image = self._image(number)
-            names.append(name if isinstance(self.images[number], str | Path) else f"image {number}")
+            try:
+                name, image = self._image(number)
+            except (ImageError, InputError) as error:
+                if not isinstance(self.images[number], Found):
+                    raise
+                self.skipped[number] = (self.images[number].name, error.problem)
+                names.append(self.images[number].name)
+                if progress is not None:
+                    progress(number + 1, 2 * len(self.images))
+                continue
+            names.append(name if isinstance(self.images[number], str | Path | Found) else f"image {number}")
             maps = self.projector.maps(self.projector.activations(image))
             values, places = maps.flatten(1).max(dim=1)
             if bool(values[self.channels].isnan().any()):
@@ -254,6 +282,15 @@ class _Sheet:
                 where = (unit.row, unit.column)
                 yield Example(names[number], entries[at].value, where, box, field, picture, kept)
                 at += 1
+
+
+def _read(network: CapturedNetwork, image: Any) -> Batch:
+    """An image as the network takes it; one in a folder has its name there. Raises: ImageError, InputError."""
+    if not isinstance(image, Found):
+        return batch_of(network, image)
+    if image.problem:
+        raise ImageBroken(image.problem, "Leave it out.")
+    return Batch(batch_of(network, picture_in(image.path, image.name)).values, (image.name,))
 
 
 def _spooled(projections: Sequence[Tensor]) -> list[NDArray[np.float32]]:

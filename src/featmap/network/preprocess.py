@@ -13,12 +13,19 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from featmap.errors import ImageTooLarge
+from featmap.network.preprocess_check import check_channels, check_record
+
+LARGEST_RESIZED = 178_956_970
+"""Pixels that a picture may have when it is resized, before it is cropped: as many as are decoded."""
 _FILTERS = {
     "nearest": Image.Resampling.NEAREST,
     "bilinear": Image.Resampling.BILINEAR,
     "bicubic": Image.Resampling.BICUBIC,
     "lanczos": Image.Resampling.LANCZOS,
     "box": Image.Resampling.BOX,
+    "hamming": Image.Resampling.HAMMING,
+    "nearest-exact": Image.Resampling.NEAREST,
 }
 
 
@@ -37,8 +44,18 @@ class Preprocessing:
     interpolation: str = "bilinear"
     source: str = "featmap's default"
 
+    def __post_init__(self) -> None:
+        """Raises: SettingError: a setting that no picture can be prepared by."""
+        for name, value in check_record(self.resize, self.crop, self.mean, self.std, self.interpolation).items():
+            object.__setattr__(self, name, value)
+
     def __call__(self, picture: Image.Image, channels: int = 3) -> Tensor:
-        """The picture as a float32 tensor (channel, row, column)."""
+        """The picture as a float32 tensor (channel, row, column).
+
+        Raises: SettingError: the record is for another number of channels. ImageTooLarge: so thin a picture that it
+        would be huge when resized.
+        """
+        check_channels(self.mean, self.std, channels)
         pixels = np.atleast_3d(np.asarray(self.framed(picture.convert("L" if channels == 1 else "RGB"))))
         # Each of the 256 values is scaled once. Without torch's operators: threads that read images would each start
         # threads of torch's.
@@ -137,6 +154,11 @@ def _resized(picture: Image.Image, size: int | tuple[int, int] | None, interpola
         short, long = min(width, height), max(width, height)
         other = int(size * long / short)
         size = (size, other) if width >= height else (other, size)
+    if size[0] * size[1] > LARGEST_RESIZED:
+        raise ImageTooLarge(
+            f"A picture of {picture.height} x {picture.width} would be {size[0]:,} x {size[1]:,} when resized.",
+            "Crop it first.",
+        )
     target = (size[1], size[0])
     return picture if picture.size == target else picture.resize(target, _FILTERS[interpolation])
 

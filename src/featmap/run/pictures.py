@@ -19,7 +19,8 @@ from torch import Tensor
 from featmap.errors import FeatmapError, ImageBroken, ImageMissing, ImageTooLarge, InputError
 from featmap.network.graph import TensorSpec
 from featmap.network.network import CapturedNetwork
-from featmap.run.formats import REMEDY, check_bytes, is_named_picture, opened
+from featmap.run.folders import found_below
+from featmap.run.formats import REMEDY, check_bytes, opened
 from featmap.run.png_text import without_text
 
 Images: TypeAlias = "str | Path | Image.Image | np.ndarray[Any, Any] | Tensor | Sequence[str | Path | Image.Image]"
@@ -206,12 +207,12 @@ def pictures_in(images: Any) -> Iterable[tuple[str, Image.Image]]:
 
 
 def listed(images: Images) -> list[Any]:
-    """One entry per image, none of them read yet: the pictures in a folder (by name), the parts of a list or tensor.
+    """One entry per image, none of them read yet: the pictures in a folder (`Found`), the parts of a list or tensor.
 
     Raises: InputError: there is no image.
     """
     if isinstance(images, str | Path) and Path(images).is_dir():
-        found: list[Any] = sorted(path for path in Path(images).rglob("*") if is_named_picture(path))
+        found: list[Any] = [one for one in found_below(Path(images)) if not one.left_out]
     elif isinstance(images, Tensor) and images.ndim > 3:
         found = list(images)
     elif isinstance(images, list | tuple):

@@ -18,6 +18,7 @@ from featmap.view.example_sheet import Shown, example_sheet
 from featmap.view.output import save, write_files
 from featmap.view.projection import colour_words, projection_picture
 from featmap.view.results import check_output
+from featmap.view.tables import skipped_lines
 from featmap.view.text import number, plural
 
 PROJECTION_FILES = (".png", ".npz", ".json", ".txt")
@@ -119,10 +120,15 @@ def _edges(box: Box) -> tuple[int, int, int, int]:
 def _(result: Sheet) -> str:
     lines = [repr(result)]
     for channel, examples in result.examples.items():
-        shown = [f"{number(e.value)} {Path(e.image).name} @{e.unit[0]},{e.unit[1]}" for e in examples[:_LISTED]]
+        shown = [f"{number(e.value)} {_name(e.image)} @{e.unit[0]},{e.unit[1]}" for e in examples[:_LISTED]]
         more = f" and {len(examples) - _LISTED} more" if len(examples) > _LISTED else ""
         lines.append(f"/{channel}  {'; '.join(shown) or _note(examples)}{more}")
-    return "\n".join(lines)
+    return "\n".join([*lines, *skipped_lines(result.skipped)])
+
+
+def _name(image: str) -> str:
+    """A picture's name within the folder that was given; of one given by its whole path the last part."""
+    return Path(image).name if Path(image).is_absolute() else image
 
 
 _LISTED = 3

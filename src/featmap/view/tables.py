@@ -105,3 +105,15 @@ def natural_width(content: Table) -> int:
 def counted(number: int, noun: str) -> str:
     """A number with its noun."""
     return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
+def skipped_lines(skipped: Sequence[tuple[str, str]]) -> list[str]:
+    """The images that could not be read, at most ten of them."""
+    if not skipped:
+        return []
+    lines = [f"{counted(len(skipped), 'image')} could not be read:"]
+    lines += [f"  {reason}" for _, reason in skipped[:_SKIPPED]]
+    return lines + ([f"  and {len(skipped) - _SKIPPED} more"] if len(skipped) > _SKIPPED else [])
+
+
+_SKIPPED = 10

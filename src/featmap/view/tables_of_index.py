@@ -16,27 +16,39 @@ from featmap.index.similar import SimilarImages
 from featmap.index.summary import IndexSummary
 from featmap.index.top import TopImages, TopSheet
 from featmap.index.verify import Verification
-from featmap.view.tables import counted, shape_text, table
+from featmap.view.tables import counted, shape_text, skipped_lines, table
 from featmap.view.text import number
 
 _LISTED = 8
 _PAIRS = 3
-_SKIPPED = 10
 
 
 def report_text(report: BuildReport) -> str:
     """What a build did, and what it skipped."""
     lines = [f"{report.path}: {counted(report.images, 'image')}, {report.added:,} of them new"]
-    return "\n".join([*lines, *skipped_lines(report.skipped)])
+    if report.skipped_before:
+        lines.append(
+            f"{counted(report.skipped_before, 'image')} could not be read before; --retry (retry=True) tries again"
+        )
+    return "\n".join([*lines, *skipped_lines(report.skipped), *_left_out_lines(report)])
 
 
-def skipped_lines(skipped: Sequence[tuple[str, str]]) -> list[str]:
-    """The images that could not be read, at most ten of them."""
-    if not skipped:
-        return []
-    lines = [f"{counted(len(skipped), 'image')} could not be read:"]
-    lines += [f"  {reason}" for _, reason in skipped[:_SKIPPED]]
-    return lines + ([f"  and {len(skipped) - _SKIPPED} more"] if len(skipped) > _SKIPPED else [])
+def _left_out_lines(report: BuildReport) -> list[str]:
+    """What is no image, with the first names, and the sum of all that was found."""
+    lines: list[str] = []
+    for entry in report.left_out:
+        more = " ..." if entry.count > len(entry.names) else ""
+        lines.append(f"left out: {entry.count:,} {entry.reason} ({', '.join(entry.names)}{more})")
+    if lines:
+        left_out = sum(entry.count for entry in report.left_out)
+        parts = (
+            (report.added, "new"),
+            (report.known, "known"),
+            (len(report.skipped), "skipped"),
+            (left_out, "left out"),
+        )
+        lines.append(f"found: {report.found:,} = {' + '.join(f'{count:,} {word}' for count, word in parts if count)}")
+    return lines
 
 
 def summary_table(result: IndexSummary) -> RenderableType:
