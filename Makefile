@@ -1,5 +1,6 @@
 # setup: everything into .venv; demo: the guided main job; test, check: what CI runs; bench: side by side with peers;
 # wild: networks of other packages against their own modules.
+# oldest, newest: the tests on the oldest versions that are promised, and on the newest there are.
 # Another interpreter: make PYTHON=python3.12 demo
 
 PYTHON ?= python3
@@ -9,7 +10,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 PINS := pyproject.toml constraints.txt
 
-.PHONY: setup demo test check bench wild
+.PHONY: setup demo test check bench wild oldest newest
 .DELETE_ON_ERROR:
 
 setup: $(VENV)/.dev
@@ -32,6 +33,12 @@ bench: $(VENV)/.bench
 
 wild: $(VENV)/.wild
 	PYTHONPATH=src:tests $(BIN)/python -m wild
+
+oldest: .venv-oldest/.dev
+	.venv-oldest/bin/python -m pytest -n $(WORKERS)
+
+newest: .venv-newest/.dev
+	.venv-newest/bin/python -m pytest -n $(WORKERS)
 
 # A stamp is written after the work, so that what was interrupted is done again; .dev and the like say that the extras of
 # their name are installed as the pins of that date ask for.
@@ -56,4 +63,14 @@ $(VENV)/.bench: $(PINS) | $(VENV)/.dev
 
 $(VENV)/.wild: $(PINS) | $(VENV)/.dev
 	$(INSTALL) -e ".[wild]"
+	touch $@
+
+.venv-oldest/.dev: pyproject.toml constraints-oldest.txt
+	$(PYTHON) -m venv --clear .venv-oldest
+	.venv-oldest/bin/python -m pip install --quiet --disable-pip-version-check -c constraints-oldest.txt -e ".[dev]"
+	touch $@
+
+.venv-newest/.dev: pyproject.toml
+	$(PYTHON) -m venv --clear .venv-newest
+	.venv-newest/bin/python -m pip install --quiet --disable-pip-version-check -e ".[dev]"
 	touch $@

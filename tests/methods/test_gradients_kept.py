@@ -203,7 +203,7 @@ def test_constants_of_any_type_are_computed_as_the_model_computes_them() -> None
         right = module(image)
     assert torch.allclose(net.maps(image, "add:z", progress=False)["add:z"].values, right, atol=1e-6)
     kernels = torch.where(module.signs > 0, module.signs, 0 * module.signs)
-    value = float(functional.conv2d(image, kernels)[0, 1, 2, 3])
+    value = float(functional.conv2d(image, kernels).detach()[0, 1, 2, 3])
     assert net.explain(image, "conv2d:conv/1@2,3").conv == pytest.approx(value, abs=1e-6)
 
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 import featmap as fm
 from closeness import assert_close as assert_tensors_close
+from featmap.errors import InputError
 from featmap.geometry import Box
 from featmap.run.program import Program
 from featmap.run.region import copying, patches
@@ -228,5 +229,6 @@ def test_a_model_that_draws_random_numbers_leaves_the_users_sequence_alone() -> 
     asked = case_of(between(lambda x: x + torch.randn_like(x)), SHAPE)
     torch.manual_seed(3)
     before = torch.get_rng_state()
-    asked.net.occlude(asked.image, f"{asked.output}/1", 3, 4, verify=2, progress=False)
+    with pytest.raises(InputError, match="random in evaluation"):
+        asked.net.occlude(asked.image, f"{asked.output}/1", 3, 4, verify=2, progress=False)
     assert torch.equal(before, torch.get_rng_state())

@@ -21,6 +21,7 @@ from featmap.methods.result import Result
 from featmap.methods.target import Activity, Scale, Score, Target, class_score, predicted, score_of
 from featmap.methods.windows import Baseline, Fill, Pair, Windows, captum_average, fill, occluded, windows
 from featmap.network.network import CapturedNetwork
+from featmap.network.randomness import random_operators
 from featmap.run.batches import Progress, run_batches
 from featmap.run.occlusion import Occlusion, channel_values
 from featmap.run.pictures import Images, batch_of
@@ -196,6 +197,7 @@ class _Occluding:
         self.found = found
         self.fill: Fill = fill(image, baseline)
         self.score = score or self._predicted_score(scale, device)
+        _check_draws_nothing(network, self.score)
         self.engine = Occlusion(
             network,
             image,
@@ -264,6 +266,16 @@ class _Occluding:
                 self.score.node
             ]
             yield float(self.score.read(part_of(value, self.network, self.score))[0])
+
+
+def _check_draws_nothing(network: CapturedNetwork, score: Score) -> None:
+    found = random_operators(network, [score.node])
+    if found:
+        raise InputError(
+            f"{score.name} of {network.name} is random in evaluation too, at {', '.join(found)}: what a window changes "
+            "cannot be told from what chance does.",
+            "Switch the randomness off in the model, or ask for something that comes before it.",
+        )
 
 
 def fill_as(filling: Fill, dtype: torch.dtype) -> Fill:

@@ -17,6 +17,7 @@ from featmap.network.graph import Node
 from featmap.network.layers import Layer
 from featmap.network.network import CapturedNetwork
 from featmap.network.operators.table import operator_of
+from featmap.network.randomness import random_operators
 from featmap.network.sized import DoesNotFit, SizedGraph
 from featmap.network.tensors import RandomTensors
 from featmap.run.memory import activation_bytes, peak_bytes, size_bytes
@@ -99,6 +100,7 @@ class Plan(TableResult):
     preprocessing: str
     unknown_operators: tuple[str, ...]
     weights_source: str
+    random_operators: tuple[str, ...] = ()
 
     def __iter__(self) -> Iterator[PlanRow]:
         return iter(self.layers)
@@ -131,6 +133,7 @@ class Plan(TableResult):
             "macs_convention": MAC_CONVENTION,
             "preprocessing": self.preprocessing,
             "operators_treated_as_whole": list(self.unknown_operators),
+            "random_operators": list(self.random_operators),
             "weights": self.weights_source,
         }
 
@@ -185,6 +188,7 @@ class _Planner:
             preprocessing=self.network.preprocessing.describe(),
             unknown_operators=self.network.unknown_operators,
             weights_source=_weights_words(self.network),
+            random_operators=random_operators(self.network, range(self.count)),
         )
 
     def _rows(self) -> Iterator[PlanRow]:

@@ -1,24 +1,19 @@
 """How is a `.pt2` file, torch's own archive of an exported program, read without executing what it holds?
 
-The archive keeps its graph as JSON and its tensors as bytes. Three things in it can carry code: pickled tensors and
-constants, the pickled example inputs, and symbolic sizes, which sympy evaluates. They are looked for before torch
-opens the file.
+The archive keeps its graph as JSON and its tensors as bytes. What else it could hold is looked for before torch opens
+the file.
 """
 
 from __future__ import annotations
 
-import io
-import json
-import re
-import zipfile
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch.export import ExportedProgram
 from torch.fx import Node as FxNode
 
-from featmap.errors import ModelError, NoSuchModel, UnsafeFile
+from featmap.errors import ModelError, NoSuchModel
+from featmap.network.archive_check import check_archive
 from featmap.network.capture import quiet
 from featmap.network.functional import is_pass_through
 from featmap.network.graph import SizeRead
@@ -26,13 +21,6 @@ from featmap.network.operators.cutting import Concatenate, Cut, Select
 from featmap.network.operators.reshape import Expand
 from featmap.network.operators.table import TABLE, UNKNOWN
 from featmap.network.schema import is_operator, plain_name
-
-_WORDS = (
-    r"[su]\d+|Symbol|Integer|Rational|Add|Mul|Pow|Mod|PythonMod|FloorDiv|CleanDiv|CeilDiv|IntTrueDiv|PowByNatural|Max|Min"
-    "|Eq|Ne|oo|int_oo|positive|nonnegative|integer|True|False"
-)
-_SAFE_SYMBOL = re.compile(rf"(?:[\s\d+\-*/(),.<>=&|]|'[su]\d+'|\b(?:{_WORDS})\b)*")
-_REMEDY = "Pass --trust (trust=True) if you know where the file comes from."
 
 
 def read_archive(path: Path, *, trust: bool = False) -> ExportedProgram:
@@ -81,41 +69,3 @@ def _may_hold_a_size(node: FxNode) -> bool:
         return True
     takes_numbers = operator.kind in ("pointwise", "merge") and not isinstance(operator, Concatenate)
     return takes_numbers and any(isinstance(value, int | float) for value in node.args)
-
-
-def check_archive(path: Path) -> None:
-    """Raises UnsafeFile where the archive holds something that reading would execute."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            for name in archive.namelist():
-                _check_member(archive, name, path)
-    except (zipfile.BadZipFile, json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ModelError(f"'{path}' is no program that torch.export saved.", "Export it again.") from error
-
-
-def _check_member(archive: zipfile.ZipFile, name: str, path: Path) -> None:
-    if name.endswith(".json"):
-        _check_json(json.loads(archive.read(name)), path)
-    elif "sample_inputs" in name and archive.getinfo(name).file_size:
-        _check_pickle(archive.read(name), path)
-
-
-def _check_pickle(content: bytes, path: Path) -> None:
-    try:
-        torch.load(io.BytesIO(content), weights_only=True)
-    except Exception as error:
-        raise UnsafeFile(f"'{path}': its example inputs would have to be unpickled.", _REMEDY) from error
-
-
-def _check_json(value: Any, path: Path) -> None:
-    if isinstance(value, dict):
-        if value.get("use_pickle"):
-            raise UnsafeFile(f"'{path}' holds pickled tensors ({value.get('path_name')}).", _REMEDY)
-        expression = value.get("expr_str")
-        if isinstance(expression, str) and not _SAFE_SYMBOL.fullmatch(expression):
-            raise UnsafeFile(f"'{path}' holds a size that is no plain arithmetic: {expression[:80]}.", _REMEDY)
-        for part in value.values():
-            _check_json(part, path)
-    elif isinstance(value, list):
-        for part in value:
-            _check_json(part, path)

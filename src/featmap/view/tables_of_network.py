@@ -85,6 +85,8 @@ def plan_summary(plan: Plan) -> str:
         lines.append(f"MACs unknown and left out of the sum: {', '.join(totals.unknown_macs)}")
     if plan.unknown_operators:
         lines.append(f"operators treated as reading the whole map: {', '.join(plan.unknown_operators)}")
+    if plan.random_operators:
+        lines.append(f"random in evaluation too: {', '.join(plan.random_operators)}")
     return "\n".join(lines)
 
 

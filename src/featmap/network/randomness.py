@@ -1,0 +1,46 @@
+"""Which operators draw random numbers in evaluation too? torch's own tag says which can, their settings which do."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable
+
+import torch
+
+from featmap.network.graph import Node
+from featmap.network.network import CapturedNetwork
+from featmap.network.schema import is_operator, schema_of
+
+
+class RandomInEvaluation(UserWarning):
+    """An answer holds for one draw of random numbers."""
+
+
+def is_random(node: Node) -> bool:
+    """Whether the operator's value differs from run to run.
+
+    Dropout draws nothing in evaluation or with a probability of 0 or 1; attention and rrelu are likewise switched.
+    """
+    if not is_operator(node.target) or torch.Tag.nondeterministic_seeded not in node.target.tags:  # type: ignore[union-attr]
+        return False
+    settings = {argument.name: argument.default_value for argument in schema_of(node.target).arguments}
+    settings.update(zip(settings, node.args, strict=False))
+    settings.update(node.kwargs)
+    chance = settings.get("dropout_p", settings.get("p") if "dropout" in node.base_name else None)
+    draws = settings.get("training", settings.get("train"))
+    return draws is not False and not (isinstance(chance, int | float) and chance in (0, 1))
+
+
+def random_operators(network: CapturedNetwork, wanted: Iterable[int]) -> tuple[str, ...]:
+    """The addresses of the random operators that these values depend on."""
+    graph, names = network.graph, network.names
+    found = (graph[index] for index in sorted(graph.ancestors(list(wanted))))
+    return tuple(names.text(names.operator[node.index]) for node in found if is_random(node))
+
+
+def note_randomness(network: CapturedNetwork, wanted: Iterable[int]) -> None:
+    """Warns where what is asked for depends on random numbers, with the operators that draw them."""
+    found = random_operators(network, wanted)
+    if found:
+        text = f"{network.name} is random in evaluation too, at {', '.join(found)}: this is one draw."
+        warnings.warn(text, RandomInEvaluation, stacklevel=4)
