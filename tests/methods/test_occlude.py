@@ -270,8 +270,10 @@ def test_text() -> None:
     top, left, bottom, right = found.positions[row][column]
     assert str(found) == (
         f"OcclusionMap(0:z/1@2,3 of image 0: {found.score:.6g}; 12 windows of 3 x 3; largest drop "
-        f"{found.drop.max():.4g} at rows {top}:{bottom}, columns {left}:{right})"
+        f"{found.drop.max():.4g} at rows {top}:{bottom}, columns {left}:{right}; "
+        f"largest effect {np.abs(found.drop).max() / abs(found.score):.1%} of the score)"
     )
+    assert found.to_json()["relative_effect"] == pytest.approx(np.abs(found.drop).max() / abs(found.score))
 
 
 def test_json() -> None:
@@ -350,7 +352,8 @@ def test_the_picture_shows_where_the_score_falls_and_rises(tmp_path: Path) -> No
         assert words in said
     found.save(tmp_path / "heat.png")
     with Image.open(tmp_path / "heat.png") as saved:
-        pixels = np.asarray(saved.convert("RGB")).astype(int)
+        # Above the colour bar, which runs from blue to red.
+        pixels = np.asarray(saved.convert("RGB")).astype(int)[:500]
         assert saved.info["Title"] == page.info["Title"] == "occlusion of logit of class 0"
     reddish, bluish = (pixels[..., first] > pixels[..., second] + 30 for first, second in ((0, 2), (2, 0)))
     assert reddish.any()

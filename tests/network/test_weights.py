@@ -135,8 +135,8 @@ def test_a_whole_module_needs_trust(tmp_path: Path) -> None:
     [
         ("no.pt", None, "There is no weights file '{path}'."),
         ("text.pt", b"hello world", "'{path}' is no readable weights file (KeyError while reading it)."),
-        ("empty.pt", b"", "'{path}' is no readable weights file (EOFError while reading it)."),
-        ("zip.pt", b"PK\x03\x04", "'{path}' is no readable weights file (RuntimeError while reading it)."),
+        ("empty.pt", b"", "'{path}' is empty: 0 bytes."),
+        ("zip.pt", b"PK\x03\x04", "'{path}' is cut off: the table at the end of its archive is missing (4 bytes)."),
         (
             "text.safetensors",
             b"hello world",
@@ -155,6 +155,8 @@ def test_files_that_are_no_weights_are_refused(tmp_path: Path, name: str, conten
     remedy = {
         "no.pt": "Give the path of a .safetensors, .pt or .pth file.",
         "text.safetensors": "Save the weights again.",
+        "empty.pt": "Download it again, and compare its size with the original's.",
+        "zip.pt": "Download it again, and compare its size with the original's.",
     }
     assert caught.value.remedy == remedy.get(name, "Save the weights again with torch.save or safetensors.")
 

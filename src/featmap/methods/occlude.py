@@ -71,6 +71,16 @@ class OcclusionMap(Result):
         return self.score - self.grid
 
     @property
+    def largest_effect(self) -> float:
+        """The largest change of the score by one window, up or down."""
+        return float(np.abs(self.drop).max())
+
+    @property
+    def relative_effect(self) -> float | None:
+        """The largest effect as a share of the score's magnitude; None where the score is 0."""
+        return self.largest_effect / abs(self.score) if self.score else None
+
+    @property
     def positions(self) -> list[list[list[int]]]:
         """The box [top, left, bottom, right] of the window at each position."""
         return [
@@ -108,6 +118,8 @@ class OcclusionMap(Result):
             "score": self.score,
             "grid": self.grid.tolist(),
             "drop": self.drop.tolist(),
+            "largest_effect": self.largest_effect,
+            "relative_effect": self.relative_effect,
             "positions": self.positions,
             "semantics": self.semantics,
             "image_size": list(self.image_size),
@@ -129,8 +141,23 @@ class OcclusionMap(Result):
         return (
             f"OcclusionMap({self.target} of {self.image}: {self.score:.6g}; {self.windows.count} windows of "
             f"{self.windows.window[0]} x {self.windows.window[1]}; largest drop {drop.max():.4g} at rows "
-            f"{box.top}:{box.bottom}, columns {box.left}:{box.right})"
+            f"{box.top}:{box.bottom}, columns {box.left}:{box.right}; "
+            f"largest effect {share_words(self.relative_effect)})"
         )
+
+
+def share_words(share: float | None) -> str:
+    """How large an effect is beside the score.
+
+    >>> share_words(0.0161), share_words(0.0001), share_words(None)
+    ('1.6% of the score', 'below 0.1% of the score', 'of no known share: the score is 0')
+    """
+    if share is None:
+        return "of no known share: the score is 0"
+    return f"{share:.1%} of the score" if share >= _LEAST_SHARE or not share else "below 0.1% of the score"
+
+
+_LEAST_SHARE = 0.001
 
 
 def occlude(

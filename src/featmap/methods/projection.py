@@ -20,6 +20,7 @@ _BEFORE_NONLINEARITY = ("conv", "z")
 
 
 NEGATIVE = "the signal starts from a negative number: what is shown speaks against the target"
+NOTHING = "0 everywhere: by this rule nothing of the image reaches the target"
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,20 @@ class Projection(Result):
         return whole
 
     @property
+    def is_zero(self) -> bool:
+        """Whether no pixel got any of the signal."""
+        return not bool(self.values.any())
+
+    @property
+    def sign(self) -> str:
+        """What the sign of the start says about the values that are shown."""
+        if self.is_zero:
+            return NOTHING
+        if self.started_from < 0:
+            return NEGATIVE
+        return "the signal starts from a positive number"
+
+    @property
     def semantics(self) -> dict[str, Any]:
         """What was done, in words: nothing about a projection should have to be guessed."""
         return {
@@ -87,7 +102,7 @@ class Projection(Result):
             "start": self.question.start,
             "norm": self.question.norm,
             "gradient_takers": list(self.gradient_takers),
-            "sign": NEGATIVE if self.started_from < 0 else "the signal starts from a positive number",
+            "sign": self.sign,
             "pools": "values go to the switches; where pools overlap they add up",
         }
 
@@ -109,10 +124,10 @@ class Projection(Result):
     def __repr__(self) -> str:
         box = self.box
         found = self.to_json()
+        values = NOTHING if self.is_zero else f"values {found['minimum']:.4g} to {found['maximum']:.4g}"
         return (
             f"Projection({self.target} = {self.value:.4g} of {self.image}, {self.question.rule}, on rows "
-            f"{box.top}:{box.bottom}, columns {box.left}:{box.right}; values {found['minimum']:.4g} to "
-            f"{found['maximum']:.4g}; weights: {self.weights_source})"
+            f"{box.top}:{box.bottom}, columns {box.left}:{box.right}; {values}; weights: {self.weights_source})"
         )
 
 

@@ -15,6 +15,7 @@ from torch.fx import Node as FxNode
 from featmap.errors import ModelError, NoSuchModel
 from featmap.network.archive_check import check_archive
 from featmap.network.capture import quiet
+from featmap.network.file_kinds import check_kind
 from featmap.network.functional import is_pass_through
 from featmap.network.graph import SizeRead
 from featmap.network.operators.cutting import Concatenate, Cut, Select
@@ -27,6 +28,7 @@ def read_archive(path: Path, *, trust: bool = False) -> ExportedProgram:
     """The exported program in a file. Raises: NoSuchModel, UnsafeFile, ModelError."""
     if not path.is_file():
         raise NoSuchModel(f"There is no file '{path}'.", "Give the path of a file made by torch.export.save.")
+    check_kind(path)
     if not trust:
         check_archive(path)
     try:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from featmap.errors import ModelError, NoSuchModel, UnsafeFile, WeightsMismatch
+from featmap.network.file_kinds import check_kind
 
 # What reading raises for files that are damaged, or are something else.
 _BROKEN = (AttributeError, EOFError, ImportError, KeyError, OSError, RuntimeError, ValueError, zipfile.BadZipFile)
@@ -33,6 +34,7 @@ def read_weights(path: Path, *, trust: bool = False) -> dict[str, Tensor]:
     """The tensors in a file, by name."""
     if not path.is_file():
         raise NoSuchModel(f"There is no weights file '{path}'.", "Give the path of a .safetensors, .pt or .pth file.")
+    check_kind(path)
     if path.suffix.lower() == ".safetensors":
         return _read_safetensors(path)
     return _tensors(_read_plain(path, trust=trust), path)

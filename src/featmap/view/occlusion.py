@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageDraw
 
+from featmap.view.header import TEXT_PX
 from featmap.view.palette import paint, palette
 from featmap.view.panel import Panel, side_by_side
-from featmap.view.text import number
+from featmap.view.text import font, number
 
 SHOWN_PX = 448
 OPACITY = 0.62
+BAR_PX = 12
+GAP_PX = 6
+MARKS_PX = 30
 
 
 def occlusion_picture(
@@ -32,4 +36,22 @@ def occlusion_picture(
     scale = (f"red: the score falls, up to {number(limit)}", "blue: it rises, by as much")
     if not limit:
         scale = ("no window changes the score",)
-    return side_by_side(title, [Panel(plain, words[:2]), Panel(laid_over, (*words[2:], *scale))])
+    return side_by_side(title, [Panel(plain, words[:2]), Panel(_with_bar(laid_over, limit), (*words[2:], *scale))])
+
+
+def _with_bar(picture: Image.Image, limit: float) -> Image.Image:
+    """The picture with a bar of its colours below it, and the drops at both ends and at 0."""
+    if not limit:
+        return picture
+    drops = np.linspace(-1, 1, picture.width)[None].repeat(BAR_PX, 0)
+    colours = Image.fromarray(paint(drops, -1, 1, palette(signed=True)))
+    over_grey = Image.blend(Image.new("RGB", colours.size, "#808080"), colours, OPACITY)
+    page = Image.new("RGB", (picture.width, picture.height + BAR_PX + MARKS_PX), "white")
+    page.paste(picture, (0, 0))
+    page.paste(over_grey, (0, picture.height + GAP_PX))
+    draw = ImageDraw.Draw(page)
+    bottom, middle, right = page.height - 5, picture.width // 2, picture.width - 4
+    marks = ((4, number(-limit), "ls"), (middle, "0", "ms"), (right, number(limit), "rs"))
+    for left, mark, anchor in marks:
+        draw.text((left, bottom), mark, "#444444", font(TEXT_PX), anchor=anchor)
+    return page

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import secrets
@@ -57,7 +58,8 @@ def write_files(contents: dict[Path, bytes]) -> list[Path]:
 
     Raises: OutputError: a folder does not exist, or the system refuses.
     """
-    beside = {path: path.with_name(f".{path.name}.{secrets.token_hex(4)}.part") for path in contents}
+    beside = {path: path.with_name(f".{secrets.token_hex(8)}.part") for path in contents}
+    path = Path()
     try:
         for path, part in beside.items():
             _check_folder(path)
@@ -66,12 +68,15 @@ def write_files(contents: dict[Path, bytes]) -> list[Path]:
             os.replace(part, path)  # noqa: PTH105 - Path.replace hides which of the two paths failed
     except OSError as error:
         raise OutputError(
-            f"'{error.filename2 or error.filename}' cannot be written: {error.strerror}.",
+            # The path that was asked for: the name beside it means nothing to who gave the path.
+            f"'{path}' cannot be written: {error.strerror}.",
             "Choose another path, or make room and allow writing there.",
         ) from error
     finally:
         for part in beside.values():
-            part.unlink(missing_ok=True)
+            # What cannot be removed must not hide why the writing failed.
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)
     return list(contents)
 
 

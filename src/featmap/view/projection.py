@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from featmap.methods.projection import NOTHING
 from featmap.view.enlarge import Box, Enlargement, box_words, continued
 from featmap.view.palette import paint, palette
 from featmap.view.panel import Panel, side_by_side
@@ -74,8 +75,8 @@ def projection_picture(
     drawn = Image.fromarray(on_field(values, box, field, picture.size, enlargement))
     largest = _largest(values)
     meaning = f"{colour_words(values.shape[0])}: {number(largest)}"
-    if not largest:
-        meaning = "0 everywhere: nothing reaches the image"
+    if not values.any():
+        meaning = NOTHING
     seen = "it sees nothing but padding" if box[0] == box[2] else enlargement.words
     below = (*words[0], box_words(field, picture.size), seen)
     return side_by_side(title, [Panel(crop, below), Panel(drawn, (*words[1], meaning))])

@@ -16,7 +16,7 @@ from featmap.methods.contributions import Contributions
 from featmap.methods.explain import Explanation
 from featmap.methods.maps import FeatureMaps, MapSet
 from featmap.methods.matrix import LayerMatrix
-from featmap.methods.occlude import OcclusionMap
+from featmap.methods.occlude import OcclusionMap, share_words
 from featmap.methods.occlusion_cost import OcclusionCost
 from featmap.methods.plan import Plan
 from featmap.methods.receptive_field import FieldAnswer, FieldDrawing
@@ -37,6 +37,7 @@ from featmap.view.scale import check_scale
 from featmap.view.tables import WIDEST, as_text
 from featmap.view.tables_of_network import cost_table, field_text, maps_table, plan_rows, plan_table
 from featmap.view.tables_of_value import contributions_table, explanation_table
+from featmap.view.text import number as number_words
 
 
 @text_of.register
@@ -227,14 +228,19 @@ def _(result: FieldDrawing) -> list[Image.Image]:
 def _(result: OcclusionMap) -> list[Image.Image]:
     assert result.picture is not None
     found = result.windows
+    share = share_words(result.relative_effect)
     words = (
         f"score: {result.target}, {result.score:.4g} untouched",
         f"{result.weights_source} weights",
         f"window {found.window[0]} x {found.window[1]}, stride {found.stride[0]} x {found.stride[1]}, "
         f"baseline {result.baseline}",
         "each pixel the mean drop of the windows over it",
+        f"one window changes the score by up to {number_words(result.largest_effect)}: {share}",
     )
-    return [occlusion_picture(result.picture, result.attribution(), f"occlusion of {result.target}", words)]
+    title = f"occlusion of {result.target}: up to {share}"
+    if result.relative_effect is None:
+        title = f"occlusion of {result.target}"
+    return [occlusion_picture(result.picture, result.attribution(), title, words)]
 
 
 _OCCLUSION_FILES = (".png", ".npz", ".json", ".txt")

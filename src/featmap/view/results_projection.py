@@ -39,7 +39,7 @@ def _(result: Projection) -> list[Image.Image]:
     unit = "" if result.unit is None else f", unit at row {result.unit[0]}, column {result.unit[1]}"
     seen = (f"what {result.target} can see of {Path(result.image).name}", f"its value: {number(result.value)}{unit}")
     said = (_rule_words(result.question, result.gradient_takers), f"started from {number(result.started_from)}")
-    if result.started_from < 0:
+    if result.started_from < 0 and not result.is_zero:
         said = (*said, NEGATIVE)
     values = shown_array(result.values)
     title = f"{result.question.rule} of {result.target}"
