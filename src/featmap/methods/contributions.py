@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from featmap.errors import AddressSyntaxError, InputError, NoSuchStage
-from featmap.methods.filters import Filters, filters_of
+from featmap.methods.filters import Filters, filters_of, source_maps
 from featmap.methods.maps import as_maps
 from featmap.methods.result import Result
 from featmap.network.address import Address
@@ -74,7 +74,10 @@ def contributions(network: CapturedNetwork, image: Images, address: str | Addres
     filters = filters_of(network, layer)
     nodes = [filters.source, layer.producer]
     values = run_batches(network, batch.values, nodes, fold=False, dtype=torch.float64)
-    maps = {node: as_maps(network.sized, node, values[node])[0] for node in nodes}
+    maps = {
+        filters.source: source_maps(network, filters, values[filters.source]),
+        layer.producer: as_maps(network.sized, layer.producer, values[layer.producer])[0],
+    }
     return _result(network, layer, channel, filters, maps)
 
 

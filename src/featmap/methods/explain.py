@@ -15,7 +15,7 @@ from torch import Tensor
 
 from featmap.errors import AddressSyntaxError, InputError, NoSuchStage
 from featmap.geometry import Box
-from featmap.methods.filters import Filters, filters_of
+from featmap.methods.filters import Filters, filters_of, source_maps
 from featmap.methods.maps import as_maps
 from featmap.methods.result import Result
 from featmap.methods.taps import kernel_values, taps, window_values
@@ -177,7 +177,7 @@ class _Explainer:
         return float(maps[0, self.channel, self.row, self.column])
 
     def _input_maps(self) -> Tensor:
-        return as_maps(self.network.sized, self.filters.source, self.values[self.filters.source])[0]
+        return source_maps(self.network, self.filters, self.values[self.filters.source])
 
     def _terms(self) -> tuple[Term, ...]:
         maps = self._input_maps()

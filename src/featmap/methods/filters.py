@@ -12,6 +12,7 @@ from featmap.network.layers import Layer
 from featmap.network.network import CapturedNetwork
 from featmap.network.operators.convolution import Convolution, ConvolutionSettings
 from featmap.network.operators.table import operator_of
+from featmap.run.as_maps import as_maps
 from featmap.run.constants import exact_constants
 
 
@@ -27,6 +28,7 @@ class Filters:
     bias: Tensor | None
     settings: ConvolutionSettings
     source: int
+    is_convolution: bool
 
     @property
     def rules(self) -> tuple[Window | TransposedWindow, Window | TransposedWindow]:
@@ -68,7 +70,7 @@ def filters_of(network: CapturedNetwork, layer: Layer) -> Filters:
     else:
         settings = ConvolutionSettings((1, 1), (1, 1), ((0, 0), (0, 0)), (1, 1), 1, False, (0, 0))
         weight = weight[:, :, None, None]
-    filters = Filters(weight, bias, settings, node.inputs[0])
+    filters = Filters(weight, bias, settings, node.inputs[0], isinstance(operator, Convolution))
     _check_maps(network, layer, filters)
     return filters
 
@@ -77,7 +79,8 @@ def _check_maps(network: CapturedNetwork, layer: Layer, filters: Filters) -> Non
     """Whether the weights belong to the maps that the layer reads and makes, each of rows and columns."""
     channels = network.resolver.channels
     outputs, inputs = filters.weight.shape[0], filters.weight.shape[1] * filters.settings.groups
-    if filters.weight.ndim != 4 or (outputs, inputs) != (channels(layer.producer), channels(filters.source)):
+    given = inputs if _reads_planes(network, filters) else channels(filters.source)
+    if filters.weight.ndim != 4 or (outputs, inputs) != (channels(layer.producer), given):
         operator = network.graph[layer.producer].base_name
         shape = " x ".join(map(str, network.sized.shape(filters.source)[1:]))
         raise NoSuchStage(
@@ -85,6 +88,19 @@ def _check_maps(network: CapturedNetwork, layer: Layer, filters: Filters) -> Non
             "it cannot be taken apart.",
             f"Ask for its values: maps of {layer.name}:conv.",
         )
+
+
+def source_maps(network: CapturedNetwork, filters: Filters, value: Tensor) -> Tensor:
+    """What the layer reads of one image, (channel, row, column) in the order in which the layer reads it."""
+    if _reads_planes(network, filters):
+        return value[0]
+    return as_maps(network.sized, filters.source, value)[0]
+
+
+def _reads_planes(network: CapturedNetwork, filters: Filters) -> bool:
+    """Whether a convolution takes the last two axes of its operand for rows and columns, whatever those are."""
+    shape = network.sized.shape(filters.source)
+    return filters.is_convolution and len(shape) == 4 and shape[0] == 1
 
 
 def _outputs_first(weight: Tensor, settings: ConvolutionSettings) -> Tensor:

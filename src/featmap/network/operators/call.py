@@ -119,6 +119,20 @@ class Call:
         return shape_of(self.specs[self.node.index])
 
     @property
+    def image_count(self) -> int:
+        """How many images go in at the size in question."""
+        return next(iter(shape_of(self.specs[self.graph.image_input])), 1)
+
+    def plane_axes(self) -> Axes:
+        """The axes of what an operator over planes makes: rows and columns are the last two, whatever it reads.
+
+        The first of four axes are images where the operand's are, or where there are as many as went in.
+        """
+        rank, main = len(self.out_shape), self.main
+        has_images = rank == 4 and (main.axes.batch == 0 or self.out_shape[0] == self.image_count)
+        return Axes(0 if has_images else None, rank - 2, rank - 1)
+
+    @property
     def out_axes(self) -> Axes:
         return self.axes[self.node.index]
 

@@ -10,7 +10,7 @@ from featmap.geometry import IndexSet, Pointwise, TransposedWindow, Whole, Windo
 from featmap.network.graph import TensorSpec
 from featmap.network.operators.call import NO_AXES, Axes, Call, Operand
 from featmap.network.operators.channels import ALL, ChannelSet
-from featmap.network.operators.operator import Operator, Rules, node_arguments, whole
+from featmap.network.operators.operator import Operator, Rules, lined_up, node_arguments, whole
 
 
 @dataclass(frozen=True)
@@ -45,15 +45,15 @@ class Convolution(Operator):
 
     def axes(self, call: Call) -> Axes:
         source: Operand = call["input"]
-        if len(call.out_shape) == 4 and source.axes.row == 2 and source.axes.column == 3:
-            return source.axes
+        if len(call["weight"].shape) == 4:
+            return call.plane_axes()
         return Axes(0, None, None) if source.axes.batch == 0 else NO_AXES
 
     def rules(self, call: Call, operand: Operand) -> Rules:
         if not call.out_axes.has_space or operand.index != call["input"].index:
             return whole(call, operand)
         settings = self.settings(call)
-        return settings.rule(0), settings.rule(1)
+        return lined_up(call, operand, settings.rule(0), settings.rule(1))
 
     def channels(self, call: Call, position: int, wanted: ChannelSet) -> ChannelSet:
         groups = int(call["groups"])

@@ -74,6 +74,15 @@ def whole_axis(call: Call, axis: int | None) -> Whole:
     return Whole(1 if axis is None else call.out_shape[axis])
 
 
+def lined_up(call: Call, operand: Operand, rows: AxisRule, columns: AxisRule) -> Rules:
+    """The rules where the operand's rows and columns lie on the value's axes; whole where they lie elsewhere."""
+    axes, own = call.out_axes, operand.axes
+    return (
+        rows if axes.row is not None and own.row == axes.row else whole_axis(call, axes.row),
+        columns if axes.column is not None and own.column == axes.column else whole_axis(call, axes.column),
+    )
+
+
 def same_channels(call: Call, position: int, wanted: ChannelSet) -> ChannelSet:
     """Each channel reads its own, where value and operand have equally many; a single one is read by all."""
     count = channel_count(call.operands[position])

@@ -120,6 +120,12 @@ class Normalization(Elementwise):
     kind: ClassVar[str] = "normalization"
     is_normalization: ClassVar[bool] = True
 
+    def axes(self, call: Call) -> Axes:
+        # Of four axes the second are channels; where nobody knows the others, they are those of maps.
+        found = super().axes(call)
+        is_known = found.row is not None or found.column is not None
+        return found if is_known or len(call.out_shape) != 4 else call.plane_axes()
+
     def rules(self, call: Call, operand: Operand) -> Rules:
         # Without stored statistics it takes those of the batch, in evaluation too.
         return whole(call, operand) if call.get("training") else super().rules(call, operand)

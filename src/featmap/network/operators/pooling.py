@@ -9,7 +9,7 @@ from featmap.geometry import Adaptive, AxisRule, Pointwise, Whole, Window
 from featmap.network.operators.call import Axes, Call, Operand
 from featmap.network.operators.channels import ALL, ChannelSet, channel_axis
 from featmap.network.operators.convolution import short
-from featmap.network.operators.operator import NotResizable, Operator, Rules, node_arguments, same_channels
+from featmap.network.operators.operator import NotResizable, Operator, Rules, lined_up, node_arguments, same_channels
 
 
 @dataclass(frozen=True)
@@ -20,10 +20,12 @@ class Pool(Operator):
     is_known: ClassVar[bool] = True
 
     def axes(self, call: Call) -> Axes:
-        return call.main.axes
+        return call.plane_axes() if _window_rank(call) == 2 else call.main.axes
 
     def rules(self, call: Call, operand: Operand) -> Rules:
-        return self._rule(call, operand, operand.axes.row), self._rule(call, operand, operand.axes.column)
+        axes = call.out_axes
+        rows, columns = self._rule(call, operand, axes.row), self._rule(call, operand, axes.column)
+        return lined_up(call, operand, rows, columns)
 
     def describe(self, call: Call) -> str:
         """Kernel and stride, and of the other settings those that are not as PyTorch has them by default."""
@@ -82,10 +84,12 @@ class AdaptivePool(Operator):
     is_known: ClassVar[bool] = True
 
     def axes(self, call: Call) -> Axes:
-        return call.main.axes
+        return call.plane_axes() if _window_rank(call) == 2 else call.main.axes
 
     def rules(self, call: Call, operand: Operand) -> Rules:
-        return self._rule(call, operand, operand.axes.row), self._rule(call, operand, operand.axes.column)
+        axes = call.out_axes
+        rows, columns = self._rule(call, operand, axes.row), self._rule(call, operand, axes.column)
+        return lined_up(call, operand, rows, columns)
 
     def describe(self, call: Call) -> str:
         """The sizes that come out."""

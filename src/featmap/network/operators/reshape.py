@@ -14,7 +14,7 @@ from featmap.geometry import AxisRule, Flip, Pointwise, Repeat, Whole, Window
 from featmap.network.graph import TensorSpec
 from featmap.network.operators.call import Axes, Call, Operand
 from featmap.network.operators.channels import ALL, SOME, ChannelSet
-from featmap.network.operators.operator import NotResizable, Operator, Rules, node_arguments
+from featmap.network.operators.operator import NotResizable, Operator, Rules, node_arguments, whole_axis
 from featmap.network.operators.pointwise import Elementwise
 
 AxisGroups = list[tuple[list[int], list[int]]]
@@ -96,8 +96,15 @@ def _where_axes_went(call: Call) -> dict[int, int]:
     """For every axis that stands alone in both shapes its place after the reshape."""
     if call.node.base_name in ("squeeze", "unsqueeze"):
         return _where_kept_axes_went(call)
-    groups = axis_groups(call.main.shape, call.out_shape)
-    return {ours[0]: theirs[0] for ours, theirs in groups if len(ours) == 1 and len(theirs) == 1}
+    before, after = call.main.shape, call.out_shape
+    found: dict[int, int] = {}
+    for ours, theirs in axis_groups(before, after):
+        if len(ours) > 1 or len(theirs) > 1:
+            # Axes of size one hold nothing, so that an axis among them still stands alone.
+            ours, theirs = [i for i in ours if before[i] != 1], [i for i in theirs if after[i] != 1]
+        if len(ours) == 1 and len(theirs) == 1:
+            found[ours[0]] = theirs[0]
+    return found
 
 
 def _where_kept_axes_went(call: Call) -> dict[int, int]:
@@ -208,9 +215,11 @@ class PixelShuffle(Moving):
     """pixel_shuffle and pixel_unshuffle: channels become places, or places channels."""
 
     def axes(self, call: Call) -> Axes:
-        return call.main.axes
+        return call.plane_axes()
 
     def moved_rule(self, call: Call, axis: int, own: int) -> AxisRule:
+        if axis != own:
+            return whole_axis(call, axis)
         if call.node.base_name == "pixel_shuffle":
             return Repeat(call["upscale_factor"])
         factor = call["downscale_factor"]

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from featmap.geometry import AxisRule, Cubic, IndexSet, Linear, Nearest, Pad, Pointwise, Whole
 from featmap.network.operators.call import Axes, Call, Operand
 from featmap.network.operators.channels import ChannelSet, channel_axis, shifted
-from featmap.network.operators.operator import NotResizable, Operator, Rules, node_arguments, same_channels
+from featmap.network.operators.operator import NotResizable, Operator, Rules, lined_up, node_arguments, same_channels
 
 
 @dataclass(frozen=True)
@@ -75,10 +75,11 @@ class Interpolation(Operator):
     is_known: ClassVar[bool] = True
 
     def axes(self, call: Call) -> Axes:
-        return call.main.axes
+        return call.plane_axes()
 
     def rules(self, call: Call, operand: Operand) -> Rules:
-        return self._rule(call, 0, operand.axes.row), self._rule(call, 1, operand.axes.column)
+        axes = call.out_axes
+        return lined_up(call, operand, self._rule(call, 0, axes.row), self._rule(call, 1, axes.column))
 
     def _rule(self, call: Call, position: int, axis: int | None) -> AxisRule:
         if axis is None:
