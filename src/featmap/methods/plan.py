@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from featmap.geometry import ReceptiveField
-from featmap.methods.receptive_field import field_json
+from featmap.methods.receptive_field import field_json, takes_images
 from featmap.methods.table import TableResult
 from featmap.network.fields import receptive_fields
 from featmap.network.graph import Node
@@ -31,7 +31,8 @@ class PlanRow:
     """One layer (or operator that stands alone).
 
     `input_shape` and `output_shape` are (channels, rows, columns), or (features,) for vectors. `macs` is `None` where
-    an operator's cost is unknown. `parameters` counts those first used here.
+    an operator's cost is unknown. `parameters` counts those first used here. `receptive_field` is `None` where the
+    network takes no images: fields of signals and volumes are not worked out.
     """
 
     address: str
@@ -41,7 +42,7 @@ class PlanRow:
     output_shape: tuple[int, ...]
     parameters: int
     macs: int | None
-    receptive_field: ReceptiveField
+    receptive_field: ReceptiveField | None
     stages: tuple[str, ...]
     activation_bytes: int
 
@@ -60,7 +61,7 @@ class PlanRow:
             "feature_maps": self.feature_maps,
             "parameters": self.parameters,
             "macs": self.macs,
-            "receptive_field": field_json(self.receptive_field),
+            "receptive_field": None if self.receptive_field is None else field_json(self.receptive_field),
             "stages": list(self.stages),
             "activation_bytes": self.activation_bytes,
         }
@@ -145,7 +146,7 @@ class Plan(TableResult):
 def flat_row(row: PlanRow) -> dict[str, Any]:
     """A row without nested values."""
     flat = row.to_json()
-    field = flat.pop("receptive_field")
+    field = flat.pop("receptive_field") or dict.fromkeys(field_json(ReceptiveField()))
     flat["stages"] = " ".join(row.stages)
     return {**flat, **{f"receptive_field_{name}": value for name, value in field.items()}}
 
@@ -227,7 +228,7 @@ class _Planner:
             output_shape=self._map_shape(last),
             parameters=sum(self._first_use(node) for node in nodes),
             macs=None if None in costs else sum(cost for cost in costs if cost is not None),
-            receptive_field=self.fields[last],
+            receptive_field=self.fields[last] if takes_images(self.network) else None,
             stages=stages,
             activation_bytes=sum(size_bytes(self.sized.specs[node.index]) for node in nodes),
         )

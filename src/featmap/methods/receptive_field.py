@@ -46,9 +46,21 @@ class FieldAnswer(Result):
         return {**answer, "input_shape": list(self.input_shape)}
 
 
+def takes_images(network: CapturedNetwork) -> bool:
+    """Whether what goes in has rows and columns, as receptive fields are told in."""
+    return network.sized.axes[network.graph.image_input].has_space
+
+
 def receptive_field(network: CapturedNetwork, address: str | Address) -> FieldAnswer:
     """What a layer or a unit can see; see `featmap.Network.receptive_field`."""
     place = network.place(address)
+    if not takes_images(network):
+        shape = " x ".join(map(str, network.input_shape))
+        raise InputError(
+            f"'{place.address}': {network.name} takes inputs of shape {shape}, which are no images; receptive "
+            "fields of signals and volumes are not worked out.",
+            "Ask for sizes and costs (plan), or for its values (maps).",
+        )
     field = receptive_fields(network.sized)[place.node]
     if place.address.unit is None:
         return FieldAnswer(str(place.address), field, None, field.status, network.input_shape)

@@ -24,6 +24,8 @@ from torch.utils import _pytree as pytree
 
 from featmap.network.functional import functional, is_pass_through
 from featmap.network.graph import Graph, ModuleCall, Node, Reference, SizeRead, Spec, TensorSpec, Weight, WeightSpec
+from featmap.network.inline import check_no_inner_graphs
+from featmap.network.module_paths import ModulePaths
 from featmap.network.module_state import unchanged
 from featmap.network.refusal import explain_failure
 from featmap.network.schema import is_operator
@@ -45,7 +47,7 @@ def capture(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
                 program = torch.export.export(module, args, kwargs, strict=False)
         except Exception as error:
             raise explain_failure(error, module, pytree.tree_leaves((args, kwargs))) from error
-        return graph_of(program, reads.found), program
+        return graph_of(program, reads.found, module), program
 
 
 @contextmanager
@@ -74,21 +76,25 @@ def quiet() -> Generator[None]:
             logger.setLevel(level)
 
 
-def graph_of(program: ExportedProgram, size_reads: tuple[SizeRead, ...] = ()) -> Graph:
+def graph_of(program: ExportedProgram, size_reads: tuple[SizeRead, ...] = (), module: nn.Module | None = None) -> Graph:
     """An exported program as a `Graph`: functional, without operators that change nothing and values nobody reads.
 
-    Raises: CaptureRefused: a value's size depends on values.
+    Arguments: module: what was exported, where it is at hand; it knows the paths of parts that were called in a slice.
+    Raises: CaptureRefused: a value's size depends on values, or a part is a loop or branch of inner graphs.
     """
     check_sizes(program)
     with quiet():
-        return _Builder(functional(program)).graph(size_reads)
+        program = functional(program)
+    check_no_inner_graphs(program)
+    return _Builder(program, ModulePaths(module)).graph(size_reads)
 
 
 class _Builder:
     """Turns torch's nodes into ours, one by one."""
 
-    def __init__(self, program: ExportedProgram) -> None:
+    def __init__(self, program: ExportedProgram, paths: ModulePaths) -> None:
         self.program = program
+        self.stacks = paths.stacks([fx_node for fx_node in program.graph.nodes if fx_node.op == "call_function"])
         self.nodes: list[Node] = []
         self.value: dict[FxNode, Reference | Weight] = {}
         self.removed: dict[tuple[ModuleCall, ...], int] = {}
@@ -133,7 +139,7 @@ class _Builder:
             source = self.value[fx_node.all_input_nodes[0]]
             self.value[fx_node] = source
             if isinstance(source, Reference):
-                self.removed[module_stack(fx_node)] = source.index
+                self.removed[self.stacks[fx_node]] = source.index
             return
         args = self._arguments(fx_node.args)
         kwargs = {name: self._arguments(value) for name, value in fx_node.kwargs.items()}
@@ -155,7 +161,7 @@ class _Builder:
         depends = name == "input" or any(self.nodes[index].depends_on_input for index in inputs)
         index = len(self.nodes)
         spec = spec_of(fx_node.meta.get("val"))
-        stack = module_stack(fx_node)
+        stack = self.stacks.get(fx_node, ())
         self.nodes.append(Node(index, name, target, args, kwargs, stack, spec, inputs, weights, depends))
         return Reference(index)
 
@@ -183,17 +189,6 @@ def _first_names(program: ExportedProgram) -> dict[str, str]:
 def _is_live(fx_node: FxNode) -> bool:
     """Whether anything reads the value; checks without a result (`_assert_...`) are dropped."""
     return bool(fx_node.users)
-
-
-def module_stack(fx_node: FxNode) -> tuple[ModuleCall, ...]:
-    """The module calls around a node, outermost first, without the root."""
-    stack: list[ModuleCall] = []
-    for key, (path, type_name) in (fx_node.meta.get("nn_module_stack") or {}).items():
-        if path:
-            _, _, number = key.partition("@")
-            name = type_name if isinstance(type_name, str) else type_name.__qualname__
-            stack.append(ModuleCall(path.partition("@")[0], int(number or 0) + 1, name.rpartition(".")[2]))
-    return tuple(stack)
 
 
 def spec_of(value: Any) -> Spec:

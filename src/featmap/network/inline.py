@@ -32,6 +32,19 @@ def inline(program: ExportedProgram) -> None:
         program.graph.eliminate_dead_code()
 
 
+def check_no_inner_graphs(program: ExportedProgram) -> None:
+    """Whether the graph is one graph. Raises: CaptureRefused: it calls others, whose course depends on values."""
+    for node in program.graph.nodes:
+        if node.op == "call_function" and isinstance(node.target, torch._ops.HigherOrderOperator):  # pyright: ignore[reportPrivateUsage]
+            where = list((node.meta.get("nn_module_stack") or {"": ("", "")}).values())[-1][0]
+            raise CaptureRefused(
+                f"{f'{where!r}' if where else 'The model'} runs torch's '{node.target.__name__}', a loop or branch "
+                "whose course depends on values, so it is no single graph.",
+                "Decide it without looking at values (torch.where, masks, a fixed number of rounds), or trace the "
+                "parts separately.",
+            )
+
+
 def _wrapped(node: FxNode) -> str:
     """The name of the wrapper where the node calls an inner graph."""
     name = getattr(node.target, "__name__", "") if node.op == "call_function" else ""

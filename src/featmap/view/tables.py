@@ -65,8 +65,10 @@ def shape_text(shape: tuple[int, ...]) -> str:
     return " x ".join(map(str, shape)) if shape else "1"
 
 
-def field_texts(field: ReceptiveField) -> tuple[str, str, str]:
-    """Size, stride and offset of a receptive field; the steps of units that have no stride."""
+def field_texts(field: ReceptiveField | None) -> tuple[str, str, str]:
+    """Size, stride and offset of a receptive field; the steps of units that have no stride; "?" for an unknown one."""
+    if field is None:
+        return "?", "?", "?"
     pairs = zip(field.stride, field.steps, strict=True)
     moves = [_steps(steps) if stride is None else stride for stride, steps in pairs]
     return _pair(field.size), _pair((moves[0], moves[1])), _pair(field.offset)

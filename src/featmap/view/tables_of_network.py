@@ -64,7 +64,8 @@ def _table_without(left_out: Sequence[str], rows: Sequence[Sequence[str]]) -> Ta
 def _plan_row(row: PlanRow) -> list[str]:
     size, stride, _ = field_texts(row.receptive_field)
     output = shape_text(row.output_shape)
-    status, stages = str(row.receptive_field.status), " ".join(row.stages)
+    status = "?" if row.receptive_field is None else str(row.receptive_field.status)
+    stages = " ".join(row.stages)
     costs = [count(row.parameters), count(row.macs)]
     return [row.address, row.operator, row.details, output, *costs, size, stride, status, stages]
 

@@ -1,0 +1,97 @@
+"""Parts called in slices of their container have their registered addresses; loops on values are refused."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import featmap as fm
+from featmap.errors import CaptureRefused
+from featmap.network.address import Address
+
+ACT = nn.ReLU()
+
+
+class SlicedSequential(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.f = nn.Sequential(nn.Conv2d(3, 4, 3), ACT, nn.Sequential(nn.Conv2d(4, 4, 3), ACT))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.f[1:](self.f[:1](x))
+
+
+class SlicedList(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.f = nn.ModuleList([nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 3), nn.Conv2d(4, 4, 3)])
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.f[0](x)
+        for part in self.f[1:]:
+            x = part(x).relu()
+        return x
+
+
+class CalledBothWays(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.f = nn.Sequential(nn.Conv2d(3, 3, 3), nn.Conv2d(3, 3, 3), nn.Conv2d(3, 3, 3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.f(self.f[1:](self.f[-1](x)))
+
+
+class Nested(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = SlicedSequential()
+        self.outer = nn.Sequential(nn.Conv2d(4, 2, 1), self.inner, nn.Conv2d(4, 2, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.outer[1:](x)
+
+
+KINDS = {
+    SlicedSequential: ["f.0", "f.2.0"],
+    SlicedList: ["f.0", "f.1", "f.2"],
+    CalledBothWays: ["f.2#1", "f.1#1", "f.2#2", "f.0", "f.1#2", "f.2#3"],
+    Nested: ["inner.f.0", "inner.f.2.0", "outer.2"],
+}
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_every_address_of_a_plan_is_parsed_and_asked(kind: type[nn.Module]) -> None:
+    module, image = kind().eval(), torch.rand(1, 3, 16, 16)
+    net = fm.trace(module, (3, 16, 16))
+    addresses = [row.address for row in net.plan()]
+    assert [layer.address for layer in net.layers] == KINDS[kind]
+    for address in addresses:
+        assert str(Address.parse(address)) == address
+        net.receptive_field(f"{address}:z")
+    with torch.no_grad():
+        right = module(image)
+    last = net.layers[-1].stages[-1]
+    (found,) = net.maps(image, f"{addresses[-1]}:{last}", progress=False).values()
+    assert torch.allclose(found.values, right, atol=1e-6)
+
+
+class Loop(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 3, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.conv(x)
+        return torch._higher_order_ops.while_loop(lambda v: v.sum() < 10, lambda v: (v + 1,), (y,))[0]
+
+
+class Branch(Loop):
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.conv(x)
+        return torch.cond(y.sum() > 0, lambda v: v + 1, lambda v: v - 1, (y,))
+
+
+@pytest.mark.parametrize("kind", [Loop, Branch], ids=lambda kind: kind.__name__)
+def test_loops_and_branches_of_torchs_own_are_refused_in_words(kind: type[nn.Module]) -> None:
+    with pytest.raises(CaptureRefused, match="no single graph"):
+        fm.trace(kind().eval(), (3, 8, 8))
