@@ -110,7 +110,19 @@ class Resolver:
             raise AmbiguousAddress(
                 f"'{address.named_call}' returns {len(values)} values.", f"Name one of them: {parts}."
             )
-        return values[0]
+        return self._tensor(address, values[0])
+
+    def _tensor(self, address: Address, node: int) -> int:
+        """The one tensor that is read of a value of several. Raises: AmbiguousAddress: more than one are."""
+        if not isinstance(self.sized.specs[node], tuple):
+            return node
+        items = [index for index in self.graph.readers[node] if self.graph[index].base_name == "getitem"]
+        if len({self.graph[index].args[1] for index in items}) == 1:
+            return items[0]
+        parts = _listed([self.names.text(self.names.operator[index]) for index in items])
+        raise AmbiguousAddress(
+            f"'{address.named_call}' returns {len(items)} tensors that are read.", f"Name one of them: {parts}."
+        )
 
     def _of_layer(self, address: Address, layer: Layer, stage: str) -> Place:
         node = layer.stages.get(stage)
