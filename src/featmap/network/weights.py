@@ -14,18 +14,23 @@ from torch import Tensor, nn
 
 from featmap.errors import ModelError, NoSuchModel, UnsafeFile, WeightsMismatch
 from featmap.network.file_kinds import check_kind
+from featmap.network.weight_names import unwrapped
 
 # What reading raises for files that are damaged, or are something else.
 _BROKEN = (AttributeError, EOFError, ImportError, KeyError, OSError, RuntimeError, ValueError, zipfile.BadZipFile)
+
+_LISTED = 10
+"""How many of the tensors that do not fit are listed."""
 
 
 def load_weights(module: nn.Module, path: Path, *, trust: bool = False) -> None:
     """Puts the weights of a `.safetensors` or state-dict file into the module.
 
-    Raises: WeightsMismatch: names or shapes differ; all of them are listed, and the module is left as it was.
+    Prefixes that wrappers put before all names (DataParallel, torch.compile) are taken away, with a warning.
+    Raises: WeightsMismatch: names or shapes differ; the first are listed, and the module is left as it was.
     UnsafeFile: the file holds more than tensors and would have to be unpickled.
     """
-    state = read_weights(path, trust=trust)
+    state = unwrapped(read_weights(path, trust=trust), module.state_dict().keys(), path)
     _check(module, state, path)
     module.load_state_dict(state)
 
@@ -101,7 +106,8 @@ def _check(module: nn.Module, state: dict[str, Tensor], path: Path) -> None:
         if name in state and own[name].shape != state[name].shape
     ]
     if problems:
-        lines = "\n".join(f"  {line}" for line in problems)
+        more = [f"... and {len(problems) - _LISTED} more"] if len(problems) > _LISTED else []
+        lines = "\n".join(f"  {line}" for line in [*problems[:_LISTED], *more])
         raise WeightsMismatch(
             f"'{path}' holds the weights of another network; {len(problems)} of its tensors do not fit:\n{lines}",
             "Give the weights of this network, or the network of these weights.",
