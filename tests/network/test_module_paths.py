@@ -95,3 +95,10 @@ class Branch(Loop):
 def test_loops_and_branches_of_torchs_own_are_refused_in_words(kind: type[nn.Module]) -> None:
     with pytest.raises(CaptureRefused, match="no single graph"):
         fm.trace(kind().eval(), (3, 8, 8))
+
+
+def test_writes_that_no_graph_holds_are_refused_in_words() -> None:
+    with pytest.raises(CaptureRefused, match="writes into its tensors in a way that no graph holds") as refusal:
+        fm.trace(nn.Sequential(nn.Conv2d(3, 8, 3), nn.CrossMapLRN2d(3)), (3, 8, 8))
+    assert "LocalResponseNorm can be captured" in refusal.value.remedy
+    fm.trace(nn.Sequential(nn.Conv2d(3, 8, 3), nn.LocalResponseNorm(3)), (3, 8, 8))

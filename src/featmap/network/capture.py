@@ -22,6 +22,7 @@ from torch.export.graph_signature import OutputKind
 from torch.fx import Node as FxNode
 from torch.utils import _pytree as pytree
 
+from featmap.errors import CaptureRefused, FeatmapError
 from featmap.network.functional import functional, is_pass_through
 from featmap.network.graph import Graph, ModuleCall, Node, Reference, SizeRead, Spec, TensorSpec, Weight, WeightSpec
 from featmap.network.inline import check_no_inner_graphs
@@ -84,9 +85,22 @@ def graph_of(program: ExportedProgram, size_reads: tuple[SizeRead, ...] = (), mo
     """
     check_sizes(program)
     with quiet():
-        program = functional(program)
+        program = _functional(program)
     check_no_inner_graphs(program)
     return _Builder(program, ModulePaths(module)).graph(size_reads)
+
+
+def _functional(program: ExportedProgram) -> ExportedProgram:
+    try:
+        return functional(program)
+    except FeatmapError:
+        raise
+    except Exception as error:
+        first = str(error).strip().split("\n")[0]
+        raise CaptureRefused(
+            f"The model writes into its tensors in a way that no graph holds: {type(error).__name__}: {first}",
+            "Let it make new tensors instead. torch's CrossMapLRN2d writes so; its LocalResponseNorm can be captured.",
+        ) from error
 
 
 class _Builder:

@@ -1,15 +1,15 @@
 """Where does a model's own code look at the size of a tensor?
 
 A number that a model computes from a size (padding to a multiple of the stride, say) stands in the captured graph as a
-constant. A graph whose model never looked holds for every input size; one whose model did is captured again for
-another size wherever such a constant could matter.
+constant. Some functions of torch's own Python do the same for the model. A graph whose model never looked holds for
+every input size; one whose model did is captured again for another size wherever such a constant could matter.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from types import FrameType
+from types import FrameType, FunctionType
 from typing import Any
 
 import torch
@@ -35,18 +35,41 @@ class SizeReads(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if _reads_size(func):
             self._note(sys._getframe(1))  # pyright: ignore[reportPrivateUsage]
+        elif _computes_size(func, args, kwargs or {}):
+            self._note(sys._getframe(1), also_in_torch=True)  # pyright: ignore[reportPrivateUsage]
         return func(*args, **(kwargs or {}))
 
-    def _note(self, frame: FrameType | None) -> None:
+    def _note(self, frame: FrameType | None, *, also_in_torch: bool = False) -> None:
         while frame is not None and _is_plumbing(frame.f_code.co_filename):
             frame = frame.f_back
-        if frame is not None and not frame.f_code.co_filename.startswith(_TORCH):
+        if frame is not None and (also_in_torch or not frame.f_code.co_filename.startswith(_TORCH)):
             self._found[SizeRead(frame.f_code.co_filename, frame.f_lineno)] = None
 
 
 def _reads_size(func: Any) -> bool:
     name = getattr(func, "__name__", "")
     return name in _READING or (name == "__get__" and getattr(func.__self__, "__name__", "") == "shape")
+
+
+def _computes_size(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Whether a function of torch's own Python works a size out of its input's size, where no mode sees it reading.
+
+    Such are resizes by a factor that is turned into a size first, adaptive pools that keep an axis, and functions whose
+    results are as large as a share of their input.
+    """
+    name = getattr(func, "__name__", "").lstrip("_")
+    if name == "interpolate":
+        given = dict(zip(_INTERPOLATE, args, strict=False)) | kwargs
+        by_factor = given.get("size") is None
+        return by_factor and (given.get("mode") == "area" or bool(given.get("recompute_scale_factor")))
+    if name.startswith("adaptive_"):
+        sizes = kwargs.get("output_size", args[1] if len(args) > 1 else 1)
+        return sizes is None or (isinstance(sizes, list | tuple) and None in sizes)
+    return name.startswith(_SHARES) and isinstance(func, FunctionType)
+
+
+_INTERPOLATE = ("input", "size", "scale_factor", "mode", "align_corners", "recompute_scale_factor")
+_SHARES = ("fractional_max_pool", "max_unpool", "unpool_output_size", "stft", "istft")
 
 
 def _is_plumbing(file: str) -> bool:
