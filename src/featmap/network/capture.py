@@ -40,15 +40,34 @@ def capture(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
     Raises: CaptureRefused: the forward cannot be written as one graph, for example because it branches on values, or
     the size of a value depends on values; InputError: the forward refuses an input of this shape.
     """
-    reads = SizeReads()
-    with unchanged(module), in_evaluation(module), torch.random.fork_rng(devices=[]), quiet():
+    with in_evaluation(module), torch.random.fork_rng(devices=[]), quiet():
+        program, size_reads = _exported(module, args, kwargs)
+        return graph_of(program, size_reads, module), program
+
+
+def _exported(
+    module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[ExportedProgram, tuple[SizeRead, ...]]:
+    """torch's record of one forward, and where sizes were read in it.
+
+    With gradients, so that blocks of the forward without them are told apart. Autograd forbids some writes through
+    views that a forward without gradients may do: such a model is recorded without.
+    """
+    try:
+        return _recorded(module, args, kwargs, gradients=True)
+    except Exception:
         try:
-            # With gradients, so that blocks of the forward without them are told apart.
-            with reads, torch.enable_grad():
-                program = torch.export.export(module, args, kwargs, strict=False)
+            return _recorded(module, args, kwargs, gradients=False)
         except Exception as error:
             raise explain_failure(error, module, pytree.tree_leaves((args, kwargs))) from error
-        return graph_of(program, reads.found, module), program
+
+
+def _recorded(
+    module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], *, gradients: bool
+) -> tuple[ExportedProgram, tuple[SizeRead, ...]]:
+    reads = SizeReads()
+    with unchanged(module), reads, torch.set_grad_enabled(gradients):
+        return torch.export.export(module, args, kwargs, strict=False), reads.found
 
 
 @contextmanager
