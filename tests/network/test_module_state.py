@@ -160,6 +160,34 @@ class Closure(Base):
         return self.conv(x) + 1
 
 
+class CachedStaticMethod(Base):
+    @staticmethod
+    @functools.lru_cache
+    def ramp(size: int) -> Tensor:
+        return torch.arange(float(size))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(x) + self.ramp(x.shape[-1] - 2)
+
+
+def default_cache(size: int, cache: dict[int, Tensor] = {}) -> Tensor:  # noqa: B006
+    return cache.setdefault(size, torch.arange(float(size)))
+
+
+class DefaultArgument(Base):
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(x) + default_cache(x.shape[-1] - 2)
+
+
+@pytest.mark.parametrize("kind", [CachedStaticMethod, DefaultArgument], ids=lambda kind: kind.__name__)
+def test_caches_of_functions_hold_nothing_of_the_capture(kind: type[Base]) -> None:
+    module = kind().eval()
+    fm.trace(module, (3, 12, 12))
+    with torch.no_grad():
+        assert type(module(torch.rand(1, 3, 12, 12))) is Tensor
+    copy.deepcopy(module)
+
+
 KINDS = [
     Attribute, LazyAttribute, ClassAttribute, InstanceOverClass, ListOfFeatures, DictionaryCache, ReboundBuffer,
     CountingBuffer, HookInForward, HelperObject, GlobalState, CachedFunction, Closure,

@@ -27,7 +27,7 @@ from featmap.network.functional import functional, is_pass_through
 from featmap.network.graph import Graph, ModuleCall, Node, Reference, SizeRead, Spec, TensorSpec, Weight, WeightSpec
 from featmap.network.inline import check_no_inner_graphs
 from featmap.network.module_paths import ModulePaths
-from featmap.network.module_state import unchanged
+from featmap.network.module_state import same_random_state, unchanged
 from featmap.network.refusal import explain_failure
 from featmap.network.schema import is_operator
 from featmap.network.size_reads import SizeReads
@@ -40,7 +40,7 @@ def capture(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
     Raises: CaptureRefused: the forward cannot be written as one graph, for example because it branches on values, or
     the size of a value depends on values; InputError: the forward refuses an input of this shape.
     """
-    with in_evaluation(module), torch.random.fork_rng(devices=[]), quiet():
+    with in_evaluation(module), same_random_state(), quiet():
         program, size_reads = _exported(module, args, kwargs)
         return graph_of(program, size_reads, module), program
 

@@ -9,12 +9,14 @@ The contents of tensors are no part of it: capturing never computes with the use
 from __future__ import annotations
 
 import functools
+import random
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from types import CodeType, FunctionType, MethodType
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.modules import module as torch_module
@@ -35,6 +37,18 @@ def unchanged(root: nn.Module) -> Generator[None]:
     finally:
         for restore in restores:
             restore()
+
+
+@contextmanager
+def same_random_state() -> Generator[None]:
+    """Python's, numpy's and torch's random numbers go on afterwards as if nothing had happened."""
+    states = random.getstate(), np.random.get_state()
+    try:
+        with torch.random.fork_rng(devices=[]):
+            yield
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])
 
 
 def _global_hooks() -> list[Any]:
@@ -118,7 +132,8 @@ def _reached(value: Any) -> list[Any]:
     if isinstance(value, _LruCache):
         return [value.__wrapped__]
     if isinstance(value, type):
-        return [inner for inner in vars(value).values() if isinstance(inner, _REACHED_OF_CLASSES)]
+        inside = [getattr(inner, "__func__", inner) for inner in vars(value).values()]
+        return [inner for inner in inside if isinstance(inner, _REACHED_OF_CLASSES)]
     return _reached_by_object(value)
 
 
@@ -131,7 +146,8 @@ def _reached_by_function(function: FunctionType) -> list[Any]:
     space = function.__globals__
     values = [space[name] for name in _names(function.__code__) & space.keys()]
     cells = [cell.cell_contents for cell in function.__closure__ or () if _has_value(cell)]
-    return [*(value for value in values if isinstance(value, _REACHED_OF_CLASSES)), *cells]
+    own = [function.__defaults__, function.__kwdefaults__, function.__dict__]
+    return [*(value for value in values if isinstance(value, _REACHED_OF_CLASSES)), *cells, *own]
 
 
 def _has_value(cell: Any) -> bool:
