@@ -258,6 +258,7 @@ class Asked:
             gradient_takers=self.projector(node).engine.gradient_takers,
             weights_source=self.network.weights_source,
             picture=self._picture(image),
+            own_gradients=self.projector(node).engine.own_gradients,
         )
 
 

@@ -57,7 +57,8 @@ class Projection(Result):
     influence the target; elsewhere it is 0. `field` is that box before it was cut to the image. `value` is the
     target's own value, `started_from` the number that the signal began with, `unit` its row and column.
     `gradient_takers` names the nonlinearities on the way that are no rectifiers: under every rule they take their
-    gradient.
+    gradient. `own_gradients` names what on the way has a gradient of its own in the model, such as an
+    `autograd.Function` with a backward: here it has the gradient of what its forward computes.
     """
 
     image: str
@@ -73,6 +74,7 @@ class Projection(Result):
     gradient_takers: tuple[str, ...]
     weights_source: str
     picture: Image.Image | None = None
+    own_gradients: tuple[str, ...] = ()
 
     def on_image(self) -> Tensor:
         """The projection on the whole image, 0 outside of its box: (channel, row, column)."""
@@ -102,6 +104,7 @@ class Projection(Result):
             "start": self.question.start,
             "norm": self.question.norm,
             "gradient_takers": list(self.gradient_takers),
+            "own_gradients": list(self.own_gradients),
             "sign": self.sign,
             "pools": "values go to the switches; where pools overlap they add up",
         }

@@ -24,6 +24,7 @@ from torch.utils import _pytree as pytree
 
 from featmap.errors import CaptureRefused, FeatmapError
 from featmap.network.functional import functional, is_pass_through
+from featmap.network.gradient_record import MARK, gradients_recorded
 from featmap.network.graph import Graph, ModuleCall, Node, Reference, SizeRead, Spec, TensorSpec, Weight, WeightSpec
 from featmap.network.inline import check_no_inner_graphs
 from featmap.network.module_paths import ModulePaths
@@ -66,7 +67,8 @@ def _recorded(
     module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], *, gradients: bool
 ) -> tuple[ExportedProgram, tuple[SizeRead, ...]]:
     reads = SizeReads()
-    with unchanged(module), reads, torch.set_grad_enabled(gradients):
+    # The watch for size reads is the innermost mode: it tells who reads by the frame that calls it.
+    with unchanged(module), gradients_recorded(), reads, torch.set_grad_enabled(gradients):
         return torch.export.export(module, args, kwargs, strict=False), reads.found
 
 
@@ -131,6 +133,7 @@ class _Builder:
         self.nodes: list[Node] = []
         self.value: dict[FxNode, Reference | Weight] = {}
         self.removed: dict[tuple[ModuleCall, ...], int] = {}
+        self.own_gradients: dict[int, str] = {}
         signature = program.graph_signature
         self.weight_names = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
         self.weight_names.update(signature.inputs_to_lifted_tensor_constants)
@@ -147,9 +150,8 @@ class _Builder:
             elif fx_node.op == "call_function" and _is_live(fx_node):
                 self._operator(fx_node)
         outputs = self._outputs()
-        return _pruned(
-            Graph(tuple(self.nodes), tuple(inputs), outputs, self.weights, self._unflatten(), self.removed, size_reads)
-        )
+        nodes, unflatten, own = tuple(self.nodes), self._unflatten(), self.own_gradients
+        return _pruned(Graph(nodes, tuple(inputs), outputs, self.weights, unflatten, self.removed, size_reads, own))
 
     def _placeholder(self, fx_node: FxNode, inputs: list[int]) -> None:
         name = self.weight_names.get(fx_node.name)
@@ -168,6 +170,9 @@ class _Builder:
         self.value[fx_node] = Weight(name)
 
     def _operator(self, fx_node: FxNode) -> None:
+        if fx_node.target is MARK:
+            self._mark(fx_node)
+            return
         if is_pass_through(fx_node):
             source = self.value[fx_node.all_input_nodes[0]]
             self.value[fx_node] = source
@@ -179,6 +184,13 @@ class _Builder:
         target = fx_node.target
         name = str(target) if is_operator(target) else getattr(target, "__name__", str(target))
         self.value[fx_node] = self._add(name, target, tuple(args), kwargs, fx_node)
+
+    def _mark(self, fx_node: FxNode) -> None:
+        """The marked value stands for the mark, which is kept beside the graph."""
+        source = self.value[fx_node.all_input_nodes[0]]
+        self.value[fx_node] = source
+        if isinstance(source, Reference):
+            self.own_gradients[source.index] = str(fx_node.args[1])
 
     def _arguments(self, value: Any) -> Any:
         if isinstance(value, FxNode):
@@ -268,6 +280,7 @@ def _pruned(graph: Graph) -> Graph:
         graph.unflatten,
         {stack: new_index[index] for stack, index in graph.removed.items() if index in new_index},
         graph.size_reads,
+        {new_index[index]: name for index, name in graph.own_gradients.items() if index in new_index},
     )
 
 

@@ -122,7 +122,8 @@ class Graph:
     `outputs` lists the node of every output tensor in flattened order, `None` for outputs that are no tensors;
     `unflatten` puts such a list back into the model's own structure. `removed` maps the module calls of operators
     that change nothing (dropout in evaluation) to the value that passed through. `size_reads` are the places where
-    the model's own code looked at sizes, so that numbers in the graph may depend on the input's size.
+    the model's own code looked at sizes, so that numbers in the graph may depend on the input's size. `own_gradients`
+    names, for values that the model gives another gradient than that of what computes them, what does so.
     """
 
     nodes: tuple[Node, ...]
@@ -132,6 +133,7 @@ class Graph:
     unflatten: Callable[[list[Any]], Any] = field(compare=False)
     removed: dict[tuple[ModuleCall, ...], int] = field(default_factory=dict[tuple[ModuleCall, ...], int])
     size_reads: tuple[SizeRead, ...] = ()
+    own_gradients: dict[int, str] = field(default_factory=dict[int, str])
 
     def __iter__(self) -> Iterator[Node]:
         return iter(self.nodes)

@@ -16,6 +16,8 @@ from torch.fx import Graph, GraphModule
 from torch.fx import Node as FxNode
 
 from featmap.errors import CaptureRefused
+from featmap.network.gradient_record import MARK
+from featmap.network.schema import is_operator, plain_name, returns_view, schema_of
 
 _GRADIENTS = "wrap_with_set_grad_enabled"
 _AUTOCAST = "wrap_with_autocast"
@@ -61,17 +63,70 @@ def _inline(root: GraphModule, call: FxNode) -> None:
     holder: Any = call.args[settings]
     inner: Graph = getattr(root, holder.target).graph
     values: dict[FxNode, Any] = {}
+    is_cut = settings == 1 and not call.args[0]
     arguments = iter(call.args[settings + 1 :])
     with root.graph.inserting_before(call):
         for node in inner.nodes:
             if node.op == "placeholder":
                 values[node] = next(arguments)
             elif node.op == "output":
-                results: Any = torch.fx.map_arg(node.args[0], values.__getitem__)
-                is_cut = settings == 1 and not call.args[0]
-                _hand_over(call, [_cut(root, part, call) for part in results] if is_cut else results)
+                written = _written_from_outside(inner) if is_cut else {}
+                for outside, name in written.items():
+                    _mark_later(call, values[outside], name)
+                _hand_over(
+                    call,
+                    [
+                        _left(root, call, part, values, written) if is_cut else values.get(part, part)
+                        for part in node.args[0]
+                    ],
+                )
             else:
                 values[node] = root.graph.node_copy(node, values.__getitem__)
+
+
+def _left(root: GraphModule, call: FxNode, part: Any, values: dict[FxNode, Any], written: dict[FxNode, str]) -> Any:
+    """What a block without gradients hands over: detached, or marked where it lies in a value from outside."""
+    value = values.get(part, part) if isinstance(part, FxNode) else part
+    names = [written[base] for base in _bases(part) if base in written] if isinstance(part, FxNode) else []
+    return _mark(call, value, names[0]) if names else _cut(root, value, call)
+
+
+def _written_from_outside(inner: Graph) -> dict[FxNode, str]:
+    """The values from outside that a block writes into, each with the operator that does.
+
+    torch leaves such a value the gradient that it had before it was written to, which no operator expresses.
+    """
+    written: dict[FxNode, str] = {}
+    for node in inner.nodes:
+        if not is_operator(node.target):
+            continue
+        for argument, value in zip(schema_of(node.target).arguments, node.args, strict=False):
+            if argument.alias_info is not None and argument.alias_info.is_write and isinstance(value, FxNode):
+                written.update(dict.fromkeys(_bases(value), f"{plain_name(node.target)} without gradient"))
+    return written
+
+
+def _bases(node: FxNode) -> set[FxNode]:
+    """The values from outside in whose memory a value of an inner graph may lie."""
+    while node.op != "placeholder":
+        if not node.all_input_nodes or (is_operator(node.target) and not returns_view(node.target)):
+            return set()
+        node = node.all_input_nodes[0]
+    return {node}
+
+
+def _mark(call: FxNode, value: FxNode, name: str) -> FxNode:
+    made = call.graph.call_function(MARK, (value, name))
+    made.meta = dict(value.meta)
+    return made
+
+
+def _mark_later(call: FxNode, value: Any, name: str) -> None:
+    """Who reads a value after the block reads it marked."""
+    order = {node: position for position, node in enumerate(call.graph.nodes)}
+    later = {reader for reader in getattr(value, "users", ()) if order[reader] > order[call]}
+    if later:
+        value.replace_all_uses_with(_mark(call, value, name), delete_user_cb=lambda reader: reader in later)
 
 
 def _cut(root: GraphModule, value: Any, block: FxNode) -> Any:

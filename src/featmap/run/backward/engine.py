@@ -61,6 +61,12 @@ class BackwardEngine:
         """What on the way is neither linear nor a rectifier, by operator name."""
         return gradient_takers(self.sized, self.way, self.norm)
 
+    @cached_property
+    def own_gradients(self) -> tuple[str, ...]:
+        """What on the way has a gradient of its own in the model, and here that of what it computes."""
+        named = self.graph.own_gradients
+        return tuple(dict.fromkeys(named[node.index] for node in self.way if node.index in named))
+
     def forward(self, image: Tensor, box: Box | None = None) -> ForwardValues:
         """What signals need of one image (1, channel, row, column), from units within a box of the target's map."""
         if box is None or not self.is_local or self.network.other_inputs:
@@ -112,7 +118,16 @@ class _Pass:
             return self._parts(index, flows)
         return self._together(flows, index)
 
+    def _real(self, signal: Signal, index: int, item: int | None) -> Signal:
+        """The signal as it flows into a value: real values take the real part, as torch's gradients do."""
+        spec = self.sized.specs[index]
+        part = spec[item or 0] if isinstance(spec, tuple) else spec
+        if part is None or part.dtype.is_complex or not signal.values.is_complex():
+            return signal
+        return signal.with_values(signal.values.real.contiguous())
+
     def _together(self, flows: list[Signal], index: int, item: int | None = None) -> Signal:
+        flows = [self._real(flow, index, item) for flow in flows]
         if all(isinstance(flow, MapSignal) for flow in flows):
             return summed(flows, self.values.size(index, item))  # type: ignore[arg-type]
         values = [self.values.of(flow, index, item) for flow in flows]
