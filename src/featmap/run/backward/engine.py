@@ -14,10 +14,8 @@ import torch
 from torch import Tensor
 
 from featmap.geometry import Box
-from featmap.network.graph import TensorSpec
 from featmap.network.network import CapturedNetwork
 from featmap.run.backward.forward import ForwardValues
-from featmap.run.backward.gradient import has_gradient
 from featmap.run.backward.operators import OperatorFlows
 from featmap.run.backward.own_order import OwnOrder
 from featmap.run.backward.roles import Norm, Role, Rule, gradient_takers, role_of, values_to_keep
@@ -100,14 +98,8 @@ class _Pass:
             signal = self._arrived(self.steps[at].result)
             if signal is not None:
                 for source, flow in self.operators.back(at, self.steps[at], signal):
-                    if self._takes_signals(source):
-                        self.flows.setdefault(source, []).append(flow)
+                    self.flows.setdefault(source, []).append(flow)
         return self._arrived(self.sized.graph.image_input)
-
-    def _takes_signals(self, index: int) -> bool:
-        """Whether a value has a gradient: several tensors may, integers and booleans do not, but for the image."""
-        spec = self.sized.specs[index]
-        return not isinstance(spec, TensorSpec) or has_gradient(spec.dtype) or index == self.sized.graph.image_input
 
     def _arrived(self, index: int) -> Any:
         """All that flows into a value, together; None where nothing does."""

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from featmap.run.backward.whole_numbers import has_gradient, takes_signals
 from featmap.run.own_target import without_overwriting
 from featmap.run.program import Program
 from featmap.run.region.direct import computed
@@ -24,10 +25,8 @@ def gradient_at_places(
     `value` is a patch of the source, `signal` one of the result (a list where the operator returns several), in their
     own order of axes with one image per unit.
     """
-    if not has_gradient(value.dtype):
-        return torch.zeros(value.shape, device=value.device)
     with torch.enable_grad():
-        value = value.detach().contiguous().requires_grad_()
+        value = _as_real(value, program).contiguous().requires_grad_()
         made = computed(program, untouched, _differentiable(step), source, value)
     return _gradients(made, [value], signal)[0]
 
@@ -40,8 +39,8 @@ def gradient_of_whole(
     `values` are what it reads, with as many images as `arguments` are made for.
     """
     given = {
-        index: value.detach().contiguous().requires_grad_()
-        if isinstance(value, Tensor) and has_gradient(value.dtype)
+        index: _as_real(value, program).contiguous().requires_grad_()
+        if isinstance(value, Tensor) and takes_signals(program.captured, index)
         else value
         for index, value in values.items()
     }
@@ -52,9 +51,10 @@ def gradient_of_whole(
     return dict(zip(wanted, found, strict=True))
 
 
-def has_gradient(dtype: torch.dtype) -> bool:
-    """Whether a signal can flow into values of a type: there are no gradients of integers and booleans."""
-    return dtype.is_floating_point or dtype.is_complex
+def _as_real(value: Tensor, program: Program) -> Tensor:
+    """A value that autograd takes: whole numbers as real ones."""
+    value = value.detach()
+    return value if has_gradient(value.dtype) else value.to(program.signal_dtype)
 
 
 def _differentiable(step: Step) -> Step:

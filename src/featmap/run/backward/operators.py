@@ -14,6 +14,7 @@ from featmap.run.backward.kernels import filtered, spread, switched
 from featmap.run.backward.own_order import OwnOrder
 from featmap.run.backward.roles import Role, Rule, mask_source, passes, window_rules
 from featmap.run.backward.signal import MapSignal, Signal, moved, signal_at
+from featmap.run.backward.whole_numbers import takes_signals
 from featmap.run.program import Program
 from featmap.run.region.kernels import counts
 from featmap.run.steps import Step
@@ -38,6 +39,12 @@ class OperatorFlows:
 
     def back(self, at: int, step: Step, signal: Any) -> Iterator[Flow]:
         """What flows into each value that a step reads; `signal` is one per item where it returns several tensors."""
+        read = (index for index in step.node.inputs if self.sized.graph[index].depends_on_input)
+        if any(takes_signals(self.sized, index) for index in read):
+            flows = self._flows(at, step, signal)
+            yield from ((source, flow) for source, flow in flows if takes_signals(self.sized, source))
+
+    def _flows(self, at: int, step: Step, signal: Any) -> Iterator[Flow]:
         role, source = self.roles[step.node.index], self._source(step.node)
         if role == Role.ITEM:
             yield source, {step.node.args[1]: signal}

@@ -14,10 +14,11 @@ from typing import Any, Literal
 from torch import Tensor
 
 from featmap.geometry import Window
-from featmap.network.graph import Node, TensorSpec
+from featmap.network.graph import Node
 from featmap.network.operators.call import Call
 from featmap.network.operators.resize import Padding
 from featmap.network.sized import SizedGraph
+from featmap.run.backward.whole_numbers import is_cast_of_pixels
 from featmap.run.region.kinds import concatenates_channels, is_aligned, is_direct, keeps_places, reads_whole
 
 Rule = Literal["deconvnet", "guided", "gradient"]
@@ -53,7 +54,7 @@ def role_of(sized: SizedGraph, node: Node, norm: Norm) -> Role:
     call, operator = sized.call(node), sized.operator(node)
     if node.base_name == "getitem":
         return Role.ITEM
-    if _is_cast_of_image(sized, node):
+    if is_cast_of_pixels(sized, node):
         return Role.PASS
     if is_rectifier(call):
         return Role.RECTIFIER
@@ -65,13 +66,6 @@ def role_of(sized: SizedGraph, node: Node, norm: Norm) -> Role:
     if not keeps_places(call) or not is_placed or reads_whole(sized, node.index):
         return Role.WHOLE
     return _role_in_space(sized, node, call)
-
-
-def _is_cast_of_image(sized: SizedGraph, node: Node) -> bool:
-    """Whether the operator makes numbers of the integers of an image: a signal goes on into the pixels."""
-    is_cast = node.base_name in ("to", "_to_copy", "type_as") and node.inputs[:1] == (sized.graph.image_input,)
-    spec = node.spec
-    return is_cast and isinstance(spec, TensorSpec) and spec.dtype.is_floating_point
 
 
 def _role_in_space(sized: SizedGraph, node: Node, call: Call) -> Role:

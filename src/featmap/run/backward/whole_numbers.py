@@ -1,0 +1,53 @@
+"""Values that hold an image's whole numbers, as they came in, cut, turned or cast, before fractions are made of them.
+
+torch has no gradients of whole numbers. For those of an image there is one that is meant: that of the same network on
+the same numbers as real ones. So signals go through such values, and only through such.
+"""
+
+from __future__ import annotations
+
+from weakref import WeakKeyDictionary
+
+import torch
+
+from featmap.network.graph import Node, TensorSpec
+from featmap.network.sized import SizedGraph
+
+_CASTS = ("to", "_to_copy", "type_as")
+_known: WeakKeyDictionary[SizedGraph, frozenset[int]] = WeakKeyDictionary()
+
+
+def of_pixels(sized: SizedGraph) -> frozenset[int]:
+    """The nodes whose values are whole numbers made of the image's alone; none where the image has fractions."""
+    if sized not in _known:
+        found: set[int] = set()
+        for node in sized.graph:
+            read = [index for index in node.inputs if sized.graph[index].depends_on_input]
+            is_made_so = bool(read) and all(index in found for index in read)
+            if _is_whole(sized, node.index) and (node.index == sized.graph.image_input or is_made_so):
+                found.add(node.index)
+        _known[sized] = frozenset(found)
+    return _known[sized]
+
+
+def _is_whole(sized: SizedGraph, index: int) -> bool:
+    spec = sized.specs[index]
+    return isinstance(spec, TensorSpec) and spec.dtype != torch.bool and not has_gradient(spec.dtype)
+
+
+def has_gradient(dtype: torch.dtype) -> bool:
+    """Whether torch has gradients of values of a type: there are none of integers and booleans."""
+    return dtype.is_floating_point or dtype.is_complex
+
+
+def takes_signals(sized: SizedGraph, index: int) -> bool:
+    """Whether signals flow into a value; of several tensors some do."""
+    spec = sized.specs[index]
+    return not isinstance(spec, TensorSpec) or has_gradient(spec.dtype) or index in of_pixels(sized)
+
+
+def is_cast_of_pixels(sized: SizedGraph, node: Node) -> bool:
+    """Whether the operator gives the image's numbers another type, but booleans."""
+    spec = node.spec
+    is_number = isinstance(spec, TensorSpec) and spec.dtype != torch.bool
+    return node.base_name in _CASTS and is_number and node.inputs[0] in of_pixels(sized)
