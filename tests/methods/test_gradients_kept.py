@@ -6,61 +6,48 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import featmap as fm
+from between import Between
 
 
-class Awkward(nn.Module):
-    """Two convolutions with something between them."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.first, self.second = nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(4, 4, 3, padding=1)
-
-    def between(self, y: Tensor) -> Tensor:
-        raise NotImplementedError
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.second(self.between(self.first(x)))
-
-
-class Fourier(Awkward):
+class Fourier(Between):
     def between(self, y: Tensor) -> Tensor:
         return torch.fft.irfft2(torch.fft.rfft2(y) * 1.5)
 
 
-class Magnitude(Awkward):
+class Magnitude(Between):
     def between(self, y: Tensor) -> Tensor:
         return torch.fft.fft2(y).abs()
 
 
-class RealAndImaginary(Awkward):
+class RealAndImaginary(Between):
     def between(self, y: Tensor) -> Tensor:
         f = torch.fft.fft2(y)
         return f.real * torch.angle(f) + torch.view_as_real(f)[..., 1]
 
 
-class ComplexMade(Awkward):
+class ComplexMade(Between):
     def between(self, y: Tensor) -> Tensor:
         return torch.fft.ifft2(torch.complex(y, y.square())).imag
 
 
-class StraightThrough(Awkward):
+class StraightThrough(Between):
     def between(self, y: Tensor) -> Tensor:
         return y + (y.sign() - y).detach()
 
 
-class HalfDetached(Awkward):
+class HalfDetached(Between):
     def between(self, y: Tensor) -> Tensor:
         return y * y.detach()
 
 
-class NoGradBlock(Awkward):
+class NoGradBlock(Between):
     def between(self, y: Tensor) -> Tensor:
         with torch.no_grad():
             gate = (y * 2).sigmoid()
         return y * gate
 
 
-class NestedBlocks(Awkward):
+class NestedBlocks(Between):
     def between(self, y: Tensor) -> Tensor:
         with torch.no_grad():
             gate = y.tanh()
@@ -69,46 +56,46 @@ class NestedBlocks(Awkward):
         return y * gate + other
 
 
-class FrozenStem(Awkward):
+class FrozenStem(Between):
     def forward(self, x: Tensor) -> Tensor:
         with torch.no_grad():
             y = self.first(x)
         return self.second(y) + x.mean()
 
 
-class ComparedMask(Awkward):
+class ComparedMask(Between):
     def between(self, y: Tensor) -> Tensor:
         return y * (functional.max_pool2d(y, 3, 1, 1) == y).float()
 
 
-class WhereMask(Awkward):
+class WhereMask(Between):
     def between(self, y: Tensor) -> Tensor:
         return torch.where(y > 0.1, y, 0.2 * y) * (y > 0).to(y.dtype)
 
 
-class IntegerValues(Awkward):
+class IntegerValues(Between):
     def between(self, y: Tensor) -> Tensor:
         return y * (y * 3).round().long().float()
 
 
-class SliceAssigned(Awkward):
+class SliceAssigned(Between):
     def between(self, y: Tensor) -> Tensor:
         y[:, :2] = y[:, :2].sigmoid()
         y[:, :, 1:3, ::2] = 0.5 * y[:, :1, 1:3, ::2]
         return y
 
 
-class Doubled(Awkward):
+class Doubled(Between):
     def between(self, y: Tensor) -> Tensor:
         return y.float().exp().to(y.dtype)
 
 
-class LargeAverage(Awkward):
+class LargeAverage(Between):
     def forward(self, x: Tensor) -> Tensor:
         return self.second(functional.avg_pool2d(self.first(x), 64, ceil_mode=True, padding=3).expand(-1, -1, 6, 6))
 
 
-class LargeMaximum(Awkward):
+class LargeMaximum(Between):
     def between(self, y: Tensor) -> Tensor:
         return functional.max_pool2d(y, 33, stride=1, padding=16)
 
@@ -120,7 +107,7 @@ KINDS = [
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
-def test_gradient_is_autograds(kind: type[Awkward]) -> None:
+def test_gradient_is_autograds(kind: type[Between]) -> None:
     torch.manual_seed(0)
     module = kind().double().eval()
     image = torch.rand(1, 3, 12, 10, dtype=torch.float64, requires_grad=True)
@@ -134,7 +121,7 @@ def test_gradient_is_autograds(kind: type[Awkward]) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
-def test_values_are_the_modules_own(kind: type[Awkward]) -> None:
+def test_values_are_the_modules_own(kind: type[Between]) -> None:
     torch.manual_seed(0)
     module, image = kind().eval(), torch.rand(1, 3, 12, 10)
     with torch.no_grad():

@@ -2,10 +2,11 @@
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 import featmap as fm
+from between import Between
 
 
 class Sign(torch.autograd.Function):
@@ -27,20 +28,6 @@ class Doubled(torch.autograd.Function):
     @staticmethod
     def backward(_: object, gradient: Tensor) -> Tensor:
         return gradient * 2
-
-
-class Between(nn.Module):
-    """Two convolutions with something between them."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.first, self.second = nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(4, 4, 1)
-
-    def between(self, y: Tensor) -> Tensor:
-        raise NotImplementedError
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.second(self.between(self.first(x)))
 
 
 class OwnSign(Between):

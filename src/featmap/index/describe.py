@@ -14,7 +14,6 @@ from featmap.index.budget import QUANTILE_BYTES, block_length, correlated_places
 from featmap.index.description import Description, IndexedLayer
 from featmap.index.fingerprint import network_fingerprint, preprocessing_fingerprint
 from featmap.index.wish import Wish
-from featmap.methods.receptive_field import field_json
 from featmap.network.address import Address
 from featmap.network.fields import receptive_fields
 from featmap.network.graph import Node, TensorSpec
@@ -121,7 +120,7 @@ def _layers(
                 first=found[-1].maps.stop if found else 0,
                 channels=channels,
                 size=network.sized.size(place.node),
-                field=field_json(fields[place.node]),
+                field=fields[place.node].as_dict(),
                 bounds=_bounds(network.graph[place.node]),
                 group=group,
                 boxes=tuple({"rows": rows.tolist(), "columns": columns.tolist()} for rows, columns in spans),

@@ -1,4 +1,4 @@
-"""What does a tar file hold? Its files, also by links and behind damage; each place of damage is told.
+"""The files in a tar, also by links and behind damage; each place of damage is told.
 
 Python's own reader ends without a word at a damaged header in the middle. Here the next sound header is looked for, as
 GNU tar does.

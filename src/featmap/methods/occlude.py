@@ -17,6 +17,7 @@ from PIL import Image
 from torch import Tensor
 
 from featmap.errors import InputError, SettingError
+from featmap.methods.receptive_field import takes_images
 from featmap.methods.result import Result
 from featmap.methods.target import Activity, Scale, Score, Target, class_score, predicted, score_of
 from featmap.methods.windows import Baseline, Fill, Pair, Windows, captum_average, fill, occluded, windows
@@ -180,7 +181,7 @@ def occlude(
     """One occlusion map per image; see `featmap.Network.occlude`."""
     if verify < 0:
         raise SettingError(f"verify is {verify}.", "Give the number of positions to compute again, from 0 on.")
-    if len(network.input_shape) != 3:
+    if not takes_images(network):
         shape = " x ".join(map(str, network.input_shape))
         raise InputError(f"{network.name} takes inputs of shape {shape}, which are no images.", _IMAGES_ONLY)
     batch = batch_of(network, images)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from featmap.geometry import ReceptiveField
-from featmap.methods.receptive_field import field_json, takes_images
+from featmap.methods.receptive_field import takes_images
 from featmap.methods.table import TableResult
 from featmap.network.fields import receptive_fields
 from featmap.network.graph import Node
@@ -61,7 +61,7 @@ class PlanRow:
             "feature_maps": self.feature_maps,
             "parameters": self.parameters,
             "macs": self.macs,
-            "receptive_field": None if self.receptive_field is None else field_json(self.receptive_field),
+            "receptive_field": None if self.receptive_field is None else self.receptive_field.as_dict(),
             "stages": list(self.stages),
             "activation_bytes": self.activation_bytes,
         }
@@ -146,7 +146,7 @@ class Plan(TableResult):
 def flat_row(row: PlanRow) -> dict[str, Any]:
     """A row without nested values."""
     flat = row.to_json()
-    field = flat.pop("receptive_field") or dict.fromkeys(field_json(ReceptiveField()))
+    field = flat.pop("receptive_field") or dict.fromkeys(ReceptiveField().as_dict())
     flat["stages"] = " ".join(row.stages)
     return {**flat, **{f"receptive_field_{name}": value for name, value in field.items()}}
 

@@ -17,11 +17,6 @@ from featmap.network.unit_box import unit_box
 from featmap.run.pictures import Images, pictures_in
 
 
-def field_json(field: ReceptiveField) -> dict[str, Any]:
-    """A receptive field as plain data; stride and offset are `None` where units do not move evenly, by `steps`."""
-    return field.as_dict()
-
-
 @dataclass(frozen=True, repr=False)
 class FieldAnswer(Result):
     """What a layer or one unit can see.
@@ -40,7 +35,7 @@ class FieldAnswer(Result):
         return str(self)
 
     def to_json(self) -> dict[str, Any]:
-        answer = {"address": self.address, **field_json(self.field), "status": str(self.status)}
+        answer = {"address": self.address, **self.field.as_dict(), "status": str(self.status)}
         if self.box is not None:
             answer["box"] = self.box.as_list()
         return {**answer, "input_shape": list(self.input_shape)}

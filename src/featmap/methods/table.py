@@ -1,4 +1,4 @@
-"""What can be done with a result that is a table? Its rows, as plain data, as CSV, and as a pandas DataFrame."""
+"""Results that are tables: their rows as plain data, as CSV, and as a pandas DataFrame."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is a network to featmap? Captured graphs, their names, shapes and operators."""
+"""A network as featmap sees it: captured graphs, their names, shapes and operators."""
 
 from featmap.network.requirements import check_torch
 

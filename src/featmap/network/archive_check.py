@@ -1,4 +1,4 @@
-"""What may a file from an unknown source hold? It is decided here, from its bytes, before torch opens it.
+"""The check of a file from an unknown source: what it may hold, decided from its bytes before torch opens it.
 
 torch's archives carry code in four places: pickles, sizes (which sympy evaluates), names of operators (which are looked
 up as attributes) and names of enumerations (which are imported). Every member must be one that is known, and what is

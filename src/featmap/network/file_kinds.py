@@ -1,4 +1,4 @@
-"""What is a file that was given as weights or as a program, when its first bytes say that it is something else?
+"""Files given as weights or programs whose first bytes say that they are something else.
 
 Reading it would fail in words that hide the reason, or advise to trust it. Nothing is read beyond what tells the kinds
 apart, and nothing is executed.

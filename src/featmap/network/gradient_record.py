@@ -1,4 +1,4 @@
-"""How does a graph keep what a model says about its own gradients?
+"""What a model says about its own gradients, recorded while it is captured.
 
 `torch.export` records values. Of gradients it keeps `detach()` and `torch.no_grad()`, but not `.data` and
 `torch.inference_mode()`, and of an `autograd.Function` only what its forward computes. While a model is captured, the

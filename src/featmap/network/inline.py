@@ -18,6 +18,7 @@ from torch.fx import Node as FxNode
 from featmap.errors import CaptureRefused
 from featmap.network.gradient_record import MARK
 from featmap.network.schema import is_operator, plain_name, returns_view, schema_of
+from featmap.network.value_sizes import where_of
 
 _GRADIENTS = "wrap_with_set_grad_enabled"
 _AUTOCAST = "wrap_with_autocast"
@@ -38,9 +39,8 @@ def check_no_inner_graphs(program: ExportedProgram) -> None:
     """Whether the graph is one graph. Raises: CaptureRefused: it calls others, whose course depends on values."""
     for node in program.graph.nodes:
         if node.op == "call_function" and isinstance(node.target, torch._ops.HigherOrderOperator):  # pyright: ignore[reportPrivateUsage]
-            where = list((node.meta.get("nn_module_stack") or {"": ("", "")}).values())[-1][0]
             raise CaptureRefused(
-                f"{f'{where!r}' if where else 'The model'} runs torch's '{node.target.__name__}', a loop or branch "
+                f"{where_of(node)} runs torch's '{node.target.__name__}', a loop or branch "
                 "whose course depends on values, so it is no single graph.",
                 "Decide it without looking at values (torch.where, masks, a fixed number of rounds), or trace the "
                 "parts separately.",

@@ -46,7 +46,9 @@ class Preprocessing:
 
     def __post_init__(self) -> None:
         """Raises: SettingError: a setting that no picture can be prepared by."""
-        for name, value in check_record(self.resize, self.crop, self.mean, self.std, self.interpolation).items():
+        for name, value in check_record(
+            self.resize, self.crop, self.mean, self.std, self.interpolation, _FILTERS
+        ).items():
             object.__setattr__(self, name, value)
 
     def __call__(self, picture: Image.Image, channels: int = 3) -> Tensor:

@@ -1,23 +1,23 @@
-"""Which records of preprocessing can be followed? Each setting is checked where it comes in."""
+"""The check of a record of preprocessing: each setting where it comes in."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from operator import index
 from typing import Any
 
 from featmap.errors import SettingError
 
-INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos", "box", "hamming", "nearest-exact")
 
-
-def check_record(resize: Any, crop: Any, mean: Any, std: Any, interpolation: Any) -> dict[str, Any]:
-    """The settings of a record, lists as tuples. Raises: SettingError."""
-    if interpolation not in INTERPOLATIONS:
+def check_record(
+    resize: Any, crop: Any, mean: Any, std: Any, interpolation: Any, known: Collection[str]
+) -> dict[str, Any]:
+    """The settings of a record, lists as tuples; `known` are all interpolations. Raises: SettingError."""
+    if interpolation not in known:
         raise SettingError(
             f"Preprocessing: interpolation {interpolation!r} is not known.",
-            f"It is one of {', '.join(INTERPOLATIONS)}.",
+            f"It is one of {', '.join(known)}.",
         )
     found: dict[str, Any] = {"crop": _pair("crop", crop), "mean": _values("mean", mean), "std": _values("std", std)}
     if found["std"] is not None and not all(value > 0 for value in found["std"]):

@@ -1,4 +1,4 @@
-"""Which operators draw random numbers in evaluation too? torch's own tag says which can, their settings which do."""
+"""Operators that draw random numbers in evaluation too: torch's own tag says which can, their settings which do."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import torch
 
 from featmap.network.graph import Node
 from featmap.network.network import CapturedNetwork
-from featmap.network.schema import is_operator, schema_of
+from featmap.network.operators.call import named_arguments
+from featmap.network.schema import is_operator
 
 
 class RandomInEvaluation(UserWarning):
@@ -23,9 +24,7 @@ def is_random(node: Node) -> bool:
     """
     if not is_operator(node.target) or torch.Tag.nondeterministic_seeded not in node.target.tags:  # type: ignore[union-attr]
         return False
-    settings = {argument.name: argument.default_value for argument in schema_of(node.target).arguments}
-    settings.update(zip(settings, node.args, strict=False))
-    settings.update(node.kwargs)
+    settings = named_arguments(node)
     chance = settings.get("dropout_p", settings.get("p") if "dropout" in node.base_name else None)
     draws = settings.get("training", settings.get("train"))
     return draws is not False and not (isinstance(chance, int | float) and chance in (0, 1))

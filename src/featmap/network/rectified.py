@@ -1,4 +1,4 @@
-"""Which values are 0 on a half line of what they are made of? There alone a map can be dead.
+"""Rectified values, which are 0 on a half line of what they are made of: there alone a map can be dead.
 
 A nonlinearity says so itself; a pool, a join, a cut or a reshape of such values keeps it.
 """

@@ -1,4 +1,4 @@
-"""Is the torch that is installed one that featmap promises to be right on? The record of its installation says."""
+"""The oldest torch that featmap promises to be right on, held against the record of the installed one."""
 
 from __future__ import annotations
 

@@ -22,8 +22,8 @@ def check_sizes(program: ExportedProgram) -> None:
     for node in program.graph.nodes:
         if _depends_on_values(node):
             raise CaptureRefused(
-                f"{_where(node)} makes a value whose size depends on values of a tensor, so it has no shape before an "
-                f"image is known.{_line(node)}",
+                f"{where_of(node)} makes a value whose size depends on values of a tensor, so it has no shape before "
+                f"an image is known.{_line(node)}",
                 "Keep the size and write over what is not wanted (torch.where, a product with a mask), or trace the "
                 "parts before that line.",
             )
@@ -36,7 +36,8 @@ def _depends_on_values(node: FxNode) -> bool:
     return any(isinstance(size, torch.SymInt) and bool(free_unbacked_symbols(size)) for size in sizes)
 
 
-def _where(node: FxNode) -> str:
+def where_of(node: FxNode) -> str:
+    """The innermost module that an operator was called in, in the words of a refusal."""
     calls = list((node.meta.get("nn_module_stack") or {}).values())
     path, kind = calls[-1] if calls else ("", "the model")
     name = (kind if isinstance(kind, str) else kind.__qualname__).rpartition(".")[2]

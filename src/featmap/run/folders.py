@@ -1,4 +1,4 @@
-"""Which pictures lie in a folder? All files below it, links followed, each a picture, skipped, or left out and why."""
+"""The files below a folder, links followed: each a picture, skipped, or left out and why."""
 
 from __future__ import annotations
 

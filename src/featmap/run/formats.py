@@ -1,4 +1,4 @@
-"""Which files are opened as pictures, and how far? Formats that are decoded without running anything, within limits.
+"""The formats that are opened as pictures: those that are decoded without running anything, within limits.
 
 Pillow would open more: EPS by running the file's own program in Ghostscript, others by handing them to programs of the
 system. The limits are of bytes before anything is read, of pixels before they are decoded, and of the processor's time

@@ -19,13 +19,14 @@ from torch import Tensor
 from featmap.errors import FeatmapError, ImageBroken, ImageMissing, ImageTooLarge, InputError
 from featmap.network.graph import TensorSpec
 from featmap.network.network import CapturedNetwork
+from featmap.network.preprocess import LARGEST_RESIZED
 from featmap.run.folders import found_below
 from featmap.run.formats import REMEDY, check_bytes, opened
 from featmap.run.png_text import without_text
 
 Images: TypeAlias = "str | Path | Image.Image | np.ndarray[Any, Any] | Tensor | Sequence[str | Path | Image.Image]"
 
-LARGEST_PIXELS = 178_956_970
+LARGEST_PIXELS = LARGEST_RESIZED
 """More pixels than this (Pillow's own bound: 512 MiB of RGB) are refused as a possible decompression bomb."""
 
 

@@ -1,4 +1,4 @@
-"""How is a PNG with much text read? Without its text: Pillow takes a sound one with a long text for damaged.
+"""PNGs with much text, read without it: Pillow takes a sound one with a long text for damaged.
 
 What a text says of the picture's orientation is kept.
 """

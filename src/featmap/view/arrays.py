@@ -1,4 +1,4 @@
-"""How do tensors get into array files? As they are; NumPy, which lacks the shorter floating types, holds them wider."""
+"""Array files of tensors, in their own types; NumPy, which lacks the shorter floating ones, holds them wider."""
 
 from __future__ import annotations
 

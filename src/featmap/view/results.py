@@ -156,10 +156,10 @@ def _(result: MapSet, path: Path, **options: Any) -> list[Path]:
 
 @save_result.register(Result)
 def _(result: Result, path: Path, **options: Any) -> list[Path]:
-    return _save_plain(result, path, options)
+    return save_plain(result, path, options)
 
 
-def _save_plain(result: Result, path: Path, options: Mapping[str, Any]) -> list[Path]:
+def save_plain(result: Result, path: Path, options: Mapping[str, Any]) -> list[Path]:
     """Writes a result as JSON, as text, as a picture, or as CSV where it is a table."""
     if path.suffix.lower() == ".csv" and isinstance(result, TableResult):
         return write_files({path: csv_text(result.rows()).encode()})
@@ -257,7 +257,7 @@ def _(result: OcclusionMap, path: Path, **options: Any) -> list[Path]:
     if path.suffix.lower() == ".npz":
         numbers = {"score": np.array(result.score), "grid": result.grid, "drop": result.drop}
         return write_files({path: npz_bytes({**numbers, "positions": np.array(result.positions)})})
-    return _save_plain(result, path, options)
+    return save_plain(result, path, options)
 
 
 def print_to(console: Console, result: Result) -> None:

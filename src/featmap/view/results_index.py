@@ -21,13 +21,12 @@ from featmap.index.similar import SimilarImages
 from featmap.index.summary import IndexSummary
 from featmap.index.top import TopExample, TopImages, TopSheet
 from featmap.index.verify import Verification
-from featmap.methods.result import Result, html_of, json_text, pictures_of, save_result, text_of
-from featmap.methods.table import TableResult, csv_text
+from featmap.methods.result import Result, html_of, pictures_of, save_result, text_of
+from featmap.methods.table import TableResult
 from featmap.view import tables_of_index as tables
 from featmap.view.example_sheet import Shown, example_sheet
 from featmap.view.histogram import histogram_picture
-from featmap.view.output import save, write_files
-from featmap.view.results import check_output
+from featmap.view.results import check_output, save_plain
 from featmap.view.tables import WIDEST, as_text
 from featmap.view.text import number, plural
 
@@ -202,9 +201,7 @@ def _(result: Distribution) -> list[Image.Image]:
 @save_result.register(Distribution)
 def _(result: TableResult, path: Path, **options: Any) -> list[Path]:
     check_output(path, PICTURED, "this answer is")
-    if path.suffix.lower() == ".png":
-        return save(pictures_of(result, **options), path)
-    return _save_table(result, path)
+    return save_plain(result, path, options)
 
 
 @save_result.register(Audit)
@@ -212,12 +209,4 @@ def _(result: TableResult, path: Path, **options: Any) -> list[Path]:
 @save_result.register(Comparison)
 def _(result: TableResult, path: Path) -> list[Path]:
     check_output(path, TABLES, "this answer is")
-    return _save_table(result, path)
-
-
-def _save_table(result: TableResult, path: Path) -> list[Path]:
-    if path.suffix.lower() == ".json":
-        return write_files({path: (json_text(result) + "\n").encode()})
-    if path.suffix.lower() == ".csv":
-        return write_files({path: csv_text(result.rows()).encode()})
-    return write_files({path: (str(result) + "\n").encode()})
+    return save_plain(result, path, {})

@@ -78,10 +78,7 @@ class Call:
     @cached_property
     def arguments(self) -> Mapping[str, Any]:
         """The arguments by their schema names, defaults filled in, tensors as `Operand`."""
-        names, defaults = schema_arguments(self.node.target)
-        found = dict(defaults)
-        found.update(zip(names, self.node.args, strict=False))
-        found.update(self.node.kwargs)
+        found = named_arguments(self.node)
         return {name: map_arguments(value, self.operand) for name, value in found.items()}
 
     def __getitem__(self, name: str) -> Any:
@@ -142,6 +139,12 @@ def shape_of(spec: Spec) -> tuple[int, ...]:
     if isinstance(spec, tuple):
         spec = spec[0] if spec else None
     return spec.shape if spec is not None else ()
+
+
+def named_arguments(node: Node) -> dict[str, Any]:
+    """A call's arguments as captured, by their schema names, defaults filled in."""
+    names, defaults = schema_arguments(node.target)
+    return {**defaults, **dict(zip(names, node.args, strict=False)), **node.kwargs}
 
 
 @cache

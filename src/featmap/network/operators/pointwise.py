@@ -84,7 +84,7 @@ def _axis_rule(call: Call, operand: Operand, axis: int | None, own: int | None) 
     return Pointwise() if own_size == size else Nearest(outputs=size)
 
 
-_CLAMPS = ("clamp", "clamp_min", "clip")
+CLAMPS = ("clamp", "clamp_min", "clip")
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class Nonlinearity(Elementwise):
             return True
         # In torch's words a threshold's value replaces what is not above it.
         lower = {"hardtanh": "min_val", "threshold": "value"}.get(name, "min")
-        bound = call.get(lower) if name in ("hardtanh", "threshold", *_CLAMPS) else None
+        bound = call.get(lower) if name in ("hardtanh", "threshold", *CLAMPS) else None
         return isinstance(bound, int | float) and bound == 0
 
 

@@ -13,8 +13,8 @@ from featmap.network.operators.operator import NotResizable, Operator, Rules, li
 
 
 @dataclass(frozen=True)
-class Pool(Operator):
-    """Maximum, average and power pools: windows over the trailing axes, however many those are."""
+class OverWindows(Operator):
+    """What pools of both kinds share: rows and columns where they make planes, and one rule along each."""
 
     kind: ClassVar[str] = "pool"
     is_known: ClassVar[bool] = True
@@ -24,8 +24,23 @@ class Pool(Operator):
 
     def rules(self, call: Call, operand: Operand) -> Rules:
         axes = call.out_axes
-        rows, columns = self._rule(call, operand, axes.row), self._rule(call, operand, axes.column)
+        rows, columns = self.axis_rule(call, operand, axes.row), self.axis_rule(call, operand, axes.column)
         return lined_up(call, operand, rows, columns)
+
+    def axis_rule(self, call: Call, operand: Operand, axis: int | None) -> AxisRule:
+        """How the value reads one of the operand's axes."""
+        raise NotImplementedError
+
+    def channels(self, call: Call, position: int, wanted: ChannelSet) -> ChannelSet:
+        return same_channels(call, position, wanted)
+
+    def macs(self, call: Call) -> int | None:
+        return 0
+
+
+@dataclass(frozen=True)
+class Pool(OverWindows):
+    """Maximum, average and power pools: windows over the trailing axes, however many those are."""
 
     def describe(self, call: Call) -> str:
         """Kernel and stride, and of the other settings those that are not as PyTorch has them by default."""
@@ -44,7 +59,7 @@ class Pool(Operator):
         divisor = call.get("divisor_override")
         return ", ".join(words + ([f"divided by {divisor}"] if divisor else []))
 
-    def _rule(self, call: Call, operand: Operand, axis: int | None) -> AxisRule:
+    def axis_rule(self, call: Call, operand: Operand, axis: int | None) -> AxisRule:
         if axis is None:
             return Whole(1)
         kernel = call["kernel_size"]
@@ -56,12 +71,6 @@ class Pool(Operator):
         padding = _at(call.get("padding", 0), position)
         dilation = _at(call.get("dilation", 1), position)
         return Window(size, stride, padding, padding, dilation, bool(call.get("ceil_mode", False)))
-
-    def channels(self, call: Call, position: int, wanted: ChannelSet) -> ChannelSet:
-        return same_channels(call, position, wanted)
-
-    def macs(self, call: Call) -> int | None:
-        return 0
 
     def resized(self, call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
         return node_arguments(call.node)
@@ -77,25 +86,14 @@ def _at(setting: Any, position: int) -> int:
 
 
 @dataclass(frozen=True)
-class AdaptivePool(Operator):
+class AdaptivePool(OverWindows):
     """Pools with a fixed output size."""
-
-    kind: ClassVar[str] = "pool"
-    is_known: ClassVar[bool] = True
-
-    def axes(self, call: Call) -> Axes:
-        return call.plane_axes() if _window_rank(call) == 2 else call.main.axes
-
-    def rules(self, call: Call, operand: Operand) -> Rules:
-        axes = call.out_axes
-        rows, columns = self._rule(call, operand, axes.row), self._rule(call, operand, axes.column)
-        return lined_up(call, operand, rows, columns)
 
     def describe(self, call: Call) -> str:
         """The sizes that come out."""
         return f"to {' x '.join(map(str, call['output_size']))}"
 
-    def _rule(self, call: Call, operand: Operand, axis: int | None) -> AxisRule:
+    def axis_rule(self, call: Call, operand: Operand, axis: int | None) -> AxisRule:
         if axis is None:
             return Whole(1)
         if axis < operand.rank - len(call["output_size"]):
@@ -104,12 +102,6 @@ class AdaptivePool(Operator):
         if outputs == operand.shape[axis]:
             return Pointwise()
         return Whole(1) if outputs == 1 else Adaptive(outputs)
-
-    def channels(self, call: Call, position: int, wanted: ChannelSet) -> ChannelSet:
-        return same_channels(call, position, wanted)
-
-    def macs(self, call: Call) -> int | None:
-        return 0
 
     def resized(self, call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
         for before, now, wanted in zip(

@@ -16,6 +16,7 @@ from torch import Tensor
 from featmap.geometry import Window
 from featmap.network.graph import Node
 from featmap.network.operators.call import Call
+from featmap.network.operators.pointwise import CLAMPS
 from featmap.network.operators.resize import Padding
 from featmap.network.sized import SizedGraph
 from featmap.run.backward.whole_numbers import is_cast_of_pixels
@@ -25,7 +26,6 @@ Rule = Literal["deconvnet", "guided", "gradient"]
 Norm = Literal["scale", "skip"]
 
 
-_CLAMPS = ("clamp", "clamp_min", "clip")
 _LINEAR_KINDS = ("convolution", "linear", "shape", "pad", "resize", "constant", "merge")
 _LINEAR_NAMES = ("add", "sub", "rsub", "neg", "mean", "sum", "to", "_to_copy", "clone", "contiguous", "detach", "alias")
 _PRODUCTS = ("mul", "div", "matmul", "mm", "bmm", "einsum")
@@ -99,7 +99,7 @@ def is_rectifier(call: Call) -> bool:
     name = call.node.base_name
     if name in ("relu", "relu6"):
         return True
-    if name in ("hardtanh", *_CLAMPS):
+    if name in ("hardtanh", *CLAMPS):
         lower = call.get("min_val" if name == "hardtanh" else "min")
         return _is_zero(lower) and isinstance(_upper(call), int | float | None)
     return name == "threshold" and _is_zero(call.get("threshold")) and _is_zero(call.get("value"))
@@ -115,13 +115,13 @@ def _upper(call: Call) -> Any:
 def mask_source(node: Node) -> int:
     """The value from which it is told where a rectifier lets the gradient through: what it gave, if that tells it."""
     # A clamp's gradient is 1 at its very bounds: there its value says nothing.
-    return node.inputs[0] if node.base_name in _CLAMPS else node.index
+    return node.inputs[0] if node.base_name in CLAMPS else node.index
 
 
 def passes(call: Call, value: Tensor) -> Tensor:
     """Where a rectifier lets the gradient through, from the value that `mask_source` names; as torch's own gradient."""
     upper = _upper(call)
-    if call.node.base_name in _CLAMPS:
+    if call.node.base_name in CLAMPS:
         return (value >= 0) if upper is None else (value >= 0) & (value <= upper)
     return (value > 0) if upper is None else (value > 0) & (value < upper)
 
