@@ -46,14 +46,19 @@ class Window(AxisRule):
     def moves(self) -> bool:
         return (self.kernel, self.stride, self.before, self.after) != (1, 1, 0, 0)
 
-    def output_size(self, size: int) -> int:
+    def last_output(self, size: int) -> int:
+        """The index of the last output, below 0 where there is none: with ceil_mode a window may be larger than all."""
         slack = size + self.before + self.after - self.span
         steps = -(-slack // self.stride) if self.ceil_mode else slack // self.stride
         if self.ceil_mode and steps * self.stride >= size + self.before:
             steps -= 1  # a last window that would start on the trailing padding does not count
-        if steps < 0:
+        return steps
+
+    def output_size(self, size: int) -> int:
+        last = self.last_output(size)
+        if last < 0:
             raise kernel_too_large(self.kernel, self.dilation, size, (self.before, self.after))
-        return steps + 1
+        return last + 1
 
     def sources(self, output: int, size: int) -> range:  # noqa: ARG002
         start = output * self.stride - self.before
@@ -179,7 +184,7 @@ def check_fits(rule: AxisRule, size: int, axis: Axis) -> None:
     featmap.errors.KernelTooLarge: kernel 3 spans 3 rows, the padded input has 2 (1 row + 1 above + 0 below).
     ...
     """
-    if isinstance(rule, Window):
+    if isinstance(rule, Window) and rule.last_output(size) < 0:
         for problem, remedy in misfit(rule.kernel, rule.dilation, size, (rule.before, rule.after), axis):
             raise KernelTooLarge(problem, remedy)
     rule.output_size(size)
