@@ -207,6 +207,36 @@ def test_every_problem_has_its_words(index: Path, said: str) -> None:
     assert said in problems(index)
 
 
+def test_an_array_that_nobody_asked_for_is_found(index: Path) -> None:
+    with changed(index) as root:
+        root.create_array("map/other", shape=(3,), dtype="int8")
+    assert problems(index) == ("Arrays are not described: map/other.",)
+
+
+def test_an_array_that_no_group_lists_is_found(index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    members = zarr.Group.members
+
+    def without(self: zarr.Group, *args: Any, **kwargs: Any) -> Any:
+        return tuple(member for member in members(self, *args, **kwargs) if member[0] != "comoment/0000")
+
+    monkeypatch.setattr(zarr.Group, "members", without)
+    assert problems(index) == ("Arrays are not listed: comoment/0000.",)
+
+
+class PanicException(BaseException):
+    """What icechunk raises where its Rust code gives up; its own class cannot be imported."""
+
+    __module__ = "pyo3_runtime"
+
+
+def test_a_file_at_which_icechunk_panics_is_a_problem(index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def panics(*args: Any, **kwargs: Any) -> Any:
+        raise PanicException("Invalid node data type in flatbuffers file <UNKNOWN 208>")
+
+    monkeypatch.setattr(icechunk.Repository, "diff", panics)
+    assert problems(index) == (f"'{index}': Invalid node data type in flatbuffers file <UNKNOWN 208>.",)
+
+
 @pytest.mark.parametrize("name", SAID)
 def test_it_is_said_what_is_wrong_and_where(index: Path, name: str) -> None:
     with changed(index) as root:

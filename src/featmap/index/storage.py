@@ -204,6 +204,15 @@ def guarded(path: str | Path) -> Generator[None]:
         raise
     except (icechunk.IcechunkError, OSError, ValueError, KeyError, RuntimeError) as error:
         raise broken(path, error) from error
+    except BaseException as error:
+        if not _is_panic(error):
+            raise
+        raise broken(path, error) from error
+
+
+def _is_panic(error: BaseException) -> bool:
+    """Whether Rust code gave up, as icechunk's does at some damaged files; the class has no name to import."""
+    return type(error).__name__ == "PanicException" and type(error).__module__ == "pyo3_runtime"
 
 
 def broken(path: str | Path, error: BaseException) -> IndexBroken:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -41,8 +42,26 @@ def check_arrays(snapshot: Snapshot, say: Say, unread: set[str]) -> str:
         if len(set(found.values())) > 1:
             say(f"Lengths along {axis} differ: " + some(f"{name} has {length}" for name, length in found.items()))
             unread.update(found)
-    count = len(growing) + len(layout.standing(description)) + len(layout.naming(description))
-    return f"{count} arrays are as described; {chunks} chunks of those beside the table can be read"
+    named = {part.name for part in (*growing, *layout.standing(description), *layout.naming(description))}
+    for what, names in zip(("are not listed", "are not described"), _unlike(named, _listed(snapshot)), strict=True):
+        if names:
+            say(f"Arrays {what}: {some(names)}.")
+    return f"{len(named)} arrays are as described; {chunks} chunks of those beside the table can be read"
+
+
+def _listed(snapshot: Snapshot) -> set[str]:
+    """The names of all arrays that the groups list, as whoever reads the index without featmap finds them."""
+    import zarr
+
+    with guarded(snapshot.path), warnings.catch_warnings():
+        # zarr warns of what it cannot make out; what it leaves out is said here.
+        warnings.simplefilter("ignore")
+        members = snapshot.root.members(max_depth=None)
+        return {name for name, node in members if isinstance(node, zarr.Array)}
+
+
+def _unlike(wanted: set[str], found: set[str]) -> tuple[list[str], list[str]]:
+    return sorted(wanted - found), sorted(found - wanted)
 
 
 def _difference(snapshot: Snapshot, part: Layout, *, grows: bool) -> str:
