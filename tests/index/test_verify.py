@@ -253,6 +253,12 @@ def test_another_description_is_found(index: Path) -> None:
     with changed(index) as root:
         root.attrs["featmap"] = {"format": 1}
     assert problems(index) == (f"'{index}': its description is damaged: KeyError('layers').",)
+    with changed(index) as root:
+        root.attrs["featmap"] = {"format": 7}
+    assert problems(index) == (f"'{index}': its description is not the one that was written.",)
+    with changed(index) as root:
+        del root.attrs["featmap"]
+    assert problems(index) == (f"'{index}': its description is lost.",)
 
 
 def needed(path: Path, tmp_path: Path) -> set[str]:

@@ -68,11 +68,16 @@ class Snapshot:
         """What the index says of itself. Raises: NoIndex: it is no index of ours."""
         with guarded(self.path):
             attributes = {} if self.root is None else dict(self.root.attrs)
+            has_images = self.root is not None and "image" in self.root
         record = attributes.get(RECORD)
         if not isinstance(record, dict):
+            if RECORD_DIGEST in attributes or has_images:
+                raise IndexBroken(f"'{self.path}': its description is lost.", VERIFY)
             remedy = "Give the path of an index; or build again, if a build was cut off at its beginning."
             raise NoIndex(f"'{self.path}' is an icechunk repository, but no index of featmap.", remedy)
         if record.get("format") != FORMAT:
+            if attributes.get(RECORD_DIGEST) not in (None, record_digest(record)):
+                raise IndexBroken(f"'{self.path}': its description is not the one that was written.", VERIFY)
             raise NoIndex(
                 f"'{self.path}' has format {record.get('format')}; this featmap reads format {FORMAT}.",
                 "Use the version of featmap that built it, or build it again.",
