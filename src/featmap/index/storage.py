@@ -202,17 +202,19 @@ def guarded(path: str | Path) -> Generator[None]:
         yield
     except FeatmapError:
         raise
-    except (icechunk.IcechunkError, OSError, ValueError, KeyError, RuntimeError) as error:
-        raise broken(path, error) from error
     except BaseException as error:
-        if not _is_panic(error):
+        if not isinstance(error, (icechunk.IcechunkError, *_DAMAGE)) and not _is_panic(error):
             raise
         raise broken(path, error) from error
 
 
+_DAMAGE = (OSError, ValueError, KeyError, RuntimeError, TypeError)
+"""What zarr and the system raise at files that are not as they were written."""
+
+
 def _is_panic(error: BaseException) -> bool:
-    """Whether Rust code gave up, as icechunk's does at some damaged files; the class has no name to import."""
-    return type(error).__name__ == "PanicException" and type(error).__module__ == "pyo3_runtime"
+    """Whether Rust code gave up, as icechunk's does at some damaged files; the classes have no name to import."""
+    return type(error).__name__ in ("PanicException", "RustPanic")
 
 
 def broken(path: str | Path, error: BaseException) -> IndexBroken:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import warnings
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -42,22 +41,24 @@ def check_arrays(snapshot: Snapshot, say: Say, unread: set[str]) -> str:
         if len(set(found.values())) > 1:
             say(f"Lengths along {axis} differ: " + some(f"{name} has {length}" for name, length in found.items()))
             unread.update(found)
-    named = {part.name for part in (*growing, *layout.standing(description), *layout.naming(description))}
+    arrays = {part.name for part in (*growing, *layout.standing(description), *layout.naming(description))}
+    named = arrays | {name.partition("/")[0] for name in arrays}
     for what, names in zip(("are not listed", "are not described"), _unlike(named, _listed(snapshot)), strict=True):
         if names:
-            say(f"Arrays {what}: {some(names)}.")
-    return f"{len(named)} arrays are as described; {chunks} chunks of those beside the table can be read"
+            say(f"Arrays or groups {what}: {some(names)}.")
+    return f"{len(arrays)} arrays are as described; {chunks} chunks of those beside the table can be read"
 
 
 def _listed(snapshot: Snapshot) -> set[str]:
-    """The names of all arrays that the groups list, as whoever reads the index without featmap finds them."""
-    import zarr
+    """The names of all arrays and groups, as whoever reads the index without featmap finds them."""
+    from zarr.core.sync import sync
 
-    with guarded(snapshot.path), warnings.catch_warnings():
-        # zarr warns of what it cannot make out; what it leaves out is said here.
-        warnings.simplefilter("ignore")
-        members = snapshot.root.members(max_depth=None)
-        return {name for name, node in members if isinstance(node, zarr.Array)}
+    async def names() -> set[str]:
+        keys = [key async for key in snapshot.root.store.list()]
+        return {key.removesuffix("/zarr.json") for key in keys if key.endswith("/zarr.json")}
+
+    with guarded(snapshot.path):
+        return sync(names())
 
 
 def _unlike(wanted: set[str], found: set[str]) -> tuple[list[str], list[str]]:

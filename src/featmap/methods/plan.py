@@ -5,8 +5,8 @@ One row per layer and per operator that stands alone; shapes without the batch a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from featmap.geometry import ReceptiveField
@@ -92,7 +92,11 @@ class Totals:
 
 @dataclass(frozen=True, repr=False)
 class Plan(TableResult):
-    """The table of a network at one input size; see `featmap.Network.plan`."""
+    """The table of a network at one input size; see `featmap.Network.plan`.
+
+    `joined_images` names what the model calls once on several images joined along the batch, with their number: each of
+    them has rows of its own, `c#1` and `c#2`; `c` is the first.
+    """
 
     model: str
     input_shape: tuple[int, ...]
@@ -102,6 +106,7 @@ class Plan(TableResult):
     unknown_operators: tuple[str, ...]
     weights_source: str
     random_operators: tuple[str, ...] = ()
+    joined_images: Mapping[str, int] = field(default_factory=dict[str, int])
 
     def __iter__(self) -> Iterator[PlanRow]:
         return iter(self.layers)
@@ -110,10 +115,14 @@ class Plan(TableResult):
         return len(self.layers)
 
     def __getitem__(self, address: str) -> PlanRow:
+        first = f"{address}#1" if self._is_joined(address) else address
         for row in self.layers:
-            if row.address == address:
+            if row.address in (address, first):
                 return row
         raise KeyError(f"'{address}' is no row of this plan")
+
+    def _is_joined(self, address: str) -> bool:
+        return any(f"{address}.".startswith(f"{path}.") for path in self.joined_images)
 
     def __repr__(self) -> str:
         return str(self)
@@ -135,6 +144,7 @@ class Plan(TableResult):
             "preprocessing": self.preprocessing,
             "operators_treated_as_whole": list(self.unknown_operators),
             "random_operators": list(self.random_operators),
+            "joined_images": dict(self.joined_images),
             "weights": self.weights_source,
         }
 
@@ -190,7 +200,19 @@ class _Planner:
             unknown_operators=self.network.unknown_operators,
             weights_source=_weights_words(self.network),
             random_operators=random_operators(self.network, range(self.count)),
+            joined_images=self._joined_images(),
         )
+
+    def _joined_images(self) -> dict[str, int]:
+        """The outermost modules and operators that the model calls once for several images."""
+        joined = self.network.names.joined
+        inner = {path for path in joined if any(path.startswith(f"{outer}.") for outer in joined)}
+        shown = {row.split("#")[0] for row in map(str, self.network.layers)}
+        return {
+            path: count
+            for path, count in joined.items()
+            if path not in inner and any(f"{layer}.".startswith(f"{path}.") for layer in shown)
+        }
 
     def _rows(self) -> Iterator[PlanRow]:
         layer_of = self.network.resolver.layer_of

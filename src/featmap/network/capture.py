@@ -11,7 +11,7 @@ from __future__ import annotations
 import io
 import logging
 import warnings
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import Any
 
@@ -23,12 +23,25 @@ from torch.fx import Node as FxNode
 from torch.utils import _pytree as pytree
 
 from featmap.errors import CaptureRefused, FeatmapError
+from featmap.network.apart import apart
 from featmap.network.functional import functional, is_pass_through
 from featmap.network.gradient_record import MARK, gradients_recorded
-from featmap.network.graph import Graph, ModuleCall, Node, Reference, SizeRead, Spec, TensorSpec, Weight, WeightSpec
+from featmap.network.graph import (
+    Graph,
+    ModuleCall,
+    Node,
+    Reference,
+    SizeRead,
+    TensorSpec,
+    Weight,
+    WeightSpec,
+    leaves,
+    spec_of,
+)
 from featmap.network.inline import check_no_inner_graphs
 from featmap.network.module_paths import ModulePaths
 from featmap.network.module_state import same_random_state, unchanged
+from featmap.network.pruned import pruned
 from featmap.network.refusal import explain_failure
 from featmap.network.schema import is_operator
 from featmap.network.size_reads import SizeReads
@@ -151,7 +164,8 @@ class _Builder:
                 self._operator(fx_node)
         outputs = self._outputs()
         nodes, unflatten, own = tuple(self.nodes), self._unflatten(), self.own_gradients
-        return _pruned(Graph(nodes, tuple(inputs), outputs, self.weights, unflatten, self.removed, size_reads, own))
+        graph = Graph(nodes, tuple(inputs), outputs, self.weights, unflatten, self.removed, size_reads, own)
+        return apart(pruned(graph))
 
     def _placeholder(self, fx_node: FxNode, inputs: list[int]) -> None:
         name = self.weight_names.get(fx_node.name)
@@ -200,9 +214,9 @@ class _Builder:
         return value
 
     def _add(self, name: str, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any], fx_node: FxNode) -> Reference:
-        leaves = list(_leaves((args, kwargs)))
-        inputs = tuple(leaf.index for leaf in leaves if isinstance(leaf, Reference))
-        weights = tuple(leaf.name for leaf in leaves if isinstance(leaf, Weight))
+        found = list(leaves((args, kwargs)))
+        inputs = tuple(leaf.index for leaf in found if isinstance(leaf, Reference))
+        weights = tuple(leaf.name for leaf in found if isinstance(leaf, Weight))
         depends = name == "input" or any(self.nodes[index].depends_on_input for index in inputs)
         index = len(self.nodes)
         spec = spec_of(fx_node.meta.get("val"))
@@ -234,66 +248,3 @@ def _first_names(program: ExportedProgram) -> dict[str, str]:
 def _is_live(fx_node: FxNode) -> bool:
     """Whether anything reads the value; checks without a result (`_assert_...`) are dropped."""
     return bool(fx_node.users)
-
-
-def spec_of(value: Any) -> Spec:
-    """Shape and dtype of a (fake) tensor, or of each of several."""
-    if isinstance(value, torch.Tensor):
-        return TensorSpec(tuple(int(size) for size in value.shape), value.dtype)
-    if isinstance(value, list | tuple):
-        parts = (spec_of(item) for item in value)
-        return tuple(part if isinstance(part, TensorSpec) else None for part in parts)
-    return None
-
-
-def _leaves(value: Any) -> Iterator[Reference | Weight]:
-    if isinstance(value, Reference | Weight):
-        yield value
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from _leaves(item)
-    elif isinstance(value, dict):
-        yield from _leaves(list(value.values()))
-
-
-def _pruned(graph: Graph) -> Graph:
-    """The graph without values that no output reads."""
-    kept = graph.ancestors([index for index in graph.outputs if index is not None]) | set(graph.inputs)
-    order = sorted(kept)
-    new_index = {old: new for new, old in enumerate(order)}
-
-    def moved(value: Any) -> Any:
-        if isinstance(value, Reference):
-            return Reference(new_index[value.index])
-        if isinstance(value, list):
-            return [moved(item) for item in value]
-        if isinstance(value, tuple):
-            return tuple(moved(item) for item in value)
-        return value
-
-    nodes = tuple(_renumbered(graph[old], new_index[old], moved) for old in order)
-    return Graph(
-        nodes,
-        tuple(new_index[index] for index in graph.inputs),
-        tuple(None if index is None else new_index[index] for index in graph.outputs),
-        graph.weights,
-        graph.unflatten,
-        {stack: new_index[index] for stack, index in graph.removed.items() if index in new_index},
-        graph.size_reads,
-        {new_index[index]: name for index, name in graph.own_gradients.items() if index in new_index},
-    )
-
-
-def _renumbered(node: Node, index: int, moved: Callable[[Any], Any]) -> Node:
-    return Node(
-        index,
-        node.operator,
-        node.target,
-        moved(node.args),
-        {name: moved(value) for name, value in node.kwargs.items()},
-        node.stack,
-        node.spec,
-        tuple(moved(Reference(old)).index for old in node.inputs),
-        node.weights,
-        node.depends_on_input,
-    )

@@ -123,7 +123,9 @@ class Graph:
     `unflatten` puts such a list back into the model's own structure. `removed` maps the module calls of operators
     that change nothing (dropout in evaluation) to the value that passed through. `size_reads` are the places where
     the model's own code looked at sizes, so that numbers in the graph may depend on the input's size. `own_gradients`
-    names, for values that the model gives another gradient than that of what computes them, what does so.
+    names, for values that the model gives another gradient than that of what computes them, what does so. `copy_of`
+    tells of operators that the model calls once on several images behind one another, and that stand here once for
+    each: which of them are copies of one call.
     """
 
     nodes: tuple[Node, ...]
@@ -134,6 +136,7 @@ class Graph:
     removed: dict[tuple[ModuleCall, ...], int] = field(default_factory=dict[tuple[ModuleCall, ...], int])
     size_reads: tuple[SizeRead, ...] = ()
     own_gradients: dict[int, str] = field(default_factory=dict[int, str])
+    copy_of: dict[int, int] = field(default_factory=dict[int, int])
 
     def __iter__(self) -> Iterator[Node]:
         return iter(self.nodes)
@@ -196,3 +199,24 @@ def map_arguments(value: Any, replace: Callable[[Any], Any]) -> Any:
     if isinstance(value, tuple):
         return tuple(map_arguments(item, replace) for item in value)  # pyright: ignore[reportUnknownVariableType]
     return value
+
+
+def spec_of(value: Any) -> Spec:
+    """Shape and dtype of a (fake) tensor, or of each of several."""
+    if isinstance(value, torch.Tensor):
+        return TensorSpec(tuple(int(size) for size in value.shape), value.dtype)
+    if isinstance(value, list | tuple):
+        parts = (spec_of(item) for item in value)
+        return tuple(part if isinstance(part, TensorSpec) else None for part in parts)
+    return None
+
+
+def leaves(value: Any) -> Iterator[Reference | Weight]:
+    """All values and weights in arguments, in order."""
+    if isinstance(value, Reference | Weight):
+        yield value
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from leaves(item)
+    elif isinstance(value, dict):
+        yield from leaves(list(value.values()))

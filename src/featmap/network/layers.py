@@ -92,6 +92,8 @@ class _Finder:
             return False
         if operator.is_merge:
             maps = [source for source, _, _ in self.sized.reads(index) if self.sized.axes[source].has_space]
+            if isinstance(operator, Concatenate) and operator.joins_images(self.sized.call(node)):
+                return False
             joins = isinstance(operator, Concatenate) and len(node.inputs) > 1
             return self.sized.axes[index].has_space and (len(set(maps)) > 1 or joins)
         return operator.is_convolution or operator.kind == "linear" or operator.is_normalization

@@ -28,7 +28,8 @@ class Names:
 
     `operator` maps every node to its call's name. `values` maps every name, operators' and modules', to the nodes that
     it can mean: one, several for a module that returns several values. `calls` lists the numbers of a path's calls; a
-    call that no output depends on is not among them.
+    call that no output depends on is not among them. `joined` maps the paths that the model calls once, on several
+    images joined along the batch, to the number of these: that many calls stand in the graph.
     """
 
     def __init__(self, graph: Graph) -> None:
@@ -44,6 +45,7 @@ class Names:
         for name, index in self.operator_values.items():
             self.values.setdefault(name, (index,))
         self.calls: dict[str, tuple[int, ...]] = _calls(self.values)
+        self.joined: dict[str, int] = _joined(graph, self.calls, self.values)
 
     def text(self, name: CallName) -> str:
         """The name as it is printed: with its number only where there are several calls."""
@@ -55,6 +57,15 @@ def _calls(names: Iterable[CallName]) -> dict[str, tuple[int, ...]]:
     for name in names:
         numbers[name.path].append(name.number)
     return {path: tuple(sorted(found)) for path, found in numbers.items()}
+
+
+def _joined(graph: Graph, calls: dict[str, tuple[int, ...]], values: dict[CallName, tuple[int, ...]]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for path, numbers in calls.items() if graph.copy_of else ():
+        sources = {tuple(graph.copy_of.get(index) for index in values[CallName(path, number)]) for number in numbers}
+        if len(numbers) > 1 and len(sources) == 1 and None not in next(iter(sources)):
+            found[path] = len(numbers)
+    return found
 
 
 def _operator_names(graph: Graph) -> dict[int, CallName]:

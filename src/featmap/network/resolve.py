@@ -81,7 +81,7 @@ class Resolver:
                 f"{hint} `featmap plan` lists all layers.".strip(),
             )
         calls = ", ".join(f"{address.layer}#{number}" for number in numbers)
-        if address.call is None and len(numbers) > 1:
+        if address.call is None and len(numbers) > 1 and address.layer not in self.names.joined:
             raise AmbiguousAddress(f"'{address.layer}' is called {len(numbers)} times.", f"Say which call: {calls}.")
         if address.call is not None and address.call not in numbers:
             times = f"{len(numbers)} time{'s' * (len(numbers) > 1)}"
@@ -91,6 +91,8 @@ class Resolver:
         return CallName(address.layer, address.call or min(numbers))
 
     def _with_stage(self, address: Address, call: CallName) -> Place:
+        if address.layer in self.names.joined:
+            address = replace(address, call=call.number)
         layer = self.by_call.get(call)
         if layer is not None:
             return self._of_layer(address, layer, address.stage or "a")

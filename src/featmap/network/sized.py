@@ -16,8 +16,7 @@ from featmap.errors import FeatmapError, InputError
 from featmap.geometry import AxisRule
 from featmap.geometry.setting import COLUMNS, ROWS
 from featmap.geometry.window import check_fits
-from featmap.network.capture import spec_of
-from featmap.network.graph import Graph, Node, Reference, Spec, TensorSpec, Weight, map_arguments
+from featmap.network.graph import Graph, Node, Reference, Spec, TensorSpec, Weight, map_arguments, spec_of
 from featmap.network.operators.call import NO_AXES, Axes, Call, shape_of
 from featmap.network.operators.operator import NotResizable, Operator
 from featmap.network.operators.table import operator_of
@@ -130,8 +129,7 @@ class _Resizing:
             self._check_window(node)
         if self.sized.operator(node).kind == "linear":
             self._check_features(node)
-        value = node.target(*map_arguments(args, self._tensor), **_mapped(kwargs, self._tensor))  # type: ignore[misc]
-        spec = spec_of(value)
+        spec = computed_spec(self.sized, node, args, kwargs)
         if isinstance(spec, tuple) and isinstance(node.spec, tuple) and len(spec) != len(node.spec):
             # The model's code went over the parts one by one; the graph holds as many steps as there were parts.
             raise NotResizable(f"{node.base_name} gives another number of parts")
@@ -159,11 +157,6 @@ class _Resizing:
         if given != expected:
             raise InputError(f"{given:,} values arrive where its weights are made for {expected:,}.")
 
-    def _tensor(self, leaf: Reference | Weight) -> Any:
-        if isinstance(leaf, Weight):
-            return _meta(self.graph.weights[leaf.name].spec)
-        return _meta(self.sized.specs[leaf.index])
-
     def _refused(self, node: Node, error: Exception) -> FeatmapError:
         where = node.owner.path or node.base_name
         given = " x ".join(map(str, self.shape[1:]))
@@ -179,6 +172,17 @@ def resized_arguments(sized: SizedGraph, node: Node) -> tuple[tuple[Any, ...], d
     if unchanged:
         return node.args, node.kwargs
     return operator.resized(sized.call(node))
+
+
+def computed_spec(sized: SizedGraph, node: Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Spec:
+    """What torch says of a call's value at the sizes of its operands, worked out without memory."""
+
+    def tensor(leaf: Reference | Weight) -> Any:
+        if isinstance(leaf, Weight):
+            return _meta(sized.graph.weights[leaf.name].spec)
+        return _meta(sized.specs[leaf.index])
+
+    return spec_of(node.target(*map_arguments(args, tensor), **_mapped(kwargs, tensor)))  # type: ignore[misc]
 
 
 def _mapped(kwargs: dict[str, Any], replace: Any) -> dict[str, Any]:

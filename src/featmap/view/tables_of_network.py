@@ -86,6 +86,10 @@ def plan_summary(plan: Plan) -> str:
         lines.append(f"MACs unknown and left out of the sum: {', '.join(totals.unknown_macs)}")
     if plan.unknown_operators:
         lines.append(f"operators treated as reading the whole map: {', '.join(plan.unknown_operators)}")
+    for path, images in plan.joined_images.items():
+        lines.append(
+            f"{path} is called once for {images} images joined along the batch, which are its calls #1 to #{images}"
+        )
     if plan.random_operators:
         lines.append(f"random in evaluation too: {', '.join(plan.random_operators)}")
     return "\n".join(lines)

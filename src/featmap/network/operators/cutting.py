@@ -113,6 +113,10 @@ class Concatenate(Moving):
     def axes(self, call: Call) -> Axes:
         return call.main.axes.mixed_along(call.get("dim", 0) % max(call.main.rank, 1))
 
+    def joins_images(self, call: Call) -> bool:
+        """Whether it puts images behind one another, whose maps stay apart."""
+        return call.get("dim", 0) % max(call.main.rank, 1) == call.main.axes.batch
+
     def rules(self, call: Call, operand: Operand) -> Rules:
         axes, dim = call.out_axes, call.get("dim", 0) % max(call.main.rank, 1)
         elsewhere = (operand.axes.row, operand.axes.column) != (axes.row, axes.column)
