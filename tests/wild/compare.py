@@ -10,7 +10,7 @@ import copy
 import random
 import warnings
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -113,7 +113,8 @@ def outputs_of(module: nn.Module, inputs: Tensor, keywords: dict[str, Any]) -> C
 
 def _fill(row: Row, net: fm.Network, module: nn.Module, calls: Calls, image: Tensor, keywords: dict[str, Any]) -> None:
     row.layers = len(net.layers)
-    parts = dict(module.named_modules())
+    parts, plan = dict(module.named_modules()), net.plan()
+    calls = _apart(calls, plan.joined_images)
     wanted = {
         address: (path, number)
         for path, outputs in calls.items()
@@ -121,10 +122,20 @@ def _fill(row: Row, net: fm.Network, module: nn.Module, calls: Calls, image: Ten
         for number in range(len(outputs))
         if (address := _address(net, parts[path], path, number, len(outputs)))
     }
-    planned = {entry.address: entry.output_shape for entry in net.plan()}
+    planned = {entry.address: entry.output_shape for entry in plan}
     for address, (path, number) in wanted.items():
         _compare(row, net, parts[path], address, calls[path][number], image, planned)
-    _check_boxes(row, net, module, parts, wanted, calls, image, keywords)
+    _check_boxes(row, net, module, parts, wanted, calls, image, keywords, plan.joined_images)
+
+
+def _apart(calls: Calls, joined: Mapping[str, int]) -> Calls:
+    """The outputs of modules that are called once for several images joined along the batch, one of each image."""
+    found = dict(calls)
+    for path, outputs in calls.items():
+        counts = [count for outer, count in joined.items() if f"{path}.".startswith(f"{outer}.")]
+        if counts and all(output.ndim and output.shape[0] == counts[0] for output in outputs):
+            found[path] = [part for output in outputs for part in output.split(1)]
+    return found
 
 
 def _address(net: fm.Network, part: nn.Module, path: str, number: int, count: int) -> str | None:
@@ -180,6 +191,7 @@ def _check_boxes(
     calls: Calls,
     image: Tensor,
     keywords: dict[str, Any],
+    joined: Mapping[str, int],
 ) -> None:
     chosen = random.Random(0)
     convolutions = [(address, place) for address, place in wanted.items() if isinstance(parts[place[0]], CONVOLUTIONS)]
@@ -197,7 +209,7 @@ def _check_boxes(
         other[:, :, box.top : box.bottom, box.left : box.right] = image[
             :, :, box.top : box.bottom, box.left : box.right
         ]
-        changed = outputs_of(module, other, keywords)[path][number][0, channel, unit[0], unit[1]]
+        changed = _apart(outputs_of(module, other, keywords), joined)[path][number][0, channel, unit[0], unit[1]]
         row.boxes += 1
         kept = float(right[0, channel, unit[0], unit[1]])
         if abs(float(changed) - kept) > TOLERANCE * (float(right.abs().max()) or 1.0):
