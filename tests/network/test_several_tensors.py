@@ -74,13 +74,25 @@ class BothRead(Reading):
         return first + second
 
 
-def test_of_several_that_are_read_one_has_to_be_named() -> None:
+class LaterRead(Reading):
+    def forward(self, x: Tensor) -> Tensor:
+        _, second, third, _ = self.conv(x).chunk(4, 1)
+        return second + third
+
+
+def test_of_several_that_are_read_but_not_the_first_one_has_to_be_named() -> None:
+    net = fm.trace(LaterRead(torch.relu).eval(), (3, 10, 10))
+    with pytest.raises(AmbiguousAddress, match="'chunk' returns 2 tensors that are read") as refusal:
+        net.maps(torch.rand(1, 3, 10, 10), "chunk", progress=False)
+    assert "getitem#1, getitem#2" in refusal.value.remedy
+
+
+def test_of_several_that_are_read_the_first_has_the_name() -> None:
     module, image = BothRead(torch.relu).eval(), torch.rand(1, 3, 10, 10)
     net = fm.trace(module, (3, 10, 10))
-    with pytest.raises(AmbiguousAddress, match="'var_mean' returns 2 tensors that are read") as refusal:
-        net.maps(image, "var_mean", progress=False)
-    assert "getitem#1, getitem#2" in refusal.value.remedy
     with torch.no_grad():
+        (found,) = net.maps(image, "var_mean", progress=False).values()
+        assert torch.allclose(found.values.flatten(), torch.var(module.conv(image), 1).flatten(), atol=1e-6)
         right = torch.var_mean(module.conv(image), 1, keepdim=True)
     for number, values in enumerate(right, start=1):
         (found,) = net.maps(image, f"getitem#{number}", progress=False).values()

@@ -169,7 +169,8 @@ def _compare(
     name = address.partition(":")[0]
     if name in planned:
         row.shapes += 1
-        if tuple(planned[name]) not in (tuple(right.shape[1:]), (right.shape[-1], *right.shape[1:-1])):
+        # Where the first axis holds windows or tokens, not images, it is a part of the shape.
+        if tuple(planned[name]) not in (tuple(right.shape[1:]), (right.shape[-1], *right.shape[1:-1]), right.shape):
             row.differences.append(f"{address}: planned as {planned[name]}, is {tuple(right.shape[1:])}")
     if values.shape == right.shape and right.is_floating_point():
         row.outputs += 1

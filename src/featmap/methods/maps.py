@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from featmap.errors import AddressError, TooLittleMemory, UnitOutOfRange
+from featmap.errors import AddressError, NoSuchLayer, TooLittleMemory, UnitOutOfRange
 from featmap.methods.result import Result
 from featmap.network.address import Address
 from featmap.network.network import CapturedNetwork
@@ -157,7 +157,13 @@ def feature_maps(
 
 def _places(network: CapturedNetwork, layers: Sequence[str | Address] | str | Address | None) -> list[Place]:
     if layers is None:
-        return list(network.layer_places())
+        found = list(network.layer_places())
+        if not found:
+            raise NoSuchLayer(
+                f"{network.name} has no layer: no convolution, linear layer, merge or normalisation.",
+                "Name one of its operators; `featmap plan` lists them.",
+            )
+        return found
     wanted = [layers] if isinstance(layers, str | Address) else layers
     places = [network.place(Address.parse(address).of_layer) for address in wanted]
     return list({place.key: place for place in places}.values())

@@ -262,7 +262,9 @@ class _Planner:
         shape, axes = self.sized.shape(index), self.sized.axes[index]
         if axes.has_space and axes.row is not None and axes.column is not None:
             return (self.network.resolver.channels(index), shape[axes.row], shape[axes.column])
-        return shape[1:] if axes.batch == 0 or len(shape) > 1 else shape
+        images = self.sized.shape(self.graph.image_input)[:1]
+        batch = 0 if axes.batch is None and shape[:1] == images else axes.batch
+        return tuple(size for axis, size in enumerate(shape) if axis != batch)
 
     def _details(self, node: Node) -> str:
         operator, call = operator_of(node), self.sized.call(node)

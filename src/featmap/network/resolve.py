@@ -115,12 +115,16 @@ class Resolver:
         return self._tensor(address, values[0])
 
     def _tensor(self, address: Address, node: int) -> int:
-        """The one tensor that is read of a value of several. Raises: AmbiguousAddress: more than one are."""
+        """The first tensor of several, or the one that is read; a plan's row has its shape.
+
+        Raises: AmbiguousAddress: others are read than the first, and more than one.
+        """
         if not isinstance(self.sized.specs[node], tuple):
             return node
         items = [index for index in self.graph.readers[node] if self.graph[index].base_name == "getitem"]
-        if len({self.graph[index].args[1] for index in items}) == 1:
-            return items[0]
+        read = {self.graph[index].args[1] for index in items}
+        if len(read) == 1 or 0 in read:
+            return next(index for index in items if self.graph[index].args[1] == min(read))
         parts = _listed([self.names.text(self.names.operator[index]) for index in items])
         raise AmbiguousAddress(
             f"'{address.named_call}' returns {len(items)} tensors that are read.", f"Name one of them: {parts}."
