@@ -10,7 +10,12 @@ from featmap.network.address import STAGES, Address
 FORM = "An address is LAYER, LAYER#n, LAYER:STAGE, LAYER:STAGE/CHANNEL or LAYER:STAGE/CHANNEL@ROW,COLUMN."
 
 numbers = st.integers(0, 10**6)
-paths = st.lists(st.from_regex(r"[A-Za-z0-9_]+", fullmatch=True), min_size=1, max_size=5).map(".".join)
+# A module's name may hold anything but a dot.
+plain = st.from_regex(r"[A-Za-z0-9_]+", fullmatch=True)
+odd = st.text(
+    st.characters(exclude_characters=".", exclude_categories=["Cs"]) | st.sampled_from("%#:/@ \t"), min_size=1
+)
+paths = st.lists(plain | odd, min_size=1, max_size=5).map(".".join)
 
 
 @st.composite
@@ -45,6 +50,9 @@ def test_the_address_of_the_layer_has_neither_channel_nor_unit(address: Address)
         ("features.21:a/117", Address("features.21", stage="a", channel=117)),
         ("features.21:a/117@10,12", Address("features.21", stage="a", channel=117, unit=(10, 12))),
         ("features.21/117@10, 12", Address("features.21", channel=117, unit=(10, 12))),
+        ("heads.3 x 3:z", Address("heads.3 x 3", stage="z")),
+        ("heads.3%20x%203#2:z/1", Address("heads.3 x 3", 2, "z", 1)),
+        ("heads.a%3Ab%2Fc%40d%23e%25f:z", Address("heads.a:b/c@d#e%f", stage="z")),
         ("Mixed_5b.branch1x1.relu#3:conv/0@0,0", Address("Mixed_5b.branch1x1.relu", 3, "conv", 0, (0, 0))),
     ],
 )
@@ -56,7 +64,6 @@ def test_the_forms_of_the_design(text: str, address: Address) -> None:
     ("text", "problem"),
     [
         ("", "'' is no address of a layer."),
-        ("two words", "'two words' is no address of a layer."),
         ("#2", "'#2' is no address of a layer."),
         ("relu#two", "'relu#two' is no address of a layer."),
         ("relu#-1", "'relu#-1' is no address of a layer."),

@@ -12,6 +12,7 @@ from typing import Any
 from featmap.geometry import ReceptiveField
 from featmap.methods.receptive_field import takes_images
 from featmap.methods.table import TableResult
+from featmap.network.address import written
 from featmap.network.fields import receptive_fields
 from featmap.network.graph import Node
 from featmap.network.layers import Layer
@@ -115,9 +116,10 @@ class Plan(TableResult):
         return len(self.layers)
 
     def __getitem__(self, address: str) -> PlanRow:
-        first = f"{address}#1" if self._is_joined(address) else address
+        asked = written(address)
+        first = f"{asked}#1" if self._is_joined(asked) else asked
         for row in self.layers:
-            if row.address in (address, first):
+            if row.address in (address, asked, first):
                 return row
         raise KeyError(f"'{address}' is no row of this plan")
 
@@ -209,9 +211,9 @@ class _Planner:
         inner = {path for path in joined if any(path.startswith(f"{outer}.") for outer in joined)}
         shown = {row.split("#")[0] for row in map(str, self.network.layers)}
         return {
-            path: count
+            written(path): count
             for path, count in joined.items()
-            if path not in inner and any(f"{layer}.".startswith(f"{path}.") for layer in shown)
+            if path not in inner and any(f"{layer}.".startswith(f"{written(path)}.") for layer in shown)
         }
 
     def _rows(self) -> Iterator[PlanRow]:

@@ -4,20 +4,31 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from urllib.parse import unquote
 
 from featmap.errors import AddressSyntaxError
 
 STAGES = ("conv", "z", "a")
 
 _ADDRESS = re.compile(
-    r"(?P<layer>[^#:/@\s]+)(?:#(?P<call>\d+))?(?::(?P<stage>[^/@]*))?(?:/(?P<channel>[^@]*))?(?:@(?P<unit>.*))?"
+    r"(?P<layer>[^#:/@]+)(?:#(?P<call>\d+))?(?::(?P<stage>[^/@]*))?(?:/(?P<channel>[^@]*))?(?:@(?P<unit>.*))?"
 )
 _FORM = "An address is LAYER, LAYER#n, LAYER:STAGE, LAYER:STAGE/CHANNEL or LAYER:STAGE/CHANNEL@ROW,COLUMN."
+_SIGNS = re.compile(r"[%#:/@\s]")
+
+
+def written(layer: str) -> str:
+    """A layer's path as it stands in an address: the signs of the grammar, spaces and % as in a URL.
+
+    >>> written("heads.a:b"), written("features.21")
+    ('heads.a%3Ab', 'features.21')
+    """
+    return _SIGNS.sub(lambda found: "".join(f"%{byte:02X}" for byte in found[0].encode()), layer)
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """The name of a layer, a stage of it, one of its feature maps, or one unit.
+    """The name of a layer, a stage of it, one of its feature maps, or one unit; `layer` is a path as the model has it.
 
     >>> Address.parse("layer1.0.relu#2:a/117@10,12")
     Address(layer='layer1.0.relu', call=2, stage='a', channel=117, unit=(10, 12))
@@ -48,7 +59,7 @@ class Address:
         if call is not None and int(call) < 1:
             raise AddressSyntaxError(f"'{text}': calls are counted from 1, got #{call}.", _FORM)
         number = None if channel is None else _whole_number(channel, text, "channel")
-        return cls(layer, None if call is None else int(call), stage, number, _unit(unit, number, text))
+        return cls(unquote(layer), None if call is None else int(call), stage, number, _unit(unit, number, text))
 
     def __str__(self) -> str:
         text = self.named_call
@@ -59,7 +70,7 @@ class Address:
     @property
     def named_call(self) -> str:
         """Layer and call as written, without stage, channel and unit."""
-        return self.layer if self.call is None else f"{self.layer}#{self.call}"
+        return written(self.layer) + ("" if self.call is None else f"#{self.call}")
 
     @property
     def of_layer(self) -> Address:

@@ -12,6 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from featmap.network.address import written
 from featmap.network.graph import Graph, ModuleCall, Node
 
 
@@ -49,7 +50,8 @@ class Names:
 
     def text(self, name: CallName) -> str:
         """The name as it is printed: with its number only where there are several calls."""
-        return f"{name.path}#{name.number}" if len(self.calls.get(name.path, ())) > 1 else name.path
+        is_numbered = len(self.calls.get(name.path, ())) > 1
+        return written(name.path) + (f"#{name.number}" if is_numbered else "")
 
 
 def _calls(names: Iterable[CallName]) -> dict[str, tuple[int, ...]]:

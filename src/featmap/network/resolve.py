@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from featmap.errors import AmbiguousAddress, NoSuchChannel, NoSuchLayer, NoSuchStage, UnitOutOfRange, nearest
-from featmap.network.address import Address
+from featmap.network.address import Address, written
 from featmap.network.graph import Graph, Node
 from featmap.network.layers import Layer
 from featmap.network.names import CallName, Names
@@ -75,18 +75,20 @@ class Resolver:
         numbers = self.names.calls.get(address.layer)
         if numbers is None:
             known = self.names.calls
-            hint = nearest(address.layer, [*(layer.call.path for layer in self.layers), *known])
+            paths = [*(layer.call.path for layer in self.layers), *known]
+            hint = nearest(written(address.layer), list(map(written, paths)))
             raise NoSuchLayer(
-                f"'{address}': the network has no layer '{address.layer}'.",
+                f"'{address}': the network has no layer '{written(address.layer)}'.",
                 f"{hint} `featmap plan` lists all layers.".strip(),
             )
-        calls = ", ".join(f"{address.layer}#{number}" for number in numbers)
+        name = written(address.layer)
+        calls = ", ".join(f"{name}#{number}" for number in numbers)
         if address.call is None and len(numbers) > 1 and address.layer not in self.names.joined:
-            raise AmbiguousAddress(f"'{address.layer}' is called {len(numbers)} times.", f"Say which call: {calls}.")
+            raise AmbiguousAddress(f"'{name}' is called {len(numbers)} times.", f"Say which call: {calls}.")
         if address.call is not None and address.call not in numbers:
             times = f"{len(numbers)} time{'s' * (len(numbers) > 1)}"
             raise NoSuchLayer(
-                f"'{address}': '{address.layer}' is called {times}, there is no #{address.call}.", f"Ask for {calls}."
+                f"'{address}': '{name}' is called {times}, there is no #{address.call}.", f"Ask for {calls}."
             )
         return CallName(address.layer, address.call or min(numbers))
 
