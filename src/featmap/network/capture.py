@@ -11,8 +11,10 @@ from __future__ import annotations
 import io
 import logging
 import warnings
+from collections import defaultdict
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -41,6 +43,7 @@ from featmap.network.graph import (
 from featmap.network.inline import check_no_inner_graphs
 from featmap.network.module_paths import ModulePaths
 from featmap.network.module_state import same_random_state, unchanged
+from featmap.network.passing import passing_recorded
 from featmap.network.pruned import pruned
 from featmap.network.refusal import explain_failure
 from featmap.network.schema import is_operator
@@ -81,7 +84,7 @@ def _recorded(
 ) -> tuple[ExportedProgram, tuple[SizeRead, ...]]:
     reads = SizeReads()
     # The watch for size reads is the innermost mode: it tells who reads by the frame that calls it.
-    with unchanged(module), gradients_recorded(), reads, torch.set_grad_enabled(gradients):
+    with unchanged(module), gradients_recorded(), passing_recorded(), reads, torch.set_grad_enabled(gradients):
         return torch.export.export(module, args, kwargs, strict=False), reads.found
 
 
@@ -121,7 +124,15 @@ def graph_of(program: ExportedProgram, size_reads: tuple[SizeRead, ...] = (), mo
     with quiet():
         program = _functional(program)
     check_no_inner_graphs(program)
-    return _Builder(program, ModulePaths(module)).graph(size_reads)
+    return replace(_Builder(program, ModulePaths(module)).graph(size_reads), other_names=_other_names(module))
+
+
+def _other_names(module: nn.Module | None) -> dict[str, tuple[str, ...]]:
+    """The other paths of modules that have several: a graph has the one by which the forward called them."""
+    paths: defaultdict[int, list[str]] = defaultdict(list)
+    for path, part in () if module is None else module.named_modules(remove_duplicate=False):
+        paths[id(part)].append(path)
+    return {path: tuple(same) for same in paths.values() if len(same) > 1 for path in same}
 
 
 def _functional(program: ExportedProgram) -> ExportedProgram:

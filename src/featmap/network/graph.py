@@ -125,7 +125,8 @@ class Graph:
     the model's own code looked at sizes, so that numbers in the graph may depend on the input's size. `own_gradients`
     names, for values that the model gives another gradient than that of what computes them, what does so. `copy_of`
     tells of operators that the model calls once on several images behind one another, and that stand here once for
-    each: which of them are copies of one call.
+    each: which of them are copies of one call. `other_names` lists, for paths of modules that are registered under
+    several names, the others.
     """
 
     nodes: tuple[Node, ...]
@@ -137,6 +138,7 @@ class Graph:
     size_reads: tuple[SizeRead, ...] = ()
     own_gradients: dict[int, str] = field(default_factory=dict[int, str])
     copy_of: dict[int, int] = field(default_factory=dict[int, int])
+    other_names: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
 
     def __iter__(self) -> Iterator[Node]:
         return iter(self.nodes)

@@ -39,9 +39,12 @@ class Names:
         self.values: dict[CallName, tuple[int, ...]] = {}
         for call, outputs in self.module_outputs.items():
             self.values[CallName(call.path, call.number)] = outputs
+        working = {call for node in graph for call in node.stack}
         for stack, index in graph.removed.items():
-            if stack:
-                self.values.setdefault(CallName(stack[-1].path, stack[-1].number), (index,))
+            # A module in which nothing else happens passes on what it was given.
+            for call in stack:
+                if call not in working or call == stack[-1]:
+                    self.values.setdefault(CallName(call.path, call.number), (index,))
         self.operator_values = {name: index for index, name in self.operator.items()}
         for name, index in self.operator_values.items():
             self.values.setdefault(name, (index,))

@@ -45,7 +45,7 @@ class Resolver:
 
         Raises: NoSuchLayer, AmbiguousAddress, NoSuchStage, NoSuchChannel, UnitOutOfRange, AddressSyntaxError.
         """
-        address = Address.parse(text)
+        address = self._by_called_name(Address.parse(text))
         call = self._call(address)
         place = self._with_stage(address, call)
         self._check_channel(place)
@@ -70,6 +70,16 @@ class Resolver:
         if layer is not None and node in layer.stages.values():
             return f"{layer.name}:{_made_by(layer, node)}"
         return self.names.text(self.names.operator[node])
+
+    def _by_called_name(self, address: Address) -> Address:
+        """The address with the name by which a module that has several was called."""
+        others, layer = self.graph.other_names, address.layer
+        inside = [path for path in others if f"{layer}.".startswith(f"{path}.")]
+        if layer in self.names.calls or not inside:
+            return address
+        path = max(inside, key=len)
+        called = [other + layer.removeprefix(path) for other in others[path]]
+        return next((replace(address, layer=name) for name in called if name in self.names.calls), address)
 
     def _call(self, address: Address) -> CallName:
         numbers = self.names.calls.get(address.layer)
