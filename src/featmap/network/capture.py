@@ -13,6 +13,7 @@ import logging
 import warnings
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextvars import copy_context
 from typing import Any
 
 import torch
@@ -28,10 +29,11 @@ from featmap.network.gradient_record import MARK, gradients_recorded
 from featmap.network.graph import Graph, ModuleCall, Node, Reference, SizeRead, Spec, TensorSpec, Weight, WeightSpec
 from featmap.network.inline import check_no_inner_graphs
 from featmap.network.module_paths import ModulePaths
-from featmap.network.module_state import same_random_state, unchanged
+from featmap.network.module_state import unchanged
 from featmap.network.refusal import explain_failure
 from featmap.network.schema import is_operator
 from featmap.network.size_reads import SizeReads
+from featmap.network.torch_state import same_random_state, same_settings
 from featmap.network.value_sizes import check_sizes
 
 
@@ -68,8 +70,10 @@ def _recorded(
 ) -> tuple[ExportedProgram, tuple[SizeRead, ...]]:
     reads = SizeReads()
     # The watch for size reads is the innermost mode: it tells who reads by the frame that calls it.
-    with unchanged(module), gradients_recorded(), reads, torch.set_grad_enabled(gradients):
-        return torch.export.export(module, args, kwargs, strict=False), reads.found
+    with unchanged(module), same_settings(), gradients_recorded(), reads, torch.set_grad_enabled(gradients):
+        # What the forward sets in context variables goes with the copy of the context.
+        program = copy_context().run(torch.export.export, module, args, kwargs, strict=False)
+        return program, reads.found
 
 
 @contextmanager
