@@ -17,7 +17,7 @@ from contextvars import copy_context
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.export import ExportedProgram
 from torch.export.graph_signature import OutputKind
 from torch.fx import Node as FxNode
@@ -27,7 +27,7 @@ from featmap.errors import CaptureRefused, FeatmapError
 from featmap.network.functional import functional, is_pass_through
 from featmap.network.gradient_record import MARK, gradients_recorded
 from featmap.network.graph import Graph, ModuleCall, Node, Reference, SizeRead, Spec, TensorSpec, Weight, WeightSpec
-from featmap.network.inline import check_no_inner_graphs
+from featmap.network.inline import WITHOUT_GRADIENTS, check_no_inner_graphs
 from featmap.network.module_paths import ModulePaths
 from featmap.network.module_state import unchanged
 from featmap.network.refusal import explain_failure
@@ -53,27 +53,43 @@ def _exported(
 ) -> tuple[ExportedProgram, tuple[SizeRead, ...]]:
     """torch's record of one forward, and where sizes were read in it.
 
-    With gradients, so that blocks of the forward without them are told apart. Autograd forbids some writes through
-    views that a forward without gradients may do: such a model is recorded without.
+    Gradients are on, so that blocks of the forward without them are told apart. Autograd forbids some writes through
+    views that a forward without gradients may do; it does not where no weight wants a gradient.
     """
     try:
-        return _recorded(module, args, kwargs, gradients=True)
+        return _recorded(module, args, kwargs)
     except Exception:
         try:
-            return _recorded(module, args, kwargs, gradients=False)
+            with _wanting_no_gradients(module):
+                args, kwargs = pytree.tree_map_only(Tensor, Tensor.detach, (args, kwargs))
+                return _recorded(module, args, kwargs)
         except Exception as error:
             raise explain_failure(error, module, pytree.tree_leaves((args, kwargs))) from error
 
 
 def _recorded(
-    module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], *, gradients: bool
+    module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[ExportedProgram, tuple[SizeRead, ...]]:
     reads = SizeReads()
     # The watch for size reads is the innermost mode: it tells who reads by the frame that calls it.
-    with unchanged(module), same_settings(), gradients_recorded(), reads, torch.set_grad_enabled(gradients):
+    with unchanged(module), same_settings(), gradients_recorded(), reads, torch.enable_grad():
         # What the forward sets in context variables goes with the copy of the context.
         program = copy_context().run(torch.export.export, module, args, kwargs, strict=False)
         return program, reads.found
+
+
+@contextmanager
+def _wanting_no_gradients(module: nn.Module) -> Generator[None]:
+    """The module with weights that want no gradients; afterwards those want them that did."""
+    tensors = [tensor for tensor in (*module.parameters(), *module.buffers()) if tensor.requires_grad]
+    leaves = [tensor for tensor in tensors if tensor.is_leaf]
+    try:
+        for tensor in leaves:
+            tensor.requires_grad_(False)
+        yield
+    finally:
+        for tensor in leaves:
+            tensor.requires_grad_(True)
 
 
 @contextmanager
@@ -188,6 +204,8 @@ class _Builder:
         target = fx_node.target
         name = str(target) if is_operator(target) else getattr(target, "__name__", str(target))
         self.value[fx_node] = self._add(name, target, tuple(args), kwargs, fx_node)
+        if WITHOUT_GRADIENTS in fx_node.meta.get("custom", ()):
+            self.own_gradients[len(self.nodes) - 1] = "torch.no_grad"
 
     def _mark(self, fx_node: FxNode) -> None:
         """The marked value stands for the mark, which is kept beside the graph."""

@@ -113,10 +113,11 @@ def own_bases(kind: type) -> tuple[type, ...]:
 
 @functools.lru_cache(maxsize=1024)
 def slots(kind: type) -> tuple[Any, ...]:
-    """The slots of a class, by their descriptors."""
+    """The slots of a class, by their descriptors. Those of classes in C are no places that a forward could write to."""
     return tuple(
         attribute
         for base in own_bases(kind)
+        if "__slots__" in vars(base)
         for attribute in vars(base).values()
         if type(attribute).__name__ == "member_descriptor"
     )
