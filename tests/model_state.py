@@ -12,12 +12,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from reachable_state import Reachable, assert_same_reachable
+
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks", "_state_dict_hooks")
 
 
 @dataclass
 class ModelState:
-    """What a module looked like at one moment: tensors, modes, hooks, attributes, randomness, torch's switches."""
+    """What a module looked like at one moment: tensors, modes, hooks, attributes, randomness, torch's switches, and all
+    that can be reached from it: classes and globals of functions too."""
 
     identities: dict[str, int]
     contents: dict[str, Tensor]
@@ -27,7 +30,8 @@ class ModelState:
     hooks: dict[str, list[Any]]
     attributes: dict[str, dict[str, Any]]
     random: tuple[Any, ...]
-    switches: tuple[Any, ...]
+    switches: list[Any]
+    reachable: Reachable
 
 
 def model_state(module: nn.Module) -> ModelState:
@@ -42,7 +46,8 @@ def model_state(module: nn.Module) -> ModelState:
         hooks={f"{path} {kind}": list(getattr(part, kind).items()) for path, part in parts.items() for kind in _HOOKS},
         attributes={path: _plain_attributes(part) for path, part in parts.items()},
         random=(torch.get_rng_state().tolist(), _numpy_state(), random.getstate()),
-        switches=_switches(),
+        switches=settings(),
+        reachable=Reachable(module),
     )
 
 
@@ -57,17 +62,29 @@ def _numpy_state() -> Any:
     return kind, keys.tolist(), rest
 
 
-def _switches() -> tuple[Any, ...]:
-    return (
+def settings() -> list[Any]:
+    """torch's, numpy's and Python's settings for the whole process, each asked for by itself."""
+    cuda, cudnn, mkldnn = torch.backends.cuda, torch.backends.cudnn, torch.backends.mkldnn
+    return [
         torch.is_grad_enabled(),
         torch.is_inference_mode_enabled(),
         torch.get_default_dtype(),
-        torch.is_autocast_enabled("cpu"),
+        torch.get_default_device(),
+        [(torch.is_autocast_enabled(kind), torch.get_autocast_dtype(kind)) for kind in ("cpu", "cuda")],
         logging.getLogger("torch").level,
         list(warnings.filters),
         torch.get_num_threads(),
-        torch.are_deterministic_algorithms_enabled(),
-    )
+        torch.get_deterministic_debug_mode(),
+        torch.utils.deterministic.fill_uninitialized_memory,
+        torch.get_float32_matmul_precision(),
+        torch.is_warn_always_enabled(),
+        [cudnn.enabled, cudnn.benchmark, cudnn.deterministic, cudnn.allow_tf32],
+        [mkldnn.enabled, mkldnn.deterministic],
+        [cuda.flash_sdp_enabled(), cuda.mem_efficient_sdp_enabled(), cuda.math_sdp_enabled()],
+        torch.backends.mha.get_fastpath_enabled(),
+        (torch.is_anomaly_enabled(), torch.is_anomaly_check_nan_enabled()),
+        np.geterr(),
+    ]
 
 
 def assert_same_state(before: ModelState, after: ModelState) -> None:
@@ -81,3 +98,4 @@ def assert_same_state(before: ModelState, after: ModelState) -> None:
             other = second[name]
             assert (tensor is None) == (other is None), f"{field} of {name}"
             assert tensor is None or torch.equal(tensor, other), f"{field} of {name}"
+    assert_same_reachable(before.reachable, after.reachable)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -30,3 +32,10 @@ def written(forward: Callable[..., Any], **parts: nn.Module) -> nn.Module:
 def conv(inputs: int = 3, outputs: int = 4, kernel: int = 3, **settings: Any) -> nn.Conv2d:
     """A convolution that keeps the size."""
     return nn.Conv2d(inputs, outputs, kernel, padding=settings.pop("padding", kernel // 2), **settings)
+
+
+def first_of_a_process() -> nn.Module:
+    """A module whose making draws random numbers of all kinds, as building networks of other packages may."""
+    random.random()
+    np.random.rand()
+    return nn.Sequential(conv())

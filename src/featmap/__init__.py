@@ -34,8 +34,19 @@ def __getattr__(name: str) -> Any:
     if name in ("geometry", "errors"):
         return importlib.import_module(f"featmap.{name}")
     if name in _HOMES:
-        return getattr(importlib.import_module(_HOMES[name]), name)
+        return getattr(_imported(_HOMES[name]), name)
     raise AttributeError(f"module 'featmap' has no attribute '{name}'")
+
+
+def _imported(home: str) -> Any:
+    import random
+
+    # rich draws random numbers when it is imported; the user's own go on as if it had not.
+    state = random.getstate()
+    try:
+        return importlib.import_module(home)
+    finally:
+        random.setstate(state)
 
 
 def __dir__() -> list[str]:

@@ -23,6 +23,7 @@ A message says what is wrong, where, what was got and what is allowed; then, aft
     │   │   └── MissingPackage        an optional package that the question needs
     │   ├── InputError                an input shape that the network cannot take
     │   │   └── ImagesNeeded          a question that only images answer, asked without any
+    │   ├── NoGradient                a signal is to be led back where the model gives no gradient
     │   ├── ImageError
     │   │   ├── ImageMissing
     │   │   ├── ImageBroken
@@ -135,6 +136,10 @@ class InputError(QuestionError):
 
 class ImagesNeeded(InputError):
     """A question that only images can answer, asked without any."""
+
+
+class NoGradient(QuestionError):
+    """A signal is to be led back to the image from a value that the model gives no gradient of."""
 
 
 class ImageError(QuestionError):

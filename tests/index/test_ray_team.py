@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 import tarfile
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ from featmap.index.ray_worker import portable
 from featmap.index.totals import Floats, Totals
 from featmap.index.wish import Wish
 from featmap.network.network import CapturedNetwork
+from featmap.run.pictures import PictureConverted
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +71,33 @@ def no_floors(description: Description) -> list[Floats]:
 
 def names_of(blocks: list[Block]) -> list[str]:
     return [image.entry.name for block in blocks for image in block.images]
+
+
+def test_what_workers_warn_of_is_said_by_the_driver(
+    monkeypatch: pytest.MonkeyPatch, network: CapturedNetwork, description: Description
+) -> None:
+    """A worker's own terminal is read by nobody: what featmap warns of there is said here, once per block."""
+    images = [Image.fromarray(np.dstack([array, array[..., 0]])) for array in ray_cases.arrays(6)]
+    parts = list(batched(entries(images), 3))
+    words = "of some pictures transparency is left out, and what lies below it is seen"
+    worker = ray_worker.RayWorker
+    inside: list[str] = []
+
+    class Watched(worker):
+        def block(self, *args: Any) -> Block:
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                block = super().block(*args)
+            inside.extend(str(one.message) for one in caught)
+            return block
+
+    monkeypatch.setattr(ray_engine, "RayWorker", Watched)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        blocks = list(ask(monkeypatch, FakeRay(), network, description, parts=iter(parts)))
+    assert len(names_of(blocks)) == 6
+    assert [(one.category, str(one.message)) for one in caught] == [(PictureConverted, words)] * 2
+    assert not inside
 
 
 @pytest.mark.parametrize("seed", range(8))

@@ -7,6 +7,7 @@ import gzip
 import io
 import lzma
 import os
+import re
 import socket
 import tarfile
 import tempfile
@@ -119,6 +120,33 @@ def test_damage_of_the_compression_is_told(build: Any, tmp_path: Path, ending: s
         return
     assert report.skipped
     assert report.added + len(report.skipped) <= 31
+
+
+@pytest.mark.parametrize(("ending", "mode"), [("tar.gz", "w:gz"), ("tar.xz", "w:xz"), ("tar.bz2", "w:bz2")])
+@pytest.mark.parametrize("share", [0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9])
+@pytest.mark.parametrize("noise_bytes", [0, 700_000])
+def test_every_member_before_the_damage_is_counted_by_its_name(
+    build: Any, tmp_path: Path, ending: str, mode: str, share: float, noise_bytes: int
+) -> None:
+    """Also the one whose data cannot be unpacked. Behind the damage of a compression nobody knows any names."""
+    path, count = tmp_path / f"t.{ending}", 8 if noise_bytes else 30
+    noise = np.random.default_rng(0)
+    with tarfile.open(path, mode) as tar:
+        for number in range(count):
+            data = png(number) + noise.bytes(noise_bytes)
+            info = tarfile.TarInfo(f"a/{number}.png")
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    flip(path, int(path.stat().st_size * share), 40)
+    try:
+        report = build(path)
+    except ImageBroken:
+        assert ending == "tar.bz2"
+        return
+    by_name = [name for name, _ in report.skipped if name.startswith("a/")]
+    (behind,) = [int(found[1]) for name, _ in report.skipped if (found := re.search(r"behind (\d+) members", name))]
+    assert behind == report.added + len(by_name)
+    assert len(set(by_name)) == len(by_name)
 
 
 def test_a_sound_tar_has_no_word_of_damage(build: Any, tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """Gradients that a model has of its own: `gradient` equals the module's autograd, or the result names what differs."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
@@ -77,11 +79,34 @@ class RealAndComplex(Between):
         return (torch.fft.fft(y, dim=-1) + y).real
 
 
+class WrittenThroughView(Between):
+    """Autograd forbids this write, so the model cannot be captured with weights that want gradients."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.no_grad():
+            stopped = self.first(x) * 2
+        y = self.first(x)
+        part, _ = y.split(2, 1)
+        part.add_(1)
+        return self.second(y * stopped)
+
+
+class WrittenBeside(WrittenThroughView):
+    """The same in a way that autograd knows."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.no_grad():
+            stopped = self.first(x) * 2
+        y = self.first(x)
+        part, rest = y.split(2, 1)
+        return self.second(torch.cat([part + 1, rest], 1) * stopped)
+
+
 SAID = {
     OwnSign: ("Sign",),
     BlockInFunction: ("Doubled",),
     WrittenWhole: ("mul_ without gradient",),
-    WrittenInPart: ("copy_ without gradient",),
+    WrittenInPart: ("torch.no_grad", "copy_ without gradient"),
 }
 KINDS = [OwnSign, BlockInFunction, Checkpointed, Inference, Data, WrittenWhole, WrittenInPart, RealAndComplex]
 DIFFERENT = (OwnSign, WrittenWhole, WrittenInPart)
@@ -102,6 +127,95 @@ def test_equal_or_said(kind: type[Between]) -> None:
     assert found.semantics["own_gradients"] == list(found.own_gradients)
 
 
+class WithoutGradients(Between):
+    @torch.no_grad()
+    def forward(self, x: Tensor) -> Tensor:
+        return self.second(self.first(x).relu()).relu()
+
+
+class InferenceOnly(Between):
+    @torch.inference_mode()
+    def forward(self, x: Tensor) -> Tensor:
+        return self.second(self.first(x).relu()).relu()
+
+
+class Frozen(Between):
+    def forward(self, x: Tensor) -> Tensor:
+        return self.second(self.first(x).relu()).relu().detach()
+
+
+class Compared(Between):
+    def forward(self, x: Tensor) -> Tensor:
+        return self.second(self.first(x).relu()).relu() > 0
+
+
+ENDS = {WithoutGradients: "detach", InferenceOnly: "detach", Frozen: "detach", Compared: "gt"}
+SHOWN = {
+    "project": lambda net, image, rule: net.project(image, "[1,2,3]", rule, progress=False),
+    "project a map": lambda net, image, rule: net.project(image, f"{net.graph_end}/1", rule, progress=False),
+    "sheet": lambda net, image, rule: net.sheet(image, f"{net.graph_end}", channels=[1], rule=rule, progress=False),
+}
+
+
+@pytest.mark.parametrize("rule", ["deconvnet", "guided", "gradient"])
+@pytest.mark.parametrize("question", SHOWN)
+@pytest.mark.parametrize("kind", ENDS, ids=lambda kind: kind.__name__)
+def test_where_torch_gives_no_gradient_every_projection_refuses(kind: type[Between], question: str, rule: str) -> None:
+    image = torch.rand(1, 3, 8, 8)
+    with pytest.raises(RuntimeError, match="does not require grad"):
+        kind()(image.clone().requires_grad_())[0, 1, 2, 3].backward()
+    net = fm.trace(kind().eval(), (3, 8, 8))
+    net.__dict__["graph_end"] = end = ENDS[kind]
+    with pytest.raises(fm.errors.NoGradient) as raised:
+        SHOWN[question](net, image, rule)
+    assert str(raised.value) == (
+        f"The model gives no gradient from '{end}' to the image: it ends at {end}.\n\n"
+        "Where that is by torch.no_grad, torch.inference_mode or detach, take it off the forward and trace again, or "
+        "ask for a value before it. Occlusions need no gradient: occlude."
+    )
+    # What is said to help does.
+    assert net.project(image, "second:a/1@2,3", rule, progress=False).box.height
+    assert net.occlude(image, "second:a/1@2,3", window=4, stride=4, progress=False).drop.shape
+    assert net.contributions(image, "second/1").conv.shape == (8, 8)
+
+
+def test_a_value_that_does_not_depend_on_the_image_has_no_projection() -> None:
+    class Constant(Between):
+        def forward(self, x: Tensor) -> Tensor:
+            return self.second(torch.ones(1, 4, 8, 8)) + 0 * x[:, :1].detach()
+
+    net = fm.trace(Constant().eval(), (3, 8, 8))
+    with pytest.raises(fm.errors.NoGradient, match="it ends at detach"):
+        net.project(torch.rand(1, 3, 8, 8), "[1,2,3]", progress=False)
+
+
+@pytest.mark.parametrize("kind", [WithoutGradients, InferenceOnly])
+def test_projections_inside_of_blocks_without_gradients_say_so(kind: type[Between]) -> None:
+    net = fm.trace(kind().eval(), (3, 8, 8))
+    assert net.project(torch.rand(1, 3, 8, 8), "second:a/1@2,3", progress=False).own_gradients == ("torch.no_grad",)
+
+
+WORDS = "the model gives gradients of its own, here replaced by those of what is computed: Sign"
+
+
+def test_sheets_pictures_and_texts_say_what_gradients_the_model_has_of_its_own() -> None:
+    image = torch.rand(2, 3, 8, 8)
+    net, plain = fm.trace(OwnSign().eval(), (3, 8, 8)), fm.trace(Checkpointed().eval(), (3, 8, 8))
+
+    def results(of: fm.Network) -> list[Any]:
+        sheet = of.sheet(image, "second:z", channels=[0, 1], progress=False)
+        one = of.project(image[0], "second:z/1", progress=False)
+        return [sheet, one, of.project(image[0], ["second:z/0", "second:z/1"], progress=False)]
+
+    for result, without in zip(results(net), results(plain), strict=True):
+        assert WORDS in result.show().info["Description"]
+        assert WORDS in str(result)
+        assert WORDS not in without.show().info["Description"] + str(without)
+    sheet = results(net)[0]
+    assert sheet.own_gradients == ("Sign",)
+    assert sheet.to_json()["own_gradients"] == ["Sign"]
+
+
 def test_torch_is_as_it_was_after_a_capture() -> None:
     def state() -> list[object]:
         inference = [vars(torch.inference_mode)[name] for name in ("__enter__", "__exit__")]
@@ -112,3 +226,16 @@ def test_torch_is_as_it_was_after_a_capture() -> None:
     with pytest.raises(fm.errors.FeatmapError):
         fm.trace(Between().eval(), (3, 8, 8))
     assert all(now is then for now, then in zip(state(), before, strict=True))
+
+
+def test_blocks_without_gradients_are_kept_where_autograd_forbids_a_write() -> None:
+    torch.manual_seed(0)
+    beside, through = WrittenBeside().eval(), WrittenThroughView().eval()
+    through.load_state_dict(beside.state_dict())
+    image = torch.rand(1, 3, 8, 8, requires_grad=True)
+    with pytest.raises(RuntimeError, match="is a view and is being modified inplace"):
+        through(image)
+    beside(image)[0, 1, 2, 3].backward()
+    found = fm.trace(through, (3, 8, 8)).project(image.detach(), "[1,2,3]", "gradient", start="one", progress=False)
+    torch.testing.assert_close(found.on_image(), image.grad[0])
+    assert all(weight.requires_grad for weight in through.parameters())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import time
 import warnings
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 
 import featmap as fm
 from featmap.errors import ImageBroken, ImageError, ImageTooLarge
-from featmap.run import formats
+from featmap.run import formats, pictures
 from featmap.run.pictures import PictureConverted, picture_in, read_picture
 
 EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\n{} loop\nshowpage\n"
@@ -100,6 +101,28 @@ def test_a_decoder_that_asks_for_bytes_after_too_long_is_ended(monkeypatch: pyte
     monkeypatch.setattr(formats, "LONGEST_S", -1.0)
     with pytest.raises(ImageTooLarge, match="'x' takes longer than -1 s to read"):
         picture_in(held, "x")
+
+
+@pytest.mark.parametrize("form", ["PNG", "WEBP", "JPEG2000", "TIFF"])
+def test_a_decoder_that_asks_for_nothing_is_told_when_it_has_ended(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    held = io.BytesIO()
+    picture().save(held, form)
+
+    def upright(picture: Image.Image, name: str) -> Image.Image:
+        picture.load()
+        until = time.thread_time() + 0.3
+        while time.thread_time() < until:
+            pass
+        return picture
+
+    monkeypatch.setattr(formats, "LONGEST_S", 0.25)
+    assert picture_in(held, "x").size == (30, 20)
+    monkeypatch.setattr(pictures, "upright", upright)
+    with pytest.raises(ImageTooLarge) as raised:
+        picture_in(held, "x")
+    assert str(raised.value) == (
+        "'x' takes longer than 0.25 s to read; it may have been made to.\n\nSave the picture again, or smaller."
+    )
 
 
 @pytest.mark.parametrize("place", ["before", "after"])

@@ -94,11 +94,12 @@ def command(
 
 def described(result: Any) -> list[str]:
     """What was done, one line each."""
+    from featmap.methods.projection import own_gradient_words
+
     words = result.semantics
     lines = [f"rule {words['rule']}, started from {words['start']}, normalisations: {words['norm']}"]
-    if words["own_gradients"]:
-        named = ", ".join(words["own_gradients"])
-        lines.append(f"the model gives gradients of its own, here replaced by those of what is computed: {named}")
+    if own := own_gradient_words(words["own_gradients"]):
+        lines.append(own)
     if words["gradient_takers"]:
         lines.append(f"no rectifiers, so they take their gradient: {', '.join(words['gradient_takers'])}")
     if result.started_from < 0:

@@ -15,6 +15,7 @@ from featmap.face.network import Network
 from featmap.network.load import load_network
 from featmap.network.network import capture_module
 from featmap.network.preprocess import Preprocessing
+from featmap.network.torch_state import same_random_state
 
 
 def _check_module(module: Any) -> None:
@@ -47,8 +48,11 @@ def load(
     """
     _check_name(model)
     input_shape = None if input_shape is None else checked_shape(input_shape)
-    captured = load_network(model, weights=weights, input_shape=input_shape, preprocessing=preprocessing, trust=trust)
-    return Network(captured)
+    # Packages that are imported and networks that are built may draw random numbers of all kinds.
+    with same_random_state():
+        return Network(
+            load_network(model, weights=weights, input_shape=input_shape, preprocessing=preprocessing, trust=trust)
+        )
 
 
 def trace(

@@ -181,8 +181,15 @@ def _of_tar(path: Path) -> Iterator[Entry | Other]:
     members, has_image = 0, False
     try:
         with tarfile.open(path) as opened:
-            for members, one in enumerate(held(opened), 1):  # noqa: B007 - told where the next one cannot be read
-                entry = _member(path, opened, one)
+            for one in held(opened):
+                members += not one.damage
+                try:
+                    entry = _member(path, opened, one)
+                except Exception as error:
+                    # Nothing can be unpacked behind it, but what it is called is known.
+                    if has_image:
+                        yield _unreadable(path, one, error)
+                    raise
                 has_image = has_image or isinstance(entry, Entry)
                 yield entry
     except GeneratorExit:
@@ -205,6 +212,11 @@ def _member(path: Path, opened: tarfile.TarFile, one: Held) -> Entry | Other:
         return Other(one.name, left_out)
     content = Unreadable(problem) if problem or one.info is None else _content(path, opened, one.name, one.info)
     return Entry(one.name, _folder_label(name), content, f"{path.absolute()}!{one.name}")
+
+
+def _unreadable(path: Path, one: Held, error: Exception) -> Entry:
+    problem = f"'{one.name}' cannot be read: {error}."
+    return Entry(one.name, _folder_label(Path(one.name)), Unreadable(problem), f"{path.absolute()}!{one.name}")
 
 
 def _content(path: Path, opened: tarfile.TarFile, name: str, info: tarfile.TarInfo) -> TarMember | bytes | Unreadable:

@@ -58,7 +58,7 @@ class Table:
 class Block:
     """Some images, measured. `tried` counts those that were read, `skipped` are pairs of a name and the reason.
 
-    `full` holds whole maps (image, channel, row, column) by address.
+    `full` holds whole maps (image, channel, row, column) by address. `warned` is what another process warned of.
     """
 
     tried: int
@@ -67,6 +67,7 @@ class Block:
     table: Table
     totals: Totals
     full: dict[str, NDArray[np.float16]]
+    warned: tuple[tuple[type[Warning], str], ...] = ()
 
 
 Finish = Callable[[], Block]

@@ -9,6 +9,7 @@ measured again.
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -217,6 +218,8 @@ class _Team:
             return
         part = member.work.pop(reference)
         self.done[part.number] = answer
+        for category, words in answer.warned:
+            warnings.warn(words, category, stacklevel=2)
         if self.tick is not None:
             self.tick(len(part.entries))
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from contextlib import suppress
+import warnings
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -61,8 +62,23 @@ class RayWorker:
         assert measurer is not None
         task = self.task
         reading = reading_ahead(measurer.network, measurer.batch, strict=task.strict, workers=task.threads)
-        with side_by_side(measurer.program.device) as measurer.runner, reading as reader:
-            return _without_pictures(measurer.block(entries, tried, reader.read, floors))
+        with _collected() as warned, side_by_side(measurer.program.device) as measurer.runner, reading as reader:
+            block = _without_pictures(measurer.block(entries, tried, reader.read, floors))
+        return replace(block, warned=tuple(warned))
+
+
+@contextmanager
+def _collected() -> Generator[dict[tuple[type[Warning], str], None]]:
+    """featmap's own warnings, each once, for the driver to give: nobody reads them here. Others are given as ever."""
+    found: dict[tuple[type[Warning], str], None] = {}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield found
+    for one in caught:
+        if one.category.__module__.startswith("featmap."):
+            found[one.category, str(one.message)] = None
+        else:
+            warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
 
 
 def _without_pictures(block: Block) -> Block:

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from featmap.errors import AddressError, InputError, SettingError
+from featmap.errors import AddressError, InputError, NoGradient, SettingError
 from featmap.geometry import Box
 from featmap.methods.projection import Projection, Question
 from featmap.methods.target import class_score, predicted, score_of
@@ -24,6 +24,7 @@ from featmap.network.network import CapturedNetwork
 from featmap.network.randomness import note_randomness
 from featmap.network.resolve import Place
 from featmap.network.unit_box import unit_box
+from featmap.run.backward.reach import cuts, reached_by_signals
 from featmap.run.backward.signal import MapSignal
 from featmap.run.batches import Progress, run_batches
 from featmap.run.pictures import Images, batch_of
@@ -84,6 +85,7 @@ class Asked:
         """What leads signals from a value to the image; made once."""
         if node not in self._projectors:
             question, running = self.question, self.running
+            self._check_gradient(node)
             note_randomness(self.network, [node])
             self._projectors[node] = Projector(
                 self.network,
@@ -95,6 +97,20 @@ class Asked:
                 memory_bytes=running.memory_bytes,
             )
         return self._projectors[node]
+
+    def _check_gradient(self, node: int) -> None:
+        """Raises: NoGradient: the model gives no gradient from a value to the image, as torch says of it."""
+        sized = self.network.sized
+        if sized.graph.image_input in reached_by_signals(sized, node):
+            return
+        name = self.network.resolver.describe(node)
+        ends = [self.network.resolver.describe(index) for index in cuts(sized, node)]
+        reason = f": it ends at {', '.join(ends[:3])}" if ends else ", for it does not depend on it"
+        raise NoGradient(
+            f"The model gives no gradient from '{name}' to the image{reason}.",
+            "Where that is by torch.no_grad, torch.inference_mode or detach, take it off the forward and trace again, "
+            "or ask for a value before it. Occlusions need no gradient: occlude.",
+        )
 
     def projections(self, image: Tensor, name: str, target: ProjectionTarget, *, whole: bool) -> list[Projection]:
         """The projections of a target on one image."""

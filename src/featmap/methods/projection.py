@@ -44,6 +44,13 @@ class Question:
         return starts.clamp_min(0) if is_rectified else starts
 
 
+def own_gradient_words(named: Sequence[str]) -> str:
+    """What is said where a model has gradients of its own; nothing where it has none."""
+    if not named:
+        return ""
+    return f"the model gives gradients of its own, here replaced by those of what is computed: {', '.join(named)}"
+
+
 def _check(name: str, got: str, allowed: Sequence[str]) -> None:
     if got not in allowed:
         raise SettingError(f"{name} '{got}' is unknown; it can be {', '.join(allowed)}.", f"Use {name}={allowed[0]!r}.")
@@ -128,9 +135,10 @@ class Projection(Result):
         box = self.box
         found = self.to_json()
         values = NOTHING if self.is_zero else f"values {found['minimum']:.4g} to {found['maximum']:.4g}"
+        own = f"; {own_gradient_words(self.own_gradients)}" if self.own_gradients else ""
         return (
             f"Projection({self.target} = {self.value:.4g} of {self.image}, {self.question.rule}, on rows "
-            f"{box.top}:{box.bottom}, columns {box.left}:{box.right}; {values}; weights: {self.weights_source})"
+            f"{box.top}:{box.bottom}, columns {box.left}:{box.right}; {values}; weights: {self.weights_source}{own})"
         )
 
 

@@ -73,7 +73,8 @@ class Sheet(Result):
     """The strongest examples of some maps of a layer, strongest first. `examples` by channel.
 
     An image on which a map is 0 everywhere excites it not at all, and is no example. `skipped` are the pictures in a
-    folder that could not be read, each with the reason; `images` counts the others.
+    folder that could not be read, each with the reason; `images` counts the others. `gradient_takers` and
+    `own_gradients` are those of its projections.
     """
 
     address: str
@@ -84,6 +85,7 @@ class Sheet(Result):
     gradient_takers: tuple[str, ...]
     weights_source: str
     skipped: tuple[tuple[str, str], ...] = ()
+    own_gradients: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -94,6 +96,7 @@ class Sheet(Result):
             "start": self.question.start,
             "norm": self.question.norm,
             "gradient_takers": list(self.gradient_takers),
+            "own_gradients": list(self.own_gradients),
             "maps": [
                 {"channel": channel, "examples": [example.to_json() for example in examples]}
                 for channel, examples in self.examples.items()
@@ -228,6 +231,7 @@ class _Sheet:
             self.projector.engine.gradient_takers,
             self.network.weights_source,
             tuple(self.skipped.values()),
+            self.projector.engine.own_gradients,
         )
 
     def _image(self, number: int) -> tuple[str, Tensor]:

@@ -10,14 +10,14 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from featmap.errors import QuestionError
+from featmap.network.torch_state import seeded_random_state
 
 Build = Callable[[], nn.Module]
 
 
 def seeded(build: Build) -> nn.Module:
     """A real module with random weights that are the same every time; the caller's random state does not move."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+    with seeded_random_state(0):
         return build()
 
 

@@ -14,11 +14,12 @@ import warnings
 from collections import defaultdict
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextvars import copy_context
 from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.export import ExportedProgram
 from torch.export.graph_signature import OutputKind
 from torch.fx import Node as FxNode
@@ -40,14 +41,15 @@ from featmap.network.graph import (
     leaves,
     spec_of,
 )
-from featmap.network.inline import check_no_inner_graphs
+from featmap.network.inline import WITHOUT_GRADIENTS, check_no_inner_graphs
 from featmap.network.module_paths import ModulePaths
-from featmap.network.module_state import same_random_state, unchanged
+from featmap.network.module_state import unchanged
 from featmap.network.passing import passing_recorded
 from featmap.network.pruned import pruned
 from featmap.network.refusal import explain_failure
 from featmap.network.schema import is_operator
 from featmap.network.size_reads import SizeReads
+from featmap.network.torch_state import same_random_state, same_settings
 from featmap.network.value_sizes import check_sizes
 
 
@@ -67,25 +69,43 @@ def _exported(
 ) -> tuple[ExportedProgram, tuple[SizeRead, ...]]:
     """torch's record of one forward, and where sizes were read in it.
 
-    With gradients, so that blocks of the forward without them are told apart. Autograd forbids some writes through
-    views that a forward without gradients may do: such a model is recorded without.
+    Gradients are on, so that blocks of the forward without them are told apart. Autograd forbids some writes through
+    views that a forward without gradients may do; it does not where no weight wants a gradient.
     """
     try:
-        return _recorded(module, args, kwargs, gradients=True)
+        return _recorded(module, args, kwargs)
     except Exception:
         try:
-            return _recorded(module, args, kwargs, gradients=False)
+            with _wanting_no_gradients(module):
+                args, kwargs = pytree.tree_map_only(Tensor, Tensor.detach, (args, kwargs))
+                return _recorded(module, args, kwargs)
         except Exception as error:
             raise explain_failure(error, module, pytree.tree_leaves((args, kwargs))) from error
 
 
 def _recorded(
-    module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], *, gradients: bool
+    module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[ExportedProgram, tuple[SizeRead, ...]]:
     reads = SizeReads()
     # The watch for size reads is the innermost mode: it tells who reads by the frame that calls it.
-    with unchanged(module), gradients_recorded(), passing_recorded(), reads, torch.set_grad_enabled(gradients):
-        return torch.export.export(module, args, kwargs, strict=False), reads.found
+    with unchanged(module), same_settings(), gradients_recorded(), passing_recorded(), reads, torch.enable_grad():
+        # What the forward sets in context variables goes with the copy of the context.
+        program = copy_context().run(torch.export.export, module, args, kwargs, strict=False)
+        return program, reads.found
+
+
+@contextmanager
+def _wanting_no_gradients(module: nn.Module) -> Generator[None]:
+    """The module with weights that want no gradients; afterwards those want them that did."""
+    tensors = [tensor for tensor in (*module.parameters(), *module.buffers()) if tensor.requires_grad]
+    leaves = [tensor for tensor in tensors if tensor.is_leaf]
+    try:
+        for tensor in leaves:
+            tensor.requires_grad_(False)
+        yield
+    finally:
+        for tensor in leaves:
+            tensor.requires_grad_(True)
 
 
 @contextmanager
@@ -209,6 +229,8 @@ class _Builder:
         target = fx_node.target
         name = str(target) if is_operator(target) else getattr(target, "__name__", str(target))
         self.value[fx_node] = self._add(name, target, tuple(args), kwargs, fx_node)
+        if WITHOUT_GRADIENTS in fx_node.meta.get("custom", ()):
+            self.own_gradients[len(self.nodes) - 1] = "torch.no_grad"
 
     def _mark(self, fx_node: FxNode) -> None:
         """The marked value stands for the mark, which is kept beside the graph."""

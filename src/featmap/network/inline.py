@@ -22,6 +22,8 @@ from featmap.network.value_sizes import where_of
 
 _GRADIENTS = "wrap_with_set_grad_enabled"
 _AUTOCAST = "wrap_with_autocast"
+WITHOUT_GRADIENTS = "featmap: without gradients"
+"""What torch keeps with an operator for others (`custom`): that it lay in a block without gradients."""
 
 
 def inline(program: ExportedProgram) -> None:
@@ -81,7 +83,9 @@ def _inline(root: GraphModule, call: FxNode) -> None:
                     ],
                 )
             else:
-                values[node] = root.graph.node_copy(node, values.__getitem__)
+                values[node] = made = root.graph.node_copy(node, values.__getitem__)
+                if is_cut:
+                    made.meta["custom"] = {**made.meta.get("custom", {}), WITHOUT_GRADIENTS: True}
 
 
 def _left(root: GraphModule, call: FxNode, part: Any, values: dict[FxNode, Any], written: dict[FxNode, str]) -> Any:
@@ -134,7 +138,7 @@ def _cut(root: GraphModule, value: Any, block: FxNode) -> Any:
     if not isinstance(value, FxNode) or not isinstance(value.meta.get("val"), torch.Tensor):
         return value
     made = root.graph.call_function(torch.ops.aten.detach.default, (value,))
-    made.meta = {**value.meta, "nn_module_stack": block.meta.get("nn_module_stack")}
+    made.meta = {**value.meta, "nn_module_stack": block.meta.get("nn_module_stack"), "custom": {}}
     return made
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 
-import torch
 from torch import Tensor, nn
 from torch.export import ExportedProgram
+
+from featmap.network.torch_state import seeded_random_state
 
 RANDOM_SEED = 0
 
@@ -51,8 +52,7 @@ class RandomTensors(Mapping[str, Tensor]):
                 RandomWeights,
                 stacklevel=6,
             )
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(RANDOM_SEED)
+            with seeded_random_state(RANDOM_SEED):
                 _, self._tensors = self._build()
         return self._tensors
 

@@ -2,14 +2,18 @@
 
 Pillow would open more: EPS by running the file's own program in Ghostscript, others by handing them to programs of the
 system. The limits are of bytes before anything is read, of pixels before they are decoded, and of the processor's time
-of the reading thread whenever a decoder asks for the next bytes; the scans of a JPEG, which cost time without bytes or
-pixels, are counted beforehand.
+of the reading thread whenever a decoder asks for bytes, and when it has ended. Those that ask for all bytes at once
+(WebP, JPEG 2000, AVIF) cannot be stopped from within a process: their time has a bound by the bytes and pixels, and
+what took too long is skipped with a word. The scans of a JPEG, which cost time without bytes or pixels, are counted
+beforehand.
 """
 
 from __future__ import annotations
 
 import io
 import time
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -61,16 +65,22 @@ def check_bytes(size: int, name: str) -> None:
         )
 
 
-def opened(file: BinaryIO, name: str) -> Image.Image:
-    """The picture in a stream, not decoded yet. Raises: ImageBroken, ImageTooLarge, and what Pillow's readers raise."""
+@contextmanager
+def opened(file: BinaryIO, name: str) -> Generator[Image.Image]:
+    """The picture in a stream, not decoded yet.
+
+    Raises: ImageBroken, ImageTooLarge, also at the end where decoding took too long, and what Pillow's readers raise.
+    """
     start = file.read(16)
     if start.startswith(b"\xff\xd8"):
         _check_scans(start + file.read(), name)
     file.seek(0)
     _check_kind(start, name)
-    picture = Image.open(cast("BinaryIO", Timed(file, name)), formats=FORMATS)
-    picture.filename = name
-    return picture
+    timed = Timed(file, name)
+    with Image.open(cast("BinaryIO", timed), formats=FORMATS) as picture:
+        picture.filename = name
+        yield picture
+    timed.check()
 
 
 def _check_kind(start: bytes, name: str) -> None:
@@ -101,15 +111,20 @@ class Timed(io.RawIOBase):
 
     def read(self, size: int = -1, /) -> bytes:
         """The next bytes. Raises: ImageTooLarge: the reading took too long."""
+        self.check()
+        return self.file.read(size)
+
+    def check(self) -> None:
+        """Raises: ImageTooLarge: the reading took too long."""
         if time.thread_time() > self.until:
             raise ImageTooLarge(
                 f"'{self.name_of_picture}' takes longer than {LONGEST_S:g} s to read; it may have been made to.",
                 "Save the picture again, or smaller.",
             )
-        return self.file.read(size)
 
     def seek(self, offset: int, whence: int = 0, /) -> int:
-        """Goes to a place."""
+        """Goes to a place. Raises: ImageTooLarge: the reading took too long."""
+        self.check()
         return self.file.seek(offset, whence)
 
     def tell(self) -> int:

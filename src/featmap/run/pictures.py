@@ -6,7 +6,7 @@ import io
 import re
 import warnings
 from collections.abc import Generator, Iterable, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
@@ -80,12 +80,11 @@ def _decoded(file: BinaryIO, name: str) -> Image.Image:
 
 
 def _opened(file: BinaryIO, name: str) -> Image.Image:
-    with _refusing(name):
+    with _refusing(name), ExitStack() as stack:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            found = opened(file, name)
-        with found:
-            return upright(found, name)
+            found = stack.enter_context(opened(file, name))
+        return upright(found, name)
 
 
 def upright(picture: Image.Image, name: str) -> Image.Image:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from featmap.geometry import Box
-from featmap.methods.projection import NEGATIVE, Projection, Projections, Question
+from featmap.methods.projection import NEGATIVE, Projection, Projections, Question, own_gradient_words
 from featmap.methods.result import json_text, pictures_of, save_result, text_of
 from featmap.methods.sheet import Example, Sheet
 from featmap.view.arrays import npz_bytes, shown_array
@@ -41,6 +41,8 @@ def _(result: Projection) -> list[Image.Image]:
     said = (_rule_words(result.question, result.gradient_takers), f"started from {number(result.started_from)}")
     if result.started_from < 0 and not result.is_zero:
         said = (*said, NEGATIVE)
+    if own := own_gradient_words(result.own_gradients):
+        said = (*said, own)
     values = shown_array(result.values)
     title = f"{result.question.rule} of {result.target}"
     box, field = _edges(result.box), _edges(result.field)
@@ -63,6 +65,7 @@ def _(result: Projections) -> list[Image.Image]:
     ]
     lines = [_rule_words(first.question, first.gradient_takers), colour_words(len(first.values))]
     lines.append(f"weights: {first.weights_source}")
+    lines += _own_lines(own for each in result for own in each.own_gradients)
     on = Path(names[0]).name if len(names) == 1 else f"{len(names)} images"
     return example_sheet(f"{first.question.rule} projections on {on}", lines, maps)
 
@@ -79,6 +82,7 @@ def _(result: Sheet, *, page_size: int | None = None) -> list[Image.Image]:
         "first; left what the unit can see, hatched where it is padding, right its projection",
         f"{_rule_words(result.question, result.gradient_takers)}; {colour_words(channels)}; weights: "
         f"{result.weights_source}",
+        *_own_lines(result.own_gradients),
     ]
     return example_sheet(f"what {result.address} responds to", lines, maps, per_page=page_size)
 
@@ -92,6 +96,12 @@ def _rule_words(question: Question, takers: Sequence[str]) -> str:
     took = f"; {', '.join(takers)} take the gradient" if takers else ""
     skipped = "; normalisations are skipped" if question.norm == "skip" else ""
     return f"{words}{took}{skipped}"
+
+
+def _own_lines(named: Iterable[str]) -> list[str]:
+    """A line for what the model says of its own gradients, each once; none where it says nothing."""
+    words = own_gradient_words(tuple(dict.fromkeys(named)))
+    return [words] if words else []
 
 
 def _note(examples: Sequence[Example]) -> str:
@@ -123,7 +133,7 @@ def _(result: Sheet) -> str:
         shown = [f"{number(e.value)} {_name(e.image)} @{e.unit[0]},{e.unit[1]}" for e in examples[:_LISTED]]
         more = f" and {len(examples) - _LISTED} more" if len(examples) > _LISTED else ""
         lines.append(f"/{channel}  {'; '.join(shown) or _note(examples)}{more}")
-    return "\n".join([*lines, *skipped_lines(result.skipped)])
+    return "\n".join([*lines, *_own_lines(result.own_gradients), *skipped_lines(result.skipped)])
 
 
 def _name(image: str) -> str:

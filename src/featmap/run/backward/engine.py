@@ -18,6 +18,7 @@ from featmap.network.network import CapturedNetwork
 from featmap.run.backward.forward import ForwardValues
 from featmap.run.backward.operators import OperatorFlows
 from featmap.run.backward.own_order import OwnOrder
+from featmap.run.backward.reach import reached_by_signals
 from featmap.run.backward.roles import Norm, Role, Rule, gradient_takers, role_of, values_to_keep
 from featmap.run.backward.signal import MapSignal, Signal, WholeSignal, summed
 from featmap.run.program import Program
@@ -61,9 +62,15 @@ class BackwardEngine:
 
     @cached_property
     def own_gradients(self) -> tuple[str, ...]:
-        """What on the way has a gradient of its own in the model, and here that of what it computes."""
-        named = self.graph.own_gradients
-        return tuple(dict.fromkeys(named[node.index] for node in self.way if node.index in named))
+        """What signals pass that has a gradient of its own in the model, and here that of what it computes."""
+        named, reached = self.graph.own_gradients, self.reached
+        way = (node.index for node in self.way if node.index in reached)
+        return tuple(dict.fromkeys(named[index] for index in way if index in named))
+
+    @cached_property
+    def reached(self) -> frozenset[int]:
+        """The values that signals flow into."""
+        return reached_by_signals(self.sized, self.target)
 
     def forward(self, image: Tensor, box: Box | None = None) -> ForwardValues:
         """What signals need of one image (1, channel, row, column), from units within a box of the target's map."""

@@ -1,0 +1,176 @@
+"""What can a forward get at? Attributes, containers, functions and their globals, classes and their attributes.
+
+Followed from the module on. Of imported modules only what a function names is followed, and objects of torch, numpy
+and Python's own library only where they hold state for others: layers, namespaces, weak dictionaries.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+import weakref
+from collections import deque
+from collections.abc import Iterable, Iterator
+from types import CodeType, FunctionType, MethodType, ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+CONTAINERS = (dict, list, tuple, set, frozenset, deque)
+LruCache = type(functools.lru_cache(lambda: None))
+_FOREIGN = frozenset({*sys.stdlib_module_names, "torch", "numpy", "typing_extensions", "featmap"})
+_HOLDERS = ("torch.nn", "torch.distributions", "types", "_thread", "weakref", "collections", "argparse", "functools")
+"""Modules of foreign classes whose instances hold what others put into them."""
+_REGISTERED = ("_parameters", "_buffers")
+_PLAIN = frozenset(
+    [
+        *(type(None), type(...), bool, int, float, complex, str, bytes, range, slice),
+        *(torch.dtype, torch.device, torch.Size, torch.layout, torch.memory_format),
+    ]
+)
+
+
+def everything(root: nn.Module, others: Iterable[Any] = ()) -> Iterator[Any]:
+    """All that is reachable from the module and the others, each once.
+
+    The module's own parameters and buffers are not: while it is captured, its forward sees others in their place.
+    """
+    tables = {id(table) for part in root.modules() for table in map(vars(part).get, _REGISTERED)}
+    seen: dict[int, Any] = {}
+    waiting: list[Any] = [root, *others]
+    while waiting:
+        value = waiting.pop()
+        if type(value) in _PLAIN or id(value) in seen:
+            continue
+        # The value is kept, so that its number stays its own.
+        seen[id(value)] = value
+        yield value
+        if id(value) not in tables:
+            waiting += _reached(value)
+
+
+def _reached(value: Any) -> list[Any]:
+    if isinstance(value, Tensor):
+        return [vars(value)]
+    if isinstance(value, FunctionType):
+        return _reached_by_function(value)
+    if isinstance(value, type):
+        return [inner for attribute in vars(value).values() for inner in _unwrapped(attribute)] if is_own(value) else []
+    if isinstance(value, MethodType):
+        return [value.__self__, value.__func__]
+    if isinstance(value, functools.partial):
+        return [value.func, value.args, value.keywords]
+    if isinstance(value, LruCache):
+        return [value.__wrapped__]
+    if isinstance(value, weakref.ref):
+        return [value()]
+    return [*_elements(value), *_reached_by_object(value)]
+
+
+def _elements(value: Any) -> list[Any]:
+    if isinstance(value, dict):
+        return [*value.keys(), *value.values()]
+    if isinstance(value, CONTAINERS):
+        return list(value)
+    return list(value.flat) if isinstance(value, np.ndarray) and value.dtype.hasobject and value.dtype == object else []
+
+
+def _unwrapped(attribute: Any) -> list[Any]:
+    """What a class's attribute holds: the functions of methods and properties, else itself."""
+    if isinstance(attribute, property):
+        return [attribute.fget, attribute.fset, attribute.fdel]
+    return [getattr(attribute, "__func__", getattr(attribute, "func", attribute))]
+
+
+def _reached_by_function(function: FunctionType) -> list[Any]:
+    values = [space[name] for space, names in spaces(function) for name in names & space.keys()]
+    cells = [cell.cell_contents for cell in function.__closure__ or () if has_value(cell)]
+    own = [function.__defaults__, function.__kwdefaults__, function.__dict__]
+    return [*(value for value in values if not isinstance(value, ModuleType)), *cells, *own]
+
+
+def _reached_by_object(value: Any) -> list[Any]:
+    kind = type(value)
+    if not holds_state(kind):
+        return []
+    filled = [slot.__get__(value) for slot in slots(kind) if is_filled(slot, value)]
+    return [*own_bases(kind), attributes_of(value), *filled]
+
+
+def attributes_of(value: Any) -> dict[str, Any] | None:
+    """An object's own dictionary of attributes, where it has one."""
+    attributes = getattr(value, "__dict__", None)
+    return attributes if isinstance(attributes, dict) else None  # pyright: ignore[reportUnknownVariableType]
+
+
+@functools.lru_cache(maxsize=1024)
+def own_bases(kind: type) -> tuple[type, ...]:
+    """The classes that a class is made of, but for those of torch and the like."""
+    return tuple(base for base in kind.__mro__ if is_own(base))
+
+
+@functools.lru_cache(maxsize=1024)
+def slots(kind: type) -> tuple[Any, ...]:
+    """The slots of a class, by their descriptors. Those of classes in C are no places that a forward could write to."""
+    return tuple(
+        attribute
+        for base in own_bases(kind)
+        if "__slots__" in vars(base)
+        for attribute in vars(base).values()
+        if type(attribute).__name__ == "member_descriptor"
+    )
+
+
+def is_filled(slot: Any, value: Any) -> bool:
+    """Whether a slot of an object holds something."""
+    try:
+        slot.__get__(value)
+    except AttributeError:
+        return False
+    return True
+
+
+def has_value(cell: Any) -> bool:
+    """Whether a variable of an enclosing function has a value yet."""
+    try:
+        return cell.cell_contents is not None
+    except ValueError:
+        return False
+
+
+def spaces(function: FunctionType) -> Iterator[tuple[dict[str, Any], set[str]]]:
+    """The globals of a function and of the modules that it names, each with the names that it may use there."""
+    names = _names(function.__code__)
+    waiting, seen = [function.__globals__], set[int]()
+    while waiting:
+        space = waiting.pop()
+        if id(space) in seen or _is_foreign(space.get("__name__")):
+            continue
+        seen.add(id(space))
+        yield space, (names | space.keys() if "globals" in names else names)
+        waiting += [vars(space[name]) for name in names & space.keys() if isinstance(space[name], ModuleType)]
+
+
+def _names(code: CodeType) -> set[str]:
+    """The global names that a function and the functions inside it use."""
+    inner = (constant for constant in code.co_consts if isinstance(constant, CodeType))
+    return set(code.co_names).union(*map(_names, inner))
+
+
+@functools.lru_cache(maxsize=1024)
+def holds_state(kind: type) -> bool:
+    """Whether objects of a class are looked into."""
+    return is_own(kind) or str(kind.__module__).startswith(_HOLDERS) or issubclass(kind, nn.Module)
+
+
+def is_own(value: Any) -> bool:
+    """Whether a class or function is of the user's code or of a package of networks, not of torch and the like."""
+    return not _is_foreign(getattr(value, "__module__", None))
+
+
+def _is_foreign(place: Any) -> bool:
+    # Our own test modules are modules like any user's.
+    is_tested = isinstance(place, str) and place.startswith("featmap.testing.")
+    return isinstance(place, str) and not is_tested and place.partition(".")[0] in {*_FOREIGN, "builtins"}
