@@ -24,6 +24,19 @@ def _check_module(module: Any) -> None:
         raise InputError(f"trace takes a module, got {type(module).__name__}.", remedy)
 
 
+def _unwrapped(module: nn.Module) -> nn.Module:
+    """The module itself where it is wrapped to be compiled, or to run on several devices."""
+    compiled = getattr(module, "_orig_mod", None)
+    if isinstance(compiled, nn.Module):
+        return compiled
+    is_parallel = isinstance(module, nn.DataParallel | nn.parallel.DistributedDataParallel)
+    return module.module if is_parallel else module
+
+
+def _holds_integers(tensor: Tensor) -> bool:
+    return not (tensor.is_floating_point() or tensor.is_complex())
+
+
 def _check_name(model: Any) -> None:
     if not isinstance(model, str):
         raise InputError(f"load takes a name, got {type(model).__name__}.", "Give a module to featmap.trace.")
@@ -75,6 +88,7 @@ def trace(
     Network(Sequential: input 3x32x32, 1 layers, weights: the module's own)
     """
     _check_module(module)
+    module = _unwrapped(module)
     if (input_shape is None) == (inputs is None and kwargs is None):
         raise InputError(
             "trace needs one of input_shape and inputs (or kwargs).",
@@ -82,11 +96,10 @@ def trace(
         )
     if input_shape is not None:
         input_shape = checked_shape(input_shape)
-        tensor = next(iter(module.parameters()), torch.empty(0))
+        tensor = next((weight for weight in module.parameters() if not _holds_integers(weight)), torch.empty(0))
         inputs = (torch.empty((1, *input_shape), device=tensor.device, dtype=tensor.dtype),)
-    elif isinstance(inputs, Tensor):
-        inputs = (inputs,)
+    given = () if inputs is None else inputs if isinstance(inputs, tuple) else (inputs,)
     captured = capture_module(
-        module, inputs or (), dict(kwargs or {}), name=type(module).__name__, preprocessing=preprocessing
+        module, given, dict(kwargs or {}), name=type(module).__name__, preprocessing=preprocessing
     )
     return Network(captured)

@@ -27,6 +27,7 @@ from torch.utils import _pytree as pytree
 
 from featmap.errors import CaptureRefused, FeatmapError
 from featmap.network.apart import apart
+from featmap.network.data_writes import DataWrites
 from featmap.network.functional import functional, is_pass_through
 from featmap.network.gradient_record import MARK, gradients_recorded
 from featmap.network.graph import (
@@ -50,6 +51,7 @@ from featmap.network.refusal import explain_failure
 from featmap.network.schema import is_operator
 from featmap.network.size_reads import SizeReads
 from featmap.network.torch_state import same_random_state, same_settings
+from featmap.network.unfit import check_capturable
 from featmap.network.value_sizes import check_sizes
 
 
@@ -59,6 +61,7 @@ def capture(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
     Raises: CaptureRefused: the forward cannot be written as one graph, for example because it branches on values, or
     the size of a value depends on values; InputError: the forward refuses an input of this shape.
     """
+    check_capturable(module, pytree.tree_leaves((args, kwargs)))
     with in_evaluation(module), same_random_state(), quiet():
         program, size_reads = _exported(module, args, kwargs)
         return graph_of(program, size_reads, module), program
@@ -74,6 +77,8 @@ def _exported(
     """
     try:
         return _recorded(module, args, kwargs)
+    except CaptureRefused:
+        raise
     except Exception:
         try:
             with _wanting_no_gradients(module):
@@ -88,7 +93,15 @@ def _recorded(
 ) -> tuple[ExportedProgram, tuple[SizeRead, ...]]:
     reads = SizeReads()
     # The watch for size reads is the innermost mode: it tells who reads by the frame that calls it.
-    with unchanged(module), same_settings(), gradients_recorded(), passing_recorded(), reads, torch.enable_grad():
+    with (
+        unchanged(module),
+        same_settings(),
+        gradients_recorded(),
+        passing_recorded(),
+        DataWrites(),
+        reads,
+        torch.enable_grad(),
+    ):
         # What the forward sets in context variables goes with the copy of the context.
         program = copy_context().run(torch.export.export, module, args, kwargs, strict=False)
         return program, reads.found

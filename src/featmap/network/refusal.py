@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import linecache
 import os
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType, TracebackType
@@ -62,6 +64,8 @@ def explain_failure(error: Exception, module: nn.Module, inputs: list[Any]) -> F
             f"{where} branches on values of a tensor, so it is no single graph.{line}",
             "Decide it without looking at values (torch.where, masks), or trace the parts separately.",
         )
+    for told in _told(error, where, line, module):
+        return told
     shapes = ", ".join(" x ".join(map(str, value.shape)) for value in inputs if isinstance(value, torch.Tensor))
     first = str(error).strip().split("\n")[0]
     if isinstance(error, RuntimeError | ValueError | AssertionError | IndexError) and _is_about_shapes(str(error)):
@@ -70,9 +74,45 @@ def explain_failure(error: Exception, module: nn.Module, inputs: list[Any]) -> F
             "Give the shape of one image that the network was made for: channels, rows, columns (--input CxHxW).",
         )
     return CaptureRefused(
-        f"{where} cannot be captured as a graph: {type(error).__name__}: {first}{line}",
+        f"{where} cannot be captured as a graph: {_first(error)}{line}",
         "featmap reads a model through torch.export; the line above is where that stopped.",
     )
+
+
+def _told(error: Exception, where: str, line: str, module: nn.Module) -> Iterator[FeatmapError]:
+    """What torch's errors of certain kinds mean for the model's author."""
+    text = " ".join(str(part) for part in _chain(error))
+    unknown = re.search(r"<class '([^']+)'> in (?:the )?output|outputs? with type <class '([^']+)'>", text)
+    if unknown:
+        kind = (unknown[1] or unknown[2]).rpartition(".")[2]
+        yield CaptureRefused(
+            f"{where} returns a {kind}, in which torch does not look for tensors.",
+            f"Register a dataclass before: torch.export.register_dataclass({kind}); other types with "
+            "torch.utils._pytree.register_pytree_node; or return a tuple or a dictionary.",
+        )
+    missing = re.search(
+        r"missing \d+ required (?:positional|keyword-only) arguments?: ((?:'\w+'(?:, and | and |, )?)+)", text
+    )
+    if missing:
+        yield InputError(
+            f"{where} takes more inputs than it was given: {missing[1]}.{line}",
+            "Give an example of each: inputs=(image, other), kwargs={'name': other}.",
+        )
+    if 'missing the required "forward" function' in text:
+        yield CaptureRefused(f"{where} has no forward.", "Capture the module that uses it.")
+    if isinstance(getattr(module, "backbone", None), nn.Module):
+        yield CaptureRefused(
+            f"{where} is a pipeline around a network, which cannot be captured as one graph: {_first(error)}{line}",
+            "Capture its network alone: featmap.trace(model.backbone, (3, 224, 224)).",
+        )
+    if ".numpy() is not supported" in text:
+        yield CaptureRefused(
+            f"{where} leaves torch for numpy, which no graph can hold.{line}", "Compute with tensors instead."
+        )
+
+
+def _first(error: Exception) -> str:
+    return f"{type(error).__name__}: " + str(error).strip().split("\n")[0]
 
 
 def _is_branch(error: BaseException) -> bool:

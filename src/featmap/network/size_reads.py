@@ -40,7 +40,7 @@ class SizeReads(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
     def _note(self, frame: FrameType | None, *, also_in_torch: bool = False) -> None:
-        while frame is not None and _is_plumbing(frame.f_code.co_filename):
+        while frame is not None and is_plumbing(frame.f_code.co_filename):
             frame = frame.f_back
         if frame is not None and (also_in_torch or not frame.f_code.co_filename.startswith(_TORCH)):
             self._found[SizeRead(frame.f_code.co_filename, frame.f_lineno)] = None
@@ -72,7 +72,7 @@ _INTERPOLATE = ("input", "size", "scale_factor", "mode", "align_corners", "recom
 _SHARES = ("fractional_max_pool", "max_unpool", "unpool_output_size", "stft", "istft")
 
 
-def _is_plumbing(file: str) -> bool:
+def is_plumbing(file: str) -> bool:
     """Frames of torch's function modes and of tensors' own `len`, which stand between the reader and this one."""
     parts = ("overrides", "_export", "/export/", "/fx/", "_subclasses", "_python_dispatch", "_tensor.py")
     return file.startswith(_TORCH) and any(part in file for part in parts)

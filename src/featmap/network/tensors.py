@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 
+from featmap.errors import InputError
 from featmap.network.torch_state import seeded_random_state
 
 RANDOM_SEED = 0
@@ -26,7 +27,13 @@ class LiveTensors(Mapping[str, Tensor]):
         self._tensors: dict[str, Tensor] = {**program.state_dict, **_tensors_of(program.constants)}
 
     def __getitem__(self, name: str) -> Tensor:
-        return self._tensors[name]
+        tensor = self._tensors[name]
+        if tensor.is_meta:
+            raise InputError(
+                f"'{name}' is on the meta device and holds no values.",
+                "Plans and fields need none; for values load weights: module.to_empty(device='cpu'), load_state_dict.",
+            )
+        return tensor
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._tensors)
