@@ -8,6 +8,7 @@ import os
 import pickle
 import pickletools
 import tarfile
+import warnings
 import zipfile
 from collections import Counter, OrderedDict
 from collections.abc import Callable
@@ -207,17 +208,20 @@ def test_what_only_torch_refuses_is_said_to_be_torchs_word(tmp_path: Path) -> No
     assert str(caught.value) == f"{problem}\n\n{SAFE_REMEDY}"
 
 
-def dtypes() -> list[torch.dtype]:
-    return sorted((value for value in vars(torch).values() if isinstance(value, torch.dtype)), key=str)
-
-
-def tensor(dtype: torch.dtype) -> torch.Tensor | None:
+def is_read(dtype: torch.dtype) -> bool:
+    """Whether torch makes, saves and reads tensors of the type."""
     try:
-        made = torch.zeros(4, dtype=dtype)
-        torch.load(io.BytesIO(saved(made)), weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            torch.load(io.BytesIO(saved(torch.zeros(4, dtype=dtype))), weights_only=True)
     except (RuntimeError, NotImplementedError, KeyError, TypeError, AttributeError, pickle.UnpicklingError):
-        return None
-    return made
+        return False
+    return True
+
+
+def dtypes() -> list[torch.dtype]:
+    every = {value for value in vars(torch).values() if isinstance(value, torch.dtype)}
+    return sorted(filter(is_read, every), key=str)
 
 
 def with_attribute() -> nn.Parameter:
@@ -267,10 +271,7 @@ def test_what_tensors_need_is_not_refused(content: Callable[[], Any], form: Call
 @pytest.mark.parametrize("dtype", dtypes(), ids=str)
 @pytest.mark.filterwarnings("ignore")
 def test_tensors_of_every_type_that_torch_reads_are_not_refused(dtype: torch.dtype) -> None:
-    made = tensor(dtype)
-    if made is None:
-        pytest.skip(f"torch {torch.__version__} saves or reads no {dtype}")
-    assert beyond_tensors(io.BytesIO(saved({"w": made}))) is None
+    assert beyond_tensors(io.BytesIO(saved({"w": torch.zeros(4, dtype=dtype)}))) is None
 
 
 @pytest.mark.parametrize("kept", [1, 3, 40, 200, -1])
