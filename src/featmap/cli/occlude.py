@@ -54,9 +54,7 @@ def command(
     ] = "0",
     scale: Annotated[str, Option(help="Score of a class: logit or probability.")] = "logit",
     activity: Annotated[str, Option(help="Score of a map: maximum, mean or sum.")] = "maximum",
-    colours: Annotated[
-        str, Option(help="Full colour in the picture: 'score', the whole one, or 'effect', the largest.")
-    ] = "score",
+    colours: Annotated[str, Option(help="What full colour stands for: score (all of it) or effect.")] = "score",
     verify: Annotated[int, Option(metavar="N", help="Compute N random positions again in full, in float64.")] = 0,
     weights: Weights = None,
     input: Input = None,
