@@ -143,11 +143,7 @@ def test_a_whole_module_needs_trust(tmp_path: Path) -> None:
         ),
         ("empty.pt", b"", "'{path}' is empty: 0 bytes."),
         ("zip.pt", b"PK\x03\x04", "'{path}' is cut off: the table at the end of its archive is missing (4 bytes)."),
-        (
-            "text.safetensors",
-            b"hello world",
-            "'{path}' is no readable safetensors file: Error while deserializing header: header too large.",
-        ),
+        ("text.safetensors", b"hello world", "'{path}' is no readable safetensors file."),
     ],
 )
 def test_files_that_are_no_weights_are_refused(tmp_path: Path, name: str, content: bytes | None, problem: str) -> None:

@@ -54,7 +54,8 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except SafetensorError as error:
-        raise ModelError(f"'{path}' is no readable safetensors file: {error}.", "Save the weights again.") from error
+        # Its own words for the reason change from version to version.
+        raise ModelError(f"'{path}' is no readable safetensors file.", "Save the weights again.") from error
 
 
 def _read_plain(path: Path, *, trust: bool) -> Any:

@@ -31,7 +31,7 @@ from featmap.view.grid import fit_grid
 from featmap.view.maps import map_pages
 from featmap.view.occlusion import check_colours, occlusion_picture
 from featmap.view.order import check_sort
-from featmap.view.output import save, write_files
+from featmap.view.output import save, save_named, write_files
 from featmap.view.overlay import Mark, box_picture
 from featmap.view.scale import check_scale
 from featmap.view.tables import WIDEST, as_text
@@ -207,7 +207,7 @@ def _save_maps(maps: Mapping[str, FeatureMaps], path: Path, options: Mapping[str
     """Writes maps as pages of a picture, or as arrays keyed by full address."""
     check_map_output(path, **{name: value for name, value in options.items() if name != "image"})
     if path.suffix.lower() not in ARRAYS:
-        return save([page for every in maps.values() for page in pictures_of(every, **options)], path)
+        return save_named({address: pictures_of(every, **options) for address, every in maps.items()}, path)
     arrays = {key: value.values for key, value in maps.items()}
     written = (safetensors_bytes if path.suffix.lower() == ".safetensors" else npz_bytes)(arrays)
     return write_files({path: written})
