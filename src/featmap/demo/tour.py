@@ -198,7 +198,8 @@ class _Walk:
     def _occlusion(self, report: Report, found: OcclusionMap, name: str, words: str) -> Report:
         self.files += found.save(self.folder / name)
         share = f"Recomputed: {found.recomputed_share:.1%} of the multiply-adds of one full run per window."
-        return report.figure(found.show(), f"{words} {share}")
+        shown = [found.show(), found.show(colours="effect")]
+        return report.figure(shown, f"{words} {share} On page 2 full colour is the largest effect.")
 
     def _keep(self, pages: Sequence[Image.Image], name: str) -> None:
         """Writes pages into the demo's folder."""
