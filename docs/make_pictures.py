@@ -23,8 +23,8 @@ sys.path[:0] = [str(ROOT / "tests")]
 import documents  # noqa: E402  (a neighbour of the tests, no package)
 
 TUTORIAL = {
-    "maps-1.png": "tutorial-z.png",
-    "maps-3.png": "tutorial-meet.png",
+    "maps-edges-z.png": "tutorial-z.png",
+    "maps-meet-a.png": "tutorial-meet.png",
     "value.png": "tutorial-value.png",
     "field.png": "tutorial-field.png",
 }

@@ -10,8 +10,8 @@ from cli.console import featmap
 from featmap.cli.app import COMMANDS
 
 READERS_OWN = (
-    "There is no image 'cat.jpg'.\n\nGive the path of a picture that Pillow can read.\n",
-    "There is no image 'photos'.\n\nGive the path of a picture that Pillow can read.\n",
+    "There is no image 'cat.jpg'.\n\nGive a file of JPEG, PNG, WebP, GIF, TIFF, BMP, PNM, JPEG 2000 or AVIF.\n",
+    "There is no image 'photos'.\n\nGive a file of JPEG, PNG, WebP, GIF, TIFF, BMP, PNM, JPEG 2000 or AVIF.\n",
     "There is no Python module 'mypackage.models'.",
     "There are no images at 'photos'.\n\nGive a folder, a list, a tar file, a glob or a picture.\n",
     "There is no index 'photos.fmi'.\n\nBuild one: featmap index build MODEL IMAGES -o photos.fmi.\n",

@@ -17,6 +17,8 @@ SMALL = "cli.networks:Small"
 MODELS = "A model is torchvision:NAME, timm:NAME, package.module:callable or a file made by torch.export (.pt2)."
 ADDRESSES = "An address is LAYER, LAYER#n, LAYER:STAGE, LAYER:STAGE/CHANNEL or LAYER:STAGE/CHANNEL@ROW,COLUMN."
 
+FORMATS = "Give a file of JPEG, PNG, WebP, GIF, TIFF, BMP, PNM, JPEG 2000 or AVIF.\n"
+
 
 def refused(line: str) -> str:
     """The message of a command that ends with 2 and prints no answer."""
@@ -142,11 +144,17 @@ def test_addresses_that_name_nothing(place: Path, address: str, message: str) ->
 @pytest.mark.parametrize(
     ("image", "message"),
     [
-        ("none.png", "There is no image 'none.png'.\n\nGive the path of a picture that Pillow can read.\n"),
-        ("'my photos'", "'my photos' is a folder, no image.\n\nGive the path of a picture that Pillow can read.\n"),
+        (
+            "none.png",
+            f"There is no image 'none.png'.\n\n{FORMATS}",
+        ),
+        (
+            "'my photos'",
+            f"'my photos' is a folder, no image.\n\n{FORMATS}",
+        ),
         (
             "words.png",
-            "'words.png' is no image that Pillow can read.\n\n"
+            "'words.png' is no image that featmap can read.\n\n"
             "Give a file of JPEG, PNG, WebP, GIF, TIFF, BMP, PNM, JPEG 2000 or AVIF.\n",
         ),
         (
@@ -207,7 +215,7 @@ def test_weights_that_do_not_serve(place: Path, weights: str, message: str) -> N
 
 def test_weights_that_are_no_weights(place: Path) -> None:
     message = refused(f"plan {SMALL} --weights junk.safetensors")
-    assert message.startswith("'junk.safetensors' is no readable safetensors file: ")
+    assert message.startswith("'junk.safetensors' is no readable safetensors file.\n\n")
 
 
 def test_trust_unpickles(place: Path) -> None:

@@ -112,8 +112,9 @@ def test_a_sheet(place: Path) -> None:
 
 def test_every_image_of_every_layer_has_its_page(place: Path) -> None:
     ended = featmap(f"maps {SMALL} cat.png grey.png --layer stem --layer grouped:z -o maps.png")
-    assert ended.err == "".join(f"wrote maps-{page}.png\n" for page in (1, 2, 3, 4))
-    assert titles(*(place / f"maps-{page}.png" for page in (1, 2, 3, 4))) == [
+    names = [f"maps-{layer}-{page}.png" for layer in ("stem-a", "grouped-z") for page in (1, 2)]
+    assert ended.err == "".join(f"wrote {name}\n" for name in names)
+    assert titles(*(place / name for name in names)) == [
         "stem:a, cat.png",
         "stem:a, grey.png",
         "grouped:z, cat.png",

@@ -241,7 +241,7 @@ NO_SIZE = "Give a whole number from 1 on, or (rows, columns): {0}=16."
         ),
         (
             f"{SMALL} dog.png --target stem/0 --window 4",
-            "There is no image 'dog.png'.\n\nGive the path of a picture that Pillow can read.",
+            "There is no image 'dog.png'.\n\nGive a file of JPEG, PNG, WebP, GIF, TIFF, BMP, PNM, JPEG 2000 or AVIF.",
         ),
         (
             f"{UNIT} --device tpu",

@@ -224,13 +224,13 @@ def test_the_index_knows_where_its_images_lay(folder: Path, tmp_path: Path) -> N
     assert set(snapshot.read("image/columns")) == {7}
     assert index.summary().labels == {"cats": 2, "dogs": 1, "dogs/small": 1}
     assert index.summary().skipped == (
-        ("cats/broken.png", "'cats/broken.png' is no image that Pillow can read."),
+        ("cats/broken.png", "'cats/broken.png' is no image that featmap can read."),
         ("cats/large.png", "'cats/large.png' gives an input of 3x9x9; the index is of 3x8x7."),
     )
     with pytest.raises(ImageBroken) as error:
         fm.Index.build(network(), folder, tmp_path / "strict.fmi", strict=True, progress=False)
     assert str(error.value) == (
-        "'cats/broken.png' is no image that Pillow can read.\n\n"
+        "'cats/broken.png' is no image that featmap can read.\n\n"
         "Mend or leave out this image, or build without --strict."
     )
     report = fm.Index.build(network(), folder, index.path, progress=False).report

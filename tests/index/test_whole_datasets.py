@@ -219,7 +219,7 @@ def test_one_odd_file_never_stops_a_build_and_all_are_counted(build: Any, tmp_pa
     assert {name: reason.split("; it opens")[0] for name, reason in report.skipped} == {
         "\\udcff\\udcfe.png": "'\\udcff\\udcfe.png' has a name that is not text in UTF-8.",
         "cut.png": dict(report.skipped)["cut.png"],
-        "empty.png": "'empty.png' is no image that Pillow can read.",
+        "empty.png": "'empty.png' is no image that featmap can read.",
         "eps.png": "'eps.png' is EPS or PostScript, which is a program; featmap opens only what is decoded without "
         "running it.",
         "fifo.png": "'fifo.png' is no file, but a pipe, a socket or a device.",

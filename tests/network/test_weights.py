@@ -96,9 +96,10 @@ def test_a_file_that_would_execute_is_refused_and_executes_nothing(
     with pytest.raises(UnsafeFile) as caught:
         load_weights(network(), path)
     assert not created.exists()
-    system = "nt" if os.name == "nt" else "posix"
-    what = f"{system}.mkdir" if protocol == 2 else "code"
-    assert str(caught.value) == (f"'{path}' holds more than tensors: reading it would execute {what}.\n\n{SAFE_REMEDY}")
+    named = f"reading it would execute {'nt' if os.name == 'nt' else 'posix'}.mkdir"
+    unknown = "its pickle, of protocol 4, uses the operation FRAME, which tensors do not need"
+    found = named if protocol == 2 else unknown
+    assert str(caught.value) == f"'{path}' holds more than tensors: {found}.\n\n{SAFE_REMEDY}"
     assert not recwarn.list
     with pytest.raises(ModelError):
         load_weights(network(), path, trust=True)
@@ -134,14 +135,15 @@ def test_a_whole_module_needs_trust(tmp_path: Path) -> None:
     ("name", "content", "problem"),
     [
         ("no.pt", None, "There is no weights file '{path}'."),
-        ("text.pt", b"hello world", "'{path}' is no readable weights file (KeyError while reading it)."),
+        (
+            "text.pt",
+            b"hello world",
+            "'{path}' is no readable weights file "
+            "(it is neither an archive nor a pickle of torch.save, or it is damaged).",
+        ),
         ("empty.pt", b"", "'{path}' is empty: 0 bytes."),
         ("zip.pt", b"PK\x03\x04", "'{path}' is cut off: the table at the end of its archive is missing (4 bytes)."),
-        (
-            "text.safetensors",
-            b"hello world",
-            "'{path}' is no readable safetensors file: Error while deserializing header: header too large.",
-        ),
+        ("text.safetensors", b"hello world", "'{path}' is no readable safetensors file."),
     ],
 )
 def test_files_that_are_no_weights_are_refused(tmp_path: Path, name: str, content: bytes | None, problem: str) -> None:

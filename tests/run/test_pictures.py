@@ -178,7 +178,7 @@ def refused(images: Any, kind: type[ImageError | InputError]) -> ImageError | In
 
 
 def test_a_missing_image(tmp_path: Path) -> None:
-    remedy = "Give the path of a picture that Pillow can read."
+    remedy = "Give a file of JPEG, PNG, WebP, GIF, TIFF, BMP, PNM, JPEG 2000 or AVIF."
     path = tmp_path / "none.png"
     assert str(refused(path, ImageMissing)) == f"There is no image '{path}'.\n\n{remedy}"
     assert str(refused(tmp_path, ImageMissing)) == f"'{tmp_path}' is a folder, no image.\n\n{remedy}"
@@ -188,7 +188,9 @@ def test_a_missing_image(tmp_path: Path) -> None:
 def test_a_file_that_is_no_image(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "picture.png"
     path.write_bytes(content)
-    assert str(refused(path, ImageBroken)) == (f"'{path}' is no image that Pillow can read.\n\nGive a file of {WORDS}.")
+    assert str(refused(path, ImageBroken)) == (
+        f"'{path}' is no image that featmap can read.\n\nGive a file of {WORDS}."
+    )
 
 
 @pytest.mark.parametrize("suffix", ["jpeg", "png"])

@@ -12,9 +12,11 @@ from PIL import Image
 from torch import nn
 
 import featmap as fm
+from featmap.index.distribution import Distribution
 from featmap.index.top import TopExample
 from featmap.view.example_sheet import Shown, _tiles  # pyright: ignore[reportPrivateUsage]
 from featmap.view.hatch import hatch
+from featmap.view.histogram import histogram_picture, of_all_values
 from featmap.view.results_index import _example  # pyright: ignore[reportPrivateUsage]
 from tiny_modules import conv
 
@@ -132,3 +134,24 @@ def test_a_sheet_says_over_how_many_images(index: fm.Index) -> None:
     counts = [each.images for each in sheet.maps]
     assert min(counts) < max(counts)
     assert f"of {min(counts)} to {max(counts)} images (value from" in said(sheet)
+
+
+def distribution(**changed: Any) -> Distribution:
+    quantiles: dict[str, float | None] = {"99": 0.5, "99.5": None}
+    told: dict[str, Any] = {"mean": 0.25, "fraction_positive": 0.5, "quantiles": quantiles} | changed
+    settled = {"deviation": 0.1, "minimum": 0.0, "maximum": 1.0, "positive_images": 2}
+    return Distribution("0:a/1", 2, 8, **settled, edges=(0.0, 0.5, 1.0), counts=(1, 1), **told)
+
+
+def test_a_histogram_of_maxima_draws_nothing_of_all_values() -> None:
+    """Quantiles of all values are none of the bars': at the same bars the drawing above the words is the same."""
+    plain, marked = (
+        np.asarray(histogram_picture(distribution(quantiles=quantiles))) for quantiles in ({}, {"99": 0.5, "99.9": 0.9})
+    )
+    assert (plain[: len(plain) * 3 // 4] == marked[: len(plain) * 3 // 4]).all()
+
+
+def test_what_all_values_are_is_said_to_be_of_all_values() -> None:
+    assert of_all_values(distribution()) == (
+        "all values, which are not shown: mean 0.25, 50.0% above 0, 99% at most 0.5"
+    )

@@ -5,11 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from featmap.errors import OutputError
 from featmap.view.maps import map_pages
-from featmap.view.output import save, write_files
+from featmap.view.output import file_names, save, save_named, write_files
 
 
 @pytest.fixture
@@ -84,3 +86,18 @@ def test_a_failure_in_the_middle_leaves_everything_as_it_was(tmp_path, monkeypat
         write_files({tmp_path / "a": b"first", tmp_path / "b": b"second"})
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
     assert (tmp_path / "a").read_bytes() == b"old"
+
+
+def test_pictures_of_several_things_are_named_after_them(tmp_path):
+    page = Image.new("RGB", (4, 4))
+    found = save_named({"a.0:z": [page], "a.0:a": [page, page]}, tmp_path / "x.png")
+    assert [path.name for path in found] == ["x-a.0-z.png", "x-a.0-a-1.png", "x-a.0-a-2.png"]
+    assert all(path.is_file() for path in found)
+    assert save_named({"a.0:z": [page]}, tmp_path / "x.png") == [tmp_path / "x.png"]
+
+
+@given(st.lists(st.text(min_size=1, max_size=12), unique=True, max_size=8))
+def test_names_of_files_differ_whatever_the_system_makes_of_capitals(names):
+    found = file_names(names)
+    assert len({name.lower() for name in found}) == len(names)
+    assert not any(set(name) & set('/\\:*?"<>|\0\n ') for name in found)

@@ -35,7 +35,9 @@ EXAMPLES = (
 
 def command(
     model: Model,
-    images: Annotated[list[str], Argument(metavar="IMAGE...", help="Pictures: JPEG, PNG, TIFF ...")],
+    images: Annotated[
+        list[str], Argument(metavar="IMAGE...", help="JPEG, PNG, WebP, GIF, TIFF, BMP, PNM, JPEG 2000 or AVIF.")
+    ],
     output: Annotated[str, Option("--output", "-o", metavar="FILE", help="x.png, x.npz or x.safetensors.")],
     layer: Annotated[
         list[str] | None, Option(metavar="ADDRESS", help="LAYER or LAYER:STAGE; again for more. Default: all layers.")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Model = Annotated[
     str, Argument(metavar="MODEL", help="[bold]torchvision:NAME[/bold], timm:NAME, package.module:callable, file.pt2")
 ]
-Image = Annotated[str, Argument(metavar="IMAGE", help="A picture: JPEG, PNG, TIFF ...")]
+Image = Annotated[str, Argument(metavar="IMAGE", help="JPEG, PNG, WebP, GIF, TIFF, BMP, PNM, JPEG 2000 or AVIF.")]
 Weights = Annotated[
     str | None,
     Option(metavar="FILE|NAME", help="A .safetensors or state-dict file, or the zoo's own weights (DEFAULT)."),

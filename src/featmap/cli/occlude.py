@@ -54,6 +54,7 @@ def command(
     ] = "0",
     scale: Annotated[str, Option(help="Score of a class: logit or probability.")] = "logit",
     activity: Annotated[str, Option(help="Score of a map: maximum, mean or sum.")] = "maximum",
+    colours: Annotated[str, Option(help="What full colour stands for: score (all of it) or effect.")] = "score",
     verify: Annotated[int, Option(metavar="N", help="Compute N random positions again in full, in float64.")] = 0,
     weights: Weights = None,
     input: Input = None,
@@ -67,7 +68,7 @@ def command(
     from featmap.view.results import check_occlusion_output, print_to
 
     if output is not None:
-        check_occlusion_output(output)
+        check_occlusion_output(output, colours=colours)
         check_overwrites_none(output, [image])
     asked: dict[str, Any] = {
         "window": parse.pair(window, "--window"),
@@ -80,7 +81,7 @@ def command(
     with notes():
         result = network.occlude(image, target, scale=scale, activity=activity, verify=verify, **asked)  # type: ignore[arg-type]
     if output is not None:
-        for path in result.save(output):
+        for path in result.save(output, colours=colours):
             print_message(f"wrote {path}")
     if as_json:
         print_json(result.to_json())

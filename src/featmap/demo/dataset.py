@@ -62,7 +62,11 @@ def dataset(report: Report, index: Index, keep: Callable[[Sequence[Image.Image],
     for layer in LAYERS:
         sheet = index.top_sheet(layer, _strongest_maps(index, layer), K)
         keep(sheet.pages(), f"top-{layer}.png")
-        report = report.figure(sheet.pages(), f"`{sheet.address}`: the {len(sheet.maps)} maps with the largest values.")
+        words = (
+            f"`{sheet.address}`: the {len(sheet.maps)} maps with the largest values over all {index.images:,} crops. "
+            "They are other crops than those under Projections, and more of them: so are the values."
+        )
+        report = report.figure(sheet.pages(), words)
     report = report.subsection("Audit: which maps are of no use")
     columns, rows = audit_cells(index.audit())
     report = report.table(columns, rows, "Maps that are above 0 nowhere, on few images, or that say what others say.")

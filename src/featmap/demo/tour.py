@@ -102,7 +102,8 @@ class _Walk:
         self.files += [self.folder / CROPS_NAME, self.folder / INDEX_NAME]
         report = dataset(report, index, self._keep)
         commands = self._next()
-        report = report.section("Go on").text("Three commands to try next:").code("\n".join(commands), "console")
+        report = report.section("Go on").text("Three commands to try next:")
+        report = report.code("\n".join(f"$ {line}" for line in commands), "console")
         path = report.save(self.folder / "report.html")
         return Tour(path, tuple(self.files), commands)
 
@@ -186,18 +187,19 @@ class _Walk:
             "what was covered. Each score is that of the whole network on the covered photograph; only what the window "
             "changes is computed again."
         )
-        answer = self.net.occlude(self.picture, None, window=32, stride=16, progress=False)
+        answer = self.net.occlude(self.picture, None, window=96, stride=16, progress=False)
         words = f"The score of the answer, which is {_named(answer.target, classes)}; {answer.windows.count} windows."
         report = self._occlusion(report, answer, "occlusion-class.png", words)
         address = self._strongest(DEEP).partition("@")[0]
-        activity = self.net.occlude(self.picture, address, window=32, stride=16, activity="mean", progress=False)
+        activity = self.net.occlude(self.picture, address, window=96, stride=16, activity="mean", progress=False)
         words = f"The mean of the feature map `{address}`, the strongest of its layer."
         return self._occlusion(report, activity, "occlusion-map.png", words)
 
     def _occlusion(self, report: Report, found: OcclusionMap, name: str, words: str) -> Report:
         self.files += found.save(self.folder / name)
         share = f"Recomputed: {found.recomputed_share:.1%} of the multiply-adds of one full run per window."
-        return report.figure(found.show(), f"{words} {share}")
+        shown = [found.show(), found.show(colours="effect")]
+        return report.figure(shown, f"{words} {share} On page 2 full colour is the largest effect.")
 
     def _keep(self, pages: Sequence[Image.Image], name: str) -> None:
         """Writes pages into the demo's folder."""

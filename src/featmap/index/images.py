@@ -19,7 +19,7 @@ from featmap.errors import FeatmapError, ImageBroken, ImageMissing
 from featmap.index.entry import Entry, TarMember, Unreadable
 from featmap.index.tars import SUFFIXES, data_by_name, located
 from featmap.network.network import CapturedNetwork
-from featmap.run.formats import check_bytes
+from featmap.run.formats import REMEDY, check_bytes
 from featmap.run.pictures import batch_of, picture_in
 
 
@@ -100,7 +100,7 @@ def bytes_of(content: str | Path | TarMember) -> bytes:
 
 def _check_file(path: Path, name: str) -> None:
     if not path.is_file():
-        raise ImageMissing(f"There is no image '{name}'.", "Give the path of a picture that Pillow can read.")
+        raise ImageMissing(f"There is no image '{name}'.", REMEDY)
 
 
 def _of_member(member: TarMember) -> bytes:

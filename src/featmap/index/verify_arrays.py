@@ -75,7 +75,7 @@ def _difference(snapshot: Snapshot, part: Layout, *, grows: bool) -> str:
         got = (found.shape, found.chunks, found.metadata.dimension_names)
         if got != (shape, part.chunks, part.axes):
             return f"{part.name} has shape, chunks and axes {got}; wanted {(shape, part.chunks, part.axes)}."
-        wanted = _type_name(np.dtypes.StringDType() if part.dtype is str else np.dtype(part.dtype))
+        wanted = "text" if part.dtype is str else str(np.dtype(part.dtype))
         if _type_name(found.dtype) != wanted:
             return f"{part.name} has type {_type_name(found.dtype)}; wanted {wanted}."
     return ""

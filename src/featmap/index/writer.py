@@ -189,4 +189,5 @@ def _append(array: Any, values: Any) -> None:
         return
     array.resize((first + count, *array.shape[1:]))
     is_text = not isinstance(values, np.ndarray) and isinstance(values[0], str)
-    array[first:] = np.array(values, np.dtypes.StringDType()) if is_text else np.asarray(values)
+    # The type of texts in memory depends on the version of numpy; zarr names the one at hand.
+    array[first:] = np.array(values, array.dtype) if is_text else np.asarray(values)

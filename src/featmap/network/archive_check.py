@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import io
 import json
-import pickletools
 import re
 import zipfile
 from pathlib import Path
@@ -18,6 +17,8 @@ from typing import Any
 import torch
 
 from featmap.errors import ModelError, UnsafeFile
+from featmap.network.pickle_check import beyond_tensors
+from featmap.network.zip_check import ambiguity
 
 _GRAPH = re.compile(r"models/[^/]+\.json|serialized_exported_program\.json")
 _JSON = re.compile(rf"{_GRAPH.pattern}|data/(weights|constants)/[^/]+_config\.json")
@@ -28,40 +29,31 @@ _BYTES = re.compile(
     r"data/weights/weight_\d+|data/constants/tensor_\d+|archive_format|archive_version|byteorder|version|\.data/[^/]+"
     r"|\.format_version|\.storage_alignment|extra/.*"
 )
-_OF_TENSORS = re.compile(r"data\.pkl|data/\d+|version|byteorder|\.data/[^/]+|\.format_version|\.storage_alignment")
 _WORDS = (
     r"[su]\d+|Symbol|Integer|Rational|Add|Mul|Pow|Mod|PythonMod|FloorDiv|CleanDiv|CeilDiv|IntTrueDiv|PowByNatural|Max|Min"
     "|Eq|Ne|oo|int_oo|positive|nonnegative|integer|True|False"
 )
 _SAFE_SYMBOL = re.compile(rf"(?:[\s\d+\-*/(),.<>=&|]|'[su]\d+'|\b(?:{_WORDS})\b)*")
 _OPERATOR = re.compile(r"torch\.ops\.(\w+)\.(\w+)(\.\w+)?|_operator\.\w+|math\.\w+|torch\.(_?sym_\w+)")
-_DTYPES = "float16 float32 float64 bfloat16 complex64 complex128 uint8 int8 int16 int32 int64 bool"
-_STORAGES = "Float Double Half BFloat16 ComplexFloat ComplexDouble Byte Char Short Int Long Bool Untyped"
-_SAFE_GLOBALS = frozenset(
-    ["collections OrderedDict", "torch Size", "torch device", "torch._utils _rebuild_tensor"]
-    + ["torch._utils _rebuild_tensor_v2", "torch._utils _rebuild_parameter", "torch.serialization _get_layout"]
-    + ["torch.storage UntypedStorage", "torch.storage TypedStorage"]
-    + [f"torch {name}" for name in _DTYPES.split()]
-    + [f"torch {name}Storage" for name in _STORAGES.split()]
-)
-_LOOK_UP = frozenset({"STACK_GLOBAL", "INST", "EXT1", "EXT2", "EXT4"})
 _REMEDY = "Pass --trust (trust=True) if you know where the file comes from."
 
 
 def check_archive(path: Path) -> None:
     """Raises UnsafeFile where the archive holds something that reading would execute; ModelError: it is no archive."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with path.open("rb") as file, zipfile.ZipFile(file) as archive:
+            found = ambiguity(archive, file)
+            if found:
+                raise UnsafeFile(f"'{path}': {found}.", _REMEDY)
             _check_members(archive, path)
     except (zipfile.BadZipFile, json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ModelError(f"'{path}' is no program that torch.export saved.", "Export it again.") from error
 
 
 def _check_members(archive: zipfile.ZipFile, path: Path) -> None:
-    # torch takes the first of two members of one name and does not mind capitals, Python the last.
     members = {_inner(info.filename).lower(): info for info in archive.infolist()}
     if len(members) != len(archive.infolist()):
-        raise UnsafeFile(f"'{path}' holds two members of one name.", _REMEDY)
+        raise UnsafeFile(f"'{path}': it holds two members of one name.", _REMEDY)
     if not any(_GRAPH.fullmatch(name) for name in members):
         raise ModelError(f"'{path}' is no program that torch.export saved: it holds no graph.", "Export it again.")
     for name, info in members.items():
@@ -86,24 +78,10 @@ def _check_pickled(content: bytes, name: str, path: Path) -> None:
 
 
 def _holds_only_tensors(content: bytes) -> bool:
-    """Whether a file of torch.save is made of tensors, numbers, text and containers of them."""
     try:
-        with zipfile.ZipFile(io.BytesIO(content)) as saved:
-            # What stands before the archive could be a pickle of torch's old form.
-            names = [name.partition("/")[2] for name in saved.namelist()]
-            if not content.startswith(b"PK\x03\x04") or len(set(map(str.lower, names))) != len(names):
-                return False
-            pickled = next(saved.read(info) for info in saved.infolist() if info.filename.endswith("/data.pkl"))
-            return all(_OF_TENSORS.fullmatch(name) for name in names) and _names_only_tensors(pickled)
-    except (zipfile.BadZipFile, StopIteration, ValueError):
+        return beyond_tensors(io.BytesIO(content)) is None
+    except ValueError:
         return False
-
-
-def _names_only_tensors(pickled: bytes) -> bool:
-    return all(
-        operation.name not in _LOOK_UP and (operation.name != "GLOBAL" or argument in _SAFE_GLOBALS)
-        for operation, argument, _ in pickletools.genops(pickled)
-    )
 
 
 def _check_json(value: Any, path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import re
 import warnings
 import zipfile
 from pathlib import Path
@@ -14,10 +13,13 @@ from torch import Tensor, nn
 
 from featmap.errors import ModelError, NoSuchModel, UnsafeFile, WeightsMismatch
 from featmap.network.file_kinds import check_kind
+from featmap.network.pickle_check import beyond_tensors
 from featmap.network.weight_names import unwrapped
 
 # What reading raises for files that are damaged, or are something else.
 _BROKEN = (AttributeError, EOFError, ImportError, KeyError, OSError, RuntimeError, ValueError, zipfile.BadZipFile)
+
+_SAFE = "Save it as .safetensors or as a plain state dict, or pass --trust if you know where it comes from."
 
 _LISTED = 10
 """How many of the tensors that do not fit are listed."""
@@ -52,31 +54,40 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except SafetensorError as error:
-        raise ModelError(f"'{path}' is no readable safetensors file: {error}.", "Save the weights again.") from error
+        # Its own words for the reason change from version to version.
+        raise ModelError(f"'{path}' is no readable safetensors file.", "Save the weights again.") from error
 
 
 def _read_plain(path: Path, *, trust: bool) -> Any:
+    if not trust:
+        _check_tensors_only(path)
     try:
         with warnings.catch_warnings():
             # torch remarks on the file's pickle protocol, which nobody can act on.
             warnings.simplefilter("ignore")
             return torch.load(path, map_location="cpu", weights_only=not trust)
     except pickle.UnpicklingError as error:
-        if trust or "unsupported" not in str(error).lower():
-            raise _unreadable(path, error) from error
-        named = re.search(r"GLOBAL (\S+)", str(error))
-        raise UnsafeFile(
-            f"'{path}' holds more than tensors: reading it would execute {named[1] if named else 'code'}.",
-            "Save it as .safetensors or as a plain state dict, or pass --trust if you know where it comes from.",
-        ) from error
+        if trust:
+            raise _unreadable(path, f"{type(error).__name__} while reading it") from error
+        raise UnsafeFile(f"'{path}' holds more than tensors: torch does not read it without trust.", _SAFE) from error
     except _BROKEN as error:
-        raise _unreadable(path, error) from error
+        raise _unreadable(path, f"{type(error).__name__} while reading it") from error
 
 
-def _unreadable(path: Path, error: Exception) -> ModelError:
+def _check_tensors_only(path: Path) -> None:
+    """Our own judgement, before torch opens the file; what torch refuses as well comes on top."""
+    try:
+        with path.open("rb") as file:
+            found = beyond_tensors(file)
+    except ValueError as error:
+        raise _unreadable(path, "it is neither an archive nor a pickle of torch.save, or it is damaged") from error
+    if found:
+        raise UnsafeFile(f"'{path}' holds more than tensors: {found}.", _SAFE)
+
+
+def _unreadable(path: Path, reason: str) -> ModelError:
     return ModelError(
-        f"'{path}' is no readable weights file ({type(error).__name__} while reading it).",
-        "Save the weights again with torch.save or safetensors.",
+        f"'{path}' is no readable weights file ({reason}).", "Save the weights again with torch.save or safetensors."
     )
 
 

@@ -93,7 +93,9 @@ def timm_model(name: str, weights: str | None) -> ZooModel:
     def build() -> nn.Module:
         return timm.create_model(name, pretrained=bool(weights))
 
-    config: dict[str, Any] = timm.data.resolve_data_config({}, pretrained_cfg=_timm_record(timm, name))
+    # Older versions of timm do not bring it along by themselves.
+    data = importlib.import_module("timm.data")
+    config: dict[str, Any] = data.resolve_data_config({}, pretrained_cfg=_timm_record(timm, name))
     return ZooModel(f"timm:{name}", build, tuple(config["input_size"]), _timm_preprocessing(config, name))
 
 

@@ -50,7 +50,7 @@ def read_picture(path: str | Path) -> Image.Image:
     path = Path(path)
     if not path.is_file():
         problem = f"'{path}' is a folder, no image." if path.is_dir() else f"There is no image '{path}'."
-        raise ImageMissing(problem, "Give the path of a picture that Pillow can read.")
+        raise ImageMissing(problem, REMEDY)
     return picture_in(path, str(path))
 
 
@@ -119,7 +119,7 @@ def _refusing(name: str) -> Generator[None]:
     try:
         yield
     except UnidentifiedImageError as error:
-        raise ImageBroken(f"'{name}' is no image that Pillow can read.", REMEDY) from error
+        raise ImageBroken(f"'{name}' is no image that featmap can read.", REMEDY) from error
     except Image.DecompressionBombError as error:
         found = re.search(r"(\d+) pixels", str(error))
         raise _too_large(name, f"{int(found[1]):,}" if found else "too many") from error

@@ -34,8 +34,9 @@ class Shown:
 BLOCK_PX = 216
 TILE_GAP_PX = 2
 BETWEEN_PX = 8
-ACROSS, ACROSS_SINGLE = 3, 5
-DOWN = 4
+ACROSS, ACROSS_SINGLE = 2, 4
+"""Blocks in a row: a page of a thousand pixels keeps its text legible in a report."""
+DOWN = 6
 LABEL_PX = 22
 
 

@@ -1,4 +1,4 @@
-"""How does a distribution look? The maxima per image as bars, with the quantiles of all values marked."""
+"""How does a distribution look? The maxima per image as bars, and below them what all values are, in words."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from PIL import Image
 from featmap.index.distribution import Distribution
 from featmap.view.text import number, plural
 
-_BAR, _LINE = "#3b6ea8", "#b8433c"
+_BAR = "#3b6ea8"
 
 
 def histogram_picture(result: Distribution) -> Image.Image:
-    """The histogram of a map's maxima; the marks are quantiles of all its values."""
+    """The histogram of a map's maxima; what is known of all its values stands below it, in words."""
     from matplotlib.figure import Figure
 
     assert result.edges is not None
@@ -23,18 +23,10 @@ def histogram_picture(result: Distribution) -> Image.Image:
     axes: Any = figure.subplots()
     widths = [high - low for low, high in zip(result.edges, result.edges[1:], strict=False)]
     axes.bar(result.edges[:-1], result.counts, widths, align="edge", color=_BAR)
-    known = [(share, value) for share, value in result.quantiles.items() if value is not None]
-    for share, value in known:
-        axes.axvline(value, color=_LINE, linewidth=1)
-        at = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points"}
-        axes.annotate(f"{share}%", (value, 1.0), (2, -10), color=_LINE, fontsize=8, **at)
     axes.set_title(
         f"{result.address}: maxima of {plural(result.images, 'image')}", loc="left", fontsize=10, weight="bold"
     )
-    words = (
-        f"largest value in an image; mean of all values {number(result.mean)}, {result.fraction_positive:.1%} above 0"
-    )
-    axes.set_xlabel(words + ("; lines: quantiles of all values" if known else ""), fontsize=8)
+    axes.set_xlabel("largest value in an image\n" + of_all_values(result), fontsize=8)
     axes.set_ylabel("images", fontsize=8)
     axes.yaxis.get_major_locator().set_params(integer=True)
     axes.tick_params(labelsize=8)
@@ -42,3 +34,10 @@ def histogram_picture(result: Distribution) -> Image.Image:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     return Image.open(io.BytesIO(buffer.getvalue())).convert("RGB")
+
+
+def of_all_values(result: Distribution) -> str:
+    """What is known of all values, of which the bars show only the largest of each image."""
+    known = [f"{share}% at most {number(value)}" for share, value in result.quantiles.items() if value is not None]
+    told = [f"mean {number(result.mean)}", f"{result.fraction_positive:.1%} above 0", *known]
+    return f"all values, which are not shown: {', '.join(told)}"

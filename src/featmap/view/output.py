@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 import secrets
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from PIL import Image
@@ -36,6 +38,40 @@ def save(pages: Sequence[Image.Image], path: str | Path) -> list[Path]:
             f"'{path}' ends in {target.suffix!r}, pictures are written as .png.", f"Use '{target.with_suffix('.png')}'."
         )
     return write_files({_numbered(target, n, len(pages)): png_bytes(page) for n, page in enumerate(pages, 1)})
+
+
+def save_named(pages: Mapping[str, Sequence[Image.Image]], path: str | Path) -> list[Path]:
+    """Writes the pages of several things as PNG, each under the path with its own name in it.
+
+    `x.png` becomes `x-features.0-z.png`; of a single thing the path is as it was given. Characters that some file
+    system does not take become hyphens; names that would then be one, whatever their capitals, get a
+    number.
+    """
+    target = Path(path)
+    if len(pages) == 1:
+        return save(next(iter(pages.values())), target)
+    files: dict[Path, bytes] = {}
+    for name, stem in zip(pages, file_names(list(pages)), strict=True):
+        named = target.with_stem(f"{target.stem}-{stem}")
+        count = len(pages[name])
+        files |= {_numbered(named, n, count): png_bytes(page) for n, page in enumerate(pages[name], 1)}
+    return write_files(files)
+
+
+def file_names(names: Sequence[str]) -> list[str]:
+    """Names that every file system takes and tells apart, in the same order.
+
+    >>> file_names(["features.0:z", "a/b", "a:b", "A-b"])
+    ['features.0-z', 'a-b', 'a-b~2', 'A-b~3']
+    """
+    taken: Counter[str] = Counter()
+    found: list[str] = []
+    for name in names:
+        plain = re.sub(r"[^\w.#=+-]", "-", name)
+        taken[plain.lower()] += 1
+        number = taken[plain.lower()]
+        found.append(plain if number == 1 else f"{plain}~{number}")
+    return found
 
 
 def _numbered(path: Path, page: int, pages: int) -> Path:

@@ -37,9 +37,10 @@ a { color: var(--accent); text-decoration: none; } a:hover { text-decoration: un
 :focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; border-radius: 3px; }
 code, pre { font-family: var(--mono); font-size: 0.875em; }
 code { background: var(--ground); padding: 0.1em 0.34em; border-radius: 4px; }
-pre { margin: 0; padding: 0.9rem 1.1rem; line-height: 1.5; width: max-content; min-width: 100%; }
+pre { margin: 0; padding: 0.9rem 1.1rem; line-height: 1.5; min-width: 100%; width: fit-content; }
 pre code { background: none; padding: 0; font-size: 1em; }
 .prompt { color: var(--faint); user-select: none; } .typed { font-weight: 600; }
+.typed { white-space: pre-wrap; overflow-wrap: anywhere; }
 .scroll { overflow-x: auto; border-radius: 8px; margin: 1.3rem 0 1.6rem; }
 .code { background: var(--ground); border: 1px solid var(--rule); max-width: 60rem; }
 figure { margin: 1.6rem 0 2.2rem; } figure .scroll { margin: 0; }

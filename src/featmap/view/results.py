@@ -29,9 +29,9 @@ from featmap.view.contributions import contribution_pages
 from featmap.view.explain import value_picture
 from featmap.view.grid import fit_grid
 from featmap.view.maps import map_pages
-from featmap.view.occlusion import occlusion_picture
+from featmap.view.occlusion import check_colours, occlusion_picture
 from featmap.view.order import check_sort
-from featmap.view.output import save, write_files
+from featmap.view.output import save, save_named, write_files
 from featmap.view.overlay import Mark, box_picture
 from featmap.view.scale import check_scale
 from featmap.view.tables import WIDEST, as_text
@@ -207,7 +207,7 @@ def _save_maps(maps: Mapping[str, FeatureMaps], path: Path, options: Mapping[str
     """Writes maps as pages of a picture, or as arrays keyed by full address."""
     check_map_output(path, **{name: value for name, value in options.items() if name != "image"})
     if path.suffix.lower() not in ARRAYS:
-        return save([page for every in maps.values() for page in pictures_of(every, **options)], path)
+        return save_named({address: pictures_of(every, **options) for address, every in maps.items()}, path)
     arrays = {key: value.values for key, value in maps.items()}
     written = (safetensors_bytes if path.suffix.lower() == ".safetensors" else npz_bytes)(arrays)
     return write_files({path: written})
@@ -225,7 +225,7 @@ def _(result: FieldDrawing) -> list[Image.Image]:
 
 
 @pictures_of.register
-def _(result: OcclusionMap) -> list[Image.Image]:
+def _(result: OcclusionMap, *, colours: str = "score") -> list[Image.Image]:
     assert result.picture is not None
     found = result.windows
     share = share_words(result.relative_effect)
@@ -240,20 +240,21 @@ def _(result: OcclusionMap) -> list[Image.Image]:
     title = f"occlusion of {result.target}: up to {share}"
     if result.relative_effect is None:
         title = f"occlusion of {result.target}"
-    return [occlusion_picture(result.picture, result.attribution(), title, words)]
+    return [occlusion_picture(result.picture, result.attribution(), result.score, title, words, colours=colours)]
 
 
 _OCCLUSION_FILES = (".png", ".npz", ".json", ".txt")
 
 
-def check_occlusion_output(path: str | Path) -> None:
-    """Raises OutputError where an occlusion cannot be written to that path."""
+def check_occlusion_output(path: str | Path, *, colours: str = "score") -> None:
+    """Raises OutputError where an occlusion cannot be written to that path; SettingError for an unknown scale."""
+    check_colours(colours)
     check_output(Path(path), _OCCLUSION_FILES, "an occlusion is")
 
 
 @save_result.register
 def _(result: OcclusionMap, path: Path, **options: Any) -> list[Path]:
-    check_occlusion_output(path)
+    check_occlusion_output(path, **options)
     if path.suffix.lower() == ".npz":
         numbers = {"score": np.array(result.score), "grid": result.grid, "drop": result.drop}
         return write_files({path: npz_bytes({**numbers, "positions": np.array(result.positions)})})
