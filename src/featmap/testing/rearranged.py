@@ -159,7 +159,7 @@ def _along(draw: st.DrawFn, shape: Shape) -> nn.Module:
         "squared": torch.square,
         "indexed": lambda x: x.index_select(axis, torch.arange(x.shape[axis]).flip(0)),
         "index of two axes": lambda x: x.movedim(axis, 0)[torch.zeros(2, 1, dtype=torch.long)],
-        "deviation": lambda x: x + torch.var_mean(x, axis, keepdim=True)[1],
+        "deviation": lambda x: x + torch.var_mean(x, axis, keepdim=True, correction=0)[1],
         "one more axis": lambda x: x.unsqueeze(axis).squeeze(axis),
     }
     name = draw(st.sampled_from(sorted(ways)))

@@ -9,7 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+
 from featmap.geometry import AxisRule, Pointwise
+from featmap.network.graph import TensorSpec
 from featmap.network.operators.call import NO_AXES, Axes, Call, Operand
 from featmap.network.operators.channels import SOME, ChannelSet, channel_axis
 from featmap.network.operators.operator import NotResizable, Rules, node_arguments, whole, whole_axis
@@ -61,7 +64,8 @@ def _indexed(call: Call) -> tuple[int, int] | None:
     if len(found) != 1 or not isinstance(call["self"], Operand) or call.main != call["self"]:
         return None
     ((axis, index),) = found.items()
-    return None if index.spec.dtype.itemsize == 1 else (axis % call.main.rank, index.rank)
+    is_number = isinstance(index.spec, TensorSpec) and index.spec.dtype in (torch.int64, torch.int32)
+    return (axis % call.main.rank, index.rank) if is_number else None
 
 
 def _indices(call: Call) -> list[Operand | None]:
