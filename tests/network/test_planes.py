@@ -186,11 +186,14 @@ def test_layers_behind_space_to_depth_have_their_field() -> None:
     assert (field.size, field.stride, field.offset, field.status) == ((8, 8), (2, 2), (-3, -3), Status.EXACT)
 
 
-def test_units_of_a_norm_on_folded_places_say_that_channels_see_parts() -> None:
+def test_a_channel_of_folded_places_sees_its_own_pixel_of_each_block() -> None:
     _, network = traced(Behind(space_to_depth, 16, nn.BatchNorm2d))
     (row,) = [row for row in network.plan() if row.address == "last"]
     answer = network.receptive_field(f"last:{row.stages[-1]}/5@1,1")
-    assert (answer.box, answer.status) == (Box(1, 1, 5, 5), Status.HULL)
+    assert (answer.box, answer.status) == (Box(1, 2, 4, 5), Status.EXACT)
+    check_units(
+        make_positive(Behind(space_to_depth, 16, nn.BatchNorm2d).double()).eval(), network, f"last:{row.stages[-1]}"
+    )
     assert network.receptive_field("last:z").status == Status.HULL
 
 

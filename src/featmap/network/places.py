@@ -103,16 +103,20 @@ class Places:
         """Whether rows and columns of a value are axes of their own."""
         return self.spelling(index) == plain(self.sized.shape(index), self.sized.axes[index])
 
-    def unit_steps(self, index: int, label: int) -> Steps:
-        """How a unit's place (its row times the columns plus its column) spells rows, or columns, of the image."""
-        places = self._unit_digits(index)
+    def unit_steps(self, index: int, label: int, *, has_channel: bool) -> Steps:
+        """How a unit's place spells rows, or columns, of the image.
+
+        The place is counted as maps are laid out: by rows and columns, in front of them the channel if there is one,
+        which counts through all other axes of the value.
+        """
+        digits = self._digits_by_axis(index, has_channel=has_channel)
         own = placed_digits(self.spelling(index), label)
-        inputs = tuple((one.digit.size, places.index(one) if one in places else None) for one in own)
-        return ((Digits(tuple(one.digit.size for one in places), inputs), self.size(index)[label]),)
+        inputs = tuple((one.digit.size, digits.index(one) if one in digits else None) for one in own)
+        return ((Digits(tuple(one.digit.size for one in digits), inputs), self.size(index)[label]),)
 
     def axis_steps(self, index: int, label: int, axis: int | None) -> Steps:
         """How one of a value's axes alone spells rows, or columns, of the image; *whole* where another one does too."""
-        digits, others = self.spelling(index), self._unit_digits(index)
+        digits, others = self.spelling(index), self._digits_by_axis(index)
         size, count = self.size(index)[label], 1 if axis is None else self.sized.shape(index)[axis]
         own = placed_digits(digits, label)
         if any(one.axis != axis for one in own if one in others) or (own and all(one.axis != axis for one in own)):
@@ -123,11 +127,14 @@ class Places:
 
     def spells_all(self, index: int, label: int) -> bool:
         """Whether a unit's row and column alone decide the rows (or columns) of the image that it stands for."""
-        return set(placed_digits(self.spelling(index), label)) <= set(self._unit_digits(index))
+        return set(placed_digits(self.spelling(index), label)) <= set(self._digits_by_axis(index))
 
-    def _unit_digits(self, index: int) -> list[PlacedDigit]:
+    def _digits_by_axis(self, index: int, *, has_channel: bool = False) -> list[PlacedDigit]:
+        """The digits of a value's rows and columns, in front of them those of all other axes."""
         axes, digits = self.sized.axes[index], placed_digits(self.spelling(index))
-        return [one for axis in (axes.row, axes.column) for one in digits if one.axis == axis]
+        space = [axis for axis in (axes.row, axes.column) if axis is not None]
+        others = [axis for axis in range(len(self.spelling(index))) if axis not in space] if has_channel else []
+        return [one for axis in (*others, *space) for one in digits if one.axis == axis]
 
     def _at(self, index: int) -> Placed:
         for node in range(len(self._placed), index + 1):

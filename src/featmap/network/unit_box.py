@@ -94,12 +94,12 @@ def unit_places(sized: SizedGraph, node: int, row: int, column: int, channel: in
     channels: ChannelSet = ALL if channel is None else IndexSet.of([channel]) if has_channels else SOME
     if places.is_plain(node):
         return Needed(IndexSet.of([row]), IndexSet.of([column]), channels)
-    unit = IndexSet.of([row * sized.size(node)[1] + column])
-    rows, columns = (needed_through(places.unit_steps(node, label), unit) for label in LABELS)
-    # A channel is one of those that the value spells in other axes, which rows and columns may be part of.
-    is_product = channel is None or all(places.spells_all(node, label) for label in LABELS)
-    reads_whole = not axes.has_space and max(places.size(node)) > 1
-    return Needed(rows, columns, channels, is_product, reads_whole)
+    height, width = sized.size(node)
+    unit = IndexSet.of([((channel or 0) * height + row) * width + column])
+    has_channel = channel is not None
+    rows, columns = (needed_through(places.unit_steps(node, label, has_channel=has_channel), unit) for label in LABELS)
+    reads_whole = not has_channel and not axes.has_space and max(places.size(node)) > 1
+    return Needed(rows, columns, channels, reads_whole=reads_whole)
 
 
 def _status(found: Needed) -> Status:
