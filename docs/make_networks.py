@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
@@ -42,6 +43,7 @@ This page is written by `python docs/make_networks.py`; no number in it is typed
   input, rows x columns, uncut. `exact`: a full box; `hull`: a box with holes, or channels that differ; `whole`: an
   operator on the way reads its whole map, such as squeeze-and-excitation or a normalisation over the map.
 - Operators not in the table are treated as reading everything: right, never fast.
+- Maps: {without_maps:,} of {convolutions:,} calls of 2-D convolutions have no maps of rows and columns.
 
 {refused}
 ## torchvision
@@ -78,13 +80,33 @@ def last_map(network: CapturedNetwork, found: Plan) -> tuple[str, str]:
     return f"`{row.address}`", f"{field.size[0]} x {field.size[1]}, {field.status}"
 
 
-def entry(model: str) -> tuple[str, str, str]:
-    """The network's name, its row, and the reason if it has none."""
+@dataclass(frozen=True)
+class Entry:
+    """A network: its row, or the reason why it has none; its 2-D convolution calls, and those that have no maps."""
+
+    model: str
+    line: str = ""
+    reason: str = ""
+    convolutions: int = 0
+    without_maps: int = 0
+
+
+def entry(model: str) -> Entry:
+    """What is found out about one network."""
     try:
         network = load_network(model)
-        return model, line(network, plan(network)), ""
+        have_maps = convolutions(network)
+        return Entry(model, line(network, plan(network)), "", len(have_maps), have_maps.count(False))
     except FeatmapError as refusal:
-        return model, "", " ".join(str(refusal).split())
+        return Entry(model, reason=" ".join(str(refusal).split()))
+
+
+def convolutions(network: CapturedNetwork) -> list[bool]:
+    """For every call of a 2-D convolution whether its maps have the rows and columns that it computes."""
+    sized = network.sized
+    calls = [sized.call(node) for node in network.graph if sized.operator(node).is_convolution]
+    nodes = [call.node for call in calls if call.node.depends_on_input and len(call["weight"].shape) == 4]
+    return [sized.size(node.index) == sized.shape(node.index)[-2:] for node in nodes]
 
 
 def versions() -> str:
@@ -92,10 +114,10 @@ def versions() -> str:
     return ", ".join(f"{name} {version(name).partition('+')[0]}" for name in ("torch", "torchvision", "timm"))
 
 
-def page(entries: Iterable[tuple[str, str, str]]) -> str:
+def page(entries: Iterable[Entry]) -> str:
     """The whole document."""
     entries = list(entries)
-    refused = [f"- `{model}`: {reason}" for model, _, reason in entries if reason]
+    refused = [f"- `{one.model}`: {one.reason}" for one in entries if one.reason]
     return TEXT.format(
         transformers=", ".join(f"`{name}*`" for name in TRANSFORMERS),
         family_count=len(timm_families()),
@@ -103,30 +125,32 @@ def page(entries: Iterable[tuple[str, str, str]]) -> str:
         timm_rate=rate(entries, "timm:"),
         versions=versions(),
         convention=MAC_CONVENTION,
+        convolutions=sum(one.convolutions for one in entries),
+        without_maps=sum(one.without_maps for one in entries),
         refused="Refused:\n\n" + "\n".join(refused) + "\n" if refused else "None is refused.\n",
         torchvision_table=table(entries, "torchvision:"),
         timm_table=table(entries, "timm:"),
     )
 
 
-def rate(entries: list[tuple[str, str, str]], zoo: str) -> str:
+def rate(entries: list[Entry], zoo: str) -> str:
     """How many of a zoo's networks are captured."""
-    lines = [line for model, line, _ in entries if model.startswith(zoo)]
+    lines = [one.line for one in entries if one.model.startswith(zoo)]
     return f"{sum(map(bool, lines))} of {len(lines)}"
 
 
-def table(entries: list[tuple[str, str, str]], zoo: str) -> str:
+def table(entries: list[Entry], zoo: str) -> str:
     """The rows of one zoo."""
-    return "\n".join([COLUMNS, RULES, *(line for model, line, _ in entries if line and model.startswith(zoo))])
+    return "\n".join([COLUMNS, RULES, *(one.line for one in entries if one.line and one.model.startswith(zoo))])
 
 
 def main() -> None:
     """Writes the page."""
     names = zoo_names()
-    entries: list[tuple[str, str, str]] = []
+    entries: list[Entry] = []
     with ProcessPoolExecutor(os.cpu_count()) as workers:
         for number, found in enumerate(workers.map(entry, names), start=1):
-            print(f"{number}/{len(names)} {found[0]}", flush=True)
+            print(f"{number}/{len(names)} {found.model}", flush=True)
             entries.append(found)
     # What `make wild` wrote stays.
     _, heading, others = PAGE.read_text(encoding="utf-8").partition(WILD)

@@ -10,7 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import featmap as fm
-from featmap.geometry import Status
+from featmap.geometry import Box, Status
+from featmap.testing.modules import make_positive
+from featmap.testing.oracles import gradient_support
 
 
 def space_to_depth(x: Tensor) -> Tensor:
@@ -118,6 +120,90 @@ def test_what_works_on_planes_has_rows_and_columns_too(name: str, last: str) -> 
         changed[..., :4, :4] = 0
         drop = float(expected[0, 1].max() - module(changed).detach()[0, 1].max())
         assert float(effect.drop[0, 0]) == pytest.approx(drop)
+
+
+def windows(x: Tensor) -> Tensor:
+    """Windows of 4 x 2 places as images, each summed by itself, and back."""
+    n, c, h, w = x.shape
+    parts = x.view(n, c, h // 4, 4, w // 2, 2).permute(0, 2, 4, 1, 3, 5).reshape(-1, c, 4, 2)
+    parts = functional.avg_pool2d(functional.pad(parts, (0, 0, 1, 1)), (3, 1), 1)
+    return parts.view(n, h // 4, w // 2, c, 4, 2).permute(0, 3, 1, 4, 2, 5).reshape(n, c, h, w)
+
+
+def grid(x: Tensor) -> Tensor:
+    """Places that are 2 apart attend to one another, and back: the grid of MaxViT."""
+    n, c, h, w = x.shape
+    parts = x.view(n, c, 2, h // 2, w, 1).permute(0, 3, 4, 2, 5, 1).reshape(-1, 2, c)
+    parts = parts @ parts.transpose(1, 2) @ parts
+    return parts.view(n, h // 2, w, 2, 1, c).permute(0, 5, 3, 1, 2, 4).reshape(n, c, h, w)
+
+
+def depth_to_space(x: Tensor) -> Tensor:
+    n, c, h, w = x.shape
+    return x.view(n, c // 4, 2, 2, h, w).permute(0, 1, 4, 2, 5, 3).reshape(n, c // 4, 2 * h, 2 * w)
+
+
+FOLLOWED: dict[str, tuple[Callable[[Tensor], Tensor], int]] = {
+    "tokens": WAYS["tokens"],
+    "space to depth": WAYS["space to depth"],
+    "depth to space": (depth_to_space, 1),
+    "transposed": WAYS["transposed"],
+    "channels in another order": WAYS["channels in another order"],
+    "one and other channels": (lambda x: x.index_select(1, torch.tensor([3, 1, 3])), 3),
+    "channels last and back": (lambda x: (x.permute(0, 2, 3, 1) @ torch.ones(4, 5).to(x)).permute(0, 3, 1, 2), 5),
+    "weighed tokens": (lambda x: (x.flatten(2).mT @ torch.ones(4, 4).to(x)).mT.reshape(x.shape), 4),
+    "a row as a map": WAYS["a row as a map"],
+    "channels shuffled": (lambda x: x.unflatten(1, (2, 2)).transpose(1, 2).flatten(1, 2), 4),
+    "windows": (windows, 4),
+    "joined with itself": (lambda x: space_to_depth(x) + space_to_depth(x.square()), 16),
+}
+
+
+@pytest.mark.parametrize("name", FOLLOWED)
+def test_rows_and_columns_are_followed_through(name: str) -> None:
+    """Every unit's box is exactly the gradient's."""
+    _, network = traced(Behind(*FOLLOWED[name], convolution))
+    module = Behind(*FOLLOWED[name], convolution).double()
+    out = network.plan()["last"].output_shape
+    check_units(make_positive(module), fm.trace(module, (3, 8, 6)), "last:z")
+    answers = [network.receptive_field(f"last:z/1@{row},{out[2] - 1}") for row in range(out[1])]
+    assert {answer.status for answer in answers} == {Status.EXACT}
+
+
+@pytest.mark.parametrize("way", [grid, lambda x: torch.cat([x[..., i::2, j::2] for i in (0, 1) for j in (0, 1)], 1)])
+def test_boxes_are_tight_where_places_are_apart(way: Callable[[Tensor], Tensor]) -> None:
+    module = make_positive(Behind(way, 4 if way is grid else 16, lambda c: nn.Conv2d(c, 3, 1)).double())
+    network, image = fm.trace(module, (3, 8, 6)), torch.rand(1, 3, 8, 6, dtype=torch.float64) + 0.1
+    for row, column in ((0, 0), (2, 1), (3, 2)):
+        answer = network.receptive_field(f"last:z/1@{row},{column}")
+        support = gradient_support(module, image, 1, row, column)
+        assert (answer.box, answer.status) == (support.box, Status.HULL)
+
+
+def test_layers_behind_space_to_depth_have_their_field() -> None:
+    _, network = traced(Behind(space_to_depth, 16, convolution))
+    field = network.receptive_field("last:z").field
+    assert (field.size, field.stride, field.offset, field.status) == ((8, 8), (2, 2), (-3, -3), Status.EXACT)
+
+
+def test_a_channel_of_folded_places_sees_its_own_pixel_of_each_block() -> None:
+    _, network = traced(Behind(space_to_depth, 16, nn.BatchNorm2d))
+    (row,) = [row for row in network.plan() if row.address == "last"]
+    answer = network.receptive_field(f"last:{row.stages[-1]}/5@1,1")
+    assert (answer.box, answer.status) == (Box(1, 2, 4, 5), Status.EXACT)
+    check_units(
+        make_positive(Behind(space_to_depth, 16, nn.BatchNorm2d).double()).eval(), network, f"last:{row.stages[-1]}"
+    )
+    assert network.receptive_field("last:z").status == Status.HULL
+
+
+def test_indexed_channels_are_known_at_another_size_and_indexed_rows_are_not() -> None:
+    def planned(way: Callable[[Tensor], Tensor], channels: int) -> tuple[int, ...]:
+        module = Behind(way, channels, convolution).double()
+        return tuple(fm.trace(module.eval(), (3, 8, 6)).plan((3, 10, 7))["last"].output_shape)
+
+    assert planned(lambda x: x[:, [2, 0]], 2) == (3, 10, 7)
+    assert planned(lambda x: x[:, :, [2, 0]], 4) == (3, 2, 7)
 
 
 def test_a_generator_from_a_vector_has_maps() -> None:

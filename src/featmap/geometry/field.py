@@ -80,6 +80,21 @@ class ReceptiveField:
             "status": str(self.status),
         }
 
+    def behind(
+        self,
+        row_rules: Sequence[tuple[AxisRule, int]],
+        column_rules: Sequence[tuple[AxisRule, int]],
+        *,
+        is_product: bool,
+    ) -> ReceptiveField:
+        """The field behind rules that read one another, the last of them these units; each with its input size."""
+        rows, columns = self.rows, self.columns
+        for rule, size in reversed(row_rules):
+            rows = rows.through(rule, size)
+        for rule, size in reversed(column_rules):
+            columns = columns.through(rule, size)
+        return ReceptiveField(rows, columns, is_product)
+
     def through(self, row_rule: AxisRule, column_rule: AxisRule, input_size: Sequence[int]) -> ReceptiveField:
         """The field behind an operator that reads a map of `input_size` (height, width) such units."""
         height, width = input_size

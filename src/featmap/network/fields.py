@@ -18,6 +18,7 @@ from featmap.network.operators.operator import Operator
 from featmap.network.operators.pointwise import Sum
 from featmap.network.operators.resize import Padding
 from featmap.network.sized import SizedGraph
+from featmap.network.spelling import LABELS
 
 _FIRST_CHANNEL = IndexSet.of([0])
 _known: WeakKeyDictionary[SizedGraph, list[ReceptiveField]] = WeakKeyDictionary()
@@ -30,10 +31,6 @@ class _Seen:
     field: ReceptiveField
     varies: bool
 
-    @property
-    def reported(self) -> ReceptiveField:
-        return replace(self.field, is_product=False) if self.varies else self.field
-
 
 def receptive_fields(sized: SizedGraph) -> list[ReceptiveField]:
     """The receptive field of every value (by node) on the image input, in input pixels."""
@@ -41,29 +38,40 @@ def receptive_fields(sized: SizedGraph) -> list[ReceptiveField]:
         seen: list[_Seen] = []
         for index in range(len(sized.specs)):
             seen.append(_seen(sized, index, seen))
-        _known[sized] = [entry.reported for entry in seen]
+        _known[sized] = [_reported(sized, index, entry) for index, entry in enumerate(seen)]
     return _known[sized]
+
+
+def _reported(sized: SizedGraph, index: int, seen: _Seen) -> ReceptiveField:
+    """The field of the units that a value's own rows and columns name."""
+    field = replace(seen.field, is_product=False) if seen.varies else seen.field
+    places, axes = sized.places, sized.axes[index]
+    if index not in sized.graph.made_of_image or places.is_plain(index):
+        return field
+    steps = [places.axis_steps(index, label, axis) for label, axis in zip(LABELS, (axes.row, axes.column), strict=True)]
+    is_told = all(places.spells_all(index, label) for label in LABELS)
+    return field.behind(*steps, is_product=field.is_product and is_told)
 
 
 def _seen(sized: SizedGraph, index: int, seen: list[_Seen]) -> _Seen:
     of_image = sized.graph.made_of_image
-    readings = [reading for reading in sized.reads(index) if reading[0] in of_image]
-    if not readings:
+    ways = [way for way in sized.places.ways(index) if way.source in of_image]
+    if not ways:
         return _Seen(ReceptiveField(), varies=False)
     node = sized.graph[index]
     operator, call = sized.operator(node), sized.call(node)
-    positions = [at for at, operand in enumerate(call.operands) if operand.index in of_image]
     fields: list[ReceptiveField] = []
     even: list[ReceptiveField] = []
-    varies = operator.divides_places(call) or _has_constant_channels(operator, call, positions)
-    for position, (source, rows, columns) in zip(positions, readings, strict=True):
-        field = seen[source].field.through(rows, columns, sized.size(source))
-        if seen[source].varies and operator.channels(call, position, _FIRST_CHANNEL) is not ALL:
+    varies = operator.divides_places(call) or _has_constant_channels(operator, call, [way.position for way in ways])
+    for way in ways:
+        behind = seen[way.source]
+        field = behind.field.behind(way.rows, way.columns, is_product=behind.field.is_product and way.is_certain)
+        if behind.varies and sized.places.channels(index, way, _FIRST_CHANNEL) is not ALL:
             varies = True
             if isinstance(operator, Cut | Item | Select):
                 field = replace(field, is_product=False)
         fields.append(field)
-        even += [] if seen[source].varies else [field]
+        even += [] if behind.varies else [field]
     if isinstance(operator, Sum) and any(all(way.covers(field) for field in fields) for way in even):
         varies = False
     if isinstance(operator, Concatenate) and not all(_same(field, fields[0]) for field in fields):

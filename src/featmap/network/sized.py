@@ -8,6 +8,7 @@ model has to be captured again.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -20,6 +21,7 @@ from featmap.network.graph import Graph, Node, Reference, Spec, TensorSpec, Weig
 from featmap.network.operators.call import NO_AXES, Axes, Call, shape_of
 from featmap.network.operators.operator import NotResizable, Operator
 from featmap.network.operators.table import operator_of
+from featmap.network.places import Places
 
 
 class SizedGraph:
@@ -69,6 +71,11 @@ class SizedGraph:
             if operand.index is not None and operand.depends_on_input:
                 rows, columns = operator.rules(call, operand)
                 yield operand.index, rows, columns
+
+    @cached_property
+    def places(self) -> Places:
+        """What every place of every value reads of the image, also where rows and columns are no axes of their own."""
+        return Places(self)
 
     def macs(self, index: int) -> int | None:
         """Multiply-adds of one node, `None` where the operator's cost is unknown."""

@@ -7,11 +7,12 @@ two ways do not join to rows x columns, their hull is taken and the answer says 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from weakref import WeakKeyDictionary
 
-from featmap.geometry import AxisRule, Box, IndexSet, Status
-from featmap.network.operators.channels import ALL, SOME, ChannelSet, joined
+from featmap.geometry import Box, IndexSet, Status
+from featmap.geometry.digits import needed_through
+from featmap.network.operators.channels import ALL, SOME, ChannelSet, channel_axis, joined
 from featmap.network.sized import SizedGraph
+from featmap.network.spelling import LABELS
 
 
 @dataclass(frozen=True)
@@ -79,13 +80,26 @@ def unit_box(
     Without a channel it is the box of all channels at that place together.
     """
     target = sized.graph.image_input if target is None else target
-    channels: ChannelSet = ALL if channel is None else IndexSet.of([channel])
-    start = Needed(IndexSet.of([row]), IndexSet.of([column]), channels)
-    found = needed_at(sized, {node: start}, target)
+    found = needed_at(sized, {node: unit_places(sized, node, row, column, channel)}, target)
     if found is None or found.is_empty:
         return UnitBox(Box(0, 0, 0, 0), Status.EXACT)
     box = Box.of(found.rows.interval, found.columns.interval)
     return UnitBox(box, _status(found))
+
+
+def unit_places(sized: SizedGraph, node: int, row: int, column: int, channel: int | None) -> Needed:
+    """The rows and columns that one unit of a value stands for: its own, where these are axes of the value."""
+    places, axes = sized.places, sized.axes[node]
+    has_channels = places.is_plain(node) and channel_axis(axes, len(sized.shape(node))) is not None
+    channels: ChannelSet = ALL if channel is None else IndexSet.of([channel]) if has_channels else SOME
+    if places.is_plain(node):
+        return Needed(IndexSet.of([row]), IndexSet.of([column]), channels)
+    height, width = sized.size(node)
+    unit = IndexSet.of([((channel or 0) * height + row) * width + column])
+    has_channel = channel is not None
+    rows, columns = (needed_through(places.unit_steps(node, label, has_channel=has_channel), unit) for label in LABELS)
+    reads_whole = not has_channel and not axes.has_space and max(places.size(node)) > 1
+    return Needed(rows, columns, channels, reads_whole=reads_whole)
 
 
 def _status(found: Needed) -> Status:
@@ -107,34 +121,16 @@ def needed_at(sized: SizedGraph, wanted: dict[int, Needed], target: int) -> Need
     return needed.get(target)
 
 
-_known: WeakKeyDictionary[SizedGraph, dict[int, list[tuple[int, tuple[int, AxisRule, AxisRule]]]]] = WeakKeyDictionary()
-
-
-def _readings(sized: SizedGraph, index: int) -> list[tuple[int, tuple[int, AxisRule, AxisRule]]]:
-    """The values that a node reads, each with its position among the operands and its rules; worked out once."""
-    known = _known.setdefault(sized, {})
-    if index not in known:
-        operands = sized.call(sized.graph[index]).operands
-        positions = [at for at, o in enumerate(operands) if o.index is not None and o.depends_on_input]
-        known[index] = list(zip(positions, sized.reads(index), strict=True))
-    return known[index]
-
-
 def _read(sized: SizedGraph, index: int, here: Needed) -> list[tuple[int, Needed]]:
     node = sized.graph[index]
-    if node.is_input:
-        return []
-    call, operator = sized.call(node), sized.operator(node)
+    operator = sized.operator(node)
     found: list[tuple[int, Needed]] = []
-    for position, (source, row_rule, column_rule) in _readings(sized, index):
-        channels = operator.channels(call, position, here.channels)
-        height, width = sized.size(source)
-        rows, columns = row_rule.needed_set(here.rows, height), column_rule.needed_set(here.columns, width)
-        whole = (row_rule.reads_whole(height) and height > 1) or (column_rule.reads_whole(width) and width > 1)
+    for way in sized.places.ways(index):
+        channels = sized.places.channels(index, way, here.channels)
+        rows, columns = needed_through(way.rows, here.rows), needed_through(way.columns, here.columns)
         # Which branch of a concatenation is read at all depends on the channel.
-        is_certain = row_rule.is_exact(height) and column_rule.is_exact(width)
-        is_product = here.is_product and is_certain and not (operator.is_merge and channels is SOME)
-        if here.channels is not ALL and operator.divides_places(call):
+        is_product = here.is_product and way.is_exact and not (operator.is_merge and channels is SOME)
+        if here.channels is not ALL and operator.divides_places(sized.call(node)):
             is_product = False
-        found.append((source, Needed(rows, columns, channels, is_product, here.reads_whole or whole)))
+        found.append((way.source, Needed(rows, columns, channels, is_product, here.reads_whole or way.reads_whole)))
     return found

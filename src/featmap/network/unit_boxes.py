@@ -13,9 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from featmap.geometry import AxisRule, IndexSet
+from featmap.geometry import IndexSet
+from featmap.geometry.digits import needed_through
 from featmap.network.operators.channels import ALL, ChannelSet
+from featmap.network.places import Way
+from featmap.network.reading import Steps
 from featmap.network.sized import SizedGraph
+from featmap.network.spelling import LABELS
 
 Spans = NDArray[np.int64]
 """First and end of the input rows (or columns) of every row (or column) of a value, (place, 2); both 0 for none."""
@@ -28,14 +32,22 @@ class UnitBoxes:
         self.sized = sized
         self.image = sized.graph.image_input
         self._known: dict[Any, tuple[Spans, Spans]] = {}
-        self._calls: dict[int, Any] = {}
         self._ones: dict[int, bool] = {}
         self._ways: dict[tuple[int, ChannelSet], int] = {}
         self._numbers: dict[Any, int] = {}
 
     def of(self, node: int, channel: int) -> tuple[Spans, Spans]:
         """The input rows of every row of one map, and the input columns of every column."""
-        return self._spans(node, IndexSet.of([channel]))
+        places = self.sized.places
+        if places.is_plain(node):
+            return self._spans(node, IndexSet.of([channel]))
+        axes, behind = self.sized.axes[node], self._spans(node, ALL)
+        steps = [
+            places.axis_steps(node, label, axis) for label, axis in zip(LABELS, (axes.row, axes.column), strict=True)
+        ]
+        sizes = self.sized.size(node)
+        rows, columns = (_read_through(*each) for each in zip(sizes, steps, behind, strict=True))
+        return rows, columns
 
     def alike(self, node: int, channels: int) -> tuple[tuple[int, ...], list[int]]:
         """Groups of channels that see alike: the group of each channel, and one channel of every group.
@@ -73,34 +85,24 @@ class UnitBoxes:
 
     def _reads_of(self, node: int, sets: Sequence[IndexSet]) -> list[tuple[int, tuple[ChannelSet, ...]]]:
         """Every value that a node reads, and which of its channels each set of the node's own reads."""
-        call, operator, reads = self._call(node)
-        return [(source, tuple(operator.channels(call, at, each) for each in sets)) for at, (source, *_) in reads]
+        places = self.sized.places
+        return [(way.source, tuple(places.channels(node, way, each) for each in sets)) for way in places.ways(node)]
 
-    def _sources(self, node: int, channels: ChannelSet) -> list[tuple[int, ChannelSet, AxisRule, AxisRule]]:
-        """The values that these channels of a node read: which of their channels, and how rows and columns lie."""
-        call, operator, reads = self._call(node)
-        found: list[tuple[int, ChannelSet, AxisRule, AxisRule]] = []
-        for position, (source, rows, columns) in reads:
-            read = operator.channels(call, position, channels)
+    def _sources(self, node: int, channels: ChannelSet) -> list[tuple[Way, ChannelSet]]:
+        """The ways to the values that these channels of a node read, and which of their channels."""
+        found: list[tuple[Way, ChannelSet]] = []
+        for way in self.sized.places.ways(node):
+            read = self.sized.places.channels(node, way, channels)
             if not isinstance(read, IndexSet) or read:
-                found.append((source, read if isinstance(read, IndexSet) else ALL, rows, columns))
+                found.append((way, read if isinstance(read, IndexSet) else ALL))
         return found
-
-    def _call(self, node: int) -> Any:
-        """A node's call, its operator, and what it reads: the operand's position, the value and its rules."""
-        sized = self.sized
-        if node not in self._calls:
-            call, operator = sized.call(sized.graph[node]), sized.operator(sized.graph[node])
-            operands = [at for at, o in enumerate(call.operands) if o.index is not None and o.depends_on_input]
-            self._calls[node] = (call, operator, list(zip(operands, sized.reads(node), strict=True)))
-        return self._calls[node]
 
     def _way(self, node: int, channels: ChannelSet) -> Any:
         """The values on the way back to those of which all channels are read."""
         if channels is ALL or self.sized.graph[node].is_input:
             return node
         if (node, channels) not in self._ways:
-            way = (node, *(self._way(source, read) for source, read, _, _ in self._sources(node, channels)))
+            way = (node, *(self._way(way.source, read) for way, read in self._sources(node, channels)))
             # Equal ways are one number, so that comparing long ones costs nothing.
             self._ways[node, channels] = self._numbers.setdefault(way, len(self._numbers))
         return (self._ways[node, channels],)
@@ -122,16 +124,29 @@ class UnitBoxes:
         return not self.sized.graph[index].is_input
 
     def _read(self, node: int, channels: ChannelSet) -> tuple[Spans, Spans]:
-        found: list[Spans] = [np.zeros((size, 2), np.int64) for size in self.sized.size(node)]
-        for source, read, *rules in self._sources(node, channels):
-            if self.sized.graph[source].is_input and source != self.image:
+        sizes = self.sized.places.size(node)
+        rows, columns = (np.zeros((size, 2), np.int64) for size in sizes)
+        for way, read in self._sources(node, channels):
+            if self.sized.graph[way.source].is_input and way.source != self.image:
                 continue
-            for axis, (rule, behind) in enumerate(zip(rules, self._spans(source, read), strict=True)):
-                for place in range(len(found[axis])):
-                    needed = rule.needed_set(IndexSet.of([place]), len(behind))
-                    if needed:
-                        found[axis][place] = _hull(found[axis][place], _of_part(behind, needed))
-        return found[0], found[1]
+            behind = self._spans(way.source, read)
+            rows = _hulls(rows, _read_through(sizes[0], way.rows, behind[0]))
+            columns = _hulls(columns, _read_through(sizes[1], way.columns, behind[1]))
+        return rows, columns
+
+
+def _read_through(size: int, steps: Steps, behind: Spans) -> Spans:
+    """What every place reads through rules one behind another."""
+    found = np.zeros((size, 2), np.int64)
+    for place in range(size):
+        needed = needed_through(steps, IndexSet.of([place]))
+        if needed:
+            found[place] = _of_part(behind, needed)
+    return found
+
+
+def _hulls(one: Spans, other: Spans) -> Spans:
+    return np.array([_hull(*each) for each in zip(one, other, strict=True)], np.int64).reshape(-1, 2)
 
 
 @lru_cache(maxsize=64)

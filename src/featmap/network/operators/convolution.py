@@ -55,6 +55,13 @@ class Convolution(Operator):
         settings = self.settings(call)
         return lined_up(call, operand, settings.rule(0), settings.rule(1))
 
+    def passes_axis(self, call: Call, operand: Operand, axis: int) -> bool:
+        return axis == 0 and operand.index == call["input"].index and operand.rank == len(call["weight"].shape)
+
+    def reads_all_along(self, call: Call, operand: Operand, axis: int) -> bool:
+        is_channel = axis == operand.rank + 1 - len(call["weight"].shape)
+        return is_channel and operand.index == call["input"].index and int(call["groups"]) == 1
+
     def channels(self, call: Call, position: int, wanted: ChannelSet) -> ChannelSet:
         groups = int(call["groups"])
         if groups == 1 or not isinstance(wanted, IndexSet):
@@ -134,6 +141,9 @@ class Linear(Operator):
             return Pointwise(), Pointwise()
         return whole(call, operand)
 
+    def reads_all_along(self, call: Call, operand: Operand, axis: int) -> bool:
+        return operand.index == call["input"].index and axis == operand.rank - 1
+
     def macs(self, call: Call) -> int | None:
         return TensorSpec(call.out_shape, call["input"].spec.dtype).count * call["weight"].shape[-1]
 
@@ -155,9 +165,21 @@ class MatrixProduct(Operator):
     def rules(self, call: Call, operand: Operand) -> Rules:
         return Whole(1), Whole(1)
 
+    def passes_axis(self, call: Call, operand: Operand, axis: int) -> bool:
+        # Of products of stacks of matrices each reads its own; each row of a product one row of the left matrix.
+        left, right = self.factors(call)
+        is_left = isinstance(left, Operand) and operand == left and left != right
+        return len(call.out_shape) >= operand.rank > 1 and axis < operand.rank - (1 if is_left else 2)
+
+    def factors(self, call: Call) -> tuple[Any, Any]:
+        """The left and the right matrix; addmm and baddbmm have a sum as `self`."""
+        for names in (("mat1", "mat2"), ("batch1", "batch2"), ("query", "key")):
+            if names[0] in call.arguments:
+                return call[names[0]], call[names[1]]
+        return call.get("self"), call.get("other", call.get("mat2"))
+
     def macs(self, call: Call) -> int | None:
-        # addmm and baddbmm have a sum as `self`; their product is told by other names.
-        left = call.get("mat1") or call.get("batch1") or call.get("self")
+        left, _ = self.factors(call)
         if not isinstance(left, Operand) or not left.rank:
             return None
         return prod(call.out_shape) * left.shape[-1]
@@ -178,6 +200,9 @@ class Attention(MatrixProduct):
 @dataclass(frozen=True)
 class Einsum(MatrixProduct):
     """A sum of products written as an equation; its cost is known for two operands that share what is summed."""
+
+    def passes_axis(self, call: Call, operand: Operand, axis: int) -> bool:
+        return False
 
     def macs(self, call: Call) -> int | None:
         sides, arrow, result = call["equation"].replace(" ", "").partition("->")

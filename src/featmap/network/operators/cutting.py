@@ -95,6 +95,10 @@ class Select(Moving):
 
         return Axes(left(axes.batch), left(axes.row), left(axes.column))
 
+    def picked_place(self, call: Call, axis: int) -> int | None:
+        is_picked = "index" in call.arguments and axis == call.get("dim", 0) % call.main.rank
+        return call["index"] % call.main.shape[axis] if is_picked and isinstance(call["index"], int) else None
+
 
 @dataclass(frozen=True)
 class Concatenate(Moving):

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from featmap.geometry import AxisRule, Whole
 from featmap.network.graph import Node
 from featmap.network.operators.call import NO_AXES, Axes, Call, Operand
-from featmap.network.operators.channels import ALL, ChannelSet, channel_axis, channel_count
+from featmap.network.operators.channels import ALL, SOME, ChannelSet, channel_axis, channel_count
 
 Rules = tuple[AxisRule, AxisRule]
 
@@ -31,6 +31,8 @@ class Operator:
     is_normalization: ClassVar[bool] = False
     is_merge: ClassVar[bool] = False
     is_convolution: ClassVar[bool] = False
+    keeps_order: ClassVar[bool] = False
+    """Whether the value holds the operand's numbers in their order, cut into axes elsewhere."""
 
     def axes(self, call: Call) -> Axes:
         """The axes of the value; an unknown operator keeps them only where it keeps the shape."""
@@ -41,6 +43,18 @@ class Operator:
     def rules(self, call: Call, operand: Operand) -> Rules:
         """How rows and columns of the value read the operand's rows and columns."""
         return whole(call, operand)
+
+    def passes_axis(self, call: Call, operand: Operand, axis: int) -> bool:
+        """Whether one of the operand's axes, counted from the last, is gone over one by one: images, or tokens."""
+        return False
+
+    def picked_place(self, call: Call, axis: int) -> int | None:
+        """The one place of the operand's axis that the value is made of, where there is such a place."""
+        return None
+
+    def reads_all_along(self, call: Call, operand: Operand, axis: int) -> bool:
+        """Whether each value certainly reads everything along one of the operand's axes."""
+        return False
 
     def channels(self, call: Call, position: int, wanted: ChannelSet) -> ChannelSet:
         """The channels of the operand at `position` in `call.operands` that the wanted channels of the value read."""
@@ -87,7 +101,9 @@ def same_channels(call: Call, position: int, wanted: ChannelSet) -> ChannelSet:
     """Each channel reads its own, where value and operand have equally many; a single one is read by all."""
     count = channel_count(call.operands[position])
     axis = channel_axis(call.out_axes, len(call.out_shape))
-    if count is None or axis is None or count != call.out_shape[axis]:
+    if count is None or axis is None:
+        return ALL if wanted is ALL else SOME
+    if count != call.out_shape[axis]:
         return ALL
     return wanted
 

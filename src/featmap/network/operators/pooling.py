@@ -27,6 +27,9 @@ class OverWindows(Operator):
         rows, columns = self.axis_rule(call, operand, axes.row), self.axis_rule(call, operand, axes.column)
         return lined_up(call, operand, rows, columns)
 
+    def passes_axis(self, call: Call, operand: Operand, axis: int) -> bool:
+        return axis < operand.rank - _window_rank(call)
+
     def axis_rule(self, call: Call, operand: Operand, axis: int | None) -> AxisRule:
         """How the value reads one of the operand's axes."""
         raise NotImplementedError

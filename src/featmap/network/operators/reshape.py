@@ -78,6 +78,8 @@ def axis_groups(before: tuple[int, ...], after: tuple[int, ...]) -> AxisGroups:
 class Reshape(Moving):
     """view, reshape, flatten, unflatten, squeeze, unsqueeze."""
 
+    keeps_order: ClassVar[bool] = True
+
     def axes(self, call: Call) -> Axes:
         to = _where_axes_went(call)
         axes = call.main.axes
@@ -214,6 +216,9 @@ class Reverse(Moving):
 class PixelShuffle(Moving):
     """pixel_shuffle and pixel_unshuffle: channels become places, or places channels."""
 
+    def passes_axis(self, call: Call, operand: Operand, axis: int) -> bool:
+        return operand.rank == 4 and axis == 0
+
     def axes(self, call: Call) -> Axes:
         return call.plane_axes()
 
@@ -235,3 +240,6 @@ class ChannelShuffle(Moving):
 
     def axes(self, call: Call) -> Axes:
         return call.main.axes
+
+    def moved_rule(self, call: Call, axis: int, own: int) -> AxisRule:
+        return whole_axis(call, axis) if own == 1 else Pointwise()

@@ -81,6 +81,9 @@ class Interpolation(Operator):
         axes = call.out_axes
         return lined_up(call, operand, self._rule(call, 0, axes.row), self._rule(call, 1, axes.column))
 
+    def passes_axis(self, call: Call, operand: Operand, axis: int) -> bool:
+        return axis < 2
+
     def _rule(self, call: Call, position: int, axis: int | None) -> AxisRule:
         if axis is None:
             return Whole(1)

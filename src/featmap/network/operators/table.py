@@ -11,6 +11,7 @@ from featmap.network.operators.convolution import Attention, Convolution, Einsum
 from featmap.network.operators.copying import RepeatedUnits, Repetition, Roll, Unfold
 from featmap.network.operators.cutting import Concatenate, Cut, Item, Select, Stack
 from featmap.network.operators.factory import Factory
+from featmap.network.operators.indexing import Index
 from featmap.network.operators.operator import Operator
 from featmap.network.operators.pointwise import (
     AlongAxis,
@@ -52,7 +53,7 @@ _NAMES: dict[Operator, str] = {
     AlongAxis(): "softmax _softmax log_softmax _log_softmax cumsum glu",
     Pool(): "max_pool1d max_pool2d max_pool3d max_pool2d_with_indices avg_pool1d avg_pool2d avg_pool3d",
     AdaptivePool(): "adaptive_avg_pool1d adaptive_avg_pool2d adaptive_max_pool2d _adaptive_avg_pool2d",
-    Reduction(): "mean sum amax amin max min var std linalg_vector_norm logsumexp prod norm",
+    Reduction(): "mean sum amax amin max min var std var_mean std_mean linalg_vector_norm logsumexp prod norm",
     Padding(): (
         "pad constant_pad_nd reflection_pad2d replication_pad2d reflection_pad1d replication_pad1d _pad_circular"
     ),
@@ -65,6 +66,7 @@ _NAMES: dict[Operator, str] = {
     Cut(): "slice split split_with_sizes chunk unsafe_chunk narrow tensor_split",
     Select(): "select unbind",
     Item(): "getitem",
+    Index(): "index index_select",
     Expand(): "expand expand_as",
     Concatenate(): "cat concat concatenate",
     Stack(): "stack",
