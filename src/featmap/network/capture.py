@@ -29,6 +29,7 @@ from featmap.network.graph import Graph, ModuleCall, Node, Reference, SizeRead, 
 from featmap.network.inline import check_no_inner_graphs
 from featmap.network.module_paths import ModulePaths
 from featmap.network.module_state import same_random_state, unchanged
+from featmap.network.plain_call import copied, plain_call
 from featmap.network.refusal import explain_failure
 from featmap.network.schema import is_operator
 from featmap.network.size_reads import SizeReads
@@ -179,9 +180,13 @@ class _Builder:
             if isinstance(source, Reference):
                 self.removed[self.stacks[fx_node]] = source.index
             return
-        args = self._arguments(fx_node.args)
-        kwargs = {name: self._arguments(value) for name, value in fx_node.kwargs.items()}
-        target = fx_node.target
+        copy = copied(fx_node)
+        if copy is not None:
+            self.value[fx_node] = self.value[copy]
+            return
+        target, args, kwargs = plain_call(fx_node)
+        args = self._arguments(args)
+        kwargs = {name: self._arguments(value) for name, value in kwargs.items()}
         name = str(target) if is_operator(target) else getattr(target, "__name__", str(target))
         self.value[fx_node] = self._add(name, target, tuple(args), kwargs, fx_node)
 
