@@ -8,6 +8,7 @@ every pixel that has a gradient (and no other, where the answer is `exact` and t
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -48,6 +49,41 @@ def on_spread_values(function: Case) -> Case:
 
 def as_mask(compare: Callable[[Tensor, float], Tensor]) -> Case:
     return lambda x: compare(x, 1.0) * x
+
+
+def assigned(x: Tensor, place: Any, value: Any) -> Tensor:
+    """The tensor with a value written on a part of it."""
+    x[place] = value
+    return x
+
+
+def unpooled(x: Tensor, window: int, values: Tensor) -> Tensor:
+    """Values at the places where a pool finds the maxima of other ones."""
+    _, places = functional.max_pool2d(x, window, return_indices=True)
+    return functional.max_unpool2d(
+        values[..., : places.shape[2], : places.shape[3]], places, window, output_size=x.shape[2:]
+    )
+
+
+def grid(rows: int, columns: int) -> Tensor:
+    """Coordinates from -1 to 1."""
+    return functional.affine_grid(torch.eye(2, 3, dtype=torch.float64)[None], [1, 1, rows, columns], align_corners=True)
+
+
+def states(x: Tensor, count: int = 1) -> Any:
+    """The first states of a sequence: zeros."""
+    zeros = [x.new_zeros(1, x.shape[0], 3) for _ in range(count)]
+    return zeros if count > 1 else zeros[0]
+
+
+def cells(x: Tensor, count: int) -> list[Tensor]:
+    """The first states of a cell: zeros."""
+    return [x.new_zeros(x.shape[0], 3) for _ in range(count)]
+
+
+def matrices(inputs: int, gates: int, size: int) -> list[Tensor]:
+    """The weights of a recurrent layer."""
+    return [constant(gates * size, inputs) / 9, constant(gates * size, size) / 9]
 
 
 NORM = (constant(CHANNELS), constant(CHANNELS), constant(CHANNELS), constant(CHANNELS))
@@ -103,6 +139,16 @@ CASES: dict[str, Case] = {
             "round": torch.round,
             "sign": torch.sign,
             "erf": torch.erf,
+            "rrelu": functional.rrelu,
+            "absolute": torch.absolute,
+            "negative": torch.negative,
+            "fix": torch.fix,
+            "special_ndtr": torch.special.ndtr,
+            "arcsinh": torch.arcsinh,
+            "arctan": torch.arctan,
+            "bucketize": lambda x: torch.bucketize(x, constant(4).sort().values) * x,
+            "isclose": lambda x: torch.isclose(x, x * 2) * x,
+            "isreal": lambda x: torch.isreal(x) * x,
             "sin": torch.sin,
             "cos": torch.cos,
             "exp": torch.exp,
@@ -118,6 +164,10 @@ CASES: dict[str, Case] = {
     "add": lambda x: x + functional.max_pool2d(x, 3, 1, 1),
     "sub": lambda x: x - x.mean(1, keepdim=True),
     "rsub": lambda x: torch.rsub(x, 3.0),
+    "subtract": lambda x: torch.subtract(x, 1),
+    "multiply": lambda x: torch.multiply(x, x.mean((2, 3), keepdim=True)),
+    "divide": lambda x: torch.divide(x, 3),
+    "floor_divide": lambda x: torch.floor_divide(x, 0.5) * x,
     "mul": lambda x: x * x.mean((2, 3), keepdim=True),
     "div": lambda x: x / 3,
     "maximum": lambda x: torch.maximum(x, constant(4, 1, 1)),
@@ -142,13 +192,36 @@ CASES: dict[str, Case] = {
             "lt": torch.lt,
             "eq": torch.eq,
             "ne": torch.ne,
+            "greater_equal": torch.greater_equal,
+            "greater": torch.greater,
+            "less_equal": torch.less_equal,
+            "less": torch.less,
+            "not_equal": torch.not_equal,
         }.items()
     },
     "bitwise_not": lambda x: ~(x > 1) * x,
     "logical_not": lambda x: torch.logical_not(x > 1) * x,
     "masked_fill": lambda x: x.masked_fill(x > 1, 0.5),
     "to": lambda x: x.to(torch.float32),
+    "__and__": lambda x: ((x > 1) & (x < 2)) * x,
+    "__or__": lambda x: ((x > 1) | (x < 2)) * x,
+    "__xor__": lambda x: ((x > 1) ^ (x < 2)) * x,
+    "complex": lambda x: torch.complex(x, x * 2).abs(),
+    "polar": lambda x: torch.polar(x, x).real,
+    "real": lambda x: torch.complex(x, x * 2).real,
+    "imag": lambda x: torch.complex(x, x * 2).imag,
+    "_conj": lambda x: torch.complex(x, x * 2).conj().imag,
+    "resolve_conj": lambda x: torch.complex(x, x * 2).conj().resolve_conj().imag,
+    "view_as_real": lambda x: torch.view_as_real(torch.complex(x, x * 2)),
+    "view_as_complex": lambda x: torch.view_as_complex(torch.stack([x, x * 2], -1)).abs(),
     "fill": lambda x: aten.fill(x, 2.0) * x,
+    "copy": lambda x: aten.copy(x.square(), x[:, 2:3]),
+    "empty_like": lambda x: torch.empty_like(x).fill_(2) * x,
+    "rand_like": lambda x: x + 0 * torch.rand_like(x),
+    "randn_like": lambda x: x + 0 * torch.randn_like(x),
+    "randint_like": lambda x: x + 0 * torch.randint_like(x, 3),
+    "bernoulli": lambda x: x + 0 * torch.bernoulli(x / 100),
+    "poisson": lambda x: x + 0 * torch.poisson(x),
     "zeros_like": lambda x: torch.zeros_like(x) + x,
     "ones_like": lambda x: torch.ones_like(x) * x,
     "full_like": lambda x: torch.full_like(x, 3.0) * x,
@@ -169,8 +242,12 @@ CASES: dict[str, Case] = {
             "atan",
         ]
     },
-    **{name: lambda x, name=name: getattr(torch, name)(x.tanh() * 0.9) for name in ("asin", "acos", "atanh")},
+    **{
+        name: lambda x, name=name: getattr(torch, name)(x.tanh() * 0.9)
+        for name in ("asin", "acos", "atanh", "arcsin", "arccos", "arctanh")
+    },
     "acosh": lambda x: torch.acosh(x.abs() + 1.5),
+    "arccosh": lambda x: torch.arccosh(x.abs() + 1.5),
     **{name: lambda x, name=name: getattr(torch, name)(x) * x for name in ("isfinite", "isnan", "isinf")},
     **{
         name: lambda x, name=name: getattr(torch, name)(x > 1, x > 2) * x
@@ -178,7 +255,7 @@ CASES: dict[str, Case] = {
     },
     **{
         name: lambda x, name=name: getattr(torch, name)(x, x.square() + 1)
-        for name in ("atan2", "fmod", "remainder", "hypot", "xlogy", "copysign")
+        for name in ("atan2", "arctan2", "fmod", "remainder", "hypot", "xlogy", "copysign")
     },
     "max.other": lambda x: torch.max(x, x * 0.5),
     "min.other": lambda x: torch.min(x, x * 0.5),
@@ -187,11 +264,19 @@ CASES: dict[str, Case] = {
     "log_softmax": lambda x: x.log_softmax(3),
     "_log_softmax": lambda x: aten._log_softmax(x, 2, False),
     "cumsum": lambda x: x.cumsum(1),
+    "cumprod": lambda x: x.cumprod(1),
+    "cummax": lambda x: x.cummax(1)[0],
+    "cummin": lambda x: x.cummin(2)[0],
+    "logcumsumexp": lambda x: x.logcumsumexp(3),
+    "sort": lambda x: x.sort(1)[0],
+    "argsort": lambda x: x.argsort(1) * x,
+    "topk": lambda x: x.topk(2, 1)[0],
     "glu": lambda x: functional.glu(x, 1),
     "max_pool1d": lambda x: functional.max_pool1d(x.flatten(2), 2),
     "max_pool2d": lambda x: functional.max_pool2d(x, (3, 2), (2, 1), (1, 0), ceil_mode=True),
     "max_pool3d": lambda x: functional.max_pool3d(x[:, None], 2),
     "max_pool2d_with_indices": lambda x: aten.max_pool2d_with_indices(x, [2, 2])[0],
+    "max_pool3d_with_indices": lambda x: aten.max_pool3d_with_indices(x[:, None], [2, 2, 2])[0],
     "avg_pool1d": lambda x: functional.avg_pool1d(x.flatten(2), 2),
     "avg_pool2d": lambda x: functional.avg_pool2d(x, (3, 2), (2, 1), (1, 0), count_include_pad=False),
     "avg_pool3d": lambda x: functional.avg_pool3d(x[:, None], 2),
@@ -199,6 +284,14 @@ CASES: dict[str, Case] = {
     "adaptive_avg_pool2d": lambda x: functional.adaptive_avg_pool2d(x, (3, 5)),
     "adaptive_max_pool2d": lambda x: functional.adaptive_max_pool2d(x, (3, 5)),
     "_adaptive_avg_pool2d": lambda x: aten._adaptive_avg_pool2d(x, [3, 5]),
+    "adaptive_avg_pool3d": lambda x: functional.adaptive_avg_pool3d(x[:, None], (2, 3, 5)),
+    "_adaptive_avg_pool3d": lambda x: aten._adaptive_avg_pool3d(x[:, None], [2, 8, 6]),
+    "adaptive_max_pool1d": lambda x: functional.adaptive_max_pool1d(x.flatten(1, 2), 4),
+    "adaptive_max_pool3d": lambda x: functional.adaptive_max_pool3d(x[:, None], (2, 3, 5)),
+    "max_unpool2d": lambda x: unpooled(x, 2, x[..., ::2, ::2]),
+    "max_unpool3d": lambda x: functional.max_unpool3d(
+        *functional.max_pool3d(x[:, None], 2, return_indices=True), 2, output_size=(4, *x.shape[2:])
+    ),
     "mean": lambda x: x.mean(3, keepdim=True),
     "sum": lambda x: x.sum((2, 3)),
     "amax": lambda x: x.amax((2, 3)),
@@ -213,12 +306,92 @@ CASES: dict[str, Case] = {
     "logsumexp": lambda x: x.logsumexp(1, keepdim=True),
     "prod": lambda x: x.prod(1, keepdim=True),
     "norm": lambda x: aten.norm(x, 2, [1], True),
+    "argmax": lambda x: x.argmax(1, keepdim=True) * x,
+    "argmin": lambda x: x.argmin() * x,
+    "all": lambda x: (x > 1).all(1, keepdim=True) * x,
+    "any": lambda x: (x > 1).any(2, keepdim=True) * x,
+    "median": lambda x: x.median(1, keepdim=True)[0],
+    "nanmedian": lambda x: x.nanmedian(3)[0],
+    "mode": lambda x: x.round().mode(1)[0] * x[:, 0],
+    "kthvalue": lambda x: x.kthvalue(2, 1)[0],
+    "var_mean": lambda x: torch.var_mean(x, 1, keepdim=True)[1],
+    "std_mean": lambda x: torch.std_mean(x, (2, 3))[0],
+    "nansum": lambda x: x.nansum(1),
+    "nanmean": lambda x: x.nanmean(1, keepdim=True),
+    "count_nonzero": lambda x: torch.count_nonzero(x > 1, 1) * x[:, 0],
+    "aminmax": lambda x: torch.aminmax(x, dim=1, keepdim=True)[1],
+    "pairwise_distance": lambda x: functional.pairwise_distance(x, x.flip(1).square()),
+    "cosine_similarity": lambda x: functional.cosine_similarity(x, x.square()),
+    "cdist": lambda x: torch.cdist(x[:, 0], x[:, 1] * 2),
+    "_cdist_forward": lambda x: aten._cdist_forward(x[:, 0], x[:, 1] * 2, 2.0, None),
+    "fft_fft": lambda x: torch.fft.fft(x).abs(),
+    "fft_ifft": lambda x: torch.fft.ifft(x, dim=1).real,
+    "fft_rfft": lambda x: torch.fft.rfft(x, dim=2).imag,
+    "fft_irfft": lambda x: torch.fft.irfft(x, dim=2),
+    "fft_hfft": lambda x: torch.fft.hfft(x),
+    "fft_ihfft": lambda x: torch.fft.ihfft(x, dim=1).real,
+    "fft_fft2": lambda x: torch.fft.fft2(x).real,
+    "fft_ifft2": lambda x: torch.fft.ifft2(x, dim=(1, 2)).real,
+    "fft_rfft2": lambda x: torch.fft.rfft2(x, norm="ortho").abs(),
+    "fft_irfft2": lambda x: torch.fft.irfft2(x, s=(8, 6)),
+    "fft_hfft2": lambda x: torch.fft.hfft2(x),
+    "fft_ihfft2": lambda x: torch.fft.ihfft2(x).real,
+    "fft_fftn": lambda x: torch.fft.fftn(x, dim=(1,)).real,
+    "fft_ifftn": lambda x: torch.fft.ifftn(x, s=(6,)).real,
+    "fft_rfftn": lambda x: torch.fft.rfftn(x).real,
+    "fft_irfftn": lambda x: torch.fft.irfftn(x, dim=(1, 3)),
+    "fft_hfftn": lambda x: torch.fft.hfftn(x, dim=(1,)),
+    "fft_ihfftn": lambda x: torch.fft.ihfftn(x, dim=(2,)).real,
+    "_fft_r2c": lambda x: aten._fft_r2c(x, [1], 0, True).real,
+    "_fft_c2r": lambda x: aten._fft_c2r(torch.complex(x, x), [3], 0, 2 * x.shape[3] - 2),
+    "_fft_c2c": lambda x: aten._fft_c2c(torch.complex(x, x), [1], 0, True).real,
+    "fft_fftshift": lambda x: torch.fft.fftshift(x, dim=1),
+    "fft_ifftshift": lambda x: torch.fft.ifftshift(x),
+    "lstm": lambda x: aten.lstm.input(x[:, 0], states(x, 2), matrices(6, 4, 3), False, 1, 0.0, False, False, True)[0],
+    "gru": lambda x: aten.gru.input(x[:, 0], states(x), matrices(6, 3, 3), False, 1, 0.0, False, False, True)[0],
+    "rnn_tanh": lambda x: aten.rnn_tanh.input(
+        x[:, 0] / 50, states(x), matrices(6, 1, 3), False, 1, 0.0, False, False, True
+    )[0],
+    "rnn_relu": lambda x: aten.rnn_relu.input(x[:, 0], states(x), matrices(6, 1, 3), False, 1, 0.0, False, False, True)[
+        1
+    ],
+    "lstm_cell": lambda x: aten.lstm_cell(x.mean((2, 3)), cells(x, 2), *matrices(4, 4, 3))[1],
+    "gru_cell": lambda x: aten.gru_cell(x.mean((2, 3)), cells(x, 1)[0], *matrices(4, 3, 3)),
+    "rnn_tanh_cell": lambda x: aten.rnn_tanh_cell(x.mean((2, 3)) / 50, cells(x, 1)[0], *matrices(4, 1, 3)),
+    "rnn_relu_cell": lambda x: aten.rnn_relu_cell(x.mean((2, 3)), cells(x, 1)[0], *matrices(4, 1, 3)),
+    "grid_sampler": lambda x: functional.grid_sample(x, x[:, :2].permute(0, 2, 3, 1).tanh(), align_corners=False),
+    "grid_sampler_2d": lambda x: aten.grid_sampler_2d(x, 0.8 * grid(5, 7), 0, 0, False),
+    "grid_sampler_3d": lambda x: aten.grid_sampler_3d(x[:, None], 0.4 * constant(1, 2, 5, 7, 3), 0, 0, False),
+    "affine_grid_generator": lambda x: functional.affine_grid(
+        x[:, :3].mean(3).mean(2)[:, None].expand(-1, 2, -1), [1, 1, 5, 6], align_corners=False
+    ),
+    "im2col": lambda x: functional.unfold(x, 3, padding=1),
+    "col2im": lambda x: functional.fold(functional.unfold(x, 3, padding=1), tuple(x.shape[2:]), 3, padding=1),
+    "meshgrid": lambda x: torch.meshgrid(x.mean((0, 1, 3)), x.mean((0, 1, 2)), indexing="ij")[1],
+    "slice_scatter": lambda x: assigned(x.clone(), (..., slice(1, -1, 2), slice(1, 4)), x[..., 1:-1:2, 2:5] * 3),
+    "select_scatter": lambda x: assigned(x.clone(), (slice(None), 1), x[:, 2] * 3),
+    "index": lambda x: x[:, [2, 0, 2]],
+    "index_select": lambda x: x.index_select(2, torch.tensor([3, 1])),
+    "gather": lambda x: x.gather(1, x.argsort(1)[:, :2]),
+    "take_along_dim": lambda x: x.take_along_dim(x.argsort(2), 2),
+    "scatter": lambda x: x.scatter(1, x.argmax(1, keepdim=True), x[:, :1] * 2),
+    "scatter_add": lambda x: x.scatter_add(1, x.argmax(1, keepdim=True), x[:, :1] * 2),
+    "scatter_reduce": lambda x: x.scatter_reduce(2, x.argmax(2, keepdim=True), x[:, :, :1] * 2, "sum"),
+    "index_add": lambda x: x.index_add(1, torch.tensor([0, 2]), x[:, :2] * 2),
+    "index_copy": lambda x: x.index_copy(1, torch.tensor([0, 2]), x[:, :2] * 2),
+    "index_fill": lambda x: x.index_fill(1, torch.tensor([0, 2]), 1.0),
+    "index_put": lambda x: assigned(x.clone(), (slice(None), [0, 2]), x[:, 2:] * 2),
+    "masked_scatter": lambda x: x.masked_scatter(x > 1, x * 2),
+    "embedding": lambda x: functional.embedding((x[:, 0] > 1).long(), constant(2, 5)) * x[:, 0, ..., None],
+    "one_hot": lambda x: functional.one_hot((x[:, 0] > 1).long(), 2) * x[:, 0, ..., None],
     "pad": lambda x: functional.pad(x, (1, -2, 3, 0)),
     "constant_pad_nd": lambda x: aten.constant_pad_nd(x, [1, -2, 3, 0], 1.0),
     "reflection_pad2d": lambda x: aten.reflection_pad2d(x, [1, 2, 2, 0]),
     "replication_pad2d": lambda x: aten.replication_pad2d(x, [1, 2, 2, 0]),
     "reflection_pad1d": lambda x: aten.reflection_pad1d(x[:, :, 0], [1, 2]),
     "replication_pad1d": lambda x: aten.replication_pad1d(x[:, :, 0], [1, 2]),
+    "reflection_pad3d": lambda x: aten.reflection_pad3d(x[:, None], [1, 2, 2, 0, 1, 1]),
+    "replication_pad3d": lambda x: aten.replication_pad3d(x[:, None], [0, 0, 0, 0, 1, 1]),
     "_pad_circular": lambda x: aten._pad_circular(x, [1, 2, 2, 0]),
     "upsample_nearest2d": lambda x: functional.interpolate(x, scale_factor=(2, 1.5), mode="nearest"),
     "_upsample_nearest_exact2d": lambda x: functional.interpolate(x, scale_factor=1.5, mode="nearest-exact"),
@@ -226,6 +399,16 @@ CASES: dict[str, Case] = {
     "upsample_bicubic2d": lambda x: functional.interpolate(x, scale_factor=2, mode="bicubic", align_corners=True),
     "_upsample_bilinear2d_aa": lambda x: functional.interpolate(x, scale_factor=0.5, mode="bilinear", antialias=True),
     "_upsample_bicubic2d_aa": lambda x: functional.interpolate(x, scale_factor=0.5, mode="bicubic", antialias=True),
+    "upsample_nearest1d": lambda x: functional.interpolate(x.flatten(1, 2), scale_factor=2),
+    "_upsample_nearest_exact1d": lambda x: functional.interpolate(
+        x.flatten(1, 2), scale_factor=1.5, mode="nearest-exact"
+    ),
+    "upsample_linear1d": lambda x: functional.interpolate(x.flatten(1, 2), scale_factor=2, mode="linear"),
+    "upsample_nearest3d": lambda x: functional.interpolate(x[:, None], scale_factor=(1, 2, 1.5)),
+    "_upsample_nearest_exact3d": lambda x: functional.interpolate(
+        x[:, None], scale_factor=(2, 1.5, 1), mode="nearest-exact"
+    ),
+    "upsample_trilinear3d": lambda x: functional.interpolate(x[:, None], scale_factor=(2, 1, 1.5), mode="trilinear"),
     "view": lambda x: x.view(1, 2, 2, *x.shape[2:]),
     "reshape": lambda x: x.reshape(1, -1),
     "_unsafe_view": lambda x: aten._unsafe_view(x, [1, 2, 2, *x.shape[2:]]),
@@ -234,6 +417,7 @@ CASES: dict[str, Case] = {
     "squeeze": lambda x: x[:, :1].squeeze(1),
     "unsqueeze": lambda x: x.unsqueeze(2),
     "reshape_as": lambda x: x.reshape_as(x.flatten(1)),
+    "view_as": lambda x: x.view_as(x.unflatten(1, (2, 2))),
     "permute": lambda x: x.permute(0, 2, 3, 1),
     "transpose": lambda x: x.transpose(1, 3),
     "swapaxes": lambda x: x.swapaxes(2, 3),
@@ -294,6 +478,14 @@ NOT_CAPTURED = {
     "_assert_tensor_metadata": "returns nothing, so nothing reads it",
     "tensor": "a constant of the forward becomes a weight",
     "tanhshrink": "torch writes it as a difference",
+    "conj": "torch writes it as _conj",
+    "_neg_view": "torch's own way to hold an imaginary part, which no call makes",
+    "resolve_neg": "returns its input's values and is composed of nothing else",
+    "type_as": "written as to",
+    "new_zeros": "written as zeros",
+    "new_ones": "written as ones",
+    "new_full": "written as full",
+    "new_empty": "written as empty",
     "contiguous": "returns its input's values and is left out of the graph",
 }
 """Names that no graph shows, and why; they stand in the table for archives made by other versions of torch."""
@@ -346,15 +538,53 @@ CHOOSING = frozenset(
         "isinf",
         "trunc",
         "masked_fill",
-        "fill",
-        "zeros_like",
         "add",
+        "rrelu",
+        "fix",
+        "bucketize",
+        "floor_divide",
+        "isclose",
+        "isreal",
+        "greater_equal",
+        "greater",
+        "less_equal",
+        "less",
+        "not_equal",
+        "__and__",
+        "__or__",
+        "__xor__",
+        "real",
+        "imag",
+        "_conj",
+        "resolve_conj",
+        "sort",
+        "argsort",
+        "topk",
+        "cummax",
+        "cummin",
+        "adaptive_max_pool1d",
+        "adaptive_max_pool3d",
+        "max_pool3d_with_indices",
+        "max_unpool2d",
+        "max_unpool3d",
+        "argmax",
+        "argmin",
+        "all",
+        "any",
+        "median",
+        "nanmedian",
+        "mode",
+        "kthvalue",
+        "count_nonzero",
+        "aminmax",
+        "one_hot",
+        "embedding",
     }
 )
 """Operators whose gradient does not reach all that they read: one of several values, a step, a constant part."""
 
 
-WITHOUT_DERIVATIVE = ("native_channel_shuffle",)
+WITHOUT_DERIVATIVE = ("native_channel_shuffle", "floor_divide", "copy")
 
 
 class Around(nn.Module):
@@ -386,6 +616,7 @@ def test_what_no_graph_shows_is_known_all_the_same(name: str) -> None:
     assert TABLE[name].is_known
 
 
+@pytest.mark.filterwarnings("ignore::featmap.network.randomness.RandomInEvaluation")
 @pytest.mark.parametrize("name", CASES)
 def test_an_operator_of_the_table(name: str) -> None:
     module = Around(CASES[name]).double().eval()

@@ -22,7 +22,9 @@ from featmap.geometry import (
     Interval,
     Linear,
     Nearest,
+    Outside,
     Pad,
+    Perhaps,
     Pointwise,
     Repeat,
     Slice,
@@ -63,6 +65,10 @@ def apply(rule: AxisRule, x: torch.Tensor) -> torch.Tensor:
             return functional.pad(x, (rule.before, rule.after), mode=rule.mode)
         case Slice():
             return x[:, :, rule.start : rule.stop : rule.step]
+        case Outside():
+            return x * torch.tensor([output not in rule.hole.kept(x.shape[2]) for output in range(x.shape[2])])
+        case Perhaps():
+            return apply(rule.rule, x)
         case Flip():
             return x.flip(2)
         case Repeat():
@@ -127,6 +133,7 @@ pads = st.builds(
 )
 ends = st.none() | st.integers(-6, 12)
 slices = st.builds(Slice, ends, ends, st.integers(1, 4))
+holes = st.builds(Outside, slices) | st.builds(Perhaps, transposed)
 blocks = st.one_of(st.builds(Adaptive, st.integers(1, 12)), st.builds(Repeat, small), st.builds(Gather, small))
 plain = st.one_of(st.just(Pointwise()), st.just(Flip()), st.builds(Whole, st.none() | small))
-rules = st.one_of(windows, pools, transposed, nearest, linear, cubic, pads, slices, blocks, plain)
+rules = st.one_of(windows, pools, transposed, nearest, linear, cubic, pads, slices, holes, blocks, plain)

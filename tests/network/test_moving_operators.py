@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -20,6 +21,21 @@ def pooled_and_plain(x: Tensor) -> Tensor:
     return torch.cat([functional.avg_pool2d(x, 3, 1, 1), x], 1)
 
 
+def assigned(x: Tensor, place: Any, value: Any) -> Tensor:
+    """A copy of the tensor with a value written on a part of it."""
+    made = x.clone()
+    made[place] = value
+    return made
+
+
+def unpooled(x: Tensor, pool: int, stride: int, padding: int) -> Tensor:
+    """Values put back where a pool found its maxima; the last rows and columns may lie in no window."""
+    values, places = functional.max_pool2d(x, pool, stride, padding, return_indices=True)
+    return functional.max_unpool2d(values, places, pool, stride, padding, output_size=x.shape[2:])
+
+
+ROWS, COLUMNS = torch.tensor([4, 1, 1]), torch.tensor([0, 3])
+SURFACE = torch.arange(80.0).double().square().reshape(1, 4, 5, 4)
 OPERATORS: dict[str, tuple[Callable[[Tensor], Tensor], Status]] = {
     "repeat_interleave of rows": (lambda x: x.repeat_interleave(2, 2), Status.EXACT),
     "repeat_interleave of channels": (lambda x: x.repeat_interleave(3, 1), Status.EXACT),
@@ -54,6 +70,55 @@ OPERATORS: dict[str, tuple[Callable[[Tensor], Tensor], Status]] = {
     "narrow along rows": (lambda x: x.narrow(2, 1, 4), Status.EXACT),
     "narrow along channels": (lambda x: pooled_and_plain(x).narrow(1, 4, 4), Status.EXACT),
     "slice along channels": (lambda x: pooled_and_plain(x)[:, 4:], Status.EXACT),
+    "channels by their numbers": (lambda x: x[:, [2, 0, 2]], Status.EXACT),
+    "rows by their numbers": (lambda x: x[:, :, ROWS], Status.WHOLE),
+    "rows and columns by their numbers": (lambda x: x[:, :, ROWS[:, None], COLUMNS], Status.WHOLE),
+    "channels of different fields by their numbers": (lambda x: pooled_and_plain(x)[:, [6, 5]], Status.HULL),
+    "channels with select": (lambda x: x.index_select(1, COLUMNS), Status.EXACT),
+    "gathered along channels": (lambda x: x.gather(1, x.argsort(1)), Status.EXACT),
+    "gathered along rows": (lambda x: x.gather(2, x.argsort(2)), Status.WHOLE),
+    "sorted along channels": (lambda x: x.sort(1)[0], Status.EXACT),
+    "sorted along columns": (lambda x: x.sort(3)[0], Status.WHOLE),
+    "written on channels": (lambda x: assigned(x, (slice(None), slice(1, 3)), x[:, :2] * 2), Status.EXACT),
+    "written on one channel": (lambda x: assigned(x, (slice(None), -1), x[:, 0] * 2), Status.EXACT),
+    "shifted rows on some channels": (
+        lambda x: assigned(x, (slice(None), slice(0, 2), slice(1, None)), x[:, 2:, :-1]),
+        Status.EXACT,
+    ),
+    "written on a box": (
+        lambda x: assigned(x, (..., slice(1, -1), slice(2, 5)), x[..., 2:, 3:] * 2),
+        Status.EXACT,
+    ),
+    "written on every other row": (
+        lambda x: assigned(x, (..., slice(1, None, 2), slice(None)), x[..., ::2, :]),
+        Status.EXACT,
+    ),
+    "written on a row": (lambda x: assigned(x, (slice(None), slice(None), 1), x[:, :, 3]), Status.WHOLE),
+    "laid on zeros": (
+        lambda x: assigned(torch.zeros_like(x), (..., slice(1, None), slice(None)), x[:, :, :-1]),
+        Status.EXACT,
+    ),
+    "set by a mask": (lambda x: assigned(x, x > 0.3, 0.0), Status.HULL),
+    "added on channels": (lambda x: x.index_add(1, torch.tensor([1, 3]), x[:, :2]), Status.HULL),
+    "put back where a pool found it": (lambda x: unpooled(x, 2, 2, 0), Status.HULL),
+    "put back where overlapping windows found it": (lambda x: unpooled(x, 3, 2, 1), Status.HULL),
+    "sampled at its own places": (
+        lambda x: functional.grid_sample(SURFACE, x.permute(0, 2, 3, 1)[..., :2].tanh() * 0.2, align_corners=False),
+        Status.EXACT,
+    ),
+    "Fourier transform along channels": (lambda x: torch.fft.fft(x, dim=1).real, Status.EXACT),
+    "Fourier transform": (lambda x: torch.fft.fft2(x).real, Status.WHOLE),
+    "in the shape of another": (lambda x: x.unflatten(1, (2, 2)).view_as(x), Status.EXACT),
+    "expanded to another": (lambda x: x[:, :1].expand_as(x.flip(2)), Status.EXACT),
+    "in the type of another": (lambda x: x.float().type_as(x.flip(2)), Status.EXACT),
+    "resized in depth alone": (
+        lambda x: functional.interpolate(x[:, None], scale_factor=(2, 1, 1), mode="trilinear")[:, 0],
+        Status.EXACT,
+    ),
+    "pooled in depth alone": (
+        lambda x: functional.adaptive_avg_pool3d(x[:, None], (2, None, None))[:, 0],
+        Status.EXACT,
+    ),
     "chunk along channels": (lambda x: pooled_and_plain(x).chunk(2, 1)[1], Status.EXACT),
 }
 

@@ -138,6 +138,14 @@ PRODUCTS: dict[str, tuple[Any, int | None]] = {
     "einsum": (einsum("bchw,bciw->bchi"), 4 * 5 * 5 * 6),
     "einsum that sums beforehand": (einsum("bchw,bciw->bci"), 4 * 5 * 6),
     "einsum that sums nothing": (einsum("bchw,bchw->bchw"), 0),
+    "Euclidean distances": (lambda x: torch.cdist(x[0], x[0, :, :3]), 4 * 5 * 3 * 6),
+    "distances that nobody counts": (lambda x: torch.cdist(x[0], x[0], p=3.0), None),
+    "affine grid": (lambda x: nn.functional.affine_grid(x[:, 0, :2, :3], [1, 2, 5, 7], False), 5 * 7 * 2 * 3),
+    "affine grid of a volume": (
+        lambda x: nn.functional.affine_grid(x[:, 0, :3, :4], [1, 2, 3, 5, 7], False),
+        3 * 5 * 7 * 3 * 4,
+    ),
+    "a Fourier transform, which nobody counts": (torch.fft.fft2, None),
     "einsum that nobody counts": (einsum("...hw,...iw->...hi"), None),
 }
 
@@ -149,6 +157,52 @@ def test_products_of_maps(name: str) -> None:
     found = plan(capture_module(module, (image,), {}, name="product"))
     assert (found.totals.unknown_macs != ()) == (expected is None)
     assert found.totals.macs == (expected or 0)
+
+
+def literal_recurrent(layer: nn.RNNBase, sequence: Tensor) -> int:
+    """The products of a recurrent layer, counted step by step while its states are computed from their definition."""
+    weights = dict(layer.named_parameters())
+    gates = weights["weight_hh_l0"].shape[0] // layer.hidden_size
+    count, given = 0, sequence
+    for number in range(layer.num_layers):
+        both: list[Tensor] = []
+        for name in [f"l{number}", f"l{number}_reverse"][: 1 + layer.bidirectional]:
+            first, second = weights[f"weight_ih_{name}"], weights[f"weight_hh_{name}"]
+            states, memory = torch.zeros(layer.hidden_size).double(), torch.zeros(layer.hidden_size).double()
+            made: list[Tensor] = []
+            for step in given.flip(0) if name.endswith("reverse") else given:
+                count += first.numel() + second.numel()
+                states, memory = moved_on(gates, first @ step, second @ states, states, memory)
+                made.append(states)
+            both.append(torch.stack(made).flip(0) if name.endswith("reverse") else torch.stack(made))
+        given = torch.cat(both, 1)
+    torch.testing.assert_close(given, layer(sequence[None])[0][0])
+    return count
+
+
+def moved_on(gates: int, left: Tensor, right: Tensor, states: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
+    """The next states, and an LSTM's memory, as torch's documentation has them (without biases)."""
+    if gates == 1:
+        return torch.tanh(left + right), memory
+    if gates == 3:
+        (r, z, n), (other_r, other_z, other_n) = left.chunk(3), right.chunk(3)
+        kept = torch.sigmoid(z + other_z)
+        return (1 - kept) * torch.tanh(n + torch.sigmoid(r + other_r) * other_n) + kept * states, memory
+    i, f, g, o = (left + right).chunk(4)
+    memory = f.sigmoid() * memory + i.sigmoid() * g.tanh()
+    return o.sigmoid() * memory.tanh(), memory
+
+
+@pytest.mark.parametrize("kind", [nn.RNN, nn.GRU, nn.LSTM])
+def test_a_recurrent_layer_multiplies_all_its_weights_at_every_step(kind: type[nn.RNNBase]) -> None:
+    torch.manual_seed(0)
+    layer = kind(6, 3, 2, bias=False, batch_first=True, bidirectional=True).double()
+    module = Product(lambda x: layer(x.mean(1))[0])
+    module.layer = layer
+    image = torch.rand(1, *SHAPE, dtype=torch.float64)
+    with torch.no_grad():
+        expected = literal_recurrent(layer, image[0].mean(0))
+    assert macs(module, image) == expected
 
 
 def macs(module: nn.Module, image: Tensor) -> int:

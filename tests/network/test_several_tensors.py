@@ -97,3 +97,28 @@ def test_of_several_that_are_read_the_first_has_the_name() -> None:
     for number, values in enumerate(right, start=1):
         (found,) = net.maps(image, f"getitem#{number}", progress=False).values()
         assert torch.allclose(found.values.flatten(), values.flatten(), atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU, nn.RNN])
+@pytest.mark.parametrize("batch_first", [True, False])
+def test_every_image_has_its_own_sequence_and_last_state(kind: type[nn.RNNBase], batch_first: bool) -> None:
+    class Both(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.inner = nn.Conv2d(3, 4, 3), kind(8, 5, 2, batch_first=batch_first, bidirectional=True)
+
+        def forward(self, x: Tensor) -> Tensor:
+            steps = self.conv(x).mean(1)
+            sequence, last = self.inner(steps if batch_first else steps.transpose(0, 1))
+            last = last[0] if isinstance(last, tuple) else last
+            mean = sequence.mean(1 if batch_first else 0)
+            return torch.cat([mean, last.transpose(0, 1).flatten(1)], 1)
+
+    torch.manual_seed(0)
+    module, images = Both().eval(), torch.rand(3, 3, 10, 10)
+    net = fm.trace(module, (3, 10, 10))
+    address = net._captured.resolver.describe(net._captured.graph.outputs[0])
+    with torch.no_grad():
+        right = torch.cat([module(image[None]) for image in images])
+    found = net.maps(images, address, progress=False)[address].values
+    assert torch.allclose(found.flatten(1), right, atol=1e-6)

@@ -205,10 +205,10 @@ def _map_score(network: CapturedNetwork, address: Address, activity: Activity) -
     channel = place.address.channel
     if channel is None:
         raise AddressError(f"'{place.address}' names a whole layer, not one feature map.", "Name one: LAYER/CHANNEL.")
-    sized, node = network.sized, place.node
+    node = place.node
     if place.address.unit is not None:
         row, column = place.address.unit
-        box = Box(row, column, row + 1, column + 1) if sized.axes[node].has_space else None
+        box = Box(row, column, row + 1, column + 1)
 
         def read_unit(values: Tensor) -> Tensor:
             return values[:, 0]

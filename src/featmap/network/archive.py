@@ -20,7 +20,7 @@ from featmap.network.functional import is_pass_through
 from featmap.network.graph import SizeRead
 from featmap.network.operators.cutting import Concatenate, Cut, Select
 from featmap.network.operators.reshape import Expand
-from featmap.network.operators.table import TABLE, UNKNOWN
+from featmap.network.operators.table import operator_of_target
 from featmap.network.schema import is_operator, plain_name
 
 
@@ -66,7 +66,7 @@ def possible_size_reads(program: ExportedProgram, path: Path) -> tuple[SizeRead,
 def _may_hold_a_size(node: FxNode) -> bool:
     if not is_operator(node.target) or is_pass_through(node):
         return False
-    operator = TABLE.get(plain_name(node.target).removesuffix("_"), UNKNOWN)
+    operator = operator_of_target(node.target)
     if operator.kind in ("pad", "resize", "constant", "unknown") or isinstance(operator, Cut | Expand | Select):
         return True
     takes_numbers = operator.kind in ("pointwise", "merge") and not isinstance(operator, Concatenate)

@@ -46,6 +46,7 @@ from featmap.network.inline import WITHOUT_GRADIENTS, check_no_inner_graphs
 from featmap.network.module_paths import ModulePaths
 from featmap.network.module_state import unchanged
 from featmap.network.passing import passing_recorded
+from featmap.network.plain_call import copied, plain_call
 from featmap.network.pruned import pruned
 from featmap.network.refusal import explain_failure
 from featmap.network.schema import is_operator
@@ -237,9 +238,13 @@ class _Builder:
             if isinstance(source, Reference):
                 self.removed[self.stacks[fx_node]] = source.index
             return
-        args = self._arguments(fx_node.args)
-        kwargs = {name: self._arguments(value) for name, value in fx_node.kwargs.items()}
-        target = fx_node.target
+        copy = copied(fx_node)
+        if copy is not None:
+            self.value[fx_node] = self.value[copy]
+            return
+        target, args, kwargs = plain_call(fx_node)
+        args = self._arguments(args)
+        kwargs = {name: self._arguments(value) for name, value in kwargs.items()}
         name = str(target) if is_operator(target) else getattr(target, "__name__", str(target))
         self.value[fx_node] = self._add(name, target, tuple(args), kwargs, fx_node)
         if WITHOUT_GRADIENTS in fx_node.meta.get("custom", ()):

@@ -14,7 +14,9 @@ from featmap.geometry import IndexSet, ReceptiveField, merge
 from featmap.network.operators.call import Call
 from featmap.network.operators.channels import ALL
 from featmap.network.operators.cutting import Concatenate, Cut, Item, Select
+from featmap.network.operators.lookup import Gathering, IndexedPlaces
 from featmap.network.operators.operator import Operator
+from featmap.network.operators.overlay import Overlay
 from featmap.network.operators.pointwise import Sum
 from featmap.network.operators.resize import Padding
 from featmap.network.sized import SizedGraph
@@ -68,13 +70,13 @@ def _seen(sized: SizedGraph, index: int, seen: list[_Seen]) -> _Seen:
         field = behind.field.behind(way.rows, way.columns, is_product=behind.field.is_product and way.is_certain)
         if behind.varies and sized.places.channels(index, way, _FIRST_CHANNEL) is not ALL:
             varies = True
-            if isinstance(operator, Cut | Item | Select):
+            if isinstance(operator, Cut | Item | Select | IndexedPlaces | Gathering):
                 field = replace(field, is_product=False)
         fields.append(field)
         even += [] if behind.varies else [field]
     if isinstance(operator, Sum) and any(all(way.covers(field) for field in fields) for way in even):
         varies = False
-    if isinstance(operator, Concatenate) and not all(_same(field, fields[0]) for field in fields):
+    if _joins_channels(operator, call) and not all(_same(field, fields[0]) for field in fields):
         varies = True
     return _Seen(_joined(fields), varies)
 
@@ -83,7 +85,13 @@ def _has_constant_channels(operator: Operator, call: Call, positions: list[int])
     """Whether some channels of the value are constants, which see nothing."""
     if isinstance(operator, Padding):
         return operator.pads_channels(call)
-    return isinstance(operator, Concatenate) and len(positions) < len(call.operands)
+    tensors = 2 if isinstance(operator, Overlay) else len(call.operands)
+    return _joins_channels(operator, call) and len(positions) < tensors
+
+
+def _joins_channels(operator: Operator, call: Call) -> bool:
+    """Whether the channels of the value may come from different operands."""
+    return isinstance(operator, Concatenate) or (isinstance(operator, Overlay) and operator.is_along_channels(call))
 
 
 def _same(first: ReceptiveField, second: ReceptiveField) -> bool:

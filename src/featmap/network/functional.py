@@ -37,7 +37,7 @@ def functional(program: ExportedProgram) -> ExportedProgram:
 
 
 def is_pass_through(node: FxNode) -> bool:
-    """Whether the operator returns its input unchanged: dropout in evaluation, contiguous.
+    """Whether the operator returns one of its inputs unchanged: dropout in evaluation, contiguous.
 
     A detach stays: it passes no gradient.
     """

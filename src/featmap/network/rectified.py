@@ -29,4 +29,4 @@ def _is_rectified(sized: SizedGraph, node: Node, found: set[int]) -> bool:
     if isinstance(operator, Nonlinearity):
         return operator.is_zero_on_a_half_line(sized.call(node))
     keeps = operator.kind == "pool" or isinstance(operator, Moving) or node.base_name in _KEEPING
-    return keeps and all(index in found for index in node.inputs)
+    return keeps and not node.weights and all(index in found for index in node.inputs)

@@ -234,4 +234,11 @@ def _made_by(layer: Layer, node: int) -> str:
     return found[-1] if found else layer.last_stage
 
 
-_WORDS = {"relu": "ReLU", "silu": "SiLU", "gelu": "GELU", "hardtanh": "ReLU6", "hardswish": "Hardswish"}
+_WORDS = {
+    "relu": "ReLU",
+    "silu": "SiLU",
+    "gelu": "GELU",
+    "relu6": "ReLU6",
+    "hardtanh": "Hardtanh",
+    "hardswish": "Hardswish",
+}

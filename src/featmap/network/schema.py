@@ -19,6 +19,11 @@ def schema_of(target: Any) -> Any:
     return target._schema
 
 
+def is_pointwise(target: Any) -> bool:
+    """Whether torch says of one of its own operators that each value is computed from values at the same place."""
+    return is_operator(target) and target.namespace == "aten" and torch.Tag.pointwise in target.tags
+
+
 def returns_view(target: Any) -> bool:
     """Whether what the operator returns may lie in the memory of what it reads."""
     return not is_operator(target) or any(value.alias_info is not None for value in schema_of(target).returns)

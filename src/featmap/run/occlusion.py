@@ -91,11 +91,11 @@ class Occlusion:
     def _needed_part(self, value: Tensor, known: Box | None = None) -> Tensor:
         """What is needed of the target's value, which is known on a box (the whole map, if none is given)."""
         axes, box = self.sized.axes[self.target], self.reach.needed[self.target]
-        if axes.row is None or axes.column is None:
-            return value
         top, left = (known.top, known.left) if known is not None else (0, 0)
-        value = value.narrow(axes.row, box.top - top, box.height)
-        return value.narrow(axes.column, box.left - left, box.width)
+        # Some values have rows alone, or columns: a mean over the others.
+        if axes.row is not None:
+            value = value.narrow(axes.row, box.top - top, box.height)
+        return value if axes.column is None else value.narrow(axes.column, box.left - left, box.width)
 
     def recomputed_share(self) -> float:
         """The multiply-adds of all positions, as a share of full runs."""
@@ -211,10 +211,8 @@ class Occlusion:
 def channel_values(sized: SizedGraph, node: int, value: Tensor, channel: int) -> Tensor:
     """One feature map of a value, of all of it or of a box: (image, place)."""
     axes = sized.axes[node]
-    size = (
-        (value.shape[axes.row], value.shape[axes.column]) if axes.row is not None and axes.column is not None else None
-    )
-    return as_maps(sized, node, value, size)[:, channel].flatten(1)
+    rows, columns = (1 if axis is None else value.shape[axis] for axis in (axes.row, axes.column))
+    return as_maps(sized, node, value, (rows, columns))[:, channel].flatten(1)
 
 
 def _places(spans: Spans, group: int, members: Indices) -> Indices:

@@ -21,7 +21,9 @@ from featmap.run.constants import scale_and_shift
 from featmap.run.own_target import without_overwriting
 
 _FRESH = frozenset({"convolution", "linear", "normalization", "merge"})
-_OVERWRITING = frozenset({"relu", "silu", "hardtanh", "hardswish", "hardsigmoid", "leaky_relu", "sigmoid", "add"})
+_OVERWRITING = frozenset(
+    {"relu", "relu6", "silu", "hardtanh", "hardswish", "hardsigmoid", "leaky_relu", "sigmoid", "add"}
+)
 _NORM = "batch_norm"
 
 

@@ -34,10 +34,21 @@ class Axes:
 
 NO_AXES = Axes(None, None, None)
 
+_OF_SHAPE_ALONE = {
+    **dict.fromkeys(("expand_as", "reshape_as", "view_as", "type_as"), "other"),
+    **dict.fromkeys(("copy", "fill", "zeros_like", "ones_like", "full_like", "empty_like"), "self"),
+    **dict.fromkeys(("rand_like", "randn_like", "randint_like"), "self"),
+    **dict.fromkeys(("new_zeros", "new_ones", "new_full", "new_empty"), "self"),
+}
+"""The argument of which an operator takes shape and type and no value, by the operator's name."""
+
 
 @dataclass(frozen=True, slots=True)
 class Operand:
-    """A tensor argument: the node it comes from (`None` for a weight), its shape and axes."""
+    """A tensor argument: the node it comes from (`None` for a weight), its shape and axes.
+
+    `depends_on_input` is false too where the call takes the value's shape and type alone.
+    """
 
     index: int | None
     spec: Spec
@@ -91,8 +102,15 @@ class Call:
         """The tensor that an argument stands for."""
         if isinstance(leaf, Weight):
             return Operand(None, self.graph.weights[leaf.name].spec, NO_AXES, False, leaf.name)
-        node = self.graph[leaf.index]
-        return Operand(leaf.index, self.specs[leaf.index], self.axes[leaf.index], node.depends_on_input)
+        reads = self.graph[leaf.index].depends_on_input and leaf.index != self._unread
+        return Operand(leaf.index, self.specs[leaf.index], self.axes[leaf.index], reads)
+
+    @cached_property
+    def _unread(self) -> int | None:
+        """The value of which the call takes shape and type alone, if it takes its value nowhere."""
+        name = _OF_SHAPE_ALONE.get(self.node.base_name)
+        leaf = None if name is None else named_arguments(self.node).get(name)
+        return leaf.index if isinstance(leaf, Reference) and self.node.inputs.count(leaf.index) == 1 else None
 
     @cached_property
     def operands(self) -> tuple[Operand, ...]:

@@ -215,3 +215,11 @@ class Einsum(MatrixProduct):
         summed = set(terms[0]) & set(terms[1]) - set(result)
         # What only one operand has and the result lacks is summed before anything is multiplied.
         return prod(sizes[letter] for letter in {*result, *summed}) if summed else 0
+
+
+@dataclass(frozen=True)
+class Distances(MatrixProduct):
+    """cdist: the distance of every vector to every other; for Euclidean ones a square is added up per coordinate."""
+
+    def macs(self, call: Call) -> int | None:
+        return prod(call.out_shape) * call["x1"].shape[-1] if call["p"] == 2 else None

@@ -12,6 +12,7 @@ from featmap.network.operators.operator import Rules, same_channels, whole
 from featmap.network.operators.reshape import Moving
 
 _CUTS = ("split", "split_with_sizes", "chunk", "tensor_split")
+_SEQUENCES = ("lstm", "gru", "rnn_tanh", "rnn_relu")
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,11 @@ class Item(Moving):
         return isinstance(cut.get("dim"), int) and cut["dim"] % max(call.main.rank, 1) == axis
 
     def axes(self, call: Call) -> Axes:
-        return call.main.axes
+        axes = call.main.axes
+        if call["item"] and call.graph[call.node.inputs[0]].base_name in _SEQUENCES:
+            # The last states stand behind one another layer by layer, whatever the order of the sequences.
+            return NO_AXES if axes.batch is None else Axes(1, None, None)
+        return axes
 
     def moved_rule(self, call: Call, axis: int, own: int) -> AxisRule:
         is_cut = call.graph[call.node.inputs[0]].base_name in _CUTS and self.cuts_channels(call, own)

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from featmap.geometry import Nearest, Pointwise, Whole
 from featmap.network.operators.call import NO_AXES, Axes, Call, Operand
-from featmap.network.operators.channels import ALL, ChannelSet
+from featmap.network.operators.channels import ALL, ChannelSet, channel_axis
 from featmap.network.operators.operator import (
     NotResizable,
     Operator,
@@ -35,11 +35,11 @@ class Elementwise(Operator):
         found = NO_AXES
         for operand in call.operands:
             if operand.depends_on_input:
-                found = _joined(found, _aligned(operand, rank))
+                found = joined_axes(found, aligned(operand, rank))
         return found
 
     def rules(self, call: Call, operand: Operand) -> Rules:
-        own = _aligned(operand, len(call.out_shape))
+        own = aligned(operand, len(call.out_shape))
         return (
             _axis_rule(call, operand, call.out_axes.row, own.row),
             _axis_rule(call, operand, call.out_axes.column, own.column),
@@ -55,7 +55,7 @@ class Elementwise(Operator):
         return node_arguments(call.node)
 
 
-def _aligned(operand: Operand, rank: int) -> Axes:
+def aligned(operand: Operand, rank: int) -> Axes:
     """The operand's axes after broadcasting has put missing axes in front."""
     shift = rank - operand.rank
     axes = operand.axes
@@ -66,7 +66,7 @@ def _aligned(operand: Operand, rank: int) -> Axes:
     return Axes(moved(axes.batch), moved(axes.row), moved(axes.column))
 
 
-def _joined(first: Axes, second: Axes) -> Axes:
+def joined_axes(first: Axes, second: Axes) -> Axes:
     def pick(one: int | None, other: int | None) -> int | None:
         return one if one is not None else other
 
@@ -82,6 +82,14 @@ def _axis_rule(call: Call, operand: Operand, axis: int | None, own: int | None) 
         return Whole(size)
     own_size = operand.shape[axis - (len(call.out_shape) - operand.rank)]
     return Pointwise() if own_size == size else Nearest(outputs=size)
+
+
+@dataclass(frozen=True)
+class Like(Elementwise):
+    """zeros_like, fill, copy: a value in the shape of another one, whose own values are not read."""
+
+    def axes(self, call: Call) -> Axes:
+        return joined_axes(call["self"].axes, super().axes(call))
 
 
 CLAMPS = ("clamp", "clamp_min", "clip")
@@ -177,10 +185,12 @@ def _uses_own_statistics(call: Call) -> bool:
 
 @dataclass(frozen=True)
 class AlongAxis(Elementwise):
-    """An operator that mixes the values along one axis and keeps the shape: softmax, cumulative sums, gates."""
+    """An operator that mixes the values along one axis alone: softmax, cumulative sums, gates, sorting."""
 
     def channels(self, call: Call, position: int, wanted: ChannelSet) -> ChannelSet:
-        return ALL
+        axis = channel_axis(call.main.axes, call.main.rank)
+        mixes = axis is None or axis == call["dim"] % call.main.rank
+        return ALL if mixes else same_channels(call, position, wanted)
 
     def rules(self, call: Call, operand: Operand) -> Rules:
         dim = call["dim"] % max(operand.rank, 1)

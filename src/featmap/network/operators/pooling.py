@@ -9,7 +9,15 @@ from featmap.geometry import Adaptive, AxisRule, Pointwise, Whole, Window
 from featmap.network.operators.call import Axes, Call, Operand
 from featmap.network.operators.channels import ALL, ChannelSet, channel_axis
 from featmap.network.operators.convolution import short
-from featmap.network.operators.operator import NotResizable, Operator, Rules, lined_up, node_arguments, same_channels
+from featmap.network.operators.operator import (
+    NotResizable,
+    Operator,
+    Rules,
+    lined_up,
+    node_arguments,
+    same_channels,
+    whole,
+)
 
 
 @dataclass(frozen=True)
@@ -153,11 +161,20 @@ class Reduction(Operator):
 
 def _reduced(call: Call) -> frozenset[int]:
     rank = call.main.rank
-    wanted = call.get("dim")
+    wanted = -1 if call.node.base_name == "pairwise_distance" else call.get("dim")
     if wanted is None or wanted == []:
         return frozenset(range(rank))
     dims = wanted if isinstance(wanted, list | tuple) else [wanted]
     return frozenset(dim % rank for dim in dims)
+
+
+@dataclass(frozen=True)
+class PairReduction(Reduction):
+    """pairwise_distance and cosine_similarity: one number for two vectors at the same place."""
+
+    def rules(self, call: Call, operand: Operand) -> Rules:
+        is_same = operand.axes == call.main.axes and operand.shape == call.main.shape
+        return super().rules(call, operand) if is_same else whole(call, operand)
 
 
 def _reduced_rule(axis: int | None, reduced: frozenset[int]) -> AxisRule:

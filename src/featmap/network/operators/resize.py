@@ -75,18 +75,21 @@ class Interpolation(Operator):
     is_known: ClassVar[bool] = True
 
     def axes(self, call: Call) -> Axes:
-        return call.plane_axes()
+        return call.plane_axes() if _resized_axes(call) == 2 else call.main.axes
 
     def rules(self, call: Call, operand: Operand) -> Rules:
         axes = call.out_axes
-        return lined_up(call, operand, self._rule(call, 0, axes.row), self._rule(call, 1, axes.column))
+        return lined_up(call, operand, self._rule(call, axes.row), self._rule(call, axes.column))
 
     def passes_axis(self, call: Call, operand: Operand, axis: int) -> bool:
         return axis < 2
 
-    def _rule(self, call: Call, position: int, axis: int | None) -> AxisRule:
+    def _rule(self, call: Call, axis: int | None) -> AxisRule:
         if axis is None:
             return Whole(1)
+        position = axis - (len(call.out_shape) - _resized_axes(call))
+        if position < 0:
+            return Pointwise()
         outputs = call.out_shape[axis]
         scale = _scale(call, position)
         name = call.node.base_name
@@ -109,8 +112,14 @@ class Interpolation(Operator):
         return node_arguments(call.node)
 
 
+def _resized_axes(call: Call) -> int:
+    """How many of the last axes are resized."""
+    return 3 if "3d" in call.node.base_name else 1 if "1d" in call.node.base_name else 2
+
+
 def _scale(call: Call, position: int) -> float | None:
     factors = call.get("scale_factors")
     if factors is not None:
         return factors[position]
-    return call.get("scales_h" if position == 0 else "scales_w")
+    names = {1: ("scales",), 2: ("scales_h", "scales_w"), 3: ("scales_d", "scales_h", "scales_w")}
+    return call.get(names[_resized_axes(call)][position])

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from featmap.errors import ModelError
 from featmap.run.backward.whole_numbers import has_gradient, takes_signals
 from featmap.run.own_target import without_overwriting
 from featmap.run.program import Program
@@ -25,10 +27,10 @@ def gradient_at_places(
     `value` is a patch of the source, `signal` one of the result (a list where the operator returns several), in their
     own order of axes with one image per unit.
     """
-    with torch.enable_grad():
+    with _derivative_of(step):
         value = _as_real(value, program).contiguous().requires_grad_()
         made = computed(program, untouched, _differentiable(step), source, value)
-    return _gradients(made, [value], signal)[0]
+        return _gradients(made, [value], signal)[0]
 
 
 def gradient_of_whole(
@@ -44,11 +46,26 @@ def gradient_of_whole(
         else value
         for index, value in values.items()
     }
-    with torch.enable_grad():
-        made = program.call_step(_differentiable(step), *arguments, given)
     wanted = {index: value for index, value in given.items() if isinstance(value, Tensor) and value.requires_grad}
-    found = _gradients(made, list(wanted.values()), signal)
+    with _derivative_of(step):
+        made = program.call_step(_differentiable(step), *arguments, given)
+        found = _gradients(made, list(wanted.values()), signal)
     return dict(zip(wanted, found, strict=True))
+
+
+@contextmanager
+def _derivative_of(step: Step) -> Generator[None]:
+    """Gradients are recorded. Raises: ModelError: torch has none of the operator."""
+    try:
+        with torch.enable_grad():
+            yield
+    except (RuntimeError, NotImplementedError) as error:
+        if "derivative for" not in str(error) or "not implemented" not in str(error):
+            raise
+        raise ModelError(
+            f"torch has no derivative of {step.node.base_name}, through which signals have to flow back.",
+            "Ask for a place before it, or for an occlusion, which needs no derivatives.",
+        ) from error
 
 
 def _as_real(value: Tensor, program: Program) -> Tensor:

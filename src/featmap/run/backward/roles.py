@@ -26,9 +26,12 @@ Rule = Literal["deconvnet", "guided", "gradient"]
 Norm = Literal["scale", "skip"]
 
 
-_LINEAR_KINDS = ("convolution", "linear", "shape", "pad", "resize", "constant", "merge")
-_LINEAR_NAMES = ("add", "sub", "rsub", "neg", "mean", "sum", "to", "_to_copy", "clone", "contiguous", "detach", "alias")
-_PRODUCTS = ("mul", "div", "matmul", "mm", "bmm", "einsum")
+_LINEAR_KINDS = ("convolution", "linear", "shape", "pad", "resize", "constant", "merge", "transform", "unpool")
+_LINEAR_NAMES = (
+    *("add", "sub", "rsub", "neg", "mean", "sum", "to", "_to_copy", "clone", "contiguous", "detach", "alias"),
+    *("complex", "real", "imag", "conj", "_conj", "resolve_conj", "resolve_neg", "_neg_view", "copy"),
+)
+_PRODUCTS = ("mul", "div", "matmul", "mm", "bmm", "einsum", "grid_sampler")
 
 
 class Role(StrEnum):

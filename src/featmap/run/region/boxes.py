@@ -53,7 +53,7 @@ def computed_box(patches: Patches) -> Box:
 
 
 def pays(sized: SizedGraph, needed: Mapping[int, Box]) -> bool:
-    """Whether boxes are worth their overhead: less than half of the image, and no operator that reads whole maps."""
+    """Whether boxes are worth their overhead: less than half of the image, and every operator reads boxes of maps."""
     source = sized.graph.image_input
     whole = full_box(sized, source)
     if source not in needed or any(box.is_empty for box in needed.values()):
@@ -61,8 +61,9 @@ def pays(sized: SizedGraph, needed: Mapping[int, Box]) -> bool:
         return False
     if 2 * needed[source].height * needed[source].width > whole.height * whole.width:
         return False
-    rules = (rule for index in needed for _, *pair in sized.reads(index) for rule in pair)
-    return not any(isinstance(rule, Whole) for rule in rules)
+    read = {index: [rule for _, *pair in sized.reads(index) for rule in pair] for index in needed if index != source}
+    # What reads nothing takes the shape of whole maps, and is not known on a part of them.
+    return not any(not rules or any(isinstance(rule, Whole) for rule in rules) for rules in read.values())
 
 
 def one_span(interval: Interval) -> Spans:

@@ -39,7 +39,7 @@ def computed(program: Program, untouched: Untouched, step: Step, source: int, va
         settings = program.settings[node.index]
         convolution = torch.conv_transpose2d if settings.transposed else torch.conv2d
         return convolution(value, *bound, groups=settings.groups)
-    if node.base_name.startswith(("adaptive", "upsample", "_upsample")):
+    if node.base_name.startswith(("adaptive", "_adaptive", "upsample", "_upsample")):
         # To the size that it has already: run on a patch it would give another size.
         return value
     if sized.operator(node).kind != "shape" or not isinstance(value, Tensor):

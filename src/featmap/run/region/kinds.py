@@ -18,7 +18,7 @@ _MOVING = ("slice", "narrow", "repeat_interleave", "expand", "expand_as")
 def is_regional(sized: SizedGraph, index: int) -> bool:
     """Whether an operator is computed on regions; where not, its value is computed in full."""
     call, operator = sized.call(sized.graph[index]), sized.operator(sized.graph[index])
-    if not keeps_places(call) or reads_whole(sized, index):
+    if not keeps_places(call) or reads_whole(sized, index) or not any(o.depends_on_input for o in call.operands):
         return False
     if is_direct(sized, index):
         return True
@@ -87,8 +87,16 @@ def is_direct(sized: SizedGraph, index: int) -> bool:
     call = sized.call(node)
     if sum(1 for operand in call.operands if operand.depends_on_input) != 1 or not keeps_places(call):
         return False
+    if len({source for source in node.inputs if sized.graph[source].depends_on_input}) != 1 or _resizes_more(call):
+        return False
     _, rows, columns = next(iter(sized.reads(index)))
     return not rows.moves and not columns.moves and not has_map_of_weights(sized, call)
+
+
+def _resizes_more(call: Call) -> bool:
+    """Whether an operator that is given its output's size changes another axis than rows and columns."""
+    gives_size = call.node.base_name.startswith(("adaptive", "_adaptive", "upsample", "_upsample"))
+    return gives_size and call.out_shape != call.main.shape
 
 
 def keeps_places(call: Call) -> bool:

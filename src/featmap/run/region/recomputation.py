@@ -90,7 +90,8 @@ class Recomputation:
 
     def changed(self, step: Step) -> list[int]:
         """The values that a step reads and that a change reached."""
-        return [index for index in dict.fromkeys(step.node.inputs) if index in self.states]
+        read = (source for source, _, _ in self.sized.reads(step.node.index))
+        return [index for index in dict.fromkeys(read) if index in self.states]
 
     def spans(self, index: int) -> tuple[Spans, Spans]:
         """The rows and columns of a value that are recomputed."""
