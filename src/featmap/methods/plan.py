@@ -16,7 +16,7 @@ from featmap.network.fields import receptive_fields
 from featmap.network.graph import Node
 from featmap.network.layers import Layer
 from featmap.network.network import CapturedNetwork
-from featmap.network.operators.table import operator_of
+from featmap.network.operators.table import is_known, operator_of
 from featmap.network.randomness import random_operators
 from featmap.network.sized import DoesNotFit, SizedGraph
 from featmap.network.tensors import RandomTensors
@@ -169,6 +169,22 @@ class PartialPlan(DoesNotFit):
         self.plan = plan
 
 
+def details_of(sized: SizedGraph, node: Node) -> str:
+    """A node's settings in words; with its operator's name and the tensors that it reads enough for its value."""
+    text = operator_of(node).describe(sized.call(node))
+    return (
+        text
+        if is_known(node)
+        else ", ".join(filter(None, ["unknown operator, treated as reading the whole map", text]))
+    )
+
+
+def with_details(sized: SizedGraph, node: Node) -> str:
+    """A node's name, and its settings in brackets where it has any."""
+    text = details_of(sized, node)
+    return f"{node.base_name} ({text})" if text else node.base_name
+
+
 class _Planner:
     def __init__(self, network: CapturedNetwork) -> None:
         self.network = network
@@ -208,14 +224,14 @@ class _Planner:
 
     def _layer_row(self, layer: Layer) -> PlanRow:
         nodes = [self.graph[index] for index in layer.nodes]
-        after = ", ".join(node.base_name for node in nodes[1:])
-        details = ", ".join(part for part in (self._details(nodes[0]), after) if part)
+        after = (with_details(self.sized, node) for node in nodes[1:])
+        details = ", ".join(part for part in (details_of(self.sized, nodes[0]), *after) if part)
         last = layer.stages[layer.last_stage]
         return self._row(layer.name, nodes, last, details, tuple(layer.stages))
 
     def _operator_row(self, node: Node) -> PlanRow:
         name = self.network.names.text(self.network.names.operator[node.index])
-        return self._row(name, [node], node.index, self._details(node), ("a",))
+        return self._row(name, [node], node.index, details_of(self.sized, node), ("a",))
 
     def _row(self, name: str, nodes: list[Node], last: int, details: str, stages: tuple[str, ...]) -> PlanRow:
         costs = [self.sized.macs(node.index) for node in nodes]
@@ -241,11 +257,6 @@ class _Planner:
         if axes.has_space and axes.row is not None and axes.column is not None:
             return (self.network.resolver.channels(index), shape[axes.row], shape[axes.column])
         return shape[1:] if axes.batch == 0 or len(shape) > 1 else shape
-
-    def _details(self, node: Node) -> str:
-        operator, call = operator_of(node), self.sized.call(node)
-        text = operator.describe(call)
-        return text if operator.is_known else f"unknown operator, treated as reading the whole map {text}".strip()
 
     def _weights(self, node: Node) -> list[str]:
         names = list(node.weights)

@@ -66,6 +66,7 @@ class Convolution(Operator):
     def describe(self, call: Call) -> str:
         settings = self.settings(call)
         words = [" x ".join(map(str, settings.kernel))]
+        words += ["transposed"] if settings.transposed and "transpose" not in call.node.operator else []
         words += [f"stride {short(settings.stride)}"] if set(settings.stride) != {1} else []
         words += [f"padding {short(_padding_text(settings.padding))}"] if any(map(any, settings.padding)) else []
         words += [f"dilation {short(settings.dilation)}"] if set(settings.dilation) != {1} else []
@@ -178,6 +179,9 @@ class Attention(MatrixProduct):
 @dataclass(frozen=True)
 class Einsum(MatrixProduct):
     """A sum of products written as an equation; its cost is known for two operands that share what is summed."""
+
+    def stated(self, call: Call) -> dict[str, Any]:
+        return {"equation": call["equation"].replace(" ", "")}
 
     def macs(self, call: Call) -> int | None:
         sides, arrow, result = call["equation"].replace(" ", "").partition("->")

@@ -6,13 +6,16 @@ unknown, and its arguments hold for the captured size alone.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 from featmap.geometry import AxisRule, Whole
 from featmap.network.graph import Node
 from featmap.network.operators.call import NO_AXES, Axes, Call, Operand
 from featmap.network.operators.channels import ALL, ChannelSet, channel_axis, channel_count
+from featmap.network.operators.wording import defaults_of, in_words, settings_of
 
 Rules = tuple[AxisRule, AxisRule]
 
@@ -31,6 +34,7 @@ class Operator:
     is_normalization: ClassVar[bool] = False
     is_merge: ClassVar[bool] = False
     is_convolution: ClassVar[bool] = False
+    words: ClassVar[Mapping[str, str]] = MappingProxyType({})
 
     def axes(self, call: Call) -> Axes:
         """The axes of the value; an unknown operator keeps them only where it keeps the shape."""
@@ -55,8 +59,20 @@ class Operator:
         return None
 
     def describe(self, call: Call) -> str:
-        """The call's settings in a few words, as a plan prints them."""
-        return ""
+        """The call's settings in a few words, as a plan prints them: enough to compute its value."""
+        return in_words(self.stated(call), self.left_out(call), self.words, self.axis_count(call))
+
+    def stated(self, call: Call) -> dict[str, Any]:
+        """The settings that the words are made of, by argument."""
+        return settings_of(call)
+
+    def left_out(self, call: Call) -> Mapping[str, Any]:
+        """The values that go without saying, by argument."""
+        return defaults_of(call)
+
+    def axis_count(self, call: Call) -> int:
+        """How many axes those are that the settings count."""
+        return call.main.rank if call.operands else 0
 
     def resized(self, call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The call's arguments at the operands' present shapes."""

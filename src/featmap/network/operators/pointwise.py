@@ -5,7 +5,7 @@ Operands are lined up as broadcasting does. An operand with one row that stands 
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -21,6 +21,7 @@ from featmap.network.operators.operator import (
     whole,
     whole_axis,
 )
+from featmap.network.operators.wording import defaults_of
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,10 @@ class Nonlinearity(Elementwise):
         bound = call.get(lower) if name in ("hardtanh", "threshold", *CLAMPS) else None
         return isinstance(bound, int | float) and bound == 0
 
+    def left_out(self, call: Call) -> Mapping[str, Any]:
+        """Few know by heart which slopes and bounds are the usual ones."""
+        return {"scale": 1, "input_scale": 1, "approximate": "none"}
+
 
 @dataclass(frozen=True)
 class Sum(Elementwise):
@@ -113,12 +118,19 @@ class Sum(Elementwise):
     is_merge: ClassVar[bool] = True
 
 
+USUAL_NORM = {"eps": 1e-5, "use_input_stats": True}
+"""What PyTorch's layers of normalisation have by default."""
+
+
 @dataclass(frozen=True)
 class Normalization(Elementwise):
     """Normalisation by stored statistics: in evaluation a scale and a shift per channel."""
 
     kind: ClassVar[str] = "normalization"
     is_normalization: ClassVar[bool] = True
+
+    def left_out(self, call: Call) -> Mapping[str, Any]:
+        return {**USUAL_NORM, **defaults_of(call)}
 
     def axes(self, call: Call) -> Axes:
         # Of four axes the second are channels; where nobody knows the others, they are those of maps.
@@ -143,6 +155,9 @@ class LayerNorm(Elementwise):
     kind: ClassVar[str] = "normalization"
     is_normalization: ClassVar[bool] = True
 
+    def left_out(self, call: Call) -> Mapping[str, Any]:
+        return {**USUAL_NORM, **defaults_of(call)}
+
     def channels(self, call: Call, position: int, wanted: ChannelSet) -> ChannelSet:
         return ALL
 
@@ -163,6 +178,9 @@ class MapNorm(Elementwise):
 
     kind: ClassVar[str] = "normalization"
     is_normalization: ClassVar[bool] = True
+
+    def left_out(self, call: Call) -> Mapping[str, Any]:
+        return {**USUAL_NORM, **defaults_of(call)}
 
     def channels(self, call: Call, position: int, wanted: ChannelSet) -> ChannelSet:
         return ALL if _uses_own_statistics(call) else super().channels(call, position, wanted)
