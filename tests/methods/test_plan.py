@@ -143,7 +143,7 @@ def test_the_names_of_the_data() -> None:
     data = json.loads(json.dumps(plan.to_json()))
     assert list(data) == [
         "model", "input_shape", "layers", "totals", "macs_convention", "preprocessing", "operators_treated_as_whole",
-        "random_operators",
+        "random_operators", "batch_statistics", "written_state",
         "weights",
     ]  # fmt: skip
     assert set(data["totals"]) >= {"parameters", "macs", "activation_bytes", "peak_bytes"}

@@ -12,6 +12,7 @@ from typing import Any
 from featmap.geometry import ReceptiveField
 from featmap.methods.receptive_field import takes_images
 from featmap.methods.table import TableResult
+from featmap.network.differing import batch_statistics, written_state
 from featmap.network.fields import receptive_fields
 from featmap.network.graph import Node
 from featmap.network.layers import Layer
@@ -102,6 +103,8 @@ class Plan(TableResult):
     unknown_operators: tuple[str, ...]
     weights_source: str
     random_operators: tuple[str, ...] = ()
+    batch_statistics: tuple[str, ...] = ()
+    written_state: tuple[str, ...] = ()
 
     def __iter__(self) -> Iterator[PlanRow]:
         return iter(self.layers)
@@ -135,6 +138,8 @@ class Plan(TableResult):
             "preprocessing": self.preprocessing,
             "operators_treated_as_whole": list(self.unknown_operators),
             "random_operators": list(self.random_operators),
+            "batch_statistics": list(self.batch_statistics),
+            "written_state": list(self.written_state),
             "weights": self.weights_source,
         }
 
@@ -206,6 +211,8 @@ class _Planner:
             unknown_operators=self.network.unknown_operators,
             weights_source=_weights_words(self.network),
             random_operators=random_operators(self.network, range(self.count)),
+            batch_statistics=batch_statistics(self.network, range(self.count)),
+            written_state=written_state(self.network),
         )
 
     def _rows(self) -> Iterator[PlanRow]:

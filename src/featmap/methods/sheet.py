@@ -29,6 +29,7 @@ from featmap.methods.project import Asked, Running
 from featmap.methods.projection import Question
 from featmap.methods.result import Result
 from featmap.network.address import Address
+from featmap.network.differing import remarks
 from featmap.network.network import CapturedNetwork
 from featmap.run.batches import Progress
 from featmap.run.folders import Found
@@ -73,7 +74,8 @@ class Sheet(Result):
     """The strongest examples of some maps of a layer, strongest first. `examples` by channel.
 
     An image on which a map is 0 everywhere excites it not at all, and is no example. `skipped` are the pictures in a
-    folder that could not be read, each with the reason; `images` counts the others.
+    folder that could not be read, each with the reason; `images` counts the others. `notes` say why the model's own
+    next calls may give other examples.
     """
 
     address: str
@@ -84,6 +86,7 @@ class Sheet(Result):
     gradient_takers: tuple[str, ...]
     weights_source: str
     skipped: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -100,6 +103,7 @@ class Sheet(Result):
             ],
             "weights": self.weights_source,
             "skipped": [{"name": name, "reason": reason} for name, reason in self.skipped],
+            "notes": list(self.notes),
         }
 
     def __repr__(self) -> str:
@@ -228,6 +232,7 @@ class _Sheet:
             self.projector.engine.gradient_takers,
             self.network.weights_source,
             tuple(self.skipped.values()),
+            tuple(text for _, text in remarks(self.network, [self.place.node])),
         )
 
     def _image(self, number: int) -> tuple[str, Tensor]:

@@ -25,7 +25,18 @@ from torch.utils import _pytree as pytree
 from featmap.errors import CaptureRefused, FeatmapError
 from featmap.network.functional import functional, is_pass_through
 from featmap.network.gradient_record import MARK, gradients_recorded
-from featmap.network.graph import Graph, ModuleCall, Node, Reference, SizeRead, Spec, TensorSpec, Weight, WeightSpec
+from featmap.network.graph import (
+    Graph,
+    ModuleCall,
+    Node,
+    Reference,
+    SizeRead,
+    Spec,
+    TensorSpec,
+    Weight,
+    WeightSpec,
+    Written,
+)
 from featmap.network.inline import check_no_inner_graphs
 from featmap.network.module_paths import ModulePaths
 from featmap.network.module_state import same_random_state, unchanged
@@ -33,6 +44,7 @@ from featmap.network.refusal import explain_failure
 from featmap.network.schema import is_operator
 from featmap.network.size_reads import SizeReads
 from featmap.network.value_sizes import check_sizes
+from featmap.network.written_state import AttributeWrites, written_buffers, written_statistics
 
 
 def capture(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Graph, ExportedProgram]:
@@ -42,14 +54,15 @@ def capture(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
     the size of a value depends on values; InputError: the forward refuses an input of this shape.
     """
     with in_evaluation(module), same_random_state(), quiet():
-        program, size_reads = _exported(module, args, kwargs)
-        return graph_of(program, size_reads, module), program
+        program, size_reads, written = _exported(module, args, kwargs)
+        return graph_of(program, size_reads, module, written), program
 
 
-def _exported(
-    module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> tuple[ExportedProgram, tuple[SizeRead, ...]]:
-    """torch's record of one forward, and where sizes were read in it.
+Recorded = tuple[ExportedProgram, tuple[SizeRead, ...], tuple[Written, ...]]
+
+
+def _exported(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Recorded:
+    """torch's record of one forward, where sizes were read in it, and which attributes it wrote.
 
     With gradients, so that blocks of the forward without them are told apart. Autograd forbids some writes through
     views that a forward without gradients may do: such a model is recorded without.
@@ -63,13 +76,11 @@ def _exported(
             raise explain_failure(error, module, pytree.tree_leaves((args, kwargs))) from error
 
 
-def _recorded(
-    module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], *, gradients: bool
-) -> tuple[ExportedProgram, tuple[SizeRead, ...]]:
-    reads = SizeReads()
+def _recorded(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], *, gradients: bool) -> Recorded:
+    reads, writes = SizeReads(), AttributeWrites(module)
     # The watch for size reads is the innermost mode: it tells who reads by the frame that calls it.
-    with unchanged(module), gradients_recorded(), reads, torch.set_grad_enabled(gradients):
-        return torch.export.export(module, args, kwargs, strict=False), reads.found
+    with unchanged(module), writes, gradients_recorded(), reads, torch.set_grad_enabled(gradients):
+        return torch.export.export(module, args, kwargs, strict=False), reads.found, writes.found
 
 
 @contextmanager
@@ -98,17 +109,23 @@ def quiet() -> Generator[None]:
             logger.setLevel(level)
 
 
-def graph_of(program: ExportedProgram, size_reads: tuple[SizeRead, ...] = (), module: nn.Module | None = None) -> Graph:
+def graph_of(
+    program: ExportedProgram,
+    size_reads: tuple[SizeRead, ...] = (),
+    module: nn.Module | None = None,
+    written: tuple[Written, ...] = (),
+) -> Graph:
     """An exported program as a `Graph`: functional, without operators that change nothing and values nobody reads.
 
     Arguments: module: what was exported, where it is at hand; it knows the paths of parts that were called in a slice.
+    written: the attributes that the forward wrote.
     Raises: CaptureRefused: a value's size depends on values, or a part is a loop or branch of inner graphs.
     """
     check_sizes(program)
     with quiet():
         program = _functional(program)
     check_no_inner_graphs(program)
-    return _Builder(program, ModulePaths(module)).graph(size_reads)
+    return _Builder(program, ModulePaths(module)).graph(size_reads, written)
 
 
 def _functional(program: ExportedProgram) -> ExportedProgram:
@@ -134,6 +151,7 @@ class _Builder:
         self.value: dict[FxNode, Reference | Weight] = {}
         self.removed: dict[tuple[ModuleCall, ...], int] = {}
         self.own_gradients: dict[int, str] = {}
+        self.statistics: list[str] = []
         signature = program.graph_signature
         self.weight_names = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
         self.weight_names.update(signature.inputs_to_lifted_tensor_constants)
@@ -142,7 +160,7 @@ class _Builder:
         self.buffers = set(signature.inputs_to_buffers.values())
         self.weights: dict[str, WeightSpec] = {}
 
-    def graph(self, size_reads: tuple[SizeRead, ...]) -> Graph:
+    def graph(self, size_reads: tuple[SizeRead, ...], written: tuple[Written, ...]) -> Graph:
         inputs: list[int] = []
         for fx_node in self.program.graph.nodes:
             if fx_node.op == "placeholder":
@@ -150,8 +168,20 @@ class _Builder:
             elif fx_node.op == "call_function" and _is_live(fx_node):
                 self._operator(fx_node)
         outputs = self._outputs()
-        nodes, unflatten, own = tuple(self.nodes), self._unflatten(), self.own_gradients
-        return _pruned(Graph(nodes, tuple(inputs), outputs, self.weights, unflatten, self.removed, size_reads, own))
+        written = (*written_buffers(self.program, self.statistics), *written)
+        return _pruned(
+            Graph(
+                tuple(self.nodes),
+                tuple(inputs),
+                outputs,
+                self.weights,
+                self._unflatten(),
+                self.removed,
+                size_reads,
+                self.own_gradients,
+                written,
+            )
+        )
 
     def _placeholder(self, fx_node: FxNode, inputs: list[int]) -> None:
         name = self.weight_names.get(fx_node.name)
@@ -180,10 +210,16 @@ class _Builder:
                 self.removed[self.stacks[fx_node]] = source.index
             return
         args = self._arguments(fx_node.args)
+        for position in written_statistics(fx_node.target, args):
+            self.statistics += self._weight_names(args[position])
+            args[position] = None
         kwargs = {name: self._arguments(value) for name, value in fx_node.kwargs.items()}
         target = fx_node.target
         name = str(target) if is_operator(target) else getattr(target, "__name__", str(target))
         self.value[fx_node] = self._add(name, target, tuple(args), kwargs, fx_node)
+
+    def _weight_names(self, leaf: Reference | Weight) -> tuple[str, ...]:
+        return self.nodes[leaf.index].weights if isinstance(leaf, Reference) else (leaf.name,)
 
     def _mark(self, fx_node: FxNode) -> None:
         """The marked value stands for the mark, which is kept beside the graph."""
@@ -281,6 +317,7 @@ def _pruned(graph: Graph) -> Graph:
         {stack: new_index[index] for stack, index in graph.removed.items() if index in new_index},
         graph.size_reads,
         {new_index[index]: name for index, name in graph.own_gradients.items() if index in new_index},
+        graph.written,
     )
 
 

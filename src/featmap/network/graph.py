@@ -116,6 +116,17 @@ class SizeRead:
 
 
 @dataclass(frozen=True)
+class Written:
+    """A place of the module that its forward writes in evaluation.
+
+    `is_weight`: what stood there before can have been read as a tensor alone, which then is a weight of that name.
+    """
+
+    name: str
+    is_weight: bool
+
+
+@dataclass(frozen=True)
 class Graph:
     """A whole captured model.
 
@@ -123,7 +134,8 @@ class Graph:
     `unflatten` puts such a list back into the model's own structure. `removed` maps the module calls of operators
     that change nothing (dropout in evaluation) to the value that passed through. `size_reads` are the places where
     the model's own code looked at sizes, so that numbers in the graph may depend on the input's size. `own_gradients`
-    names, for values that the model gives another gradient than that of what computes them, what does so.
+    names, for values that the model gives another gradient than that of what computes them, what does so. `written` is
+    what the forward writes to its module in evaluation.
     """
 
     nodes: tuple[Node, ...]
@@ -134,6 +146,7 @@ class Graph:
     removed: dict[tuple[ModuleCall, ...], int] = field(default_factory=dict[tuple[ModuleCall, ...], int])
     size_reads: tuple[SizeRead, ...] = ()
     own_gradients: dict[int, str] = field(default_factory=dict[int, str])
+    written: tuple[Written, ...] = ()
 
     def __iter__(self) -> Iterator[Node]:
         return iter(self.nodes)

@@ -50,6 +50,10 @@ class Operator:
         """The channels of the operand at `position` in `call.operands` that the wanted channels of the value read."""
         return ALL
 
+    def mixes_images(self, call: Call) -> bool:
+        """Whether images that run together may change one another's values, though it is known which is whose."""
+        return False
+
     def divides_places(self, call: Call) -> bool:
         """Whether one channel reads only some of the places that the rules name: the channels share them out."""
         return False
@@ -106,6 +110,13 @@ def same_channels(call: Call, position: int, wanted: ChannelSet) -> ChannelSet:
     if count is None or axis is None or count != call.out_shape[axis]:
         return ALL
     return wanted
+
+
+def reads_images_besides(call: Call, name: str) -> bool:
+    """Whether more than one argument depends on the images: kernels that are made of an image meet all images."""
+    main = call.get(name)
+    others = (value for key, value in call.arguments.items() if key != name)
+    return not isinstance(main, Operand) or any(isinstance(one, Operand) and one.depends_on_input for one in others)
 
 
 def node_arguments(node: Node) -> tuple[tuple[Any, ...], dict[str, Any]]:

@@ -17,6 +17,7 @@ from featmap.network.operators.operator import (
     Operator,
     Rules,
     node_arguments,
+    reads_images_besides,
     same_channels,
     whole,
     whole_axis,
@@ -38,6 +39,10 @@ class Elementwise(Operator):
             if operand.depends_on_input:
                 found = _joined(found, _aligned(operand, rank))
         return found
+
+    def mixes_images(self, call: Call) -> bool:
+        rank = len(call.out_shape)
+        return len({_aligned(operand, rank).batch for operand in call.operands if operand.depends_on_input}) > 1
 
     def rules(self, call: Call, operand: Operand) -> Rules:
         own = _aligned(operand, len(call.out_shape))
@@ -137,6 +142,9 @@ class Normalization(Elementwise):
         found = super().axes(call)
         is_known = found.row is not None or found.column is not None
         return found if is_known or len(call.out_shape) != 4 else call.plane_axes()
+
+    def mixes_images(self, call: Call) -> bool:
+        return bool(call.get("training")) or reads_images_besides(call, "input")
 
     def rules(self, call: Call, operand: Operand) -> Rules:
         # Without stored statistics it takes those of the batch, in evaluation too.
