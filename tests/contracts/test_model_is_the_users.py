@@ -18,6 +18,7 @@ from torch import Tensor, nn
 import featmap as fm
 from featmap.errors import FeatmapError
 from featmap.network import functional as functional_module
+from featmap.network.differing import StateInEvaluation
 from featmap.network.sized import SizedGraph
 from featmap.run.constants import Constants
 from featmap.run.program import Program
@@ -171,7 +172,8 @@ def test_what_a_forward_stores_in_the_module_is_put_back() -> None:
             return self.last.relu()
 
     module = Remembering()
-    fm.trace(module, SHAPE).maps(IMAGE)
+    with pytest.warns(StateInEvaluation, match="Remembering writes in evaluation to last, kept, calls: "):
+        fm.trace(module, SHAPE).maps(IMAGE)
     assert (module.last, module.kept, module.calls) == (None, [], 0)
 
 

@@ -124,7 +124,7 @@ def test_an_unknown_operator_is_whole_and_named_and_its_cost_is_said_to_be_unkno
     assert plan.unknown_operators == ("aten.fft_rfft2.default",)
     row = plan["fft_rfft2"]
     assert row.macs is None
-    assert row.details == "unknown operator, treated as reading the whole map"
+    assert row.details == "unknown operator, treated as reading the whole map, axes 2 3"
     assert row.receptive_field.status == "whole"
     assert plan["d"].receptive_field.status == "whole"
     assert plan["d"].receptive_field.size == (8, 7)
@@ -143,7 +143,7 @@ def test_the_names_of_the_data() -> None:
     data = json.loads(json.dumps(plan.to_json()))
     assert list(data) == [
         "model", "input_shape", "layers", "totals", "macs_convention", "preprocessing", "operators_treated_as_whole",
-        "random_operators", "joined_images",
+        "random_operators", "joined_images", "batch_statistics", "written_state",
         "weights",
     ]  # fmt: skip
     assert set(data["totals"]) >= {"parameters", "macs", "activation_bytes", "peak_bytes"}

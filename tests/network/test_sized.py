@@ -165,6 +165,7 @@ def test_a_model_that_computes_with_sizes_stays_right(
     assert_runs_at(written(forward, c=conv(), pool=nn.MaxPool2d(2)), shape)
 
 
+@pytest.mark.filterwarnings("ignore::featmap.network.differing.BatchStatistics")
 def test_what_mixes_images_is_run_one_image_at_a_time() -> None:
     torch.manual_seed(0)
     for forward in (

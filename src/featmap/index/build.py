@@ -26,6 +26,7 @@ from featmap.index.totals import Floats, places_per_map
 from featmap.index.wish import Wish
 from featmap.index.writer import Writer
 from featmap.methods.result import Result
+from featmap.network.differing import note_differences
 from featmap.network.network import CapturedNetwork
 from featmap.run.batches import Progress
 
@@ -86,6 +87,7 @@ def build_index(
     with only_builder(path):
         snapshot = Snapshot.of(path)
         check_same(snapshot.description, network, wish, path)
+        note_differences(network, [network.place(layer.address).node for layer in snapshot.description.layers])
         work = _Build(Writer.of(snapshot), snapshot, retry=retry, planned=planned, tally=tally, progress=progress)
         running = _engine(engine, network, snapshot.description, device=device, strict=strict, **settings)
         return work.run(listed, running)

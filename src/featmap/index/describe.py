@@ -15,6 +15,7 @@ from featmap.index.description import Description, IndexedLayer
 from featmap.index.fingerprint import network_fingerprint, preprocessing_fingerprint
 from featmap.index.wish import Wish
 from featmap.network.address import Address
+from featmap.network.differing import remarks
 from featmap.network.fields import receptive_fields
 from featmap.network.graph import Node, TensorSpec
 from featmap.network.network import CapturedNetwork
@@ -66,6 +67,7 @@ def describe(network: CapturedNetwork, wish: Wish, planned: int = 0) -> Descript
         planned=planned,
         block=wish.block or block_length(shapes, _full_bytes(network, full), batch),
         batch=batch,
+        notes=tuple(text for _, text in remarks(network, [place.node for place in places])),
     )
 
 

@@ -106,7 +106,7 @@ class Description:
 
     `network` and `preprocessing` are fingerprints. `block` images are read before each commit, `batch` run at once.
     `planned` is the number of images that were expected when it was begun, 0 where nobody knew. `full` names the
-    layers whose whole maps are kept.
+    layers whose whole maps are kept. `notes` say why the network would not give the same numbers again.
     """
 
     model: str
@@ -125,6 +125,7 @@ class Description:
     planned: int
     block: int
     batch: int
+    notes: tuple[str, ...] = ()
     version: str = __version__
     format: int = FORMAT
 
@@ -179,12 +180,15 @@ class Description:
         """The description as plain data."""
         plain = {field.name: getattr(self, field.name) for field in fields(self)}
         layers = [layer.to_json() for layer in self.layers]
-        return {**plain, "input_shape": list(self.input_shape), "full": list(self.full), "layers": layers}
+        lists = {"input_shape": list(self.input_shape), "full": list(self.full), "notes": list(self.notes)}
+        return {**plain, **lists, "layers": layers}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Description:
         """The description that `to_json` wrote."""
         layers = tuple(IndexedLayer.from_json(layer) for layer in data["layers"])
         full, shape = tuple(data["full"]), tuple(data["input_shape"])
-        lists: dict[str, Any] = {"input_shape": shape, "full": full, "layers": layers}
+        # Indexes that were built before there were notes have none.
+        notes = tuple(data.get("notes", ()))
+        lists: dict[str, Any] = {"input_shape": shape, "full": full, "layers": layers, "notes": notes}
         return cls(**{**data, **lists})

@@ -39,6 +39,7 @@ class IndexSummary(Result):
             "preprocessing_fingerprint": whole.preprocessing,
             "input_shape": list(whole.input_shape),
             "featmap": whole.version,
+            "notes": list(whole.notes),
             "images": self.images,
             "blocks": self.blocks,
             "block": whole.block,

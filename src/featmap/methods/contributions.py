@@ -14,6 +14,7 @@ from featmap.methods.filters import Filters, filters_of, source_maps
 from featmap.methods.maps import as_maps
 from featmap.methods.result import Result
 from featmap.network.address import Address
+from featmap.network.differing import note_differences
 from featmap.network.layers import Layer
 from featmap.network.network import CapturedNetwork
 from featmap.run.batches import run_batches
@@ -25,7 +26,8 @@ class Contributions(Result):
     """What the input maps contribute to one feature map at stage conv.
 
     `values` is a float64 tensor (input channel, row, column), `channels` the input channels in that order. Their sum
-    over the input channels, plus `bias`, is `conv`, a tensor (row, column).
+    over the input channels, plus `bias`, is `conv`, a tensor (row, column). `notes` say why the model's own next call
+    may give others.
     """
 
     address: str
@@ -35,6 +37,7 @@ class Contributions(Result):
     bias: float | None
     conv: Tensor
     weights_source: str
+    notes: tuple[str, ...] = ()
 
     @property
     def shares(self) -> Tensor:
@@ -55,6 +58,7 @@ class Contributions(Result):
             ],
             "shape": list(self.conv.shape),
             "weights": self.weights_source,
+            "notes": list(self.notes),
         }
 
     def __repr__(self) -> str:
@@ -73,12 +77,13 @@ def contributions(network: CapturedNetwork, image: Images, address: str | Addres
     layer, channel = _layer_and_channel(network, address)
     filters = filters_of(network, layer)
     nodes = [filters.source, layer.producer]
+    notes = note_differences(network, nodes)
     values = run_batches(network, batch.values, nodes, fold=False, dtype=torch.float64)
     maps = {
         filters.source: source_maps(network, filters, values[filters.source]),
         layer.producer: as_maps(network.sized, layer.producer, values[layer.producer])[0],
     }
-    return _result(network, layer, channel, filters, maps)
+    return replace(_result(network, layer, channel, filters, maps), notes=notes)
 
 
 def _layer_and_channel(network: CapturedNetwork, address: str | Address) -> tuple[Layer, int]:

@@ -20,9 +20,9 @@ from featmap.methods.maps import as_maps
 from featmap.methods.result import Result
 from featmap.methods.taps import kernel_values, taps, window_values
 from featmap.network.address import Address
+from featmap.network.differing import note_differences
 from featmap.network.layers import Layer
 from featmap.network.network import CapturedNetwork
-from featmap.network.randomness import note_randomness
 from featmap.network.resolve import Place
 from featmap.network.unit_box import UnitBox, unit_box
 from featmap.run.batches import run_batches
@@ -121,7 +121,7 @@ def explain(network: CapturedNetwork, image: Images, unit: str | Address) -> Exp
     place, layer = _unit_place(network, unit)
     filters = filters_of(network, layer)
     nodes = dict.fromkeys([filters.source, *layer.stages.values()])
-    note_randomness(network, list(nodes))
+    note_differences(network, list(nodes))
     values = run_batches(network, batch.values, list(nodes), fold=False, dtype=torch.float64)
     return _Explainer(network, layer, place, filters, values).explanation()
 

@@ -15,8 +15,8 @@ from torch import Tensor
 from featmap.errors import AddressError, NoSuchLayer, TooLittleMemory, UnitOutOfRange
 from featmap.methods.result import Result
 from featmap.network.address import Address
+from featmap.network.differing import note_differences
 from featmap.network.network import CapturedNetwork
-from featmap.network.randomness import note_randomness
 from featmap.network.resolve import Place
 from featmap.network.sized import SizedGraph
 from featmap.network.unit_box import UnitBox, unit_box
@@ -147,7 +147,7 @@ def feature_maps(
     batch = batch_of(network, images)
     network = network.at(tuple(batch.values.shape[1:]))
     places = _places(network, layers)
-    note_randomness(network, [place.node for place in places])
+    note_differences(network, [place.node for place in places])
     _check_memory(network, places, len(batch.names))
     values = run_batches(
         network, batch.values, [place.node for place in places], dtype=dtype, device=device, progress=progress

@@ -13,6 +13,7 @@ from featmap.geometry import TransposedWindow, Window
 from featmap.methods.filters import Filters, filters_of
 from featmap.methods.result import Result
 from featmap.methods.taps import taps
+from featmap.network.differing import note_differences
 from featmap.network.layers import Layer
 from featmap.network.network import CapturedNetwork
 
@@ -68,6 +69,9 @@ class LayerMatrix(Result):
 def layer_matrix(network: CapturedNetwork, layer: Layer, input_size: tuple[int, int] | None = None) -> LayerMatrix:
     """The layer's matrix for an input map of `input_size` rows and columns (as in the network, if not given)."""
     filters = filters_of(network, layer)
+    # The matrix depends on what weights are made of, not on what the layer reads.
+    made = [index for index in network.graph[layer.producer].inputs if not network.graph[index].depends_on_input]
+    note_differences(network, made)
     size = input_size or network.sized.size(filters.source)
     rules = filters.rules
     outputs = rules[0].output_size(size[0]), rules[1].output_size(size[1])

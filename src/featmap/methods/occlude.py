@@ -21,6 +21,7 @@ from featmap.methods.receptive_field import takes_images
 from featmap.methods.result import Result
 from featmap.methods.target import Activity, Scale, Score, Target, class_score, predicted, score_of
 from featmap.methods.windows import Baseline, Fill, Pair, Windows, captum_average, fill, occluded, windows
+from featmap.network.differing import note_differences
 from featmap.network.network import CapturedNetwork
 from featmap.network.randomness import random_operators
 from featmap.run.batches import Progress, run_batches
@@ -226,6 +227,7 @@ class _Occluding:
         self.fill: Fill = fill(image, baseline)
         self.score = score or self._predicted_score(scale, device)
         _check_draws_nothing(network, self.score)
+        note_differences(network, [self.score.node])
         self.engine = Occlusion(
             network,
             image,

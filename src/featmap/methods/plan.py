@@ -13,11 +13,12 @@ from featmap.geometry import ReceptiveField
 from featmap.methods.receptive_field import takes_images
 from featmap.methods.table import TableResult
 from featmap.network.address import written
+from featmap.network.differing import batch_statistics, written_state
 from featmap.network.fields import receptive_fields
 from featmap.network.graph import Node
 from featmap.network.layers import Layer
 from featmap.network.network import CapturedNetwork
-from featmap.network.operators.table import operator_of
+from featmap.network.operators.table import is_known, operator_of
 from featmap.network.randomness import random_operators
 from featmap.network.sized import DoesNotFit, SizedGraph
 from featmap.network.tensors import RandomTensors
@@ -108,6 +109,8 @@ class Plan(TableResult):
     weights_source: str
     random_operators: tuple[str, ...] = ()
     joined_images: Mapping[str, int] = field(default_factory=dict[str, int])
+    batch_statistics: tuple[str, ...] = ()
+    written_state: tuple[str, ...] = ()
 
     def __iter__(self) -> Iterator[PlanRow]:
         return iter(self.layers)
@@ -147,6 +150,8 @@ class Plan(TableResult):
             "operators_treated_as_whole": list(self.unknown_operators),
             "random_operators": list(self.random_operators),
             "joined_images": dict(self.joined_images),
+            "batch_statistics": list(self.batch_statistics),
+            "written_state": list(self.written_state),
             "weights": self.weights_source,
         }
 
@@ -181,6 +186,22 @@ class PartialPlan(DoesNotFit):
         self.plan = plan
 
 
+def details_of(sized: SizedGraph, node: Node) -> str:
+    """A node's settings in words; with its operator's name and the tensors that it reads enough for its value."""
+    text = operator_of(node).describe(sized.call(node))
+    return (
+        text
+        if is_known(node)
+        else ", ".join(filter(None, ["unknown operator, treated as reading the whole map", text]))
+    )
+
+
+def with_details(sized: SizedGraph, node: Node) -> str:
+    """A node's name, and its settings in brackets where it has any."""
+    text = details_of(sized, node)
+    return f"{node.base_name} ({text})" if text else node.base_name
+
+
 class _Planner:
     def __init__(self, network: CapturedNetwork) -> None:
         self.network = network
@@ -203,6 +224,8 @@ class _Planner:
             weights_source=_weights_words(self.network),
             random_operators=random_operators(self.network, range(self.count)),
             joined_images=self._joined_images(),
+            batch_statistics=batch_statistics(self.network, range(self.count)),
+            written_state=written_state(self.network),
         )
 
     def _joined_images(self) -> dict[str, int]:
@@ -232,14 +255,14 @@ class _Planner:
 
     def _layer_row(self, layer: Layer) -> PlanRow:
         nodes = [self.graph[index] for index in layer.nodes]
-        after = ", ".join(node.base_name for node in nodes[1:])
-        details = ", ".join(part for part in (self._details(nodes[0]), after) if part)
+        after = (with_details(self.sized, node) for node in nodes[1:])
+        details = ", ".join(part for part in (details_of(self.sized, nodes[0]), *after) if part)
         last = layer.stages[layer.last_stage]
         return self._row(layer.name, nodes, last, details, tuple(layer.stages))
 
     def _operator_row(self, node: Node) -> PlanRow:
         name = self.network.names.text(self.network.names.operator[node.index])
-        return self._row(name, [node], node.index, self._details(node), ("a",))
+        return self._row(name, [node], node.index, details_of(self.sized, node), ("a",))
 
     def _row(self, name: str, nodes: list[Node], last: int, details: str, stages: tuple[str, ...]) -> PlanRow:
         costs = [self.sized.macs(node.index) for node in nodes]
@@ -267,11 +290,6 @@ class _Planner:
         images = self.sized.shape(self.graph.image_input)[:1]
         batch = 0 if axes.batch is None and shape[:1] == images else axes.batch
         return tuple(size for axis, size in enumerate(shape) if axis != batch)
-
-    def _details(self, node: Node) -> str:
-        operator, call = operator_of(node), self.sized.call(node)
-        text = operator.describe(call)
-        return text if operator.is_known else f"unknown operator, treated as reading the whole map {text}".strip()
 
     def _weights(self, node: Node) -> list[str]:
         names = list(node.weights)

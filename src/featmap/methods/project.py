@@ -19,9 +19,9 @@ from featmap.geometry import Box
 from featmap.methods.projection import Projection, Question
 from featmap.methods.target import class_score, predicted, score_of
 from featmap.network.address import Address
+from featmap.network.differing import note_differences
 from featmap.network.fields import receptive_fields
 from featmap.network.network import CapturedNetwork
-from featmap.network.randomness import note_randomness
 from featmap.network.resolve import Place
 from featmap.network.unit_box import unit_box
 from featmap.run.backward.reach import cuts, reached_by_signals
@@ -86,7 +86,7 @@ class Asked:
         if node not in self._projectors:
             question, running = self.question, self.running
             self._check_gradient(node)
-            note_randomness(self.network, [node])
+            note_differences(self.network, [node])
             self._projectors[node] = Projector(
                 self.network,
                 node,

@@ -29,6 +29,7 @@ from featmap.methods.project import Asked, Running
 from featmap.methods.projection import Question
 from featmap.methods.result import Result
 from featmap.network.address import Address
+from featmap.network.differing import remarks
 from featmap.network.network import CapturedNetwork
 from featmap.run.batches import Progress
 from featmap.run.folders import Found
@@ -74,7 +75,7 @@ class Sheet(Result):
 
     An image on which a map is 0 everywhere excites it not at all, and is no example. `skipped` are the pictures in a
     folder that could not be read, each with the reason; `images` counts the others. `gradient_takers` and
-    `own_gradients` are those of its projections.
+    `own_gradients` are those of its projections. `notes` say why the model's own next calls may give other examples.
     """
 
     address: str
@@ -86,6 +87,7 @@ class Sheet(Result):
     weights_source: str
     skipped: tuple[tuple[str, str], ...] = ()
     own_gradients: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -103,6 +105,7 @@ class Sheet(Result):
             ],
             "weights": self.weights_source,
             "skipped": [{"name": name, "reason": reason} for name, reason in self.skipped],
+            "notes": list(self.notes),
         }
 
     def __repr__(self) -> str:
@@ -232,6 +235,7 @@ class _Sheet:
             self.network.weights_source,
             tuple(self.skipped.values()),
             self.projector.engine.own_gradients,
+            tuple(text for _, text in remarks(self.network, [self.place.node])),
         )
 
     def _image(self, number: int) -> tuple[str, Tensor]:

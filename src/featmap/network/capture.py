@@ -39,6 +39,7 @@ from featmap.network.graph import (
     TensorSpec,
     Weight,
     WeightSpec,
+    Written,
     leaves,
     spec_of,
 )
@@ -54,6 +55,7 @@ from featmap.network.size_reads import SizeReads
 from featmap.network.torch_state import same_random_state, same_settings
 from featmap.network.unfit import check_capturable
 from featmap.network.value_sizes import check_sizes
+from featmap.network.written_state import AttributeWrites, written_buffers, written_statistics
 
 
 def capture(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Graph, ExportedProgram]:
@@ -64,14 +66,15 @@ def capture(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
     """
     check_capturable(module, pytree.tree_leaves((args, kwargs)))
     with in_evaluation(module), same_random_state(), quiet():
-        program, size_reads = _exported(module, args, kwargs)
-        return graph_of(program, size_reads, module), program
+        program, size_reads, written = _exported(module, args, kwargs)
+        return graph_of(program, size_reads, module, written), program
 
 
-def _exported(
-    module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> tuple[ExportedProgram, tuple[SizeRead, ...]]:
-    """torch's record of one forward, and where sizes were read in it.
+Recorded = tuple[ExportedProgram, tuple[SizeRead, ...], tuple[Written, ...]]
+
+
+def _exported(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Recorded:
+    """torch's record of one forward, where sizes were read in it, and which attributes it wrote.
 
     Gradients are on, so that blocks of the forward without them are told apart. Autograd forbids some writes through
     views that a forward without gradients may do; it does not where no weight wants a gradient.
@@ -89,14 +92,13 @@ def _exported(
             raise explain_failure(error, module, pytree.tree_leaves((args, kwargs))) from error
 
 
-def _recorded(
-    module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> tuple[ExportedProgram, tuple[SizeRead, ...]]:
-    reads = SizeReads()
+def _recorded(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Recorded:
+    reads, writes = SizeReads(), AttributeWrites(module)
     # The watch for size reads is the innermost mode: it tells who reads by the frame that calls it.
     with (
         unchanged(module),
         same_settings(),
+        writes,
         gradients_recorded(),
         passing_recorded(),
         DataWrites(),
@@ -105,7 +107,7 @@ def _recorded(
     ):
         # What the forward sets in context variables goes with the copy of the context.
         program = copy_context().run(torch.export.export, module, args, kwargs, strict=False)
-        return program, reads.found
+        return program, reads.found, writes.found
 
 
 @contextmanager
@@ -148,17 +150,23 @@ def quiet() -> Generator[None]:
             logger.setLevel(level)
 
 
-def graph_of(program: ExportedProgram, size_reads: tuple[SizeRead, ...] = (), module: nn.Module | None = None) -> Graph:
+def graph_of(
+    program: ExportedProgram,
+    size_reads: tuple[SizeRead, ...] = (),
+    module: nn.Module | None = None,
+    written: tuple[Written, ...] = (),
+) -> Graph:
     """An exported program as a `Graph`: functional, without operators that change nothing and values nobody reads.
 
     Arguments: module: what was exported, where it is at hand; it knows the paths of parts that were called in a slice.
+    written: the attributes that the forward wrote.
     Raises: CaptureRefused: a value's size depends on values, or a part is a loop or branch of inner graphs.
     """
     check_sizes(program)
     with quiet():
         program = _functional(program)
     check_no_inner_graphs(program)
-    return replace(_Builder(program, ModulePaths(module)).graph(size_reads), other_names=_other_names(module))
+    return replace(_Builder(program, ModulePaths(module)).graph(size_reads, written), other_names=_other_names(module))
 
 
 def _other_names(module: nn.Module | None) -> dict[str, tuple[str, ...]]:
@@ -192,6 +200,7 @@ class _Builder:
         self.value: dict[FxNode, Reference | Weight] = {}
         self.removed: dict[tuple[ModuleCall, ...], int] = {}
         self.own_gradients: dict[int, str] = {}
+        self.statistics: list[str] = []
         signature = program.graph_signature
         self.weight_names = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
         self.weight_names.update(signature.inputs_to_lifted_tensor_constants)
@@ -200,7 +209,7 @@ class _Builder:
         self.buffers = set(signature.inputs_to_buffers.values())
         self.weights: dict[str, WeightSpec] = {}
 
-    def graph(self, size_reads: tuple[SizeRead, ...]) -> Graph:
+    def graph(self, size_reads: tuple[SizeRead, ...], written: tuple[Written, ...]) -> Graph:
         inputs: list[int] = []
         for fx_node in self.program.graph.nodes:
             if fx_node.op == "placeholder":
@@ -208,8 +217,17 @@ class _Builder:
             elif fx_node.op == "call_function" and _is_live(fx_node):
                 self._operator(fx_node)
         outputs = self._outputs()
-        nodes, unflatten, own = tuple(self.nodes), self._unflatten(), self.own_gradients
-        graph = Graph(nodes, tuple(inputs), outputs, self.weights, unflatten, self.removed, size_reads, own)
+        graph = Graph(
+            tuple(self.nodes),
+            tuple(inputs),
+            outputs,
+            self.weights,
+            self._unflatten(),
+            self.removed,
+            size_reads,
+            self.own_gradients,
+            written=(*written_buffers(self.program, self.statistics), *written),
+        )
         return apart(pruned(graph))
 
     def _placeholder(self, fx_node: FxNode, inputs: list[int]) -> None:
@@ -244,11 +262,17 @@ class _Builder:
             return
         target, args, kwargs = plain_call(fx_node)
         args = self._arguments(args)
+        for position in written_statistics(target, args):
+            self.statistics += self._weight_names(args[position])
+            args[position] = None
         kwargs = {name: self._arguments(value) for name, value in kwargs.items()}
         name = str(target) if is_operator(target) else getattr(target, "__name__", str(target))
         self.value[fx_node] = self._add(name, target, tuple(args), kwargs, fx_node)
         if WITHOUT_GRADIENTS in fx_node.meta.get("custom", ()):
             self.own_gradients[len(self.nodes) - 1] = "torch.no_grad"
+
+    def _weight_names(self, leaf: Reference | Weight) -> tuple[str, ...]:
+        return self.nodes[leaf.index].weights if isinstance(leaf, Reference) else (leaf.name,)
 
     def _mark(self, fx_node: FxNode) -> None:
         """The marked value stands for the mark, which is kept beside the graph."""

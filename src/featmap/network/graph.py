@@ -116,6 +116,17 @@ class SizeRead:
 
 
 @dataclass(frozen=True)
+class Written:
+    """A place of the module that its forward writes in evaluation.
+
+    `is_weight`: what stood there before can have been read as a tensor alone, which then is a weight of that name.
+    """
+
+    name: str
+    is_weight: bool
+
+
+@dataclass(frozen=True)
 class Graph:
     """A whole captured model.
 
@@ -126,7 +137,7 @@ class Graph:
     names, for values that the model gives another gradient than that of what computes them, what does so. `copy_of`
     tells of operators that the model calls once on several images behind one another, and that stand here once for
     each: which of them are copies of one call. `other_names` lists, for paths of modules that are registered under
-    several names, the others.
+    several names, the others. `written` is what the forward writes to its module in evaluation.
     """
 
     nodes: tuple[Node, ...]
@@ -139,6 +150,7 @@ class Graph:
     own_gradients: dict[int, str] = field(default_factory=dict[int, str])
     copy_of: dict[int, int] = field(default_factory=dict[int, int])
     other_names: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    written: tuple[Written, ...] = ()
 
     def __iter__(self) -> Iterator[Node]:
         return iter(self.nodes)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable
 
 import torch
@@ -35,11 +34,3 @@ def random_operators(network: CapturedNetwork, wanted: Iterable[int]) -> tuple[s
     graph, names = network.graph, network.names
     found = (graph[index] for index in sorted(graph.ancestors(list(wanted))))
     return tuple(names.text(names.operator[node.index]) for node in found if is_random(node))
-
-
-def note_randomness(network: CapturedNetwork, wanted: Iterable[int]) -> None:
-    """Warns where what is asked for depends on random numbers, with the operators that draw them."""
-    found = random_operators(network, wanted)
-    if found:
-        text = f"{network.name} is random in evaluation too, at {', '.join(found)}: this is one draw."
-        warnings.warn(text, RandomInEvaluation, stacklevel=4)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from featmap.network.graph import Node
 from featmap.network.network import CapturedNetwork
 from featmap.network.operators.table import is_known
 from featmap.network.sized import DoesNotFit
@@ -60,11 +61,17 @@ def even_part(count: int, most: int) -> int:
 
 
 def keeps_images_apart(network: CapturedNetwork, wanted: Sequence[int]) -> bool:
-    """Whether it is known of every value on the way which part of it belongs to which image."""
+    """Whether every value on the way is made of one image alone, and it is known which part belongs to which."""
     axes = network.sized.axes
     nodes = (network.graph[index] for index in network.graph.ancestors(tuple(wanted)))
-    on_the_way = all(is_known(node) and axes[node.index].batch is not None for node in nodes if node.depends_on_input)
+    on_the_way = all(_keeps_apart(network, node) for node in nodes if node.depends_on_input and not node.is_input)
     return on_the_way and all(axes[index].batch == 0 for index in wanted)
+
+
+def _keeps_apart(network: CapturedNetwork, node: Node) -> bool:
+    sized = network.sized
+    is_apart = is_known(node) and sized.axes[node.index].batch is not None
+    return is_apart and not sized.operator(node).mixes_images(sized.call(node))
 
 
 class _Collector:

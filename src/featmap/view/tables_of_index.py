@@ -77,6 +77,7 @@ def summary_table(result: IndexSummary) -> RenderableType:
         f"{shape_text(whole.input_shape)}: {whole.preprocess.describe()} ({whole.preprocessing})",
         f"kept: the {whole.top_k} strongest images of every map{', the table of all images' if whole.table else ''}",
     ]
+    head += whole.notes
     if whole.full:
         head.append(f"whole maps of {', '.join(whole.full)}")
     labels = [f"{label} {count}" for label, count in result.labels.items()]

@@ -92,6 +92,10 @@ def plan_summary(plan: Plan) -> str:
         )
     if plan.random_operators:
         lines.append(f"random in evaluation too: {', '.join(plan.random_operators)}")
+    if plan.batch_statistics:
+        lines.append(f"statistics of the batch in evaluation too: {', '.join(plan.batch_statistics)}")
+    if plan.written_state:
+        lines.append(f"written in evaluation: {', '.join(plan.written_state)}")
     return "\n".join(lines)
 
 

@@ -10,7 +10,7 @@ from featmap.geometry import IndexSet, Pointwise, TransposedWindow, Whole, Windo
 from featmap.network.graph import TensorSpec
 from featmap.network.operators.call import NO_AXES, Axes, Call, Operand
 from featmap.network.operators.channels import ALL, ChannelSet
-from featmap.network.operators.operator import Operator, Rules, lined_up, node_arguments, whole
+from featmap.network.operators.operator import Operator, Rules, lined_up, node_arguments, reads_images_besides, whole
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,9 @@ class Convolution(Operator):
         is_channel = axis == operand.rank + 1 - len(call["weight"].shape)
         return is_channel and operand.index == call["input"].index and int(call["groups"]) == 1
 
+    def mixes_images(self, call: Call) -> bool:
+        return reads_images_besides(call, "input")
+
     def channels(self, call: Call, position: int, wanted: ChannelSet) -> ChannelSet:
         groups = int(call["groups"])
         if groups == 1 or not isinstance(wanted, IndexSet):
@@ -73,6 +76,7 @@ class Convolution(Operator):
     def describe(self, call: Call) -> str:
         settings = self.settings(call)
         words = [" x ".join(map(str, settings.kernel))]
+        words += ["transposed"] if settings.transposed and "transpose" not in call.node.operator else []
         words += [f"stride {short(settings.stride)}"] if set(settings.stride) != {1} else []
         words += [f"padding {short(_padding_text(settings.padding))}"] if any(map(any, settings.padding)) else []
         words += [f"dilation {short(settings.dilation)}"] if set(settings.dilation) != {1} else []
@@ -136,6 +140,9 @@ class Linear(Operator):
         axes, last = call["input"].axes, call["input"].rank - 1
         return NO_AXES if last in (axes.row, axes.column, axes.batch) else axes
 
+    def mixes_images(self, call: Call) -> bool:
+        return reads_images_besides(call, "input")
+
     def rules(self, call: Call, operand: Operand) -> Rules:
         if call.out_axes.has_space and operand.index == call["input"].index:
             return Pointwise(), Pointwise()
@@ -161,6 +168,13 @@ class MatrixProduct(Operator):
     def axes(self, call: Call) -> Axes:
         first = call.operands[0].axes
         return Axes(first.batch if first.batch == 0 else None, None, None)
+
+    def mixes_images(self, call: Call) -> bool:
+        """Products go image by image where all operands have the images in front and matrices behind."""
+        read = [operand for operand in call.operands if operand.depends_on_input]
+        ranks = {operand.rank for operand in read}
+        in_front = all(operand.axes.batch == 0 for operand in read)
+        return not in_front or (len(read) > 1 and (len(ranks) > 1 or min(ranks) < 3))
 
     def rules(self, call: Call, operand: Operand) -> Rules:
         return Whole(1), Whole(1)
@@ -203,6 +217,17 @@ class Einsum(MatrixProduct):
 
     def passes_axis(self, call: Call, operand: Operand, axis: int) -> bool:
         return False
+
+    def stated(self, call: Call) -> dict[str, Any]:
+        return {"equation": call["equation"].replace(" ", "")}
+
+    def mixes_images(self, call: Call) -> bool:
+        """Each image by itself where one letter counts the images in every operand and first in the result."""
+        sides, _, result = call["equation"].replace(" ", "").replace("...", ".").partition("->")
+        pairs = zip(sides.split(","), call["tensors"], strict=True)
+        read = [(term, operand) for term, operand in pairs if operand.depends_on_input]
+        first = {term[:1] for term, _ in read} | {result[:1]}
+        return len(first) != 1 or any(operand.axes.batch != 0 for _, operand in read)
 
     def macs(self, call: Call) -> int | None:
         sides, arrow, result = call["equation"].replace(" ", "").partition("->")

@@ -7,6 +7,7 @@ place.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from featmap.geometry import AxisRule, Nearest, Pointwise, Repeat
 from featmap.network.operators.call import NO_AXES, Axes, Call
@@ -47,6 +48,10 @@ class Unfold(Moving):
 @dataclass(frozen=True)
 class Repetition(Moving):
     """repeat and tile: the whole of an axis again and again, new axes in front."""
+
+    def stated(self, call: Call) -> dict[str, Any]:
+        found = super().stated(call)
+        return {"repeats": found["dims"] if "dims" in found else found["repeats"]}
 
     def axes(self, call: Call) -> Axes:
         shift, axes = len(call.out_shape) - call.main.rank, call.main.axes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from featmap.geometry import AxisRule, IndexSet, Pointwise, Slice, Whole
 from featmap.network.operators.call import NO_AXES, Axes, Call, Operand
@@ -18,6 +18,13 @@ _SEQUENCES = ("lstm", "gru", "rnn_tanh", "rnn_relu")
 @dataclass(frozen=True)
 class Cut(Moving):
     """slice, split, chunk, narrow: a part of one axis, all of the others."""
+
+    def stated(self, call: Call) -> dict[str, Any]:
+        found, kept = super().stated(call), _kept(call)
+        rest = {name: value for name, value in found.items() if name != "dim"}
+        if call.node.base_name == "slice" and kept is not None:
+            rest = {"start": kept.start, "end": kept.stop, "step": kept.step}
+        return {"dim": call.get("dim", 0), **rest}
 
     def channels(self, call: Call, position: int, wanted: ChannelSet) -> ChannelSet:
         axis = channel_axis(call.main.axes, call.main.rank)
@@ -137,6 +144,9 @@ class Concatenate(Moving):
 @dataclass(frozen=True)
 class Stack(Moving):
     """stack: values behind one another along a new axis."""
+
+    def axis_count(self, call: Call) -> int:
+        return len(call.out_shape)
 
     def axes(self, call: Call) -> Axes:
         new = call.get("dim", 0) % (call.main.rank + 1)

@@ -6,13 +6,16 @@ unknown, and its arguments hold for the captured size alone.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 from featmap.geometry import AxisRule, Whole
 from featmap.network.graph import Node
 from featmap.network.operators.call import NO_AXES, Axes, Call, Operand
 from featmap.network.operators.channels import ALL, SOME, ChannelSet, channel_axis, channel_count
+from featmap.network.operators.wording import defaults_of, in_words, settings_of
 
 Rules = tuple[AxisRule, AxisRule]
 
@@ -33,6 +36,7 @@ class Operator:
     is_convolution: ClassVar[bool] = False
     keeps_order: ClassVar[bool] = False
     """Whether the value holds the operand's numbers in their order, cut into axes elsewhere."""
+    words: ClassVar[Mapping[str, str]] = MappingProxyType({})
 
     def axes(self, call: Call) -> Axes:
         """The axes of the value; an unknown operator keeps them only where it keeps the shape."""
@@ -60,6 +64,10 @@ class Operator:
         """The channels of the operand at `position` in `call.operands` that the wanted channels of the value read."""
         return ALL
 
+    def mixes_images(self, call: Call) -> bool:
+        """Whether images that run together may change one another's values, though it is known which is whose."""
+        return False
+
     def divides_places(self, call: Call) -> bool:
         """Whether one channel reads only some of the places that the rules name: the channels share them out."""
         return False
@@ -69,8 +77,20 @@ class Operator:
         return None
 
     def describe(self, call: Call) -> str:
-        """The call's settings in a few words, as a plan prints them."""
-        return ""
+        """The call's settings in a few words, as a plan prints them: enough to compute its value."""
+        return in_words(self.stated(call), self.left_out(call), self.words, self.axis_count(call))
+
+    def stated(self, call: Call) -> dict[str, Any]:
+        """The settings that the words are made of, by argument."""
+        return settings_of(call)
+
+    def left_out(self, call: Call) -> Mapping[str, Any]:
+        """The values that go without saying, by argument."""
+        return defaults_of(call)
+
+    def axis_count(self, call: Call) -> int:
+        """How many axes those are that the settings count."""
+        return call.main.rank if call.operands else 0
 
     def resized(self, call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The call's arguments at the operands' present shapes."""
@@ -106,6 +126,13 @@ def same_channels(call: Call, position: int, wanted: ChannelSet) -> ChannelSet:
     if count != call.out_shape[axis]:
         return ALL
     return wanted
+
+
+def reads_images_besides(call: Call, name: str) -> bool:
+    """Whether more than one argument depends on the images: kernels that are made of an image meet all images."""
+    main = call.get(name)
+    others = (value for key, value in call.arguments.items() if key != name)
+    return not isinstance(main, Operand) or any(isinstance(one, Operand) and one.depends_on_input for one in others)
 
 
 def node_arguments(node: Node) -> tuple[tuple[Any, ...], dict[str, Any]]:

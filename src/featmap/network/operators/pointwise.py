@@ -5,7 +5,7 @@ Operands are lined up as broadcasting does. An operand with one row that stands 
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -17,10 +17,12 @@ from featmap.network.operators.operator import (
     Operator,
     Rules,
     node_arguments,
+    reads_images_besides,
     same_channels,
     whole,
     whole_axis,
 )
+from featmap.network.operators.wording import defaults_of
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,10 @@ class Elementwise(Operator):
             if operand.depends_on_input:
                 found = joined_axes(found, aligned(operand, rank))
         return found
+
+    def mixes_images(self, call: Call) -> bool:
+        rank = len(call.out_shape)
+        return len({aligned(operand, rank).batch for operand in call.operands if operand.depends_on_input}) > 1
 
     def rules(self, call: Call, operand: Operand) -> Rules:
         own = aligned(operand, len(call.out_shape))
@@ -112,6 +118,10 @@ class Nonlinearity(Elementwise):
         bound = call.get(lower) if name in ("hardtanh", "threshold", *CLAMPS) else None
         return isinstance(bound, int | float) and bound == 0
 
+    def left_out(self, call: Call) -> Mapping[str, Any]:
+        """Few know by heart which slopes and bounds are the usual ones."""
+        return {"scale": 1, "input_scale": 1, "approximate": "none"}
+
 
 @dataclass(frozen=True)
 class Sum(Elementwise):
@@ -121,6 +131,10 @@ class Sum(Elementwise):
     is_merge: ClassVar[bool] = True
 
 
+USUAL_NORM = {"eps": 1e-5, "use_input_stats": True}
+"""What PyTorch's layers of normalisation have by default."""
+
+
 @dataclass(frozen=True)
 class Normalization(Elementwise):
     """Normalisation by stored statistics: in evaluation a scale and a shift per channel."""
@@ -128,11 +142,17 @@ class Normalization(Elementwise):
     kind: ClassVar[str] = "normalization"
     is_normalization: ClassVar[bool] = True
 
+    def left_out(self, call: Call) -> Mapping[str, Any]:
+        return {**USUAL_NORM, **defaults_of(call)}
+
     def axes(self, call: Call) -> Axes:
         # Of four axes the second are channels; where nobody knows the others, they are those of maps.
         found = super().axes(call)
         is_known = found.row is not None or found.column is not None
         return found if is_known or len(call.out_shape) != 4 else call.plane_axes()
+
+    def mixes_images(self, call: Call) -> bool:
+        return bool(call.get("training")) or reads_images_besides(call, "input")
 
     def rules(self, call: Call, operand: Operand) -> Rules:
         # Without stored statistics it takes those of the batch, in evaluation too.
@@ -150,6 +170,9 @@ class LayerNorm(Elementwise):
 
     kind: ClassVar[str] = "normalization"
     is_normalization: ClassVar[bool] = True
+
+    def left_out(self, call: Call) -> Mapping[str, Any]:
+        return {**USUAL_NORM, **defaults_of(call)}
 
     def channels(self, call: Call, position: int, wanted: ChannelSet) -> ChannelSet:
         return ALL
@@ -171,6 +194,9 @@ class MapNorm(Elementwise):
 
     kind: ClassVar[str] = "normalization"
     is_normalization: ClassVar[bool] = True
+
+    def left_out(self, call: Call) -> Mapping[str, Any]:
+        return {**USUAL_NORM, **defaults_of(call)}
 
     def channels(self, call: Call, position: int, wanted: ChannelSet) -> ChannelSet:
         return ALL if _uses_own_statistics(call) else super().channels(call, position, wanted)

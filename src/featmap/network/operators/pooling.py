@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 from featmap.geometry import Adaptive, AxisRule, Pointwise, Whole, Window
@@ -129,7 +131,21 @@ class Reduction(Operator):
     """Mean, sum, maximum, norm over some axes: reads the whole map where those are rows and columns."""
 
     kind: ClassVar[str] = "reduction"
+    words: ClassVar[Mapping[str, str]] = MappingProxyType({"p": "order"})
     is_known: ClassVar[bool] = True
+
+    def describe(self, call: Call) -> str:
+        """The axes first; a variance's correction, and the order of a norm, always."""
+        everything = "all axes" if call.get("dim") in (None, []) else ""
+        return ", ".join(text for text in (everything, super().describe(call)) if text)
+
+    def stated(self, call: Call) -> dict[str, Any]:
+        found = super().stated(call)
+        # torch takes a correction that is not given for 1.
+        return {**found, "correction": 1} if "correction" in found and found["correction"] is None else found
+
+    def left_out(self, call: Call) -> Mapping[str, Any]:
+        return {"keepdim": False}
 
     def axes(self, call: Call) -> Axes:
         reduced, keep = _reduced(call), bool(call.get("keepdim", False))

@@ -6,8 +6,10 @@ at another input size, unless an axis of the new size would have to be split.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 from featmap.geometry import AxisRule, Flip, Pointwise, Repeat, Whole, Window
@@ -80,6 +82,17 @@ class Reshape(Moving):
 
     keeps_order: ClassVar[bool] = True
 
+    words: ClassVar[Mapping[str, str]] = MappingProxyType(
+        {"size": "to", "sizes": "to", "start_dim": "from axis", "end_dim": "to axis"}
+    )
+
+    def stated(self, call: Call) -> dict[str, Any]:
+        found = super().stated(call)
+        return {"size": list(call.out_shape)} if {"size", "shape"} & found.keys() else found
+
+    def axis_count(self, call: Call) -> int:
+        return len(call.out_shape) if call.node.base_name == "unsqueeze" else call.main.rank
+
     def axes(self, call: Call) -> Axes:
         to = _where_axes_went(call)
         axes = call.main.axes
@@ -140,6 +153,8 @@ def resized_shape(before: tuple[int, ...], now: tuple[int, ...], after: tuple[in
 class Permute(Moving):
     """permute, transpose, movedim, mT: axes change places."""
 
+    words: ClassVar[Mapping[str, str]] = MappingProxyType({"dims": "order"})
+
     def axes(self, call: Call) -> Axes:
         order = _order(call)
         to = {old: new for new, old in enumerate(order)}
@@ -180,6 +195,10 @@ class Expand(Elementwise):
     """expand and expand_as: axes of size one repeated."""
 
     kind: ClassVar[str] = "shape"
+    words: ClassVar[Mapping[str, str]] = MappingProxyType({"size": "to"})
+
+    def stated(self, call: Call) -> dict[str, Any]:
+        return {"size": list(call.out_shape)} if call.node.base_name == "expand" else {}
 
     def resized(self, call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
         if call.node.base_name == "expand_as":

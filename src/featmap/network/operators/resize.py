@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from featmap.geometry import AxisRule, Cubic, IndexSet, Linear, Nearest, Pad, Pointwise, Whole
 from featmap.network.operators.call import Axes, Call, Operand
 from featmap.network.operators.channels import ChannelSet, channel_axis, shifted
+from featmap.network.operators.convolution import short
 from featmap.network.operators.operator import NotResizable, Operator, Rules, lined_up, node_arguments, same_channels
 
 
@@ -30,6 +31,13 @@ class Padding(Operator):
         before, after = _amounts(call, operand, axis)
         return Pad(before, after, _mode(call)) if (before, after) != (0, 0) else Pointwise()
 
+    def describe(self, call: Call) -> str:
+        """What is added to each side, what is taken away with a minus, and with what it is filled."""
+        words = [f"{_side(call, at)} {count}" for at, count in enumerate(_given(call)) if count] or ["0"]
+        mode, value = call.get("mode", "constant"), call.get("value")
+        words += [mode] if mode != "constant" else []
+        return ", ".join(words + ([f"value {value}"] if value else []))
+
     def channels(self, call: Call, position: int, wanted: ChannelSet) -> ChannelSet:
         if not isinstance(wanted, IndexSet) or not self.pads_channels(call):
             return same_channels(call, position, wanted)
@@ -51,9 +59,23 @@ class Padding(Operator):
         return node_arguments(call.node)
 
 
+_SIDES = ("left", "right", "top", "bottom", "front", "back")
+
+
+def _side(call: Call, position: int) -> str:
+    """Which side an amount is for: torch pads the last axis first, and calls the sides of three axes by name."""
+    if position < len(_SIDES):
+        return _SIDES[position]
+    return f"axis {call.main.rank - 1 - position // 2} {'behind' if position % 2 else 'before'}"
+
+
+def _given(call: Call) -> list[int]:
+    return call.get("pad") or call.get("padding")
+
+
 def _amounts(call: Call, operand: Operand, axis: int) -> tuple[int, int]:
     """How much is added before and behind one axis."""
-    amounts = call.get("pad") or call.get("padding")
+    amounts = _given(call)
     position = 2 * (operand.rank - 1 - axis)
     before, after = amounts[position : position + 2] or (0, 0)
     return before, after
@@ -73,6 +95,15 @@ class Interpolation(Operator):
 
     kind: ClassVar[str] = "resize"
     is_known: ClassVar[bool] = True
+
+    def describe(self, call: Call) -> str:
+        """The factor or the size that is aimed at; the operator's name says how."""
+        factors, size = call.get("scale_factors"), call.get("output_size")
+        names = [name for name in ("scales_h", "scales_w", "scales_d", "scales") if call.get(name) is not None]
+        factors = factors or [call[name] for name in names]
+        words = [f"to {' x '.join(map(str, size))}"] if size is not None else []
+        words += [f"factor {short(tuple(map(_number, factors)))}"] if factors else []
+        return ", ".join(words + (["align_corners"] if call.get("align_corners") else []))
 
     def axes(self, call: Call) -> Axes:
         return call.plane_axes() if _resized_axes(call) == 2 else call.main.axes
@@ -115,6 +146,11 @@ class Interpolation(Operator):
 def _resized_axes(call: Call) -> int:
     """How many of the last axes are resized."""
     return 3 if "3d" in call.node.base_name else 1 if "1d" in call.node.base_name else 2
+
+
+def _number(value: float) -> str:
+    """A number without a point where it is whole."""
+    return str(int(value)) if value == int(value) else str(value)
 
 
 def _scale(call: Call, position: int) -> float | None:
