@@ -143,10 +143,12 @@ def _padded(target: Any, name: str, words: list[str], tensors: Mapping[str, Any]
 
 def _resized(target: Any, words: list[str], tensors: Mapping[str, Any]) -> Tensor:
     said = {part.partition(" ")[0]: part.partition(" ")[2] for part in words}
-    factors = [float(number) for number in _each(said["factor"], 2, number=False)] if "factor" in said else None
-    size = _each(said["to"], 2) if "to" in said else None
+    rank = next(value for value in tensors.values()).ndim - 2
+    factors = [float(number) for number in _each(said["factor"], rank, number=False)] if "factor" in said else None
+    size = _each(said["to"], rank) if "to" in said else None
     found: dict[str, Any] = {"output_size": size, "scale_factors": factors, "align_corners": "align_corners" in said}
-    found |= dict(zip(("scales_h", "scales_w"), factors or [None, None], strict=True))
+    names = {1: ("scales",), 2: ("scales_h", "scales_w"), 3: ("scales_d", "scales_h", "scales_w")}[rank]
+    found |= dict(zip(names, factors or [None] * rank, strict=True))
     return target(**{name: value for name, value in found.items() if name in _types(target)}, **tensors)
 
 

@@ -71,7 +71,11 @@ def case(name: str) -> Case:
     return Case(awkward, module, lambda: awkward.module().eval(), net, awkward.image(), *place)
 
 
-pytestmark = pytest.mark.filterwarnings("ignore::featmap.network.randomness.RandomInEvaluation")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::featmap.network.randomness.RandomInEvaluation"),
+    pytest.mark.filterwarnings("ignore::featmap.network.differing.StateInEvaluation"),
+    pytest.mark.filterwarnings("ignore::featmap.network.differing.BatchStatistics"),
+]
 every_kind = pytest.mark.parametrize("name", AWKWARD)
 certain_kinds = pytest.mark.parametrize("name", [name for name in AWKWARD if not AWKWARD[name].is_random])
 

@@ -18,6 +18,7 @@ from featmap.methods.plan import details_of
 from featmap.network.graph import Node, Reference, Weight, map_arguments
 from featmap.network.network import CapturedNetwork
 from featmap.network.operators.call import named_arguments
+from featmap.network.randomness import is_random
 from featmap.run.program import Program
 
 aten = torch.ops.aten
@@ -139,6 +140,9 @@ def test_the_details_are_enough(case: Callable[[Tensor], Tensor], shape: tuple[i
     values = program.run(picture)
     for index, text in texts(network).items():
         node = network.graph[index]
+        if is_random(node):
+            # No words tell what it draws.
+            continue
         found = recomputed(node.target, text, tensors_of(node, program, values))
         assert_same(node, found, values[index], text)
 
@@ -164,7 +168,7 @@ def assert_same(node: Node, found: Any, expected: Any, text: str) -> None:
             assert_same(node, one, other, text)
         return
     assert (found.shape, found.dtype) == (expected.shape, expected.dtype), (node.operator, text)
-    if node.base_name != "empty":
+    if node.base_name not in ("empty", "empty_like"):
         assert torch.allclose(found, expected, rtol=0, atol=0, equal_nan=True), (node.operator, text)
 
 
@@ -174,7 +178,7 @@ def test_a_row_says_the_settings_of_every_operator_of_its_layer() -> None:
     )
     (row, last) = fm.trace(module.eval(), (3, 8, 8)).plan()
     assert row.details == "3 x 3, batch_norm (eps 0.001), leaky_relu (slope 0.1)"
-    assert (last.operator, last.details) == ("hardtanh", "min 0.0, max 6.0")
+    assert (last.operator, last.details) == ("relu6", "")
 
 
 def test_the_reader_takes_nothing_from_elsewhere() -> None:

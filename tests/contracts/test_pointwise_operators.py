@@ -91,9 +91,10 @@ def places_that_differ(first: Any, second: Any) -> set[int]:
 
 
 def run(operator: Any, given: list[Any], named: dict[str, Any]) -> Any:
-    """What the operator makes of these arguments; None where it takes none of this kind."""
+    """What the operator makes of these arguments; None where it takes none of this kind, or makes no tensor."""
     try:
-        return operator(*given, **named)
+        made = operator(*given, **named)
+        return made if isinstance(made, Tensor | tuple | list) else None
     except (RuntimeError, NotImplementedError, IndexError):
         return None
 

@@ -99,7 +99,7 @@ class Interpolation(Operator):
     def describe(self, call: Call) -> str:
         """The factor or the size that is aimed at; the operator's name says how."""
         factors, size = call.get("scale_factors"), call.get("output_size")
-        names = [name for name in ("scales_h", "scales_w", "scales_d", "scales") if call.get(name) is not None]
+        names = [name for name in ("scales_d", "scales_h", "scales_w", "scales") if call.get(name) is not None]
         factors = factors or [call[name] for name in names]
         words = [f"to {' x '.join(map(str, size))}"] if size is not None else []
         words += [f"factor {short(tuple(map(_number, factors)))}"] if factors else []
