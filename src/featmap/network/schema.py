@@ -21,7 +21,10 @@ def schema_of(target: Any) -> Any:
 
 def is_pointwise(target: Any) -> bool:
     """Whether torch says of one of its own operators that each value is computed from values at the same place."""
-    return is_operator(target) and target.namespace == "aten" and torch.Tag.pointwise in target.tags
+    if not is_operator(target) or target.namespace != "aten" or torch.Tag.pointwise not in target.tags:
+        return False
+    # The tag stands at `equal` too, which says one word about all places.
+    return all(str(value.type) == "Tensor" for value in schema_of(target).returns)
 
 
 def returns_view(target: Any) -> bool:
