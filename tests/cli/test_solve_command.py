@@ -35,8 +35,6 @@ def test_the_document() -> None:
         "padding": [3, 3],
         "stride": 2,
         "output_padding": 0,
-        "larger_strides_too": False,
-        "in_pytorch": True,
         "conventions": ["PyTorch symmetric"],
     }
     assert len(answer["rows"]) == len(answer["columns"]) == 13

@@ -36,9 +36,7 @@ def command(
     """Every padding and stride that give a wanted size, or why none does.
 
     Symmetric paddings first, then the smallest. Answers that PyTorch or
-    TensorFlow have a name for say it, and those that PyTorch's layers
-    cannot express say what is needed beside. Paddings go up to the extent of
-    the kernel less 1: beyond, a window would lie on padding alone.
+    TensorFlow have a name for say it.
 
     [bold]same[/bold] wants size / stride, rounded up (transposed: size × stride),
     at stride 1 unless --stride says otherwise.
@@ -94,12 +92,7 @@ def as_document(question: Question, found: SizeSolution) -> dict[str, Any]:
 def as_data(way: AxisSolution) -> dict[str, Any]:
     """One answer; `padding` is [before, after]."""
     numbers = {"padding": [way.before, way.after], "stride": way.stride, "output_padding": way.output_padding}
-    return {
-        **numbers,
-        "larger_strides_too": way.or_more,
-        "in_pytorch": way.in_pytorch,
-        "conventions": list(way.conventions),
-    }
+    return {**numbers, "conventions": list(way.conventions)}
 
 
 def print_answers(question: Question, found: SizeSolution, most: int | None) -> None:
@@ -125,7 +118,7 @@ def print_axis(name: str, question: Question, axis: int, ways: Sequence[AxisSolu
 
     shown = ways[:most]
     cells = [
-        [settings(way), size_formula(question.rule(way, axis), question.size[axis]), remarks(question, way)]
+        [settings(way), size_formula(question.rule(way, axis), question.size[axis]), ", ".join(way.conventions)]
         for way in shown
     ]
     widths = [max(len(row[column]) for row in cells) for column in range(3)]
@@ -145,16 +138,7 @@ def settings(way: AxisSolution) -> str:
     >>> from featmap.geometry import AxisSolution
     >>> settings(AxisSolution(1, 1, 2)), settings(AxisSolution(0, 1, 2, 1))
     ('padding 1, stride 2', 'padding 0 before + 1 after, stride 2, output padding 1')
-    >>> settings(AxisSolution(0, 0, 1, or_more=True))
-    'padding 0, stride 1 or more'
     """
     padding = str(way.before) if way.is_symmetric else f"{way.before} before + {way.after} after"
     extra = f", output padding {way.output_padding}" if way.output_padding else ""
-    more = " or more" if way.or_more else ""
-    return f"padding {padding}, stride {way.stride}{more}{extra}"
-
-
-def remarks(question: Question, way: AxisSolution) -> str:
-    """The names that an answer has, and what PyTorch needs beside its own layer."""
-    beside = "crop separately" if question.transpose else "pad separately"
-    return ", ".join([*way.conventions, *([] if way.in_pytorch else [f"PyTorch: {beside}"])])
+    return f"padding {padding}, stride {way.stride}{extra}"

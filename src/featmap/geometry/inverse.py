@@ -1,9 +1,9 @@
 """Which settings give a wanted output size?
 
 For a convolution of span K = (kernel - 1) * dilation + 1, floor((n + before + after - K) / stride) + 1 = outputs is
-solved for every padding of at most K - 1 a side (beyond that a window would lie on padding alone) and every stride.
-For a transposed one, (n - 1) * stride + K - before - after + output_padding = outputs is solved likewise. Where there
-is one output (transposed: one input) every stride from some on gives it; such a solution says so.
+solved for every padding of at most K - 1 a side (beyond that a window would lie on padding alone) and every stride of
+at most n. For a transposed one, (n - 1) * stride + K - before - after + output_padding = outputs is solved likewise.
+Where one input or one output makes the stride meaningless, the smallest stands for all.
 """
 
 from __future__ import annotations
@@ -24,19 +24,13 @@ Pair = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class AxisSolution:
-    """Settings of one axis that give the wanted size; `conventions` names those among them that have a name.
-
-    `or_more`: every larger stride gives it, too. `in_pytorch`: PyTorch's own layers take such a padding; another has to
-    be laid around the input first (transposed: cut off the output).
-    """
+    """Settings of one axis that give the wanted size; `conventions` names those among them that have a name."""
 
     before: int
     after: int
     stride: int
     output_padding: int = 0
     conventions: tuple[str, ...] = ()
-    or_more: bool = False
-    in_pytorch: bool = True
 
     @property
     def is_symmetric(self) -> bool:
@@ -92,8 +86,8 @@ def solve(
 
     >>> [(way.before, way.after, way.stride) for way in solve(32, 28, 5)]
     [(0, 0, 1)]
-    >>> solve(224, "same", 7, stride=2)[0].conventions
-    ('PyTorch symmetric',)
+    >>> solve(224, "same", 7, stride=2)[0]
+    AxisSolution(before=3, after=3, stride=2, output_padding=0, conventions=('PyTorch symmetric',))
     """
     return answers(Question(size, kernel, stride, dilation, transpose), output)
 
@@ -111,9 +105,8 @@ def solve_size(
 
     Raises: SettingError, NoSolution: as `solve`, for both axes at once.
 
-    >>> way = solve_size((224, 320), (112, 160), (7, 7)).common[0]
-    >>> way.before, way.after, way.stride, way.conventions
-    (3, 3, 2, ('PyTorch symmetric',))
+    >>> solve_size((224, 320), (112, 160), (7, 7)).common[0]
+    AxisSolution(before=3, after=3, stride=2, output_padding=0, conventions=('PyTorch symmetric',))
     """
     wanted: Pair | tuple[Literal["same"], Literal["same"]] = ("same", "same") if output == "same" else output
     axes = list(zip(size, kernel, stride or (None, None), dilation, strict=True))
@@ -148,23 +141,19 @@ def ways_of(question: Question, output: int) -> Iterator[AxisSolution]:
     size, kernel, dilation = question.size, question.kernel, question.dilation
     for before, after in product(range(question.span), repeat=2):
         slack = size + before + after - question.span
-        # padding="same" lays what is left over behind the input; it wants stride 1.
-        lays_same = before == (question.span - 1) // 2 and before + after == question.span - 1
         for stride in strides(question, slack, output - 1):
             named = names(size, kernel, stride, dilation, (before, after))
-            or_more = output == 1 and question.stride is None
-            in_pytorch = before == after or (lays_same and stride == 1)
-            yield AxisSolution(before, after, stride, 0, named, or_more, in_pytorch)
+            yield AxisSolution(before, after, stride, conventions=named)
 
 
 def strides(question: Question, slack: int, steps: int) -> Iterator[int]:
-    """The strides by which `slack` cells make exactly `steps` steps; the smallest of all for no step."""
+    """The strides by which `slack` cells make exactly `steps` steps."""
     if slack < 0:
         return
     first = slack // (steps + 1) + 1
     last = slack // steps if steps else max(first, question.stride or 0)
     if question.stride is None:
-        yield from range(first, last + 1)
+        yield from range(first, min(last, question.size if steps else first) + 1)
     elif first <= question.stride <= last:
         yield question.stride
 
@@ -178,8 +167,7 @@ def transposed_ways(question: Question, output: int) -> Iterator[AxisSolution]:
             if 0 <= extra < max(stride, question.dilation):
                 same = tensorflow_same_transposed(question.kernel, stride, question.dilation)
                 named = (TENSORFLOW,) if same == (before, after, extra) else ()
-                or_more = question.size == 1 and question.stride is None
-                yield AxisSolution(before, after, stride, extra, named, or_more, before == after)
+                yield AxisSolution(before, after, stride, extra, named)
 
 
 def transposed_strides(question: Question, reach: int) -> Iterator[int]:
