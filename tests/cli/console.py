@@ -27,8 +27,8 @@ def runner() -> CliRunner:
     return CliRunner(**apart)
 
 
-def featmap(line: str) -> Ended:
+def featmap(line: str, standard_input: bytes | None = None) -> Ended:
     """Runs `featmap LINE`, 80 columns wide and without colours."""
     environment = {"COLUMNS": "80", "TERMINAL_WIDTH": "80", "NO_COLOR": "1", "FEATMAP_DEBUG": ""}
-    result = runner().invoke(app, shlex.split(line), prog_name="featmap", env=environment)
+    result = runner().invoke(app, shlex.split(line), standard_input, prog_name="featmap", env=environment)
     return Ended(result.exit_code, result.stdout, result.stderr)

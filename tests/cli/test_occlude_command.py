@@ -70,7 +70,7 @@ def test_text_says_what_was_done_and_how_it_was_checked(place: Path) -> None:
     assert baseline == "baseline: the image's mean"
     assert cost == "computed again: 34.5% of the multiply-adds of full runs"
     assert checked.startswith("verified: 3 positions in full, in float64: largest difference ")
-    assert pictures == "input: resize to 12x16 (bilinear), crop centre 12x16, values / 255"
+    assert pictures == "input: stretch to 12x16 (bilinear), values / 255"
     with Image.open("heat.png") as page:
         assert page.info["Title"] == "occlusion of logit of class 4: up to 88.0% of the score"
     assert "verified" not in featmap(f"occlude {HEADED} cat.png --window 4 --stride 4").out

@@ -83,7 +83,7 @@ def test_another_input_size(shape: str) -> None:
     document = json.loads(featmap(f"plan {SMALL} --input '{shape}' --json").out)
     assert document["input_shape"] == [3, 30, 20]
     assert document["layers"][0]["output_shape"] == [4, 30, 20]
-    assert document["preprocessing"].startswith("resize to 30x20")
+    assert document["preprocessing"].startswith("stretch to 30x20")
 
 
 def test_a_callable_that_does_not_say_its_input() -> None:

@@ -17,6 +17,10 @@ from featmap.geometry import Window
         ("solve-half", "solve 224 --output 112 --kernel 7"),
         ("solve-same", "solve 224x225 --output same --kernel 4 --stride 2"),
         ("solve-transposed", "solve 14 --output 28 --kernel 3 --transpose --all"),
+        ("solve-one", "solve 7 --output 1 --kernel 7"),
+        ("solve-two", "solve 10 --output 2 --kernel 3 --all"),
+        ("solve-pool", "solve 112 --output 56 --kernel 3 --pool"),
+        ("solve-ceil", "solve 7x9 --output 1x4 --kernel 3 --ceil --stride 9x3"),
         ("solve-dilated", "solve 20x9 --output 16x9 --kernel 3x1 --dilation 2x1 --stride 1"),
     ],
 )
@@ -34,14 +38,23 @@ def test_the_document() -> None:
     assert answer["solutions"][0] == {
         "padding": [3, 3],
         "stride": 2,
+        "last_stride": 2,
         "output_padding": 0,
         "conventions": ["PyTorch symmetric"],
+        "not_in_pytorch": None,
     }
+    assert answer["rows"][1]["not_in_pytorch"] == "Conv2d pads both sides alike: call functional.pad before it"
     assert len(answer["rows"]) == len(answer["columns"]) == 13
     for way in answer["rows"]:
         assert Window(7, way["stride"], *way["padding"]).output_size(224) == 112
     settings = {"size": [224, 320], "kernel": [7, 7], "dilation": [1, 1], "transpose": False}
-    assert answer["settings"] == settings
+    assert answer["settings"] == {**settings, "pool": False, "ceil_mode": False}
+
+
+def test_strides_without_end_are_one_answer_in_the_document() -> None:
+    answer = json.loads(featmap("solve 7 --output 1 --kernel 7 --json").out)
+    strides = [(way["padding"][0], way["stride"], way["last_stride"]) for way in answer["solutions"][:3]]
+    assert strides == [(0, 1, 6), (0, 7, None), (1, 3, None)]
 
 
 @pytest.mark.parametrize(

@@ -137,7 +137,7 @@ def test_without_a_record_the_picture_is_brought_to_the_size_of_the_input(
     ("record", "text"),
     [
         (Preprocessing(), "values / 255"),
-        (Preprocessing((20, 30), interpolation="bicubic"), "resize to 20x30 (bicubic), values / 255"),
+        (Preprocessing((20, 30), interpolation="bicubic"), "stretch to 20x30 (bicubic), values / 255"),
         (
             Preprocessing(256, (224, 224), (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
             "resize shorter side to 256 (bilinear), crop centre 224x224, values / 255, mean (0.485, 0.456, 0.406), "

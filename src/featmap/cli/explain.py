@@ -7,7 +7,8 @@ from typing import Annotated
 from typer import Argument, Option
 
 from featmap.cli.common import Json, answers, print_json, print_message
-from featmap.cli.model import Image, Input, Model, Trust, Weights, check_overwrites_none, load_model, notes
+from featmap.cli.model import Fit, Input, Model, Trust, Weights, check_overwrites_none, load_model, notes
+from featmap.cli.picture import Image, given_picture
 
 EXAMPLES = (
     ("The arithmetic of one value:", "featmap explain torchvision:vgg16 cat.jpg features.21:z/117@10,12"),
@@ -23,6 +24,7 @@ def command(
     output: Annotated[str | None, Option("--output", "-o", metavar="FILE", help="x.png, x.json or x.txt.")] = None,
     weights: Weights = None,
     input: Input = None,
+    fit: Fit = None,
     trust: Trust = False,
     as_json: Json = False,
 ) -> None:
@@ -34,9 +36,10 @@ def command(
     if output is not None:
         check_output(output, RESULT_FILES, "this is")
         check_overwrites_none(output, [image])
-    network = load_model(model, weights, input, trust=trust)
+    picture = given_picture(image)
+    network = load_model(model, weights, input, fit, trust=trust)
     with notes():
-        result = network.contributions(image, unit) if whole_map else network.explain(image, unit)
+        result = network.contributions(picture, unit) if whole_map else network.explain(picture, unit)
     if output is not None:
         for path in result.save(output):
             print_message(f"wrote {path}")

@@ -6,8 +6,9 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from featmap.cli.common import Json, print_json, print_message
-from featmap.cli.model import Input, Model, Trust, Weights, check_overwrites_none, load_model
+from featmap.cli.common import Json, by, print_json, print_message
+from featmap.cli.model import Fit, Input, Model, Trust, Weights, check_overwrites_none, load_model
+from featmap.cli.picture import given_picture
 
 EXAMPLES = (
     ("Receptive field of a layer:", "featmap field torchvision:vgg16 features.28"),
@@ -19,24 +20,32 @@ EXAMPLES = (
 def command(
     model: Model,
     address: Annotated[str, Argument(metavar="ADDRESS", help="LAYER, or a unit: LAYER:STAGE/CHANNEL@ROW,COLUMN.")],
-    image: Annotated[str | None, Option(metavar="IMAGE", help="Draw the unit's box on this picture.")] = None,
+    image: Annotated[
+        str | None, Option(metavar="IMAGE", help="Draw the unit's box on this picture; - is standard input.")
+    ] = None,
     output: Annotated[str | None, Option("--output", "-o", metavar="FILE.png", help="Where to draw.")] = None,
     weights: Weights = None,
     input: Input = None,
+    fit: Fit = None,
     trust: Trust = False,
     as_json: Json = False,
 ) -> None:
     """Size, stride and offset of a layer's receptive field, or the exact input box of one unit."""
     check_drawing(address, image, output)
-    network = load_model(model, weights, input, trust=trust)
+    picture = None if image is None else given_picture(image)
+    network = load_model(model, weights, input, fit, trust=trust)
     answer = network.receptive_field(address)
-    if image is not None and output is not None:
-        for path in network.draw_field(image, address).save(output):
+    drawing = None if picture is None else network.draw_field(picture, address)
+    if drawing is not None and output is not None:
+        for path in drawing.save(output):
             print_message(f"wrote {path}")
     if as_json:
-        print_json(answer.to_json())
-    else:
-        print(answer)
+        print_json(answer.to_json() | (drawing.to_json() if drawing is not None else {}))
+        return
+    print(answer)
+    if drawing is not None:
+        print(f"  in the picture of {by(drawing.picture_size)}: {drawing.picture_words}")
+        print(f"input: {network.preprocessing.describe()}")
 
 
 def check_drawing(address: str, image: str | None, output: str | None) -> None:

@@ -9,8 +9,10 @@ from typer import Argument, Option
 
 from featmap.cli.app import epilog
 from featmap.cli.common import Json, print_message
-from featmap.cli.model import Device, Input, Model, Trust, Weights, found_device, load_model, notes
+from featmap.cli.model import Device, Fit, Input, Model, Trust, Weights, found_device, load_model, notes
 from featmap.cli.of_index import IndexPath, K, Label, Output, Subset, TableOutput, check_file, give
+from featmap.cli.picture import STANDARD_INPUT, read_standard_input
+from featmap.errors import InputError
 
 EXAMPLES_OF = {
     "build": (
@@ -150,6 +152,7 @@ def build(
     ] = None,
     weights: Weights = None,
     input: Input = None,
+    fit: Fit = None,
     trust: Trust = False,
     as_json: Json = False,
 ) -> None:
@@ -178,7 +181,7 @@ def build(
         "retry": retry,
         "device": found_device(device),
     }
-    network = load_model(model, weights, input, trust=trust)
+    network = load_model(model, weights, input, fit, trust=trust)
     try:
         with notes():
             report = featmap.Index.build(network, images[0] if len(images) == 1 else images, output, **settings).report
@@ -226,13 +229,14 @@ def verify(
     ] = None,
     weights: Weights = None,
     input: Input = None,
+    fit: Fit = None,
     trust: Trust = False,
     as_json: Json = False,
 ) -> None:
     """Whether everything in an index is as it was written, and what is not; ends with exit code 1 where it is not."""
     import featmap
 
-    network = None if model is None else load_model(model, weights, input, trust=trust)
+    network = None if model is None else load_model(model, weights, input, fit, trust=trust)
     with notes():
         found = featmap.Index(index).verify(files=files, net=network)
     give(found, None, as_json=as_json)
@@ -245,7 +249,10 @@ def similar(
     index: IndexPath,
     image: Annotated[
         str,
-        Argument(metavar="IMAGE", help="Its name in the index (cats/tom.jpg) or #NUMBER; with --model any picture."),
+        Argument(
+            metavar="IMAGE",
+            help="Its name in the index (cats/tom.jpg) or #NUMBER; with --model any picture, - from standard input.",
+        ),
     ],
     layer: Annotated[str, Option(metavar="ADDRESS", help="By which layer's maps.")],
     k: K = 9,
@@ -258,6 +265,7 @@ def similar(
     ] = None,
     weights: Weights = None,
     input: Input = None,
+    fit: Fit = None,
     trust: Trust = False,
     output: Output = None,
     as_json: Json = False,
@@ -267,8 +275,14 @@ def similar(
 
     check_file(output)
     opened = featmap.Index.open(index)
-    network = None if model is None else load_model(model, weights, input, trust=trust)
-    asked: Any = int(image[1:]) if image.startswith("#") and image[1:].isdigit() else image
+    number = int(image[1:]) if image.startswith("#") and image[1:].isdigit() else None
+    if image == STANDARD_INPUT and model is None:
+        raise InputError(
+            "'-' is a picture from standard input, which the index has no network to run.",
+            "Name the network of the index: --model MODEL.",
+        )
+    asked: Any = read_standard_input() if image == STANDARD_INPUT else image if number is None else number
+    network = None if model is None else load_model(model, weights, input, fit, trust=trust)
     with notes():
         chosen: dict[str, Any] = {"by": by, "measure": measure, "label": label or None, "subset": subset}
         result = opened.similar(asked, layer, k, net=network, **chosen)

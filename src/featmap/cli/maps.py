@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated
 
-from typer import Argument, Option
+from typer import Option
 
 from featmap.cli.common import Json, answers, print_json, print_message
 from featmap.cli.model import (
     Device,
+    Fit,
     Input,
     Model,
     Trust,
@@ -19,6 +20,7 @@ from featmap.cli.model import (
     load_model,
     notes,
 )
+from featmap.cli.picture import Images, given_pictures
 
 EXAMPLES = (
     ("All maps of a layer as a picture:", "featmap maps torchvision:vgg16 cat.jpg --layer features.21 -o maps.png"),
@@ -35,9 +37,7 @@ EXAMPLES = (
 
 def command(
     model: Model,
-    images: Annotated[
-        list[str], Argument(metavar="IMAGE...", help="JPEG, PNG, WebP, GIF, TIFF, BMP, PNM, JPEG 2000 or AVIF.")
-    ],
+    images: Images,
     output: Annotated[str, Option("--output", "-o", metavar="FILE", help="x.png, x.npz or x.safetensors.")],
     layer: Annotated[
         list[str] | None, Option(metavar="ADDRESS", help="LAYER or LAYER:STAGE; again for more. Default: all layers.")
@@ -53,6 +53,7 @@ def command(
     ] = None,
     weights: Weights = None,
     input: Input = None,
+    fit: Fit = None,
     device: Device = None,
     trust: Trust = False,
     as_json: Json = False,
@@ -64,9 +65,10 @@ def command(
     check_overwrites_none(output, images)
     check_layers(layer or ())
     place = found_device(device)
-    network = load_model(model, weights, input, trust=trust)
+    pictures = given_pictures(images)
+    network = load_model(model, weights, input, fit, trust=trust)
     with notes():
-        maps = network.maps(images, layer, device=place)
+        maps = network.maps(pictures, layer, device=place)
     written = maps.save(output, sort=sort, scale=scale, page_size=page_size)
     for path in written:
         print_message(f"wrote {path}")

@@ -23,23 +23,50 @@ if TYPE_CHECKING:
 Model = Annotated[
     str, Argument(metavar="MODEL", help="[bold]torchvision:NAME[/bold], timm:NAME, package.module:callable, file.pt2")
 ]
-Image = Annotated[str, Argument(metavar="IMAGE", help="JPEG, PNG, WebP, GIF, TIFF, BMP, PNM, JPEG 2000 or AVIF.")]
 Weights = Annotated[
     str | None,
     Option(metavar="FILE|NAME", help="A .safetensors or state-dict file, or the zoo's own weights (DEFAULT)."),
 ]
 Input = Annotated[str | None, Option(metavar="CxHxW", help="Input channels, rows and columns.")]
+Fit = Annotated[
+    str | None,
+    Option(
+        metavar="FIT",
+        help="Pictures of other proportions: [bold]stretch[/bold], [bold]crop[/bold] or [bold]pad[/bold] "
+        "(pad:114 or pad:124,116,104 with a colour).",
+        show_default="as recorded; else crop for a square input, stretch for others",
+    ),
+]
 Trust = Annotated[bool, Option("--trust", help="Allow files whose reading executes code that they bring.")]
 Device = Annotated[str | None, Option(metavar="DEVICE", help="Where to compute: cpu, cuda, cuda:1, mps.")]
 
 
-def load_model(model: str, weights: str | None, input_shape: str | None, *, trust: bool) -> Network:
+def load_model(
+    model: str, weights: str | None, input_shape: str | None, fit: str | None = None, *, trust: bool
+) -> Network:
     """The network that the command line names, importable from the working directory too."""
     import featmap
 
     if str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
-    return featmap.load(model, weights=weights, input_shape=shape(input_shape), trust=trust)
+    kind, fill = (None, 0) if fit is None else fit_of(fit)
+    return featmap.load(model, weights=weights, input_shape=shape(input_shape), fit=kind, fill=fill, trust=trust)
+
+
+def fit_of(text: str) -> tuple[str, int | tuple[int, ...]]:
+    """How pictures fit, and the colour of what is padded.
+
+    >>> fit_of("crop"), fit_of("pad:114"), fit_of("pad:124,116,104")
+    (('crop', 0), ('pad', 114), ('pad', (124, 116, 104)))
+    """
+    found = re.fullmatch(r"(stretch|crop|pad)(?:(?<=pad):(\d{1,3}(?:,\d{1,3})*))?", text.strip().lower())
+    colours = tuple(int(colour) for colour in (found[2] or "0").split(",")) if found else ()
+    if not found or max(colours) > 255:
+        problem = f"--fit '{text}' is no way to fit a picture."
+        raise SettingError(
+            problem, "Write stretch, crop, pad, or pad with a colour of bytes: pad:114, pad:124,116,104."
+        )
+    return found[1], colours[0] if len(colours) == 1 else colours
 
 
 def shape(text: str | None) -> tuple[int, ...] | None:

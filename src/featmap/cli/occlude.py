@@ -10,7 +10,7 @@ from featmap.cli import parse
 from featmap.cli.common import Json, answers, print_json, print_message
 from featmap.cli.model import (
     Device,
-    Image,
+    Fit,
     Input,
     Model,
     Trust,
@@ -20,6 +20,7 @@ from featmap.cli.model import (
     load_model,
     notes,
 )
+from featmap.cli.picture import Image, given_picture
 from featmap.errors import SettingError
 
 if TYPE_CHECKING:
@@ -58,13 +59,13 @@ def command(
     verify: Annotated[int, Option(metavar="N", help="Compute N random positions again in full, in float64.")] = 0,
     weights: Weights = None,
     input: Input = None,
+    fit: Fit = None,
     device: Device = None,
     trust: Trust = False,
     as_json: Json = False,
 ) -> None:
     """Writes a window over the picture, position by position, and watches the score. Exact, and only what a window
     changes is computed again."""
-    from featmap.run.pictures import read_picture
     from featmap.view.results import check_occlusion_output, print_to
 
     if output is not None:
@@ -76,10 +77,10 @@ def command(
         "baseline": baseline_of(baseline),
         "device": found_device(device),
     }
-    read_picture(image)  # What is wrong with it is said before weights are fetched.
-    network = load_model(model, weights, input, trust=trust)
+    picture = given_picture(image)
+    network = load_model(model, weights, input, fit, trust=trust)
     with notes():
-        result = network.occlude(image, target, scale=scale, activity=activity, verify=verify, **asked)  # type: ignore[arg-type]
+        result = network.occlude(picture, target, scale=scale, activity=activity, verify=verify, **asked)  # type: ignore[arg-type]
     if output is not None:
         for path in result.save(output, colours=colours):
             print_message(f"wrote {path}")

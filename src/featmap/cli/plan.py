@@ -8,7 +8,7 @@ from typer import Option
 
 from featmap.cli import parse
 from featmap.cli.common import Json, answers, print_json
-from featmap.cli.model import Input, Model, Trust, Weights, load_model, shape
+from featmap.cli.model import Fit, Input, Model, Trust, Weights, load_model, shape
 from featmap.errors import SettingError
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ def command(
     model: Model,
     weights: Weights = None,
     input: Input = None,
+    fit: Fit = None,
     trust: Trust = False,
     cost: Annotated[
         str | None,
@@ -37,14 +38,14 @@ def command(
 ) -> None:
     """Shapes, parameters, multiply-adds, receptive fields and memory of every layer. Nothing is run."""
     if cost is not None:
-        network = load_model(model, weights, input, trust=trust)
+        network = load_model(model, weights, input, fit, trust=trust)
         _cost(network, cost, parse.pair(window, "--window"), parse.pair(stride, "--stride"), as_json=as_json)
         return
     from featmap.methods.plan import PartialPlan
     from featmap.view.results import print_rows_to, print_to
 
     try:
-        plan = _planned(model, weights, input, trust=trust)
+        plan = _planned(model, weights, input, fit, trust=trust)
     except PartialPlan as refusal:
         if not as_json:
             print_rows_to(answers(), refusal.plan)
@@ -55,7 +56,7 @@ def command(
         print_to(answers(), plan)
 
 
-def _planned(model: str, weights: str | None, input_shape: str | None, *, trust: bool) -> Plan:
+def _planned(model: str, weights: str | None, input_shape: str | None, fit: str | None, *, trust: bool) -> Plan:
     """The plan at the wanted input shape. Raises: PartialPlan: where a layer cannot take it, with the rows up to there.
 
     Pictures are framed for the shape that a network is loaded with, so it is loaded with the wanted one.
@@ -64,19 +65,19 @@ def _planned(model: str, weights: str | None, input_shape: str | None, *, trust:
 
     wanted = shape(input_shape)
     try:
-        return load_model(model, weights, input_shape, trust=trust).plan()
+        return load_model(model, weights, input_shape, fit, trust=trust).plan()
     except (CaptureRefused, InputError, SettingError):
         if wanted is not None:
-            _resize(model, weights, wanted, trust=trust)
+            _resize(model, weights, wanted, fit, trust=trust)
         raise
 
 
-def _resize(model: str, weights: str | None, wanted: tuple[int, ...], *, trust: bool) -> None:
+def _resize(model: str, weights: str | None, wanted: tuple[int, ...], fit: str | None, *, trust: bool) -> None:
     """Raises PartialPlan or InputError where the network, made for its own input shape, does not fit the wanted one."""
     from featmap.errors import QuestionError
 
     try:
-        network = load_model(model, weights, None, trust=trust)
+        network = load_model(model, weights, None, fit, trust=trust)
     except QuestionError:
         return
     network.plan(wanted)

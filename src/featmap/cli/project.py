@@ -9,7 +9,7 @@ from typer import Argument, Option
 from featmap.cli.common import Json, answers, print_json, print_message
 from featmap.cli.model import (
     Device,
-    Image,
+    Fit,
     Input,
     Model,
     Trust,
@@ -19,6 +19,7 @@ from featmap.cli.model import (
     load_model,
     notes,
 )
+from featmap.cli.picture import Image, given_picture
 
 EXAMPLES = (
     (
@@ -64,12 +65,12 @@ def command(
     whole: Annotated[bool, Option("--whole", help="All positions of a map, each with its value.")] = False,
     weights: Weights = None,
     input: Input = None,
+    fit: Fit = None,
     device: Device = None,
     trust: Trust = False,
     as_json: Json = False,
 ) -> None:
     """Leads the signal of a unit, a map or a class back to the pixels: what it answers to in this picture."""
-    from featmap.run.pictures import read_picture
     from featmap.view.results import print_to
     from featmap.view.results_projection import check_projection_output
 
@@ -77,10 +78,10 @@ def command(
         check_projection_output(output)
         check_overwrites_none(output, [image])
     asked: dict[str, Any] = {"rule": rule, "start": start, "norm": norm, "device": found_device(device)}
-    read_picture(image)  # What is wrong with it is said before weights are fetched.
-    network = load_model(model, weights, input, trust=trust)
+    picture = given_picture(image)
+    network = load_model(model, weights, input, fit, trust=trust)
     with notes():
-        result = network.project(image, target, whole=whole, **asked)
+        result = network.project(picture, target, whole=whole, **asked)
     if output is not None:
         for path in result.save(output):
             print_message(f"wrote {path}")

@@ -9,6 +9,7 @@ from typer import Argument, Option
 from featmap.cli.common import Json, answers, print_json, print_message
 from featmap.cli.model import (
     Device,
+    Fit,
     Input,
     Model,
     Trust,
@@ -18,6 +19,7 @@ from featmap.cli.model import (
     load_model,
     notes,
 )
+from featmap.cli.picture import given_pictures
 from featmap.cli.project import Norm, Rule, Start
 from featmap.errors import SettingError
 
@@ -35,7 +37,10 @@ EXAMPLES = (
 
 def command(
     model: Model,
-    images: Annotated[list[str] | None, Argument(metavar="IMAGE...", help="Pictures, or folders of pictures.")] = None,
+    images: Annotated[
+        list[str] | None,
+        Argument(metavar="IMAGE...", help="Pictures, or folders of pictures; - reads one from standard input."),
+    ] = None,
     layer: Annotated[str, Option(metavar="ADDRESS", help="LAYER, LAYER:STAGE or one map.")] = ...,  # type: ignore[assignment]
     output: Annotated[
         str | None, Option("--output", "-o", metavar="FILE", help="x.png, x.npz, x.json or x.txt.")
@@ -49,6 +54,7 @@ def command(
     norm: Norm = "scale",
     weights: Weights = None,
     input: Input = None,
+    fit: Fit = None,
     device: Device = None,
     trust: Trust = False,
     as_json: Json = False,
@@ -62,9 +68,10 @@ def command(
         check_overwrites_none(output, images or [])
     chosen = None if channels is None else numbers(channels)
     place = found_device(device)
-    network = load_model(model, weights, input, trust=trust)
+    pictures = given_pictures(images or [])
+    network = load_model(model, weights, input, fit, trust=trust)
     with notes():
-        result = network.sheet(images or None, layer, chosen, k, rule, start, norm, device=place)  # type: ignore[arg-type]
+        result = network.sheet(pictures or None, layer, chosen, k, rule, start, norm, device=place)  # type: ignore[arg-type]
     if output is not None:
         for path in result.save(output):
             print_message(f"wrote {path}")

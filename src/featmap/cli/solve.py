@@ -18,6 +18,7 @@ EXAMPLES = (
     ("Every padding and stride that halve 224:", "featmap solve 224 --output 112 --kernel 7"),
     ("The padding that keeps the size:", "featmap solve 224 --output same --kernel 3"),
     ("A transposed convolution that doubles 14:", "featmap solve 14 --output 28 --kernel 4 --transpose"),
+    ("A pool that makes one value of 7:", "featmap solve 7 --output 1 --kernel 7 --pool"),
 )
 SHOWN = 12
 """Answers that are printed without --all."""
@@ -30,13 +31,17 @@ def command(
     stride: Annotated[str | None, Option(metavar="S", help="Only this stride.", show_default="any")] = None,
     dilation: Annotated[str, Option(metavar="D", help="Distance of neighbouring weights.")] = "1",
     transpose: Annotated[bool, Option("--transpose", help="A transposed convolution.")] = False,
+    pool: Annotated[bool, Option("--pool", help="A maximum or average pool.")] = False,
+    ceil_mode: Annotated[bool, Option("--ceil", help="A pool in ceil mode, which rounds up.")] = False,
     show_all: Annotated[bool, Option("--all", help=f"Print all answers, not the first {SHOWN}.")] = False,
     as_json: Json = False,
 ) -> None:
     """Every padding and stride that give a wanted size, or why none does.
 
-    Symmetric paddings first, then the smallest. Answers that PyTorch or
-    TensorFlow have a name for say it.
+    Paddings below the kernel's span: with more, a window would lie on
+    padding alone. Those that PyTorch's layer takes come first, of these the
+    symmetric ones, then the smallest. Answers that PyTorch or TensorFlow
+    have a name for say it; what PyTorch's layer does not take is marked.
 
     [bold]same[/bold] wants size / stride, rounded up (transposed: size × stride),
     at stride 1 unless --stride says otherwise.
@@ -44,7 +49,7 @@ def command(
     from featmap.geometry import solve_size
 
     numbers = parse.size(size), parse.pair(kernel, "--kernel"), parse.pair(dilation, "--dilation")
-    question = Question(*numbers, transpose)
+    question = Question(*numbers, transpose, pool or ceil_mode, ceil_mode)
     found = solve_size(
         question.size,
         "same" if output.strip().lower() == "same" else parse.pair(output, "--output"),
@@ -52,6 +57,8 @@ def command(
         stride=None if stride is None else parse.pair(stride, "--stride"),
         dilation=question.dilation,
         transpose=transpose,
+        pool=question.pool,
+        ceil_mode=ceil_mode,
     )
     if as_json:
         print_json(as_document(question, found))
@@ -67,10 +74,19 @@ class Question:
     kernel: tuple[int, int]
     dilation: tuple[int, int]
     transpose: bool
+    pool: bool
+    ceil_mode: bool
+
+    @property
+    def kind(self) -> str:
+        """What has the kernel."""
+        if self.pool:
+            return "ceil-mode pool kernel" if self.ceil_mode else "pool kernel"
+        return "transposed kernel" if self.transpose else "kernel"
 
     def rule(self, way: AxisSolution, axis: int) -> Window | TransposedWindow:
         """The operator of an answer along one axis."""
-        return way.rule(self.kernel[axis], self.dilation[axis], transpose=self.transpose)
+        return way.rule(self.kernel[axis], self.dilation[axis], transpose=self.transpose, ceil_mode=self.ceil_mode)
 
     def output_size(self, found: SizeSolution) -> list[int]:
         """The size that was solved for."""
@@ -91,18 +107,18 @@ def as_document(question: Question, found: SizeSolution) -> dict[str, Any]:
 
 def as_data(way: AxisSolution) -> dict[str, Any]:
     """One answer; `padding` is [before, after]."""
-    numbers = {"padding": [way.before, way.after], "stride": way.stride, "output_padding": way.output_padding}
-    return {**numbers, "conventions": list(way.conventions)}
+    strides = {"stride": way.stride, "last_stride": way.last_stride}
+    names = {"conventions": list(way.conventions), "not_in_pytorch": way.not_in_pytorch or None}
+    return {"padding": [way.before, way.after], **strides, "output_padding": way.output_padding, **names}
 
 
 def print_answers(question: Question, found: SizeSolution, most: int | None) -> None:
     """One table if rows and columns pose the same question, else one for each."""
     from rich.text import Text
 
-    kind = "transposed kernel" if question.transpose else "kernel"
     dilated = f" with dilation {by(question.dilation, brief=True)}" if max(question.dilation) > 1 else ""
     sizes = f"{by(question.size)} → {by(question.output_size(found))}"
-    answers().print(Text(f"{sizes} with {kind} {by(question.kernel)}{dilated}", "bold"))
+    answers().print(Text(f"{sizes} with {question.kind} {by(question.kernel)}{dilated}", "bold"))
     if found.rows == found.columns and question.size[0] == question.size[1]:
         print_axis("rows and columns", question, 0, found.rows, most)
     else:
@@ -114,13 +130,9 @@ def print_axis(name: str, question: Question, axis: int, ways: Sequence[AxisSolu
     """The answers of one axis, aligned, each with its sum and the names it is known by."""
     from rich.text import Text
 
-    from featmap.geometry import size_formula
-
     shown = ways[:most]
-    cells = [
-        [settings(way), size_formula(question.rule(way, axis), question.size[axis]), ", ".join(way.conventions)]
-        for way in shown
-    ]
+    reasons = list(dict.fromkeys(way.not_in_pytorch for way in shown if way.not_in_pytorch))
+    cells = [cells_of(way, question, axis, reasons) for way in shown]
     widths = [max(len(row[column]) for row in cells) for column in range(3)]
     console = answers()
     console.print(Text(f"\n{name}: {count(len(ways), 'answer')}"))
@@ -130,15 +142,38 @@ def print_axis(name: str, question: Question, axis: int, ways: Sequence[AxisSolu
         console.print(text)
     if len(shown) < len(ways):
         console.print(Text(f"  and {len(ways) - len(shown):,} more (--all prints them)", "dim"))
+    for number, reason in enumerate(reasons, 1):
+        console.print(Text(f"  [{number}] {reason}", "dim"))
+
+
+def cells_of(way: AxisSolution, question: Question, axis: int, reasons: Sequence[str]) -> tuple[str, str, str]:
+    """An answer, its sum, and its names with the number of the reason why PyTorch does not take it."""
+    from featmap.geometry import size_formula
+
+    mark = [f"[{reasons.index(way.not_in_pytorch) + 1}]"] if way.not_in_pytorch else []
+    names = " ".join([*mark, ", ".join(way.conventions)])
+    return settings(way), size_formula(question.rule(way, axis), question.size[axis]), names
 
 
 def settings(way: AxisSolution) -> str:
     """An answer in words.
 
     >>> from featmap.geometry import AxisSolution
-    >>> settings(AxisSolution(1, 1, 2)), settings(AxisSolution(0, 1, 2, 1))
-    ('padding 1, stride 2', 'padding 0 before + 1 after, stride 2, output padding 1')
+    >>> settings(AxisSolution(1, 1, 2)), settings(AxisSolution(0, 1, 2, 1, larger=None))
+    ('padding 1, stride 2', 'padding 0 before + 1 after, every stride from 2, output padding 1')
     """
     padding = str(way.before) if way.is_symmetric else f"{way.before} before + {way.after} after"
     extra = f", output padding {way.output_padding}" if way.output_padding else ""
-    return f"padding {padding}, stride {way.stride}{extra}"
+    return f"padding {padding}, {strides(way)}{extra}"
+
+
+def strides(way: AxisSolution) -> str:
+    """The stride of an answer, or all of them.
+
+    >>> from featmap.geometry import AxisSolution
+    >>> strides(AxisSolution(0, 0, 1, larger=0)), strides(AxisSolution(0, 0, 1, larger=5))
+    ('stride 1', 'strides 1 to 6')
+    """
+    if way.larger is None:
+        return f"every stride from {way.stride}"
+    return f"strides {way.stride} to {way.last_stride}" if way.larger else f"stride {way.stride}"

@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from featmap.errors import InputError
 from featmap.face.arguments import checked_shape
 from featmap.face.network import Network
-from featmap.network.load import load_network
+from featmap.network.load import fitted, load_network
 from featmap.network.network import capture_module
-from featmap.network.preprocess import Preprocessing
+from featmap.network.preprocess import Fit, Preprocessing
+from featmap.network.preprocess_check import check_fit
 from featmap.network.torch_state import same_random_state
 
 
@@ -42,12 +43,19 @@ def _check_name(model: Any) -> None:
         raise InputError(f"load takes a name, got {type(model).__name__}.", "Give a module to featmap.trace.")
 
 
+def _fit(fit: str | None, fill: int | tuple[int, ...]) -> Fit | None:
+    check_fit(fit, fill, (1, 1))
+    return None if fit is None else Fit(fit, tuple(fill) if isinstance(fill, list) else fill)
+
+
 def load(
     model: str,
     *,
     weights: str | Path | None = None,
     input_shape: tuple[int, ...] | None = None,
     preprocessing: Preprocessing | None = None,
+    fit: str | None = None,
+    fill: int | tuple[int, ...] = 0,
     trust: bool = False,
 ) -> Network:
     """The network that a name stands for.
@@ -56,16 +64,24 @@ def load(
 
     Arguments: model: `torchvision:NAME`, `timm:NAME`, `package.module:callable` (a module, its class, or a function
     that returns one), or a `.pt2` file of torch.export. weights: a `.safetensors` or state-dict file, or a name of the
-    zoo's own weights (`DEFAULT`). input_shape: (channel, row, column). trust: allow files whose reading executes code.
+    zoo's own weights (`DEFAULT`). input_shape: (channel, row, column). fit: how pictures of other proportions get that
+    shape: "stretch", "crop" or "pad" (with `fill`, a byte or one per channel); without it as the record says, which
+    `net.preprocessing.describe()` tells. trust: allow files whose reading executes code.
     Raises: NoSuchModel, WeightsMismatch, UnsafeFile, CaptureRefused, InputError, MissingPackage.
     """
     _check_name(model)
     input_shape = None if input_shape is None else checked_shape(input_shape)
     # Packages that are imported and networks that are built may draw random numbers of all kinds.
     with same_random_state():
-        return Network(
-            load_network(model, weights=weights, input_shape=input_shape, preprocessing=preprocessing, trust=trust)
+        captured = load_network(
+            model,
+            weights=weights,
+            input_shape=input_shape,
+            preprocessing=preprocessing,
+            fit=_fit(fit, fill),
+            trust=trust,
         )
+    return Network(captured)
 
 
 def trace(
@@ -75,12 +91,15 @@ def trace(
     inputs: tuple[Any, ...] | Tensor | None = None,
     kwargs: Mapping[str, Any] | None = None,
     preprocessing: Preprocessing | None = None,
+    fit: str | None = None,
+    fill: int | tuple[int, ...] = 0,
 ) -> Network:
     """A network from a module of one's own, which is left as it is: modes, weights, hooks, random state.
 
     Arguments: input_shape: (channel, row, column) of one image, for modules that take a batch of images. inputs,
     kwargs: example inputs instead, for modules that take more or other things (tuples, dictionaries, keywords); the
-    first tensor with four axes counts as the image.
+    first tensor with four axes counts as the image. fit, fill: as in `load`; without, pictures are cropped for a square
+    input and stretched for others.
     Raises: CaptureRefused: the forward branches on values, with the line. InputError: it cannot take this input.
 
     >>> import featmap as fm, torch
@@ -102,4 +121,4 @@ def trace(
     captured = capture_module(
         module, given, dict(kwargs or {}), name=type(module).__name__, preprocessing=preprocessing
     )
-    return Network(captured)
+    return Network(fitted(captured, _fit(fit, fill)))

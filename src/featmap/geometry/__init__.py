@@ -10,12 +10,13 @@ from featmap.geometry.formula import size_formula
 from featmap.geometry.hole import Outside
 from featmap.geometry.index_set import IndexSet
 from featmap.geometry.interval import Interval
-from featmap.geometry.inverse import AxisSolution, SizeSolution, solve, solve_size
+from featmap.geometry.inverse import solve, solve_size
 from featmap.geometry.move import Flip, Pad, PadMode, Slice
 from featmap.geometry.padding import pytorch_same, symmetric_same, tensorflow_same
 from featmap.geometry.perhaps import Perhaps
 from featmap.geometry.resize import Cubic, Linear, Nearest
 from featmap.geometry.rule import AxisRule, Pointwise, Whole
+from featmap.geometry.solution import AxisSolution, SizeSolution
 from featmap.geometry.window import TransposedWindow, Window
 
 __all__ = [

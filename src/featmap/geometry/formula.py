@@ -13,6 +13,8 @@ def size_formula(rule: Window | TransposedWindow, size: int) -> str:
     '(32 + 0 + 0 - 5) / 1 + 1 = 28'
     >>> size_formula(Window(7, 2, 3, 3), 224)
     '⌊(224 + 3 + 3 - 7) / 2⌋ + 1 = 112'
+    >>> size_formula(Window(3, 3, 2, 2, ceil_mode=True), 9)
+    '⌈(9 + 2 + 2 - 3) / 3⌉ + 1 - 1 = 4'
     >>> size_formula(TransposedWindow(3, 2, 1, 1, output_padding=1), 16)
     '(16 - 1) × 2 + 3 - 1 - 1 + 1 = 32'
     """
@@ -25,4 +27,7 @@ def size_formula(rule: Window | TransposedWindow, size: int) -> str:
     steps = f"({padded}) / {rule.stride}"
     if (size + rule.before + rule.after - rule.span) % rule.stride:
         steps = f"⌈{steps}⌉" if rule.ceil_mode else f"⌊{steps}⌋"
-    return f"{steps} + 1 = {outputs}"
+    # In ceil mode a last window that would start on the trailing padding is not made.
+    slack = size + rule.before + rule.after - rule.span
+    dropped = " - 1" if rule.ceil_mode and -(-slack // rule.stride) + 1 > outputs else ""
+    return f"{steps} + 1{dropped} = {outputs}"

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from featmap.errors import NoSolution
 from featmap.geometry.interval import Interval
 from featmap.geometry.setting import EITHER, Axis, Problems
+from featmap.geometry.window import Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +25,26 @@ class Question:
     dilation: int = 1
     transpose: bool = False
     axis: Axis = EITHER
+    pool: bool = False
+    ceil_mode: bool = False
 
     def __post_init__(self) -> None:
         problems = Problems()
         for name in ("size", "kernel", "dilation"):
             problems.lowest(name, getattr(self, name), 1)
         problems.lowest("stride", 1 if self.stride is None else self.stride, 1)
+        if self.transpose and self.pool:
+            problems.add("a pool is not a transposed convolution.", "Ask for one of them.")
+        if self.ceil_mode and not self.pool:
+            problems.add("ceil mode belongs to pools, this is a convolution.", "Leave it out, or ask for a pool.")
         problems.settle()
+
+    @property
+    def kind(self) -> str:
+        """What has the kernel."""
+        if self.pool:
+            return "ceil-mode pool kernel" if self.ceil_mode else "pool kernel"
+        return "transposed kernel" if self.transpose else "kernel"
 
     @property
     def span(self) -> int:
@@ -49,16 +63,18 @@ class Question:
 
     def reach(self, stride: int) -> Interval:
         """The sizes that one stride can give."""
-        most = 2 * (self.span - 1)
         if self.transpose:
             full = (self.size - 1) * stride + self.span
-            return Interval(max(full - most, 1), full + max(stride, self.dilation))
-        least_slack, most_slack = max(self.size - self.span, 0), self.size + most - self.span
-        return Interval(least_slack // stride + 1, most_slack // stride + 2)
+            return Interval(max(full - 2 * (self.span - 1), 1), full + max(stride, self.dilation))
+        last = [
+            Window(self.kernel, stride, padding, padding, self.dilation, self.ceil_mode).last_output(self.size)
+            for padding in (0, self.span - 1)
+        ]
+        return Interval(max(last[0], 0) + 1, last[1] + 2)
 
     def strides(self) -> Iterator[int]:
         """The strides to try, from 1 on."""
-        yield from (self.stride,) if self.stride else range(1, self.size + 1)
+        yield from (self.stride,) if self.stride else range(1, self.size + self.span)
 
 
 def unreachable(question: Question, output: int) -> NoSolution:
@@ -69,10 +85,9 @@ def unreachable(question: Question, output: int) -> NoSolution:
     above = [sizes.start for _, sizes in ranges if sizes.start > output]
     nearest = [str(size) for size in ([max(below)] if below else []) + ([min(above)] if above else [])]
     dilated = f" with dilation {question.dilation}" if question.dilation > 1 else ""
-    kind = "transposed kernel" if question.transpose else "kernel"
     return NoSolution(
-        f"{question.size} {question.axis.cells} cannot become {output} with {kind} {question.kernel}{dilated} and "
-        f"paddings of at most {question.span - 1}: {reached}.",
+        f"{question.size} {question.axis.cells} cannot become {output} with {question.kind} {question.kernel}{dilated} "
+        f"and paddings of at most {question.span - 1}: {reached}.",
         f"Ask for {' or '.join(nearest)} {question.axis.cells}, or change the kernel.",
     )
 

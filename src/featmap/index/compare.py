@@ -48,7 +48,11 @@ class LayerComparison:
 
 @dataclass(frozen=True)
 class Comparison(TableResult):
-    """Two indexes, before and after, over the images that both hold."""
+    """Two indexes, before and after, over the images that both hold.
+
+    Where `preprocessing_before` and `preprocessing_after` differ, what changed may come from how pictures were
+    prepared.
+    """
 
     before: str
     after: str
@@ -57,6 +61,8 @@ class Comparison(TableResult):
     only_before: tuple[str, ...]
     only_after: tuple[str, ...]
     layers: tuple[LayerComparison, ...]
+    preprocessing_before: str
+    preprocessing_after: str
 
     def to_json(self) -> dict[str, Any]:
         lists = {"only_before": list(self.only_before), "only_after": list(self.only_after)}
@@ -105,6 +111,8 @@ def compare(before: Snapshot, after: Snapshot, changed_below: float = CHANGED_BE
         tuple(sorted(addresses[0] - shared)),
         tuple(sorted(addresses[1] - shared)),
         tuple(_layer(before, after, ours, theirs, rows, changed_below) for ours, theirs in pairs),
+        before.description.preprocess.describe(),
+        after.description.preprocess.describe(),
     )
 
 

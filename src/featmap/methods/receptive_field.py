@@ -65,15 +65,30 @@ def receptive_field(network: CapturedNetwork, address: str | Address) -> FieldAn
 
 @dataclass(frozen=True, eq=False)
 class FieldDrawing(Result):
-    """A unit's box on a picture as the network sees it, in the picture's pixels."""
+    """A unit's box on a picture as the network sees it.
+
+    `box` is in the network's input pixels, those of `picture`. `picture_box` is in the pixels of the picture that was
+    given, of `picture_size` (rows, columns): all that is read for the box; empty where it lies on padding alone.
+    """
 
     address: str
     box: Box
     status: Status
     picture: Image.Image
+    picture_box: Box
+    picture_size: tuple[int, int]
+
+    @property
+    def picture_words(self) -> str:
+        """Rows and columns of the picture that are read for the box."""
+        box = self.picture_box
+        if box.is_empty:
+            return "nothing, the unit sees padding alone"
+        return f"rows {box.top}:{box.bottom}, columns {box.left}:{box.right}"
 
     def to_json(self) -> dict[str, Any]:
-        return {"address": self.address, "box": self.box.as_list(), "status": str(self.status)}
+        answer = {"address": self.address, "box": self.box.as_list(), "status": str(self.status)}
+        return {**answer, "picture_box": self.picture_box.as_list(), "picture_size": list(self.picture_size)}
 
 
 def draw_field(network: CapturedNetwork, image: Images, address: str | Address) -> FieldDrawing:
@@ -81,9 +96,12 @@ def draw_field(network: CapturedNetwork, image: Images, address: str | Address) 
     pictures = list(pictures_in(image))
     if len(pictures) != 1:
         raise InputError(f"{len(pictures)} pictures were given; a drawing shows one.", "Give one picture.")
-    framed = network.preprocessing.framed(pictures[0][1].convert("RGB"))
+    picture, record = pictures[0][1], network.preprocessing
+    framed = record.framed(picture.convert("RGB"))
     network = network.at((network.input_shape[0], framed.height, framed.width))
     answer = receptive_field(network, address)
     if answer.box is None:
         raise AddressSyntaxError(f"'{address}' names no unit.", "Name one: LAYER:STAGE/CHANNEL@ROW,COLUMN.")
-    return FieldDrawing(answer.address, answer.box, answer.status, framed)
+    size = picture.height, picture.width
+    box = record.placed(size).picture_box(answer.box)
+    return FieldDrawing(answer.address, answer.box, answer.status, framed, box, size)

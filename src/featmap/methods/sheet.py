@@ -259,7 +259,10 @@ class _Sheet:
                 if progress is not None:
                     progress(number + 1, 2 * len(self.images))
                 continue
-            names.append(name if isinstance(self.images[number], str | Path | Found) else f"image {number}")
+            is_named = isinstance(self.images[number], str | Path | Found) or getattr(
+                self.images[number], "filename", ""
+            )
+            names.append(name if is_named else f"image {number}")
             maps = self.projector.maps(self.projector.activations(image))
             values, places = maps.flatten(1).max(dim=1)
             if bool(values[self.channels].isnan().any()):

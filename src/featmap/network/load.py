@@ -17,7 +17,7 @@ from featmap.network.archive import possible_size_reads, read_archive
 from featmap.network.build import seeded, without_values
 from featmap.network.capture import capture, graph_of
 from featmap.network.network import CapturedNetwork, capture_module, for_one_image
-from featmap.network.preprocess import Preprocessing, default_preprocessing
+from featmap.network.preprocess import Fit, Preprocessing, default_preprocessing
 from featmap.network.sized import SizedGraph
 from featmap.network.tensors import LiveTensors, RandomTensors
 from featmap.network.weights import load_weights
@@ -33,11 +33,12 @@ def load_network(
     weights: str | Path | None = None,
     input_shape: tuple[int, ...] | None = None,
     preprocessing: Preprocessing | None = None,
+    fit: Fit | None = None,
     trust: bool = False,
 ) -> CapturedNetwork:
     """The network that a name stands for, captured; see `featmap.load`."""
     if model.lower().endswith((".pt2", ".onnx")) or (":" not in model and Path(model).suffix):
-        return _from_file(Path(model), weights, input_shape, preprocessing, trust=trust)
+        return fitted(_from_file(Path(model), weights, input_shape, preprocessing, trust=trust), fit)
     kind, _, name = model.partition(":")
     if not name or not kind:
         raise NoSuchModel(f"'{model}' names no model.", f"{_FORMS} {nearest(model, ['torchvision', 'timm'])}".strip())
@@ -45,8 +46,21 @@ def load_network(
     if zoo is None:
         zoo = _callable_model(kind, name, input_shape)
     shape = tuple(input_shape or zoo.input_shape)
-    record = preprocessing or _framed(zoo, shape)
-    return _from_builder(model, zoo.build, shape, record, weights, is_zoo=kind in ("torchvision", "timm"), trust=trust)
+    record = preprocessing or _framed(zoo, shape, fit)
+    is_zoo = kind in ("torchvision", "timm")
+    return fitted(_from_builder(model, zoo.build, shape, record, weights, is_zoo=is_zoo, trust=trust), fit)
+
+
+def fitted(network: CapturedNetwork, fit: Fit | None) -> CapturedNetwork:
+    """The network whose pictures fit its input so. Raises: InputError: it takes no pictures."""
+    if fit is None:
+        return network
+    if len(network.input_shape) != 3:
+        raise InputError(
+            f"{network.name} takes inputs of shape {'x'.join(map(str, network.input_shape))}, which no picture fits.",
+            "Leave fit out.",
+        )
+    return replace(network, preprocessing=fit.record(network.preprocessing, network.input_shape))
 
 
 def _zoo_model(kind: str, name: str, weights: str | Path | None) -> ZooModel | None:
@@ -60,12 +74,12 @@ def _is_file(weights: str | Path) -> bool:
     return isinstance(weights, Path) or weights.lower().endswith(_FILES) or "/" in weights or Path(weights).exists()
 
 
-def _framed(zoo: ZooModel, shape: tuple[int, ...]) -> Preprocessing:
-    """The zoo's record for another input size."""
+def _framed(zoo: ZooModel, shape: tuple[int, ...], fit: Fit | None) -> Preprocessing:
+    """The zoo's record for another input size; a fit that is wished decides how it gets there."""
     record = zoo.preprocessing
     if record.crop is None:
         return replace(default_preprocessing(shape), mean=record.mean, std=record.std)
-    return record.at(zoo.input_shape, shape)
+    return (record if fit is None else fit.record(record, zoo.input_shape)).at(zoo.input_shape, shape)
 
 
 def _callable_model(module_name: str, name: str, input_shape: tuple[int, ...] | None) -> ZooModel:

@@ -5,6 +5,7 @@ The record comes from torchvision or timm, or from the user; `describe` says it 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,19 +15,11 @@ from PIL import Image
 from torch import Tensor
 
 from featmap.errors import ImageTooLarge
-from featmap.network.preprocess_check import check_channels, check_record
+from featmap.network.placement import FILTERS, Placement, placed
+from featmap.network.preprocess_check import check_channels, check_fill, check_fit, check_record
 
 LARGEST_RESIZED = 178_956_970
 """Pixels that a picture may have when it is resized, before it is cropped: as many as are decoded."""
-_FILTERS = {
-    "nearest": Image.Resampling.NEAREST,
-    "bilinear": Image.Resampling.BILINEAR,
-    "bicubic": Image.Resampling.BICUBIC,
-    "lanczos": Image.Resampling.LANCZOS,
-    "box": Image.Resampling.BOX,
-    "hamming": Image.Resampling.HAMMING,
-    "nearest-exact": Image.Resampling.NEAREST,
-}
 
 
 @dataclass(frozen=True)
@@ -34,7 +27,9 @@ class Preprocessing:
     """Resize the shorter side (both sides, where `resize` has two numbers), crop the centre, divide by 255, normalise.
 
     `resize` and `crop` are in pixels; `None` leaves the step out. `mean` and `std` are per channel on values of 0 to 1.
-    `source` says whose record this is.
+    `source` says whose record this is. `fit` says how a picture takes the two numbers of `resize`: "stretch" (which
+    None is, too) changes its proportions; "crop" scales it until it covers them, and the centre is cut out; "pad" until
+    it lies within them, centred, and the rest has the colour `fill`: a byte, or one per channel.
     """
 
     resize: int | tuple[int, int] | None = None
@@ -43,13 +38,16 @@ class Preprocessing:
     std: tuple[float, ...] | None = None
     interpolation: str = "bilinear"
     source: str = "featmap's default"
+    fit: str | None = None
+    fill: int | tuple[int, ...] = 0
 
     def __post_init__(self) -> None:
         """Raises: SettingError: a setting that no picture can be prepared by."""
-        for name, value in check_record(
-            self.resize, self.crop, self.mean, self.std, self.interpolation, _FILTERS
-        ).items():
+        given = self.resize, self.crop, self.mean, self.std, self.interpolation
+        for name, value in (check_record(*given, FILTERS) | check_fit(self.fit, self.fill, self.resize)).items():
             object.__setattr__(self, name, value)
+        if self.fit and self.crop is None:
+            object.__setattr__(self, "crop", self.resize)
 
     def __call__(self, picture: Image.Image, channels: int = 3) -> Tensor:
         """The picture as a float32 tensor (channel, row, column).
@@ -58,6 +56,7 @@ class Preprocessing:
         would be huge when resized.
         """
         check_channels(self.mean, self.std, channels)
+        check_fill(self.fill, channels)
         pixels = np.atleast_3d(np.asarray(self.framed(picture.convert("L" if channels == 1 else "RGB"))))
         # Each of the 256 values is scaled once. Without torch's operators: threads that read images would each start
         # threads of torch's.
@@ -67,8 +66,41 @@ class Preprocessing:
 
     def framed(self, picture: Image.Image) -> Image.Image:
         """The picture as the network sees it, before its values are normalised."""
-        picture = _resized(picture, self.resize, self.interpolation)
-        return picture if self.crop is None else _centre(picture, self.crop)
+        lies = self.placed((picture.height, picture.width))
+        if lies.resized[0] * lies.resized[1] > LARGEST_RESIZED:
+            raise ImageTooLarge(
+                f"A picture of {picture.height} x {picture.width} would be {lies.resized[0]:,} x {lies.resized[1]:,} "
+                "when resized.",
+                "Crop it first.",
+            )
+        target = lies.resized[1], lies.resized[0]
+        scaled = picture if picture.size == target else picture.resize(target, FILTERS[self.interpolation])
+        return _window(scaled, lies, self.fill)
+
+    def placed(self, picture: tuple[int, int]) -> Placement:
+        """Where a picture of (rows, columns) lies in the input, and which of its pixels a box of the input reads.
+
+        >>> from featmap.geometry import Box
+        >>> Preprocessing((64, 64), fit="pad").placed((300, 400)).picture_box(Box(0, 0, 16, 16))
+        Box(top=0, left=0, bottom=53, right=103)
+        """
+        return placed(picture, self.resize, self.crop, self.fit, self.interpolation)
+
+    def fitted(self, fit: str, size: tuple[int, int], fill: int | tuple[int, ...] = 0) -> Preprocessing:
+        """The record by which a picture fits an input of (rows, columns) so: "stretch", "crop" or "pad".
+
+        Where the record crops already, "crop" keeps its share of the picture; the others show all of it.
+
+        >>> Preprocessing(256, (224, 224)).fitted("pad", (224, 320), 114).describe()
+        'scale into 224x320 (bilinear), pad with colour 114, values / 255'
+        """
+        resize = size
+        if fit == "crop" and self.crop == size and self.fit in (None, "crop"):
+            if isinstance(self.resize, int) and self.resize >= max(size):
+                resize = (self.resize, self.resize)
+            elif self.fit == "crop":
+                resize = self.resize
+        return replace(self, resize=resize, crop=size, fit=fit, fill=fill)
 
     def _normalized(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """Values of 0 to 1 (any, channel) with mean taken off and divided by the standard deviation."""
@@ -104,6 +136,9 @@ class Preprocessing:
         if self.crop is None or self.crop != tuple(before[1:]) or len(shape) != 3 or before[1:] == shape[1:]:
             return self
         crop = (shape[1], shape[2])
+        if self.fit is not None and not isinstance(self.resize, int) and self.resize is not None:
+            rows, columns = (round(self.resize[axis] * crop[axis] / self.crop[axis]) for axis in (0, 1))
+            return replace(self, resize=(rows, columns), crop=crop)
         if isinstance(self.resize, int) and crop[0] == crop[1]:
             return replace(self, resize=round(self.resize * crop[0] / self.crop[0]), crop=crop)
         return replace(self, resize=crop, crop=crop)
@@ -114,18 +149,23 @@ class Preprocessing:
         >>> Preprocessing(256, (224, 224), (0.5,), (0.25,)).describe()
         'resize shorter side to 256 (bilinear), crop centre 224x224, values / 255, mean (0.5), std (0.25)'
         """
-        steps: list[str] = []
-        if isinstance(self.resize, int):
-            steps.append(f"resize shorter side to {self.resize} ({self.interpolation})")
-        elif self.resize is not None:
-            steps.append(f"resize to {self.resize[0]}x{self.resize[1]} ({self.interpolation})")
-        if self.crop is not None:
-            steps.append(f"crop centre {self.crop[0]}x{self.crop[1]}")
+        steps = [*self._sizes_in_words()]
         steps.append("values / 255")
         for name, values in (("mean", self.mean), ("std", self.std)):
             if values is not None:
                 steps.append(f"{name} ({', '.join(f'{value:g}' for value in values)})")
         return ", ".join(steps)
+
+    def _sizes_in_words(self) -> Iterator[str]:
+        if isinstance(self.resize, int):
+            yield f"resize shorter side to {self.resize} ({self.interpolation})"
+        elif self.resize is not None:
+            verb = {"crop": "scale to cover", "pad": "scale into"}.get(self.fit or "", "stretch to")
+            yield f"{verb} {self.resize[0]}x{self.resize[1]} ({self.interpolation})"
+        if self.fit == "pad":
+            yield f"pad with colour {self.fill}"
+        if self.crop is not None and (self.crop != self.resize or self.fit == "crop"):
+            yield f"crop centre {self.crop[0]}x{self.crop[1]}"
 
     def to_json(self) -> dict[str, object]:
         """The record as plain data."""
@@ -136,7 +176,23 @@ class Preprocessing:
             "std": self.std,
             "interpolation": self.interpolation,
             "source": self.source,
+            "fit": self.fit,
+            "fill": self.fill,
         }
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How pictures are to fit the input: "stretch", "crop" or "pad" with a colour."""
+
+    kind: str
+    fill: int | tuple[int, ...] = 0
+
+    def record(self, record: Preprocessing, input_shape: tuple[int, ...]) -> Preprocessing:
+        """The record by which they do; one that does so already stays."""
+        height, width = input_shape[1:]
+        done = record.fit == self.kind and record.crop == (height, width) and record.fill == self.fill
+        return record if done else record.fitted(self.kind, (height, width), self.fill)
 
 
 def default_preprocessing(input_shape: tuple[int, ...]) -> Preprocessing:
@@ -147,30 +203,14 @@ def default_preprocessing(input_shape: tuple[int, ...]) -> Preprocessing:
     return Preprocessing(min(height, width) if height == width else (height, width), (height, width))
 
 
-def _resized(picture: Image.Image, size: int | tuple[int, int] | None, interpolation: str) -> Image.Image:
-    if size is None:
-        return picture
-    if isinstance(size, int):
-        width, height = picture.size
-        # torchvision's rule: the longer side is cut to a whole number, not rounded.
-        short, long = min(width, height), max(width, height)
-        other = int(size * long / short)
-        size = (size, other) if width >= height else (other, size)
-    if size[0] * size[1] > LARGEST_RESIZED:
-        raise ImageTooLarge(
-            f"A picture of {picture.height} x {picture.width} would be {size[0]:,} x {size[1]:,} when resized.",
-            "Crop it first.",
-        )
-    target = (size[1], size[0])
-    return picture if picture.size == target else picture.resize(target, _FILTERS[interpolation])
-
-
-def _centre(picture: Image.Image, crop: tuple[int, int]) -> Image.Image:
-    width, height = picture.size
-    left, top = _before(width, crop[1]), _before(height, crop[0])
-    return picture.crop((left, top, left + crop[1], top + crop[0]))
-
-
-def _before(size: int, crop: int) -> int:
-    # torchvision's rule: half of what is cut off is rounded, half of what has to be padded is cut to a whole number.
-    return round((size - crop) / 2) if size >= crop else -((crop - size) // 2)
+def _window(picture: Image.Image, lies: Placement, fill: int | tuple[int, ...]) -> Image.Image:
+    """The input's window on a scaled picture; what lies outside has the colour `fill`."""
+    top, left = lies.top, lies.left
+    if lies.lies_within:
+        box = (left, top, left + lies.size[1], top + lies.size[0])
+        return picture if box == (0, 0, *picture.size) else picture.crop(box)
+    colours = (fill,) if isinstance(fill, int) else fill
+    bands = len(picture.getbands())
+    made = Image.new(picture.mode, (lies.size[1], lies.size[0]), colours * bands if len(colours) == 1 else colours)
+    made.paste(picture, (-left, -top))
+    return made

@@ -8,6 +8,7 @@ from operator import index
 from typing import Any
 
 from featmap.errors import SettingError
+from featmap.network.placement import FITS
 
 
 def check_record(
@@ -66,3 +67,28 @@ def check_channels(mean: Sequence[float] | None, std: Sequence[float] | None, ch
                 f"Preprocessing: {name} has {len(values)} numbers; the input has {channels} channels.",
                 f"Give {channels}, or one for all.",
             )
+
+
+def check_fit(fit: Any, fill: Any, resize: Any) -> dict[str, Any]:
+    """How a picture fits, and the colour of what is padded. Raises: SettingError."""
+    if fit is not None and fit not in FITS:
+        raise SettingError(f"Preprocessing: fit is {fit!r}.", f"It is one of {', '.join(FITS)}, or None.")
+    if fit is not None and (not isinstance(resize, Sequence) or len(resize) != 2):
+        problem = f"Preprocessing: fit is {fit!r}, resize is {resize!r}."
+        raise SettingError(problem, "Give the rows and columns that a picture is to fit: resize=(224, 224).")
+    colours = list(fill) if isinstance(fill, Sequence) else [fill]
+    if not colours or not all(isinstance(colour, int) and 0 <= colour <= 255 for colour in colours):
+        problem = f"Preprocessing: fill is {fill!r}."
+        raise SettingError(problem, "Give a byte, 0 to 255, or one per channel: fill=(124, 116, 104).")
+    if fill != 0 and fit != "pad":
+        raise SettingError(f"Preprocessing: fill is {fill!r}, fit is {fit!r}.", "Only fit='pad' fills.")
+    return {"fill": tuple(fill) if isinstance(fill, Sequence) else fill}
+
+
+def check_fill(fill: int | Sequence[int], channels: int) -> None:
+    """Raises SettingError where `fill` is the colour of another number of channels."""
+    if not isinstance(fill, int) and len(fill) != channels:
+        raise SettingError(
+            f"Preprocessing: fill has {len(fill)} numbers; the input has {channels} channels.",
+            f"Give {channels}, or one for all.",
+        )

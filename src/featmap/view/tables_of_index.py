@@ -245,6 +245,9 @@ def comparison_table(result: Comparison) -> RenderableType:
     ]
     title = f"{result.before} and {result.after}, {counted(result.images, 'image')} that both hold"
     words = f"changed: maxima over the images correlate less than {result.changed_below:g}"
+    prepared = [result.preprocessing_before, result.preprocessing_after]
+    if prepared[0] != prepared[1]:
+        only.append(f"pictures were prepared otherwise, before: {prepared[0]}; after: {prepared[1]}")
     return Group(Text(title, style="bold"), table(columns, rows), *map(Text, (*lines, *only, words)))
 
 
