@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import featmap as fm
 from cli.conftest import bomb
@@ -130,3 +131,28 @@ def test_a_file_of_that_name(place: Path) -> None:
     featmap(LINES["maps"].replace("PICTURE", "grey.png"))
     with np.load("out.npz") as arrays:
         assert np.array_equal(kept, arrays["stem:z"])
+
+
+TRANSPARENT = "note: of some pictures transparency is left out, and what lies below it is seen\n"
+
+
+@pytest.mark.parametrize(
+    ("mode", "note"),
+    [
+        ("RGBA", TRANSPARENT),
+        ("LA", TRANSPARENT),
+        ("I;16", "note: of some pictures 16 bits per value are rounded to 8\n"),
+        ("RGB", ""),
+    ],
+)
+def test_what_is_not_used_of_it_is_said_once(place: Path, mode: str, note: str) -> None:
+    values = np.random.default_rng(0).integers(0, 256, (12, 16, {"LA": 2, "RGBA": 4}.get(mode, 3)), np.uint8)
+    if mode == "I;16":
+        Image.fromarray(values[..., 0].astype(np.uint16) * 257).save("odd.png")
+    else:
+        Image.fromarray(values).save("odd.png")
+    line = f"explain {SMALL} PICTURE stem:z/1@2,3 --json"
+    by_path = featmap(line.replace("PICTURE", "odd.png"))
+    found = featmap(line.replace("PICTURE", "-"), (place / "odd.png").read_bytes())
+    assert (by_path.err, found.err) == (note, note)
+    assert named(json.loads(found.out), "standard input") == named(json.loads(by_path.out), "odd.png")

@@ -663,8 +663,8 @@ def test_an_index_of_something_else_is_not_built_on(case: Case) -> None:
     net = fm.trace(module(), SHAPE, preprocessing=fm.Preprocessing(mean=(0.5,), std=(0.25,)))
     ours = preprocessing_fingerprint(net._captured)
     assert refusal(OtherIndex, fm.Index.build, net, images(), path, progress=False) == (
-        f"'{path}' was built with another preprocessing: {kept.preprocessing} (resize to 8x7 (bilinear), crop centre "
-        f"8x7, values / 255); now it is {ours} (values / 255, mean (0.5), std (0.25)).\n\n"
+        f"'{path}' was built with another preprocessing: {kept.preprocessing} (stretch to 8x7 (bilinear), values "
+        f"/ 255); now it is {ours} (values / 255, mean (0.5), std (0.25)).\n\n"
         "Give the preprocessing that it was built with, or build into another path."
     )
     assert refusal(OtherIndex, fm.Index.build, case.net, images(), path, top_k=7, table=False, progress=False) == (

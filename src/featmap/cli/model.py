@@ -32,9 +32,9 @@ Fit = Annotated[
     str | None,
     Option(
         metavar="FIT",
-        help="Pictures of other proportions: [bold]stretch[/bold], [bold]crop[/bold] or [bold]pad[/bold] "
-        "(pad:114 or pad:124,116,104 with a colour).",
-        show_default="as recorded; else crop for a square input, stretch for others",
+        help="How pictures fit the input: [bold]stretch[/bold], [bold]crop[/bold], [bold]pad[/bold], pad:114, "
+        "pad:R,G,B.",
+        show_default="as the network's record says",
     ),
 ]
 Trust = Annotated[bool, Option("--trust", help="Allow files whose reading executes code that they bring.")]

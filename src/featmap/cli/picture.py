@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument
 
+from featmap.cli.model import notes
 from featmap.errors import ImageMissing, InputError
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ REMEDY = "Send a picture into it, featmap ... - < cat.jpg, or give a path (./- f
 _HELP = "JPEG, PNG, WebP, GIF, TIFF, BMP, PNM, JPEG 2000 or AVIF; [bold]-[/bold] reads one from standard input."
 Image = Annotated[str, Argument(metavar="IMAGE", help=_HELP)]
 Images = Annotated[list[str], Argument(metavar="IMAGE...", help=_HELP)]
+_PLAIN = {"LA": "L", "La": "L", "RGBA": "RGB", "RGBa": "RGB", "PA": "RGB", "CMYK": "RGB"}
 
 
 def given_picture(image: str) -> str | Picture:
@@ -31,7 +34,10 @@ def given_picture(image: str) -> str | Picture:
 
     if image == STANDARD_INPUT:
         return read_standard_input()
-    read_picture(image)
+    with warnings.catch_warnings():
+        # What is not used of a picture is said where it is asked about.
+        warnings.simplefilter("ignore")
+        read_picture(image)
     return image
 
 
@@ -55,7 +61,11 @@ def read_standard_input() -> Picture:
     if not data:
         raise ImageMissing("'-' reads a picture from standard input, which is empty.", REMEDY)
     check_bytes(len(data), NAME)
-    picture: Any = picture_in(io.BytesIO(data), NAME)
+    with notes():
+        picture: Any = picture_in(io.BytesIO(data), NAME)
+    if picture.mode in _PLAIN:
+        # What is not used of it was said, and is not said again.
+        picture = picture.convert(_PLAIN[picture.mode])
     # By this attribute pictures in memory are named.
     picture.filename = NAME
     return picture
