@@ -73,7 +73,8 @@ def line(network: CapturedNetwork, found: Plan) -> str:
 
 def last_map(network: CapturedNetwork, found: Plan) -> tuple[str, str]:
     """The address of the last layer that has maps, and what its units see."""
-    layers = {layer.name for layer in network.layers}
+    made = {layer.name: layer.stages[layer.last_stage] for layer in network.layers}
+    layers = {name for name, node in made.items() if network.sized.axes[node].has_space}
     rows = (row for row in reversed(found.layers) if row.address in layers and len(row.output_shape) == 3)
     row = next(row for row in rows if row.output_shape[1:] != (1, 1))
     field = row.receptive_field

@@ -212,6 +212,7 @@ def test_an_image_of_another_size_is_explained_at_that_size() -> None:
     assert found.source == "pad"
 
 
+@pytest.mark.filterwarnings("ignore::featmap.network.differing.BatchStatistics")
 def test_norms_without_a_scale_of_their_own_are_named() -> None:
     module = seeded(nn.Sequential(nn.Conv2d(4, 4, 3), nn.GroupNorm(2, 4), nn.ReLU())).double()
     found = fm.trace(module, SHAPE).explain(random_image(), "0:z/1@2,3")

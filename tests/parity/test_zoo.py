@@ -7,6 +7,7 @@ Shapes come from forward hooks, multiply-adds from torch's own counter below the
 from __future__ import annotations
 
 import importlib.util
+import sys
 from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,6 +42,8 @@ def _script(path: Path) -> Any:
     assert specification is not None
     assert specification.loader is not None
     module = importlib.util.module_from_spec(specification)
+    # Its data classes look their module up.
+    sys.modules[path.stem] = module
     specification.loader.exec_module(module)
     return module
 
