@@ -326,6 +326,7 @@ REGIONAL: dict[str, Callable[[], nn.Module]] = {
     "resize to a size": lambda: between(resize("bilinear", False, size=(9, 15))),
     "power pool": lambda: between(nn.LPPool2d(2, 3, 2)),
     "weight made of weights": lambda: between(nn.utils.parametrizations.weight_norm(conv(4, 4))),
+    "sorted": lambda: between(lambda x: x.sort(1).values),
 }
 """Operators of which a window changes a part only, and of which no more is computed again."""
 
@@ -369,7 +370,6 @@ WHOLE: dict[str, Callable[[], nn.Module]] = {
     "kernel made of the image": lambda: between(
         lambda x: functional.conv2d(x, x.mean((0, 2, 3)).view(4, 1, 1, 1).expand(4, 4, 1, 1))
     ),
-    "sorted": lambda: between(lambda x: x.sort(1).values),
     "normalised by all": lambda: between(lambda x: functional.normalize(x.flatten(1), dim=1).view_as(x)),
     "class token": lambda: between(Token()),
     "flip of channels and places": lambda: between(lambda x: x.flip(1, 2)),

@@ -93,7 +93,7 @@ OPERATORS: dict[str, tuple[Callable[[Tensor], Tensor], Status]] = {
         lambda x: assigned(x, (..., slice(1, None, 2), slice(None)), x[..., ::2, :]),
         Status.EXACT,
     ),
-    "written on a row": (lambda x: assigned(x, (slice(None), slice(None), 1), x[:, :, 3]), Status.WHOLE),
+    "written on a row": (lambda x: assigned(x, (slice(None), slice(None), 1), x[:, :, 3]), None),
     "laid on zeros": (
         lambda x: assigned(torch.zeros_like(x), (..., slice(1, None), slice(None)), x[:, :, :-1]),
         Status.EXACT,
@@ -156,4 +156,5 @@ def test_pixels_of_a_unit_are_those_with_a_gradient(name: str) -> None:
         if answer.status == Status.EXACT:
             assert support.box == answer.box
             assert support.fills_box
-    assert statuses == {status}
+    # None: units of one map are told apart, the row that was written on, and the others.
+    assert statuses == ({status} if status else {Status.EXACT, Status.HULL})

@@ -9,6 +9,7 @@ from occlusion_cases import REGIONAL, WHOLE, case, units
 from projection_cases import assert_close, expected
 
 
+@pytest.mark.filterwarnings("ignore::featmap.network.differing.BatchStatistics")
 @pytest.mark.parametrize("rule", ["gradient", "guided"])
 @pytest.mark.parametrize("name", [*REGIONAL, *WHOLE])
 def test_operator(name: str, rule: str) -> None:

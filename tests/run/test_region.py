@@ -48,6 +48,7 @@ SOME = (
 """One of every kind, for what is asked of all in several ways."""
 
 
+@pytest.mark.filterwarnings("ignore::featmap.network.differing.BatchStatistics")
 @pytest.mark.parametrize("name", [*REGIONAL, *WHOLE])
 def test_maps_and_units_equal_full_runs(name: str) -> None:
     asked = case(name)
