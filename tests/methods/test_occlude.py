@@ -501,3 +501,12 @@ def test_networks_that_take_no_images() -> None:
         "Sequential takes inputs of shape 3 x 20, which are no images.\n\n"
         "Windows are rows and columns of (channel, row, column); ask a network that takes images."
     )
+
+
+def test_a_maximum_over_padding_alone_stays_infinite_without_a_warning() -> None:
+    pool = nn.MaxPool2d((2, 2), padding=(1, 1), dilation=(9, 9), stride=1)
+    net = fm.trace(nn.Sequential(nn.Conv2d(1, 1, 1), pool), (1, 8, 8))
+    found = net.occlude(torch.ones(1, 1, 8, 8), "1:a/0@0,0", window=4, stride=4, progress=False)
+    assert found.score == -float("inf")
+    assert not found.drop.any()
+    assert "OcclusionMap" in repr(found)

@@ -69,8 +69,9 @@ class OcclusionMap(Result):
 
     @property
     def drop(self) -> Numbers:
-        """By how much the score falls at each position."""
-        return self.score - self.grid
+        """By how much the score falls at each position; an infinite score that stays as it is falls by 0."""
+        same = self.grid == self.score
+        return np.where(same, 0.0, self.score - np.where(same, 0.0, self.grid))
 
     @property
     def largest_effect(self) -> float:
