@@ -6,7 +6,7 @@ The same call can be asked about at another input size: the shapes then differ f
 from __future__ import annotations
 
 import operator as python_operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any
@@ -26,6 +26,10 @@ class Axes:
     @property
     def has_space(self) -> bool:
         return self.row is not None and self.column is not None
+
+    def each(self, to: Callable[[int], int | None]) -> Axes:
+        """The axes at the places that `to` gives for them; what has no axis gets none."""
+        return Axes(*(None if axis is None else to(axis) for axis in (self.batch, self.row, self.column)))
 
     def mixed_along(self, axis: int) -> Axes:
         """The axes of a value made by moving or mixing along one of them: images that are mixed are none any more."""

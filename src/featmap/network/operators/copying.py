@@ -54,13 +54,11 @@ class Repetition(Moving):
         return {"repeats": found["dims"] if "dims" in found else found["repeats"]}
 
     def axes(self, call: Call) -> Axes:
-        shift, axes = len(call.out_shape) - call.main.rank, call.main.axes
-
-        def moved(axis: int | None) -> int | None:
-            return None if axis is None else axis + shift
-
-        kept = axes.batch is None or call.out_shape[axes.batch + shift] == call.main.shape[axes.batch]
-        return Axes(moved(axes.batch) if kept else None, moved(axes.row), moved(axes.column))
+        shift, batch = len(call.out_shape) - call.main.rank, call.main.axes.batch
+        axes = call.main.axes.each(lambda axis: axis + shift)
+        if batch is None or call.out_shape[batch + shift] == call.main.shape[batch]:
+            return axes
+        return axes.mixed_along(batch + shift)
 
     def moved_rule(self, call: Call, axis: int, own: int) -> AxisRule:
         before, after = call.main.shape[own], call.out_shape[axis]

@@ -102,10 +102,7 @@ class Select(Moving):
         if gone in (axes.row, axes.column):
             return NO_AXES
 
-        def left(axis: int | None) -> int | None:
-            return None if axis is None or axis == gone else axis - (axis > gone)
-
-        return Axes(left(axes.batch), left(axes.row), left(axes.column))
+        return axes.each(lambda axis: None if axis == gone else axis - (axis > gone))
 
     def picked_place(self, call: Call, axis: int) -> int | None:
         is_picked = "index" in call.arguments and axis == call.get("dim", 0) % call.main.rank
@@ -150,12 +147,7 @@ class Stack(Moving):
 
     def axes(self, call: Call) -> Axes:
         new = call.get("dim", 0) % (call.main.rank + 1)
-        axes = call.main.axes
-
-        def moved(axis: int | None) -> int | None:
-            return None if axis is None else axis + (axis >= new)
-
-        return Axes(moved(axes.batch), moved(axes.row), moved(axes.column))
+        return call.main.axes.each(lambda axis: axis + (axis >= new))
 
     def rules(self, call: Call, operand: Operand) -> Rules:
         return super().rules(call, operand) if operand.axes == call.main.axes else whole(call, operand)

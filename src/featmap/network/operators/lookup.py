@@ -31,9 +31,10 @@ class IndexedPlaces(Moving):
     """index and index_select: some places of one or several axes, by their numbers."""
 
     def axes(self, call: Call) -> Axes:
-        to, axes, named = _where_axes_went(call), call["self"].axes, _named(call)
-        batch = None if axes.batch in named else to.get(axes.batch)
-        return Axes(batch, to.get(axes.row), to.get(axes.column))
+        axes: Axes = call["self"].axes
+        # Images that are named are in any order, and as many as there are numbers.
+        axes = Axes(None if axes.batch in _named(call) else axes.batch, axes.row, axes.column)
+        return axes.each(_where_axes_went(call).get)
 
     def rules(self, call: Call, operand: Operand) -> Rules:
         names = any(index.index == operand.index for index in _named(call).values())
@@ -62,7 +63,7 @@ def _named(call: Call) -> dict[int, Operand]:
     return {axis: index for axis, index in enumerate(call["indices"]) if index is not None}
 
 
-def _where_axes_went(call: Call) -> dict[int | None, int]:
+def _where_axes_went(call: Call) -> dict[int, int]:
     """The places of the axes in the value, as torch's indexing lays them out."""
     named, rank = _named(call), call["self"].rank
     new = 1 if call.node.base_name == "index_select" else max((index.rank for index in named.values()), default=0)
@@ -70,7 +71,7 @@ def _where_axes_went(call: Call) -> dict[int | None, int]:
     is_one_block = last - first + 1 == len(named)
     start = first if is_one_block else 0
     kept = [axis for axis in range(rank) if axis not in named]
-    found: dict[int | None, int] = {axis: at + new * (at >= start) for at, axis in enumerate(kept)}
+    found: dict[int, int] = {axis: at + new * (at >= start) for at, axis in enumerate(kept)}
     if is_one_block and new == len(named):
         # As many axes of numbers as axes that they name: rows stay rows, whichever they are.
         found.update({axis: axis for axis in named})

@@ -83,9 +83,5 @@ def _covered(call: Call) -> range:
 
 def _source_axes(call: Call) -> Axes:
     """The axes of `src`, counted as the value's."""
-    axes, dim = call["src"].axes, _dim(call)
-
-    def moved(axis: int | None) -> int | None:
-        return None if axis is None else axis + (_selects(call) and axis >= dim)
-
-    return Axes(moved(axes.batch), moved(axes.row), moved(axes.column))
+    axes: Axes = call["src"].axes
+    return axes.each(lambda axis: axis + (_selects(call) and axis >= _dim(call)))

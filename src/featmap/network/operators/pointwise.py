@@ -63,13 +63,7 @@ class Elementwise(Operator):
 
 def aligned(operand: Operand, rank: int) -> Axes:
     """The operand's axes after broadcasting has put missing axes in front."""
-    shift = rank - operand.rank
-    axes = operand.axes
-
-    def moved(axis: int | None) -> int | None:
-        return None if axis is None else axis + shift
-
-    return Axes(moved(axes.batch), moved(axes.row), moved(axes.column))
+    return operand.axes.each(lambda axis: axis + rank - operand.rank)
 
 
 def joined_axes(first: Axes, second: Axes) -> Axes:

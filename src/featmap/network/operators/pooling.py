@@ -150,15 +150,12 @@ class Reduction(Operator):
     def axes(self, call: Call) -> Axes:
         reduced, keep = _reduced(call), bool(call.get("keepdim", False))
         axes = call.main.axes
-
-        def left(axis: int | None) -> int | None:
-            if axis is None or (axis in reduced and not keep):
-                return None
-            return axis if keep else axis - sum(1 for other in reduced if other < axis)
-
         # What is reduced over the images belongs to none of them any more, also where the axis is kept.
-        batch = None if axes.batch in reduced else left(axes.batch)
-        return Axes(batch, left(axes.row), left(axes.column))
+        axes = Axes(None if axes.batch in reduced else axes.batch, axes.row, axes.column)
+        if keep:
+            return axes
+        gone_before = [sum(other < axis for other in reduced) for axis in range(call.main.rank)]
+        return axes.each(lambda axis: None if axis in reduced else axis - gone_before[axis])
 
     def rules(self, call: Call, operand: Operand) -> Rules:
         reduced, axes = _reduced(call), operand.axes

@@ -94,9 +94,7 @@ class Reshape(Moving):
         return len(call.out_shape) if call.node.base_name == "unsqueeze" else call.main.rank
 
     def axes(self, call: Call) -> Axes:
-        to = _where_axes_went(call)
-        axes = call.main.axes
-        return Axes(*(None if axis is None else to.get(axis) for axis in (axes.batch, axes.row, axes.column)))
+        return call.main.axes.each(_where_axes_went(call).get)
 
     def resized(self, call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
         if call.node.base_name not in ("view", "reshape", "_unsafe_view"):
@@ -158,8 +156,7 @@ class Permute(Moving):
     def axes(self, call: Call) -> Axes:
         order = _order(call)
         to = {old: new for new, old in enumerate(order)}
-        axes = call.main.axes
-        return Axes(*(None if axis is None else to[axis] for axis in (axes.batch, axes.row, axes.column)))
+        return call.main.axes.each(to.__getitem__)
 
 
 def _order(call: Call) -> list[int]:

@@ -59,9 +59,4 @@ class Pairs(Moving):
     """view_as_real and view_as_complex: the real and the imaginary part on a last axis of their own, or together."""
 
     def axes(self, call: Call) -> Axes:
-        axes, left = call.main.axes, len(call.out_shape)
-
-        def kept(axis: int | None) -> int | None:
-            return None if axis is None or axis >= left else axis
-
-        return Axes(kept(axes.batch), kept(axes.row), kept(axes.column))
+        return call.main.axes.each(lambda axis: axis if axis < len(call.out_shape) else None)
