@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import torch
 
 from featmap.errors import FeatmapError
 from featmap.network.calls_apart import numbered_apart
-from featmap.network.graph import Graph, Node, Reference, TensorSpec, Weight, leaves, map_arguments
+from featmap.network.graph import Graph, Node, Reference, TensorSpec, read_by
 from featmap.network.images_joined import Joined, joined_by, may_join, selected, taken_apart
 from featmap.network.operators.call import NO_AXES, Axes
 from featmap.network.operators.operator import NotResizable
@@ -27,7 +28,7 @@ from featmap.network.sized import SizedGraph, computed_spec, resized_arguments
 
 def apart(graph: Graph) -> Graph:
     """The graph with an operator call for each of the images that are joined, where the model calls it once for all."""
-    return _Apart(graph).graph() if any(may_join(node) for node in graph) else graph
+    return _Apart(graph).graph() if any(may_join(graph, node) for node in graph) else graph
 
 
 @dataclass(frozen=True)
@@ -47,12 +48,16 @@ class _Apart:
 
     def __init__(self, graph: Graph) -> None:
         self.old = graph
-        self.before = SizedGraph(graph)
         self.one = SizedGraph(graph, [])
         self.nodes: list[Node] = []
         self.made: list[_Made] = []
         self.whole: dict[int, int] = {}
         self.joined: dict[int, Joined] = {}
+
+    @cached_property
+    def before(self) -> SizedGraph:
+        """Shapes and axes as the model joins the images."""
+        return SizedGraph(self.old)
 
     def graph(self) -> Graph:
         for node in self.old:
@@ -150,10 +155,8 @@ class _Apart:
         self.one.specs.pop()
         if axes.batch != 0 or not _is_part(spec, node.spec, count):
             return False
-        parts: list[int] = []
-        for at in range(count):
-            made = replace(node, args=args, kwargs=kwargs, spec=spec)
-            parts.append(self._add(made, _Made(node.index, at, count), self._of_image(at)))
+        alone = replace(node, args=args, kwargs=kwargs, spec=spec)
+        parts = [self._add(alone, _Made(node.index, at, count), self._of_image(at)) for at in range(count)]
         self._know(node, spec, axes, Joined.of(parts))
         return True
 
@@ -184,25 +187,11 @@ class _Apart:
         return self.whole[index]
 
     def _add(self, node: Node, made: _Made, new: Callable[[int], int]) -> int:
-        def moved(leaf: Reference | Weight) -> Reference | Weight:
-            return Reference(new(leaf.index)) if isinstance(leaf, Reference) else leaf
-
-        args = map_arguments(node.args, moved)
-        kwargs = {name: map_arguments(value, moved) for name, value in node.kwargs.items()}
-        found = list(leaves((args, kwargs)))
-        index = len(self.nodes)
-        self.nodes.append(
-            replace(
-                node,
-                index=index,
-                args=args,
-                kwargs=kwargs,
-                inputs=tuple(leaf.index for leaf in found if isinstance(leaf, Reference)),
-                weights=tuple(leaf.name for leaf in found if isinstance(leaf, Weight)),
-            )
-        )
+        reads = read_by(node.args, node.kwargs)["inputs"]
+        to = {index: new(index) for index in reads}  # Asked first: values may be joined for it.
+        self.nodes.append(node.moved(len(self.nodes), to.__getitem__))
         self.made.append(made)
-        return index
+        return len(self.nodes) - 1
 
 
 def _is_part(part: Any, whole: Any, count: int) -> bool:

@@ -40,7 +40,7 @@ from featmap.network.graph import (
     Weight,
     WeightSpec,
     Written,
-    leaves,
+    read_by,
     spec_of,
 )
 from featmap.network.inline import WITHOUT_GRADIENTS, check_no_inner_graphs
@@ -113,14 +113,14 @@ def _recorded(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) 
 @contextmanager
 def _wanting_no_gradients(module: nn.Module) -> Generator[None]:
     """The module with weights that want no gradients; afterwards those want them that did."""
-    tensors = [tensor for tensor in (*module.parameters(), *module.buffers()) if tensor.requires_grad]
-    leaves = [tensor for tensor in tensors if tensor.is_leaf]
+    tensors = (*module.parameters(), *module.buffers())
+    wanting = [tensor for tensor in tensors if tensor.requires_grad and tensor.is_leaf]
     try:
-        for tensor in leaves:
+        for tensor in wanting:
             tensor.requires_grad_(False)
         yield
     finally:
-        for tensor in leaves:
+        for tensor in wanting:
             tensor.requires_grad_(True)
 
 
@@ -289,14 +289,12 @@ class _Builder:
         return value
 
     def _add(self, name: str, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any], fx_node: FxNode) -> Reference:
-        found = list(leaves((args, kwargs)))
-        inputs = tuple(leaf.index for leaf in found if isinstance(leaf, Reference))
-        weights = tuple(leaf.name for leaf in found if isinstance(leaf, Weight))
-        depends = name == "input" or any(self.nodes[index].depends_on_input for index in inputs)
+        read = read_by(args, kwargs)
+        depends = name == "input" or any(self.nodes[index].depends_on_input for index in read["inputs"])
         index = len(self.nodes)
         spec = spec_of(fx_node.meta.get("val"))
         stack = self.stacks.get(fx_node, ())
-        self.nodes.append(Node(index, name, target, args, kwargs, stack, spec, inputs, weights, depends))
+        self.nodes.append(Node(index, name, target, args, kwargs, stack, spec, depends_on_input=depends, **read))
         return Reference(index)
 
     def _outputs(self) -> tuple[int | None, ...]:

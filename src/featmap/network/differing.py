@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from featmap.network.graph import Node
 from featmap.network.network import CapturedNetwork
 from featmap.network.operators.call import named_arguments
-from featmap.network.randomness import RandomInEvaluation, random_operators
+from featmap.network.randomness import RandomInEvaluation, operators_behind, random_operators
 
 
 class StateInEvaluation(UserWarning):
@@ -26,9 +26,7 @@ def uses_batch_statistics(node: Node) -> bool:
 
 def batch_statistics(network: CapturedNetwork, wanted: Iterable[int]) -> tuple[str, ...]:
     """The addresses of the operators with statistics of the batch that these values depend on."""
-    graph, names = network.graph, network.names
-    found = (graph[index] for index in sorted(graph.ancestors(list(wanted))))
-    return tuple(names.text(names.operator[node.index]) for node in found if uses_batch_statistics(node))
+    return operators_behind(network, wanted, uses_batch_statistics)
 
 
 def written_state(network: CapturedNetwork, wanted: Iterable[int] | None = None) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ tensors of its own: weights are looked up by name in the table that belongs to t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -94,6 +94,16 @@ class Node:
         """The operator's plain name: `relu` for `aten.relu.default`, `own.relu` for `own.relu.default`."""
         parts = self.operator.split(".")
         return parts[1] if parts[0] == "aten" else ".".join(parts[:2])
+
+    def moved(self, index: int, to: Callable[[int], int]) -> Node:
+        """The same call at another index of another graph, reading the values that `to` gives for those it read."""
+
+        def moved(leaf: Reference | Weight) -> Reference | Weight:
+            return Reference(to(leaf.index)) if isinstance(leaf, Reference) else leaf
+
+        args = map_arguments(self.args, moved)
+        kwargs = {name: map_arguments(value, moved) for name, value in self.kwargs.items()}
+        return replace(self, index=index, args=args, kwargs=kwargs, **read_by(args, kwargs))
 
 
 @dataclass(frozen=True)
@@ -223,6 +233,15 @@ def spec_of(value: Any) -> Spec:
         parts = (spec_of(item) for item in value)
         return tuple(part if isinstance(part, TensorSpec) else None for part in parts)
     return None
+
+
+def read_by(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """The values and weights that a call with these arguments reads, as a `Node` has them."""
+    found = list(leaves((args, kwargs)))
+    return {
+        "inputs": tuple(leaf.index for leaf in found if isinstance(leaf, Reference)),
+        "weights": tuple(leaf.name for leaf in found if isinstance(leaf, Weight)),
+    }
 
 
 def leaves(value: Any) -> Iterator[Reference | Weight]:

@@ -45,11 +45,15 @@ class Joined:
         return not self.is_cut and not self.is_stacked and len(self.parts) == 1
 
 
-def may_join(node: Node) -> bool:
-    """Whether an operator makes a value of several images' size along the first axis from values of one image's."""
+def may_join(graph: Graph, node: Node) -> bool:
+    """Whether an operator may put more images behind one another than went in, or lay them along a new first axis."""
     if not node.depends_on_input or not isinstance(node.spec, TensorSpec) or not node.spec.shape:
         return False
-    return isinstance(operator_of(node), Concatenate | Stack | Expand | Repetition | RepeatedUnits)
+    operator = operator_of(node)
+    if isinstance(operator, Stack):
+        return named_arguments(node)["dim"] % len(node.spec.shape) == 0
+    grows = isinstance(operator, Concatenate | Expand | Repetition | RepeatedUnits)
+    return grows and node.spec.shape[0] > _images(graph)
 
 
 def joined_by(one: SizedGraph, node: Node, joined: Mapping[int, Joined], whole: Mapping[int, int]) -> Joined | None:
@@ -57,20 +61,17 @@ def joined_by(one: SizedGraph, node: Node, joined: Mapping[int, Joined], whole: 
 
     Arguments: one: shapes and axes of one image's values up to here. joined, whole: the new nodes of values so far.
     """
-    if not may_join(node) and not isinstance(operator_of(node), Reshape):
-        return None
-    operator, images = operator_of(node), _images(one.graph)
+    operator = operator_of(node)
     if isinstance(operator, Reshape):
         return _laid_behind(one, node, joined)
-    sources = _tensors(node)
+    sources = _tensors(node) if may_join(one.graph, node) else None
     if sources is None:
         return None
     if isinstance(operator, Concatenate | Stack):
         found = _behind_one_another(one, sources, operator, node, joined, whole)
     else:
         found = _repeated(one, sources[0], node, joined, whole)
-    count = 0 if found is None else len(found.parts)
-    return found if 1 < count <= _MOST and images else None
+    return found if found is not None and 1 < len(found.parts) <= _MOST else None
 
 
 def _images(graph: Graph) -> int:
@@ -100,8 +101,7 @@ def _behind_one_another(
     joined: Mapping[int, Joined],
     whole: Mapping[int, int],
 ) -> Joined | None:
-    rank = len(one.shape(sources[0])) + isinstance(operator, Stack)
-    if named_arguments(node).get("dim", 0) % max(rank, 1) != 0:
+    if named_arguments(node)["dim"] % max(len(shape_of(node.spec)), 1) != 0:
         return None
     if any(one.shape(index) != one.shape(sources[0]) or not _holds_images(one, index) for index in sources):
         return None

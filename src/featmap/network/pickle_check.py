@@ -86,13 +86,13 @@ def _unknown_member(names: list[str]) -> str | None:
 
 
 def _beyond_tensors_pickled(file: IO[bytes]) -> str | None:
-    protocol = 0
+    protocol, known = 0, frozenset(_OPERATIONS.split())
     for operation, argument, _ in pickletools.genops(file):  # pyright: ignore[reportArgumentType]
         if operation.name == "PROTO":
             protocol = argument
         elif not protocol:
             raise ValueError("not a pickle of torch.save: its protocol is missing")
-        if operation.name not in _OPERATIONS.split():
+        if operation.name not in known:
             return f"its pickle, of protocol {protocol}, uses the operation {operation.name}, which tensors do not need"
         if operation.name == "GLOBAL" and argument not in _GLOBALS:
             return f"reading it would execute {str(argument).replace(' ', '.')}"

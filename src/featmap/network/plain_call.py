@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch.fx import Node as FxNode
 
-from featmap.network.schema import is_operator, plain_name, schema_of
+from featmap.network.operators.call import by_name
+from featmap.network.schema import is_operator, plain_name
 
 _FACTORIES = {"new_zeros": "zeros", "new_ones": "ones", "new_full": "full", "new_empty": "empty"}
 Call = tuple[Any, tuple[Any, ...], dict[str, Any]]
@@ -35,8 +36,7 @@ def plain_call(node: FxNode) -> Call:
     if name in _FACTORIES:
         made = node.meta["val"]
         target = getattr(torch.ops.aten, _FACTORIES[name])
-        given = dict(zip((argument.name for argument in schema_of(node.target).arguments), node.args, strict=False))
-        given = {**given, **node.kwargs}
+        given = by_name(node.target, node.args, node.kwargs)
         values = (given["fill_value"],) if name == "new_full" else ()
         overload = "memory_format" if name == "new_empty" else "default"
         settings = {"dtype": made.dtype, "device": made.device}
@@ -46,8 +46,8 @@ def plain_call(node: FxNode) -> Call:
 
 def _bounds(node: FxNode) -> tuple[Any, Any]:
     """The bounds of a hardtanh."""
-    given = (*node.args[1:3], *(-1.0, 1.0)[len(node.args) - 1 :])
-    return node.kwargs.get("min_val", given[0]), node.kwargs.get("max_val", given[1])
+    given = by_name(node.target, node.args, node.kwargs)
+    return given["min_val"], given["max_val"]
 
 
 def _is_cast(node: FxNode) -> bool:

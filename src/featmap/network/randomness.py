@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import torch
 
@@ -31,6 +31,13 @@ def is_random(node: Node) -> bool:
 
 def random_operators(network: CapturedNetwork, wanted: Iterable[int]) -> tuple[str, ...]:
     """The addresses of the random operators that these values depend on."""
+    return operators_behind(network, wanted, is_random)
+
+
+def operators_behind(
+    network: CapturedNetwork, wanted: Iterable[int], is_asked: Callable[[Node], bool]
+) -> tuple[str, ...]:
+    """The addresses of the operators that these values depend on and that are of the kind asked for."""
     graph, names = network.graph, network.names
     found = (graph[index] for index in sorted(graph.ancestors(list(wanted))))
-    return tuple(names.text(names.operator[node.index]) for node in found if is_random(node))
+    return tuple(names.text(names.operator[node.index]) for node in found if is_asked(node))

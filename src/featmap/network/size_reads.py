@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from types import FrameType, FunctionType
 from typing import Any
 
@@ -19,6 +20,7 @@ from featmap.network.graph import SizeRead
 
 _READING = ("size", "__len__", "numel", "nelement", "stride")
 _TORCH = torch.__path__[0] + os.sep
+_OURS = str(Path(__file__).parent)
 
 
 class SizeReads(TorchFunctionMode):
@@ -40,10 +42,18 @@ class SizeReads(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
     def _note(self, frame: FrameType | None, *, also_in_torch: bool = False) -> None:
-        while frame is not None and is_plumbing(frame.f_code.co_filename):
-            frame = frame.f_back
-        if frame is not None and (also_in_torch or not frame.f_code.co_filename.startswith(_TORCH)):
-            self._found[SizeRead(frame.f_code.co_filename, frame.f_lineno)] = None
+        line = calling_line(frame, also_in_torch=also_in_torch)
+        if line is not None:
+            self._found[line] = None
+
+
+def calling_line(frame: FrameType | None, *, also_in_torch: bool = False) -> SizeRead | None:
+    """The line that calls a torch function which a mode watches; None where torch's own code does."""
+    while frame is not None and _is_plumbing(frame.f_code.co_filename):
+        frame = frame.f_back
+    if frame is None or (frame.f_code.co_filename.startswith(_TORCH) and not also_in_torch):
+        return None
+    return SizeRead(frame.f_code.co_filename, frame.f_lineno)
 
 
 def _reads_size(func: Any) -> bool:
@@ -72,7 +82,7 @@ _INTERPOLATE = ("input", "size", "scale_factor", "mode", "align_corners", "recom
 _SHARES = ("fractional_max_pool", "max_unpool", "unpool_output_size", "stft", "istft")
 
 
-def is_plumbing(file: str) -> bool:
-    """Frames of torch's function modes and of tensors' own `len`, which stand between the reader and this one."""
+def _is_plumbing(file: str) -> bool:
+    """Frames of function modes, torch's and ours, and of tensors' own `len`, which stand between caller and mode."""
     parts = ("overrides", "_export", "/export/", "/fx/", "_subclasses", "_python_dispatch", "_tensor.py")
-    return file.startswith(_TORCH) and any(part in file for part in parts)
+    return file.startswith(_OURS) or (file.startswith(_TORCH) and any(part in file for part in parts))

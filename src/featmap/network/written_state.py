@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.export import ExportedProgram
 
 from featmap.network.graph import Written
-from featmap.network.operators.call import schema_arguments
+from featmap.network.operators.call import by_name, schema_arguments
 from featmap.network.schema import is_operator, plain_name
 
 _MISSING = object()
@@ -100,7 +100,6 @@ def written_statistics(target: Any, args: list[Any]) -> list[int]:
     """
     if not is_operator(target) or plain_name(target) not in ("batch_norm", "instance_norm"):
         return []
-    names = schema_arguments(target)[0]
-    settings = dict(zip(names, args, strict=False))
+    names, settings = schema_arguments(target)[0], by_name(target, args, {})
     takes_own = settings.get("training") or settings.get("use_input_stats")
     return [names.index(name) for name in ("running_mean", "running_var") if takes_own and settings.get(name)]

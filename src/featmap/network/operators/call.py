@@ -165,8 +165,13 @@ def shape_of(spec: Spec) -> tuple[int, ...]:
 
 def named_arguments(node: Node) -> dict[str, Any]:
     """A call's arguments as captured, by their schema names, defaults filled in."""
-    names, defaults = schema_arguments(node.target)
-    return {**defaults, **dict(zip(names, node.args, strict=False)), **node.kwargs}
+    return by_name(node.target, node.args, node.kwargs)
+
+
+def by_name(target: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """An operator's arguments by their schema names, defaults filled in."""
+    names, defaults = schema_arguments(target)
+    return {**defaults, **dict(zip(names, args, strict=False)), **kwargs}
 
 
 @cache
