@@ -102,7 +102,7 @@ def test_input_shapes_that_are_none(shape: str) -> None:
             "The nearest names are stem. `featmap plan` lists all layers.\n",
         ),
         (
-            "grouped",
+            "grouped:a",
             "'grouped' has no activation of its own: its maps are added to a shortcut first.\n\n"
             "Ask for grouped:z for its maps as they are, or add for the sum after ReLU.\n",
         ),

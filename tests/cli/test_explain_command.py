@@ -141,7 +141,7 @@ def test_what_cannot_be_asked_is_said_before_any_work(place: Path, words: str, m
     [
         ("stem", "'stem:conv' names no single feature map.\n\nName one: LAYER/CHANNEL.\n"),
         (
-            "grouped/1@2,3",
+            "grouped:a/1@2,3",
             "'grouped' has no activation of its own: its maps are added to a shortcut first.\n\n"
             "Ask for grouped:z for its maps as they are, or add for the sum after ReLU.\n",
         ),

@@ -499,3 +499,57 @@ def test_every_place_is_put_back_also_where_one_cannot_be() -> None:
         stack.close()
     assert module.seen == [1]
     assert not hasattr(module, "late")
+
+
+class Loud:
+    """What stands for something else until it is asked: whoever asks, makes it."""
+
+    def __getattribute__(self, name: str) -> Any:
+        raise ValueError(f"asked for {name}")
+
+
+class LoudSlots:
+    __slots__ = ("kept",)
+
+    def __getattr__(self, name: str) -> Any:
+        raise ValueError(f"asked for {name}")
+
+
+def loud(kind: type) -> Any:
+    """A collection of a subclass that makes its elements where somebody looks."""
+
+    def looked(*_: Any) -> Any:
+        raise ValueError("looked into")
+
+    asked = ("keys", "values", "items", "get", "copy", "__iter__", "__len__", "__getitem__", "__contains__", "__eq__")
+    return type(f"Loud{kind.__name__}", (kind,), {**dict.fromkeys(asked, looked), "__hash__": object.__hash__})
+
+
+LOUD = {
+    "object": Loud,
+    "slots": LoudSlots,
+    **{kind.__name__: loud(kind) for kind in (dict, OrderedDict, list, tuple, set, frozenset, deque)},
+}
+NOISY: Any = None
+
+
+@pytest.mark.parametrize("kind", LOUD)
+def test_nothing_of_the_users_is_asked_on_the_way(kind: str) -> None:
+    """Neither in globals nor in attributes: tables and stand-ins that are filled when somebody looks."""
+    global NOISY
+    NOISY = LOUD[kind]()
+
+    class Named(Base):
+        held: ClassVar[Any] = NOISY
+
+        def forward(self, x: Tensor) -> Tensor:
+            assert NOISY is not None
+            return self.conv(x)
+
+    module, image = Named(), torch.rand(1, 3, 6, 6)
+    module.__dict__["beside"] = [NOISY]
+    try:
+        (conv,) = fm.trace(module, inputs=(image,)).maps(image, "conv").values()
+        assert np.allclose(conv.values, module.conv(image).detach(), atol=1e-6)
+    finally:
+        NOISY = None

@@ -36,9 +36,11 @@ LIST = "`featmap plan` lists all layers."
         ("squeezenet1_1", "features.3", "features.3:a"),
         ("inception_v3", "Mixed_5b.branch1x1", "Mixed_5b.branch1x1:a"),
         ("mobilenet_v2", "features.3.conv.3", "features.3.conv.3:z"),
+        ("mobilenet_v2", "features.3", "features.3:z"),
+        ("densenet121", "features.denseblock1.denselayer1.conv2", "features.denseblock1.denselayer1.conv2:z"),
     ],
 )
-def test_an_address_without_stage_means_the_activation_or_the_modules_own_value(
+def test_an_address_without_stage_means_the_activation_the_only_stage_or_the_modules_own_value(
     name: str, address: str, key: str
 ) -> None:
     place = zoo_network(name).net._captured.place(address)
@@ -59,7 +61,7 @@ def test_an_address_without_stage_means_the_activation_or_the_modules_own_value(
         ),
         (
             "mobilenet_v2",
-            "features.3",
+            "features.3:a",
             NoSuchStage,
             "'features.3' has no activation of its own: its maps go straight to 'features.4.conv.0.0' (conv2d).\n\n"
             "Ask for features.3:z for its maps as they are.",
@@ -73,7 +75,7 @@ def test_an_address_without_stage_means_the_activation_or_the_modules_own_value(
         ),
         (
             "densenet121",
-            "features.denseblock1.denselayer1.conv2",
+            "features.denseblock1.denselayer1.conv2:a",
             NoSuchStage,
             "'features.denseblock1.denselayer1.conv2' has no activation of its own: 6 operators read its maps "
             "('features.denseblock1.denselayer2.cat' (cat), 'features.denseblock1.denselayer3.cat' (cat), "
@@ -172,7 +174,7 @@ def test_maps_that_are_joined_first_name_the_joined_maps() -> None:
 def test_a_call_of_a_reused_module_is_named_with_its_number() -> None:
     module = written(lambda self, x: self.c(self.c(x)), c=conv(3, 3))
     with pytest.raises(NoSuchStage) as caught:
-        fm.trace(module, (3, 6, 5)).receptive_field("c#1")
+        fm.trace(module, (3, 6, 5)).receptive_field("c#1:a")
     assert str(caught.value) == (
         "'c#1' has no activation of its own: its maps go straight to 'c#2' (conv2d).\n\n"
         "Ask for c#1:z for its maps as they are."

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from featmap.network.reachable import LruCache, attributes_of, holds_state, is_filled, is_own, slots, spaces
+from featmap.network.reachable import LruCache, attributes_of, holds_state, is_filled, is_made_of, is_own, slots, spaces
 
 Restore = Callable[[], Any]
 _NOTHING: Any = object()
@@ -24,14 +24,14 @@ _COLLECTIONS = (list, deque, set)
 
 def noted(value: Any) -> Iterator[Restore]:
     """How each place of a value is put back as it is now."""
-    if isinstance(value, Tensor):
+    if is_made_of(value, Tensor):
         yield _tensor(value)
-    elif isinstance(value, FunctionType):
+    elif is_made_of(value, FunctionType):
         yield from _function(value)
-    elif isinstance(value, type):
+    elif is_made_of(value, type):
         if is_own(value):
             yield functools.partial(_put_back_class, value, dict(vars(value)))
-    elif isinstance(value, LruCache):
+    elif is_made_of(value, LruCache):
         yield functools.partial(_forget_new_results, value, value.cache_info().misses)
     else:
         yield from _content(value)
@@ -40,16 +40,16 @@ def noted(value: Any) -> Iterator[Restore]:
 
 
 def _content(value: Any) -> Iterator[Restore]:
-    if isinstance(value, dict):
+    if is_made_of(value, dict):
         # As dictionaries, whatever a subclass does on assignment.
-        kind: Any = OrderedDict if isinstance(value, OrderedDict) else dict
+        kind: Any = OrderedDict if is_made_of(value, OrderedDict) else dict
         yield functools.partial(_put_back_entries, value, kind, list(kind.items(value)))
-    elif isinstance(value, _COLLECTIONS):
+    elif is_made_of(value, *_COLLECTIONS):
         kind = _kind(value)
         yield functools.partial(_put_back_elements, value, kind, list(kind.__iter__(value)))
-    elif isinstance(value, bytearray | array):
+    elif is_made_of(value, bytearray, array):
         yield functools.partial(value.__setitem__, slice(None), value[:])
-    elif isinstance(value, np.ndarray):
+    elif is_made_of(value, np.ndarray):
         if value.flags.writeable:
             yield functools.partial(np.copyto, value, value.copy())
     else:
@@ -58,18 +58,18 @@ def _content(value: Any) -> Iterator[Restore]:
 
 def _kind(value: Any) -> Any:
     """Which of the collections of Python a value is, also one of a subclass."""
-    return next(kind for kind in _COLLECTIONS if isinstance(value, kind))
+    return next(kind for kind in _COLLECTIONS if is_made_of(value, kind))
 
 
 def _generator(value: Any) -> Iterator[Restore]:
     """Of a generator of random numbers its state."""
-    if isinstance(value, random.Random):
+    if is_made_of(value, random.Random):
         yield functools.partial(value.setstate, value.getstate())
-    elif isinstance(value, np.random.RandomState):
+    elif is_made_of(value, np.random.RandomState):
         yield functools.partial(value.set_state, value.get_state())
-    elif isinstance(value, np.random.Generator):
+    elif is_made_of(value, np.random.Generator):
         yield functools.partial(setattr, value.bit_generator, "state", value.bit_generator.state)
-    elif isinstance(value, torch.Generator):
+    elif is_made_of(value, torch.Generator):
         yield functools.partial(value.set_state, value.get_state())
 
 

@@ -1,7 +1,9 @@
 """What can a forward get at? Attributes, containers, functions and their globals, classes and their attributes.
 
 Followed from the module on. Of imported modules only what a function names is followed, and objects of torch, numpy
-and Python's own library only where they hold state for others: layers, namespaces, weak dictionaries.
+and Python's own library only where they hold state for others: layers, namespaces, weak dictionaries. Nothing of the
+user's is called on the way: a table that is filled when it is read, or a stand-in that is made when its class is asked
+for, stays as it is.
 """
 
 from __future__ import annotations
@@ -51,44 +53,54 @@ def everything(root: nn.Module, others: Iterable[Any] = ()) -> Iterator[Any]:
             waiting += _reached(value)
 
 
+def is_made_of(value: Any, *kinds: type) -> bool:
+    """As isinstance, by the value's real class: isinstance also asks the value, which then runs code of its own."""
+    return issubclass(type(value), kinds)
+
+
 def _reached(value: Any) -> list[Any]:
-    if isinstance(value, Tensor):
+    if is_made_of(value, Tensor):
         return [vars(value)]
-    if isinstance(value, FunctionType):
+    if is_made_of(value, FunctionType):
         return _reached_by_function(value)
-    if isinstance(value, type):
+    if is_made_of(value, type):
         return [inner for attribute in vars(value).values() for inner in _unwrapped(attribute)] if is_own(value) else []
-    if isinstance(value, MethodType):
+    if is_made_of(value, MethodType):
         return [value.__self__, value.__func__]
-    if isinstance(value, functools.partial):
+    if is_made_of(value, functools.partial):
         return [value.func, value.args, value.keywords]
-    if isinstance(value, LruCache):
+    if is_made_of(value, LruCache):
         return [value.__wrapped__]
-    if isinstance(value, weakref.ref):
-        return [value()]
-    return [*_elements(value), *_reached_by_object(value)]
+    if is_made_of(value, weakref.ref):
+        return [weakref.ref.__call__(value)]
+    return [*elements(value), *_reached_by_object(value)]
 
 
-def _elements(value: Any) -> list[Any]:
-    if isinstance(value, dict):
-        return [*value.keys(), *value.values()]
-    if isinstance(value, CONTAINERS):
-        return list(value)
-    return list(value.flat) if isinstance(value, np.ndarray) and value.dtype.hasobject and value.dtype == object else []
+def elements(value: Any) -> list[Any]:
+    """What a container holds: the keys and values of a table, the elements of another; nothing of other values."""
+    if is_made_of(value, dict):
+        return [*dict.keys(value), *dict.values(value)]
+    kind = next((kind for kind in CONTAINERS if is_made_of(value, kind)), None)
+    if kind is not None:
+        return list(kind.__iter__(value))
+    is_table = is_made_of(value, np.ndarray) and np.ndarray.dtype.__get__(value).kind == "O"
+    return list(np.ndarray.flat.__get__(value)) if is_table else []
 
 
 def _unwrapped(attribute: Any) -> list[Any]:
     """What a class's attribute holds: the functions of methods and properties, else itself."""
-    if isinstance(attribute, property):
+    if is_made_of(attribute, property):
         return [attribute.fget, attribute.fset, attribute.fdel]
-    return [getattr(attribute, "__func__", getattr(attribute, "func", attribute))]
+    if is_made_of(attribute, staticmethod, classmethod):
+        return [attribute.__func__]
+    return [attribute.func if is_made_of(attribute, functools.cached_property) else attribute]
 
 
 def _reached_by_function(function: FunctionType) -> list[Any]:
     values = [space[name] for space, names in spaces(function) for name in names & space.keys()]
     cells = [cell.cell_contents for cell in function.__closure__ or () if has_value(cell)]
     own = [function.__defaults__, function.__kwdefaults__, function.__dict__]
-    return [*(value for value in values if not isinstance(value, ModuleType)), *cells, *own]
+    return [*(value for value in values if not is_made_of(value, ModuleType)), *cells, *own]
 
 
 def _reached_by_object(value: Any) -> list[Any]:
@@ -101,8 +113,18 @@ def _reached_by_object(value: Any) -> list[Any]:
 
 def attributes_of(value: Any) -> dict[str, Any] | None:
     """An object's own dictionary of attributes, where it has one."""
-    attributes = getattr(value, "__dict__", None)
-    return attributes if isinstance(attributes, dict) else None  # pyright: ignore[reportUnknownVariableType]
+    try:
+        attributes = _attribute_access(type(value))(value, "__dict__")
+    except AttributeError:
+        return None
+    return attributes if is_made_of(attributes, dict) else None
+
+
+@functools.lru_cache(maxsize=1024)
+def _attribute_access(kind: type) -> Any:
+    """How Python itself gets at an object's attributes: of a thread's own variables, say, those of this thread."""
+    found = (vars(base).get("__getattribute__") for base in kind.__mro__)
+    return next(access for access in found if access is not None and not is_made_of(access, FunctionType))
 
 
 @functools.lru_cache(maxsize=1024)
@@ -150,7 +172,7 @@ def spaces(function: FunctionType) -> Iterator[tuple[dict[str, Any], set[str]]]:
             continue
         seen.add(id(space))
         yield space, (names | space.keys() if "globals" in names else names)
-        waiting += [vars(space[name]) for name in names & space.keys() if isinstance(space[name], ModuleType)]
+        waiting += [vars(space[name]) for name in names & space.keys() if is_made_of(space[name], ModuleType)]
 
 
 def _names(code: CodeType) -> set[str]:

@@ -107,7 +107,7 @@ class Resolver:
             address = replace(address, call=call.number)
         layer = self.by_call.get(call)
         if layer is not None:
-            return self._of_layer(address, layer, address.stage or "a")
+            return self._of_layer(address, layer, address.stage or _meant(layer))
         node = self._value(address, call)
         layer = self.layer_of.get(node)
         if layer is None:
@@ -232,6 +232,11 @@ def _made_by(layer: Layer, node: int) -> str:
     """The stage whose value a node of the layer holds; z where conv and z are the same value."""
     found = [stage for stage, index in layer.stages.items() if index == node]
     return found[-1] if found else layer.last_stage
+
+
+def _meant(layer: Layer) -> str:
+    """The stage that a layer's bare name means: its activation, or z where the layer has this one value alone."""
+    return "z" if len(set(layer.stages.values())) == 1 and "a" not in layer.stages else "a"
 
 
 _WORDS = {

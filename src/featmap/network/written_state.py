@@ -7,6 +7,7 @@ and dictionaries hold; buffers that are written in place stand in torch's record
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor, nn
@@ -14,10 +15,11 @@ from torch.export import ExportedProgram
 
 from featmap.network.graph import Written
 from featmap.network.operators.call import by_name, schema_arguments
+from featmap.network.reachable import CONTAINERS, elements, is_made_of
 from featmap.network.schema import is_operator, plain_name
 
 _MISSING = object()
-_CONTAINERS = (list, tuple, set, frozenset, dict)
+_PLAIN = (bool, int, float, str)
 
 
 class AttributeWrites:
@@ -48,7 +50,7 @@ class AttributeWrites:
 
     def _was_tensor_or_missing(self, name: str) -> bool:
         """Whether what stood there before can have been read as a tensor alone, which the graph then holds."""
-        return name not in self._before or isinstance(self._before[name], Tensor)
+        return name not in self._before or is_made_of(self._before[name], Tensor)
 
 
 def _attributes(root: nn.Module) -> dict[str, Any]:
@@ -68,23 +70,29 @@ def _own(path: str, module: nn.Module) -> Iterator[tuple[str, Any]]:
 
 
 def _is_data(name: str, value: Any) -> bool:
-    return not name.startswith("_") and isinstance(value, Tensor | int | float | str | tuple | list | dict | set | None)
+    return not name.startswith("_") and is_made_of(value, *CONTAINERS, *_PLAIN, Tensor, type(None))
 
 
-def _copied(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _copied(inner) for key, inner in value.items()}
-    return list(map(_copied, value)) if isinstance(value, _CONTAINERS) else value
+def _copied(value: Any, around: tuple[Any, ...] = ()) -> Any:
+    """A value, or what a container holds: its elements, a table's keys and values; `around` holds those it lies in."""
+    if not is_made_of(value, *CONTAINERS) or any(value is outer for outer in around):
+        return value
+    return _Content(tuple(_copied(inner, (*around, value)) for inner in elements(value)))
+
+
+@dataclass(frozen=True, eq=False)
+class _Content:
+    """What a container held when it was looked at."""
+
+    elements: tuple[Any, ...]
 
 
 def _same(first: Any, second: Any) -> bool:
     if first is second:
         return True
-    if isinstance(first, dict) and isinstance(second, dict):
-        return first.keys() == second.keys() and all(_same(first[key], second[key]) for key in first)
-    if isinstance(first, list) and isinstance(second, list):
-        return len(first) == len(second) and all(map(_same, first, second))
-    return isinstance(first, int | float | str) and type(first) is type(second) and first == second
+    if is_made_of(first, _Content) and is_made_of(second, _Content):
+        return len(first.elements) == len(second.elements) and all(map(_same, first.elements, second.elements))
+    return type(first) in _PLAIN and type(first) is type(second) and first == second
 
 
 def written_buffers(program: ExportedProgram, statistics: list[str]) -> tuple[Written, ...]:
