@@ -20,7 +20,7 @@ from torch import nn
 import featmap as fm
 from benchmarks.measure import seconds
 from featmap.demo.crops import PHOTOGRAPHS, photograph
-from featmap.network.zoo import import_torchvision
+from featmap.sources.zoo import import_torchvision
 
 ROUNDS = 2
 PHOTOS = {"vgg16": 320, "resnet50": 800, "squeezenet1_1": 1600}

@@ -19,9 +19,9 @@ from benchmarks import build_rate
 from benchmarks.build_rate import module_of
 from benchmarks.measure import held_kib, seconds, table
 from benchmarks.synthetic_index import LABELS, MAPS, synthetic_index
-from featmap.network.zoo import import_torchvision
-from featmap.run.program import Program
-from featmap.run.statistics import MapStatistics, measure_into
+from featmap.run.program.program import Program
+from featmap.sources.zoo import import_torchvision
+from featmap.statistics.maps import MapStatistics, measure_into
 
 NETWORKS = ("vgg16", "resnet50", "squeezenet1_1", "mobilenet_v2")
 ROUNDS = 11

@@ -7,7 +7,7 @@ import torch
 import featmap as fm
 from benchmarks.measure import paired, table
 from featmap.network.network import CapturedNetwork
-from featmap.network.zoo import import_torchvision
+from featmap.sources.zoo import import_torchvision
 
 NETWORKS = ("vgg16", "resnet50", "squeezenet1_1", "mobilenet_v2")
 

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 import featmap as fm
 from benchmarks.measure import Paired, seconds, table
-from featmap.methods.windows import fill, occluded, windows
-from featmap.network.zoo import import_torchvision
+from featmap.methods.shared.windows import fill, occluded, windows
+from featmap.sources.zoo import import_torchvision
 
 CLASSES = (
     ("vgg16", 224),

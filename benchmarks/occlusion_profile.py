@@ -8,7 +8,7 @@ from torch.profiler import ProfilerActivity, profile
 import featmap as fm
 from benchmarks.measure import seconds, table
 from benchmarks.occlusion import module_of
-from featmap.network.zoo import import_torchvision
+from featmap.sources.zoo import import_torchvision
 
 NETWORKS = ("resnet50", "densenet121", "efficientnet_b0")
 

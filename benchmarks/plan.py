@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmarks.measure import paired, table
 
-IMPORTS = "from featmap.network.zoo import import_torchvision; import_torchvision()"
+IMPORTS = "from featmap.sources.zoo import import_torchvision; import_torchvision()"
 
 
 def run() -> str:

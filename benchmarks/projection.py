@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 import featmap as fm
 from benchmarks.measure import Paired, held_kib, seconds, table
-from featmap.network.zoo import import_torchvision
+from featmap.sources.zoo import import_torchvision
 
 UNITS = 64
 SAMPLE = 8

@@ -10,16 +10,16 @@ import torch
 from torch import nn
 
 import featmap as fm
-from featmap.index.describe import describe
-from featmap.index.description import Description
-from featmap.index.entries import Entry
-from featmap.index.images import ReadImage
-from featmap.index.measure import Block, Table
-from featmap.index.snapshot import Snapshot
-from featmap.index.totals import PerMap, Totals
-from featmap.index.wish import Wish
-from featmap.index.writer import Writer
-from featmap.run.strongest import Strongest
+from featmap.images.entries import Entry
+from featmap.images.reading import ReadImage
+from featmap.index.build.measure import Block, Table
+from featmap.index.schema.describe import describe
+from featmap.index.schema.description import Description
+from featmap.index.schema.totals import PerMap, Totals
+from featmap.index.schema.wish import Wish
+from featmap.index.store.snapshot import Snapshot
+from featmap.index.store.writer import Writer
+from featmap.statistics.strongest import Strongest
 
 MAPS = 512
 LABELS = tuple(f"label {number}" for number in range(100))

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from featmap.errors import FeatmapError
 from featmap.methods.plan import MAC_CONVENTION, Plan, plan
-from featmap.network.load import load_network
 from featmap.network.network import CapturedNetwork
+from featmap.sources.load import load_network
 from featmap.testing.zoo import TRANSFORMERS, timm_families, zoo_names
 
 PAGE = Path(__file__).with_name("networks.md")

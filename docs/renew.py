@@ -1,6 +1,6 @@
 """Write into README and docs what their code prints now: python docs/renew.py [DOCUMENT ...]
 
-Documents are run as the tests run them (tests/documents.py). Where a shown output still holds it stays as it is, with
+Documents are run as the tests run them (tests/support/documents.py). Where a shown output still holds it stays as it is, with
 its ellipses; where it does not, what really came out takes its place. Read the difference before you keep it: this
 makes documents agree with the code, right or wrong.
 """
@@ -17,7 +17,7 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "src")]
 
-import documents  # noqa: E402  (a neighbour of the tests, no package)
+from support import documents  # noqa: E402  (of the tests, no package)
 
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 Change = tuple[int, int, list[str]]

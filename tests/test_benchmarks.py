@@ -7,7 +7,7 @@ from pathlib import Path
 from benchmarks.synthetic_index import LABELS, MAPS, synthetic_index
 
 import featmap as fm
-from featmap.index.snapshot import Snapshot
+from featmap.index.store.snapshot import Snapshot
 
 
 def test_the_made_up_index_holds_what_a_build_would_write(tmp_path: Path) -> None:

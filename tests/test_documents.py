@@ -7,7 +7,7 @@ from textwrap import dedent
 
 import pytest
 
-from documents import DocumentError, blocks, run_document
+from support.documents import DocumentError, blocks, run_document
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]

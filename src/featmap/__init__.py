@@ -14,17 +14,17 @@ from featmap.version import __version__
 
 if TYPE_CHECKING:
     from featmap import errors, geometry
-    from featmap.face import Index, Layer, Network, load, trace
+    from featmap.api import Index, Layer, Network, load, trace
     from featmap.network.preprocess import Preprocessing
 
 __all__ = ["Index", "Layer", "Network", "Preprocessing", "__version__", "errors", "geometry", "load", "trace"]
 
 _HOMES = {
-    "Index": "featmap.face",
-    "Layer": "featmap.face",
-    "Network": "featmap.face",
-    "load": "featmap.face",
-    "trace": "featmap.face",
+    "Index": "featmap.api",
+    "Layer": "featmap.api",
+    "Network": "featmap.api",
+    "load": "featmap.api",
+    "trace": "featmap.api",
     "Preprocessing": "featmap.network.preprocess",
 }
 

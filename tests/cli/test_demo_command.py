@@ -15,9 +15,9 @@ from PIL import Image
 import featmap as fm
 from cli.console import Ended, featmap
 from cli.golden import check
+from featmap.api import Network
 from featmap.demo import command, tour, train
 from featmap.demo.kept import RECORD_NAME, WEIGHTS_NAME
-from featmap.face import Network
 
 TINY = train.Settings(training_crops=2, test_crops=1, epochs=1, batch_size=12)
 LINE = "demo -o 'my demo'"

@@ -16,11 +16,11 @@ from PIL import Image
 
 from featmap.errors import OutputError, SettingError
 from featmap.geometry import convolution
-from featmap.view.kernel import AxisScene, Kind, Scene, kernel_scene
-from featmap.view.kernel_file import save_kernel
-from featmap.view.kernel_gif import kernel_gif
-from featmap.view.kernel_layout import lay_out
-from featmap.view.kernel_svg import kernel_svg
+from featmap.view.kernel.file import save_kernel
+from featmap.view.kernel.gif import kernel_gif
+from featmap.view.kernel.layout import lay_out
+from featmap.view.kernel.scene import AxisScene, Kind, Scene, kernel_scene
+from featmap.view.kernel.svg import kernel_svg
 
 SVG = "{http://www.w3.org/2000/svg}"
 small = st.integers(1, 3)
@@ -171,7 +171,7 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.
 
 def test_drawing_an_svg_loads_no_image_library(tmp_path: Path) -> None:
     code = (
-        "import sys\nfrom featmap.geometry import convolution\nfrom featmap.view.kernel_file import save_kernel\n"
+        "import sys\nfrom featmap.geometry import convolution\nfrom featmap.view.kernel.file import save_kernel\n"
         "save_kernel(convolution(5, channels=1, filters=1, kernel=3), sys.argv[1])\n"
         "print([name for name in sys.modules if name in ('PIL', 'numpy', 'matplotlib', 'torch')])"
     )

@@ -12,7 +12,7 @@ import pytest
 import featmap as fm
 from cli.conftest import picture
 from cli.console import featmap
-from featmap.index.description import Description
+from featmap.index.schema.description import Description
 
 SMALL = "cli.networks:Small"
 FITS = {

@@ -24,7 +24,7 @@ from cli.examples import check_examples, check_help, check_shown
 from cli.networks import Small
 from featmap.cli import index as index_commands
 from featmap.cli.index import EXAMPLES_OF
-from featmap.cli.model import load_model
+from featmap.cli.options.model import load_model
 from featmap.errors import InputError, NoIndex, SettingError
 from featmap.view import progress
 
@@ -533,7 +533,7 @@ def test_engines_and_what_they_take(photos: Path, tmp_path: Path, settings: dict
 
 def interrupt_after(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C comes when so many images have been read."""
-    from featmap.index import local
+    from featmap.index.build import local
 
     plain, read = local.read_image, list[str]()
 

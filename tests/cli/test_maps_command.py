@@ -18,7 +18,7 @@ from cli.conftest import picture
 from cli.console import featmap
 from cli.examples import check_help
 from cli.golden import check
-from featmap.run.program import Program
+from featmap.run.program.program import Program
 from featmap.view import progress
 
 SMALL = "cli.networks:Small"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from featmap.cli import parse
+from featmap.cli.options import parse
 from featmap.errors import SettingError
 
 

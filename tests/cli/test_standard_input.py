@@ -15,7 +15,7 @@ from PIL import Image
 import featmap as fm
 from cli.conftest import bomb
 from cli.console import featmap
-from featmap.run import formats
+from featmap.images import formats
 
 SMALL = "cli.networks:Small"
 REMEDY = "Send a picture into it, featmap ... - < cat.jpg, or give a path (./- for a file named -)."
@@ -75,7 +75,7 @@ def test_nothing_in_it(place: Path, line: str) -> None:
 
 @pytest.mark.parametrize("state", ["a terminal", "closed"])
 def test_nothing_can_be_read_from_it(place: Path, state: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from featmap.cli.picture import read_standard_input
+    from featmap.cli.options.picture import read_standard_input
     from featmap.errors import ImageMissing
 
     class Terminal(io.StringIO):

@@ -22,7 +22,7 @@ import featmap as fm
 from featmap.errors import FeatmapError, InputError
 from featmap.run.batches import run_batches
 from featmap.testing.awkward import AWKWARD, Awkward
-from model_state import assert_same_state, model_state
+from support.model_state import assert_same_state, model_state
 
 
 @dataclass(frozen=True)

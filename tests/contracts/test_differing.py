@@ -20,7 +20,7 @@ import featmap as fm
 from featmap.errors import InputError
 from featmap.network.differing import BatchStatistics, StateInEvaluation
 from featmap.network.randomness import RandomInEvaluation
-from tiny_modules import conv
+from support.tiny_modules import conv
 
 SHAPE = (3, 12, 10)
 IMAGES = torch.rand(2, *SHAPE, generator=torch.Generator().manual_seed(0))

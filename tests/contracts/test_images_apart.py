@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import featmap as fm
-from tiny_modules import conv, written
+from support.tiny_modules import conv, written
 
 SHAPE = (3, 10, 9)
 IMAGES = torch.rand(3, *SHAPE, generator=torch.Generator().manual_seed(0), dtype=torch.float64)

@@ -16,14 +16,14 @@ import torch
 from torch import Tensor, nn
 
 import featmap as fm
+from featmap.capture import functional as functional_module
 from featmap.errors import FeatmapError
-from featmap.network import functional as functional_module
+from featmap.graph.sized_graph import SizedGraph
 from featmap.network.differing import StateInEvaluation
-from featmap.network.sized import SizedGraph
-from featmap.run.constants import Constants
-from featmap.run.program import Program
-from model_state import ModelState, assert_same_state, model_state
-from tiny_modules import conv
+from featmap.run.program.constants import Constants
+from featmap.run.program.program import Program
+from support.model_state import ModelState, assert_same_state, model_state
+from support.tiny_modules import conv
 
 SHAPE = (3, 12, 10)
 IMAGE = torch.rand(1, *SHAPE, generator=torch.Generator().manual_seed(0))

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 import featmap as fm
 from featmap.network.network import CapturedNetwork
-from featmap.run.program import Program
+from featmap.run.program.program import Program
 
 Question = Callable[[fm.Network, Tensor], Any]
 

@@ -15,12 +15,12 @@ from featmap.run import occlusion
 from featmap.run.backward import operators
 from featmap.run.backward.operators import OperatorFlows
 from featmap.run.occlusion import Occlusion
-from featmap.run.program import Program
+from featmap.run.program.program import Program
 from featmap.run.region import engine
 from featmap.run.region.engine import RegionEngine
-from featmap.run.region.patches import Table
-from model_state import ModelState, assert_same_state, model_state
-from tiny_modules import conv
+from featmap.run.region.patches.patches import Table
+from support.model_state import ModelState, assert_same_state, model_state
+from support.tiny_modules import conv
 
 SHAPE = (3, 24, 20)
 IMAGES = torch.rand(2, *SHAPE, generator=torch.Generator().manual_seed(0))

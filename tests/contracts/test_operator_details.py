@@ -12,14 +12,14 @@ from torch.nn import functional
 
 import featmap as fm
 from contracts.test_operators import CASES, OTHER, SHAPE, Around
-from details_reader import recomputed
 from featmap.errors import FeatmapError
+from featmap.graph.graph import Node, Reference, Weight, map_arguments
+from featmap.graph.operators.base.call import named_arguments
 from featmap.methods.plan import details_of
-from featmap.network.graph import Node, Reference, Weight, map_arguments
 from featmap.network.network import CapturedNetwork
-from featmap.network.operators.call import named_arguments
 from featmap.network.randomness import is_random
-from featmap.run.program import Program
+from featmap.run.program.program import Program
+from support.details_reader import recomputed
 
 aten = torch.ops.aten
 BESIDE: dict[str, Callable[[Tensor], Any]] = {

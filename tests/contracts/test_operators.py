@@ -16,14 +16,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import featmap as fm
-from closeness import assert_close
 from featmap.geometry import Status
+from featmap.graph.operators.table import TABLE
+from featmap.graph.receptive.unit_box import unit_box
+from featmap.graph.sized_graph import SizedGraph
 from featmap.methods.maps import as_maps
-from featmap.network.operators.table import TABLE
-from featmap.network.sized import SizedGraph
-from featmap.network.unit_box import unit_box
-from featmap.run.program import Program
+from featmap.run.program.program import Program
 from featmap.testing.oracles import Support
+from support.closeness import assert_close
 
 SHAPE = (3, 8, 6)
 OTHER = (3, 12, 9)

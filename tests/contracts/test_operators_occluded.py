@@ -10,7 +10,7 @@ import featmap as fm
 from contracts.test_operators import CASES, SHAPE, Around, image
 from featmap.methods.maps import as_maps
 from featmap.methods.occlude import OcclusionMap
-from occlusion_cases import full_runs
+from support.occlusion_cases import full_runs
 
 RANDOM = ("rand_like", "randn_like", "randint_like", "bernoulli", "poisson")
 WINDOWS = {"window": (2, 3), "stride": (3, 2), "progress": False, "dtype": torch.float64}

@@ -11,7 +11,7 @@ from contracts.test_operators import CASES, SHAPE, WITHOUT_DERIVATIVE, image
 from contracts.test_operators_occluded import RANDOM, Between
 from featmap.errors import ModelError
 from featmap.methods.maps import as_maps
-from featmap.methods.projection import Projection
+from featmap.methods.shared.projection import Projection
 from featmap.run.backward.roles import Rule
 
 ALL = [name for name in CASES if name not in RANDOM and name != "to"]

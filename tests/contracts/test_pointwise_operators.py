@@ -11,8 +11,8 @@ from torch import Tensor
 
 import featmap as fm
 from contracts.test_operators import Around, Case, check_another_size, check_boxes, check_values
-from featmap.network.operators.pointwise import Elementwise, Nonlinearity, Sum
-from featmap.network.operators.table import TABLE, operator_of_target
+from featmap.graph.operators.pointwise import Elementwise, Nonlinearity, Sum
+from featmap.graph.operators.table import TABLE, operator_of_target
 
 aten = torch.ops.aten
 SHAPE = (3, 4)

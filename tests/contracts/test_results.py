@@ -23,8 +23,8 @@ from torch import nn
 
 import featmap as fm
 from featmap.errors import MissingPackage, OutputError
-from featmap.methods.result import Result, json_text
-from featmap.methods.table import TableResult, csv_text
+from featmap.result import Result, json_text
+from featmap.result_table import TableResult, csv_text
 
 SHAPE = (3, 12, 10)
 BASES = {TableResult}

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from featmap.api import Network, load
 from featmap.demo.crops import PHOTOGRAPHS, crops
 from featmap.demo.dataset import CROPS_NAME, INDEX_NAME, LAYERS, dataset, indexed, packed
 from featmap.demo.tour import MODEL
 from featmap.demo.train import Settings, trained_network
-from featmap.face import Network, load
-from featmap.view.report import Report
+from featmap.view.report.page import Report
 
 FEW = 3
 

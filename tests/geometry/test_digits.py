@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from featmap.geometry import AxisRule, Flip, IndexSet, Interval, Pad, Slice, Window
-from featmap.geometry.digits import Digits, Within, needed_through
+from featmap.geometry.axis.digits import Digits, Within, needed_through
 from geometry.axis_oracle import hull, inside, members, read_by
 
 _INNER: st.SearchStrategy[AxisRule] = st.sampled_from(

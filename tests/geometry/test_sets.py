@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from featmap.geometry import Box, IndexSet, Interval, Status
+from featmap.geometry.axis.support import Support
 from featmap.geometry.index_set import every, repeat, shift, spread
-from featmap.geometry.support import Support
 
 intervals = st.builds(Interval, st.integers(-9, 9), st.integers(-9, 9))
 index_sets = st.sets(st.integers(0, 40))

@@ -71,8 +71,8 @@ def _serve() -> None:
     import durable_cases
 
     # Whatever the kernels and the first build import is there before the first fork; no thread is running yet.
-    import featmap.index.build
-    import featmap.index.local  # noqa: F401
+    import featmap.index.build.build
+    import featmap.index.build.local  # noqa: F401
 
     network = durable_cases.network()
     assert len(os.listdir("/proc/self/task")) == 1  # noqa: PTH208
@@ -94,7 +94,7 @@ def _build(network: Any, task: dict[str, str]) -> None:
     from durable_cases import WISH
 
     from featmap.errors import FeatmapError
-    from featmap.index.build import build_index
+    from featmap.index.build.build import build_index
 
     code = 70
     try:

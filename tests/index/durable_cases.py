@@ -13,8 +13,8 @@ from PIL import Image
 from torch import nn
 
 import featmap as fm
-from featmap.index.build import BuildReport, build_index
-from featmap.index.wish import Wish
+from featmap.index.build.build import BuildReport, build_index
+from featmap.index.schema.wish import Wish
 from featmap.network.network import CapturedNetwork, capture_module
 
 SHAPE = (3, 12, 12)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from featmap.index.snapshot import Snapshot
+from featmap.index.store.snapshot import Snapshot
 
 # A digest of floats tells apart what differs in the last digit.
 _DIGEST = "block/digest"

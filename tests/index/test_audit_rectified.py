@@ -15,8 +15,8 @@ from torch.nn import functional
 
 import featmap as fm
 from featmap.errors import NotKept
-from featmap.index.audit import FailOn
-from featmap.index.chosen import check_rectified
+from featmap.index.questions.audit import FailOn
+from featmap.index.questions.chosen import check_rectified
 
 RECTIFYING: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": functional.relu,

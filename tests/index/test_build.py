@@ -18,12 +18,12 @@ from durable_cases import SHAPE, WISH, build, content, differences, module, netw
 
 import featmap as fm
 from featmap.errors import FeatmapError, ImageBroken, InputError, NoIndex, OtherIndex
-from featmap.index import local
-from featmap.index.build import build_index
-from featmap.index.fingerprint import network_fingerprint, preprocessing_fingerprint
-from featmap.index.verify import verify
-from featmap.index.wish import Wish
-from featmap.run.statistics import map_statistics
+from featmap.index.build import local
+from featmap.index.build.build import build_index
+from featmap.index.schema.fingerprint import network_fingerprint, preprocessing_fingerprint
+from featmap.index.schema.wish import Wish
+from featmap.index.verify.verify import verify
+from featmap.statistics.maps import map_statistics
 
 
 @pytest.fixture

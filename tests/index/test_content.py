@@ -14,15 +14,15 @@ from hypothesis import strategies as st
 from torch import nn
 
 import featmap as fm
-from featmap.index import budget
-from featmap.index.measure import Measurer
-from featmap.index.snapshot import Snapshot
+from featmap.images.pictures import read_picture
+from featmap.index.build.measure import Measurer
+from featmap.index.schema import budget
+from featmap.index.store.snapshot import Snapshot
 from featmap.run.as_maps import as_maps
-from featmap.run.pictures import read_picture
 from featmap.testing.index_oracle import IndexOracle
 from featmap.testing.strategies import RandomNetwork, networks
-from index_equality import assert_index_is, stages_of, with_drawn_weights
-from tiny_modules import conv, written
+from support.index_equality import assert_index_is, stages_of, with_drawn_weights
+from support.tiny_modules import conv, written
 
 
 def built(net: fm.Network, images: Any, path: Path, **settings: Any) -> str:

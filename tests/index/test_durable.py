@@ -18,13 +18,13 @@ from durable_cases import BLOCK, COUNT, WISH, build, content, differences, modul
 
 import featmap as fm
 from featmap.errors import IndexBroken, IndexBusy
-from featmap.index import writer
-from featmap.index.build import build_index
-from featmap.index.storage import created
-from featmap.index.verify import verify
-from featmap.index.wish import Wish
-from featmap.run.program import Program
-from model_state import assert_same_state, model_state
+from featmap.index.build.build import build_index
+from featmap.index.schema.wish import Wish
+from featmap.index.store import writer
+from featmap.index.store.storage import created
+from featmap.index.verify.verify import verify
+from featmap.run.program.program import Program
+from support.model_state import assert_same_state, model_state
 
 KILLS = 30
 
@@ -296,7 +296,7 @@ def test_older_states_do_not_fill_the_disk(images: Path, tmp_path: Path) -> None
 
 
 def test_a_reader_may_end_its_question_while_a_block_is_added(images: Path, tmp_path: Path) -> None:
-    from featmap.index.snapshot import Snapshot
+    from featmap.index.store.snapshot import Snapshot
 
     path, files = tmp_path / "photos.fmi", sorted(images.rglob("*.png"))
     build(files[:8], path)

@@ -17,8 +17,8 @@ from torch import nn
 
 import featmap as fm
 from featmap.errors import IndexBusy, NoIndex
-from featmap.index.snapshot import Snapshot
-from featmap.index.writer import Writer
+from featmap.index.store.snapshot import Snapshot
+from featmap.index.store.writer import Writer
 
 pytestmark = pytest.mark.skipif(find_spec("moto") is None, reason="the object store is played by moto, not installed")
 
@@ -91,10 +91,10 @@ def test_the_second_builder_is_refused_when_it_commits(url: str, net: fm.Network
 
 
 def _next_block(net: fm.Network, url: str) -> tuple[object, object]:
-    from featmap.index.entries import entries
-    from featmap.index.images import read_image
-    from featmap.index.measure import Measurer
-    from featmap.index.totals import places_per_map
+    from featmap.images.entries import entries
+    from featmap.images.reading import read_image
+    from featmap.index.build.measure import Measurer
+    from featmap.index.schema.totals import places_per_map
 
     snapshot = Snapshot.of(url)
     listed = list(entries([image + 1 for image in IMAGES[:4]]))

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from featmap.errors import NotKept
-from featmap.index.chosen import Choice
-from featmap.index.distribution import Distribution
+from featmap.index.questions.chosen import Choice
+from featmap.index.questions.distribution import Distribution
 
 
 def test_a_distribution_is_lists_and_dictionaries() -> None:

@@ -24,11 +24,11 @@ from featmap.errors import (
     OtherIndex,
     SettingError,
 )
-from featmap.index.audit import FailOn
-from featmap.methods.result import Result, json_text
+from featmap.index.questions.audit import FailOn
+from featmap.result import Result, json_text
 from featmap.testing.index_oracle import IndexOracle, pearson
-from index_equality import stages_of
-from tiny_modules import conv
+from support.index_equality import stages_of
+from support.tiny_modules import conv
 
 SHAPE = (3, 8, 7)
 LABELS = ("cat", "dog", "", "cat", "owl", "dog", "cat", "", "dog", "owl", "cat", "cat")
@@ -651,7 +651,7 @@ def test_an_index_of_something_else_is_not_built_on(case: Case) -> None:
     with torch.no_grad():
         changed[0].bias[7] += 1
     net = fm.trace(changed, SHAPE)
-    from featmap.index.fingerprint import network_fingerprint, preprocessing_fingerprint
+    from featmap.index.schema.fingerprint import network_fingerprint, preprocessing_fingerprint
 
     ours = network_fingerprint(net._captured)
     assert refusal(OtherIndex, fm.Index.build, net, images(), path, progress=False) == (

@@ -16,9 +16,9 @@ import ray_cases
 from index_content import arrays_of, assert_same_content
 
 from featmap.errors import ImageBroken, MissingPackage, WorkError
-from featmap.index.build import BuildReport, build_index
-from featmap.index.snapshot import Snapshot
-from featmap.index.wish import Wish
+from featmap.index.build.build import BuildReport, build_index
+from featmap.index.schema.wish import Wish
+from featmap.index.store.snapshot import Snapshot
 
 ray: Any = pytest.importorskip("ray")
 WISH = Wish(block=4, top_k=7, full=["0"])

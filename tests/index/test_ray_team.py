@@ -19,22 +19,22 @@ from index_content import assert_same_content
 from PIL import Image
 
 from featmap.errors import ImageBroken, SettingError, WorkError
-from featmap.index import ray_engine, ray_worker
-from featmap.index.build import build_index
-from featmap.index.describe import describe
-from featmap.index.description import Description
-from featmap.index.entries import batched, entries
-from featmap.index.entry import Entry, TarMember
-from featmap.index.images import read_image
-from featmap.index.local import local_blocks
-from featmap.index.measure import Block
-from featmap.index.ray_cluster import processors_each, share_of, workers_for
-from featmap.index.ray_engine import block_bytes, ray_blocks
-from featmap.index.ray_worker import portable
-from featmap.index.totals import Floats, Totals
-from featmap.index.wish import Wish
+from featmap.images.entries import batched, entries
+from featmap.images.entry import Entry, TarMember
+from featmap.images.pictures import PictureConverted
+from featmap.images.reading import read_image
+from featmap.index.build import ray_engine, ray_worker
+from featmap.index.build.build import build_index
+from featmap.index.build.local import local_blocks
+from featmap.index.build.measure import Block
+from featmap.index.build.ray_cluster import processors_each, share_of, workers_for
+from featmap.index.build.ray_engine import block_bytes, ray_blocks
+from featmap.index.build.ray_worker import portable
+from featmap.index.schema.describe import describe
+from featmap.index.schema.description import Description
+from featmap.index.schema.totals import Floats, Totals
+from featmap.index.schema.wish import Wish
 from featmap.network.network import CapturedNetwork
-from featmap.run.pictures import PictureConverted
 
 
 @pytest.fixture(scope="module")
@@ -230,7 +230,7 @@ def test_floors_do_not_change_the_content(
 ) -> None:
     ray = FakeRay(seed=1)
     monkeypatch.setattr(ray_engine, "connected", ray.connected)
-    monkeypatch.setattr("featmap.index.ray_cluster.imported_ray", lambda: ray)
+    monkeypatch.setattr("featmap.index.build.ray_cluster.imported_ray", lambda: ray)
     wish = Wish(block=3, quantile_bytes=11 * 4 * 20)
     images = ray_cases.arrays(40)
     build_index(network, images, tmp_path / "ray", wish, engine="ray", workers=2)

@@ -16,8 +16,8 @@ import zarr
 from durable_cases import BLOCK, build, content, differences, network, plain_group, write_images
 
 from featmap.errors import NoIndex
-from featmap.index.verify import verify
-from featmap.index.wish import Wish
+from featmap.index.schema.wish import Wish
+from featmap.index.verify.verify import verify
 
 WISH = Wish(block=BLOCK, top_k=5, correlation="all", full=["0:a"])
 

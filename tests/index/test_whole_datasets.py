@@ -23,10 +23,10 @@ from torch import nn
 
 import featmap as fm
 from featmap.errors import ImageBroken
-from featmap.index.build import BuildReport
-from featmap.index.entries import entries
-from featmap.index.entry import Tally
-from featmap.index.images import bytes_at
+from featmap.images.entries import entries
+from featmap.images.entry import Tally
+from featmap.images.reading import bytes_at
+from featmap.index.build.build import BuildReport
 
 
 def png(seed: int) -> bytes:
@@ -249,7 +249,7 @@ def test_a_folder_that_cannot_be_listed_is_told(build: Any, tmp_path: Path, monk
             raise PermissionError(13, "Permission denied")
         return scandir(folder)
 
-    monkeypatch.setattr("featmap.run.folders.os.scandir", refusing)
+    monkeypatch.setattr("featmap.images.folders.os.scandir", refusing)
     report = build(root)
     assert (report.added, report.skipped) == (1, (("closed", "'closed' cannot be listed: Permission denied."),))
 
@@ -272,7 +272,7 @@ def test_an_image_listed_twice_is_counted(build: Any, tmp_path: Path) -> None:
 
 def test_an_image_in_a_tar_with_too_many_bytes_is_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_tar(tmp_path / "t.tar.gz", 3, "w:gz")
-    monkeypatch.setattr("featmap.run.formats.LARGEST_BYTES", len(png(0)) - 1)
+    monkeypatch.setattr("featmap.images.formats.LARGEST_BYTES", len(png(0)) - 1)
     tally = Tally()
     assert all(
         "featmap reads pictures of up to" in entry.content.problem for entry in entries(tmp_path / "t.tar.gz", tally)

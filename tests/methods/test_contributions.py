@@ -10,10 +10,10 @@ from torch import nn
 from torch.nn import functional
 
 import featmap as fm
-from closeness import assert_close
 from featmap.errors import AddressSyntaxError, InputError, NoSuchStage
-from tiny_modules import conv
-from zoo_networks import seeded, zoo_network
+from support.closeness import assert_close
+from support.tiny_modules import conv
+from support.zoo_networks import seeded, zoo_network
 
 SHAPE = (4, 8, 7)
 

@@ -15,8 +15,8 @@ import featmap as fm
 from featmap.errors import AddressSyntaxError, InputError, NoSuchStage, UnitOutOfRange
 from featmap.geometry import Box, Status
 from featmap.methods.explain import Explanation
-from tiny_modules import conv, written
-from zoo_networks import seeded, zoo_network
+from support.tiny_modules import conv, written
+from support.zoo_networks import seeded, zoo_network
 
 SHAPE = (4, 8, 7)
 

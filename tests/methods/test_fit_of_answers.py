@@ -78,7 +78,7 @@ def test_what_is_drawn_is_what_the_network_saw(fit: str, shape: tuple[int, ...],
 
 @pytest.mark.parametrize("fit", FITS)
 def test_the_crops_of_an_index_are_of_what_the_network_saw(fit: str, tmp_path: Path) -> None:
-    from featmap.index.shown import framed_image
+    from featmap.index.questions.shown import framed_image
 
     network = net(fit, SHAPES[1])
     for number, size in enumerate(PICTURES):

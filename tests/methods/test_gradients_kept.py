@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import featmap as fm
-from between import Between
+from support.between import Between
 
 
 class Fourier(Between):

@@ -9,13 +9,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import featmap as fm
-from closeness import assert_close
 from featmap.errors import AddressSyntaxError, NoSuchLayer, TooLittleMemory, UnitOutOfRange
 from featmap.geometry import Box, Status
 from featmap.methods import maps as maps_module
 from featmap.network.address import Address
-from tiny_modules import conv, written
-from zoo_networks import seeded, zoo_network
+from support.closeness import assert_close
+from support.tiny_modules import conv, written
+from support.zoo_networks import seeded, zoo_network
 
 SHAPE = (3, 9, 8)
 

@@ -7,10 +7,10 @@ import torch
 from torch import nn
 
 import featmap as fm
-from closeness import assert_close
 from featmap.errors import InputError, KernelTooLarge, NoSuchStage
-from tiny_modules import conv, written
-from zoo_networks import seeded
+from support.closeness import assert_close
+from support.tiny_modules import conv, written
+from support.zoo_networks import seeded
 
 SHAPE = (4, 8, 7)
 

@@ -18,9 +18,9 @@ from torch.nn import functional
 
 import featmap as fm
 from featmap.errors import FeatmapError, InputError, OutputError, SettingError
-from featmap.run.program import Program
-from live_memory import measured_peak_bytes
-from occlusion_cases import (
+from featmap.run.program.program import Program
+from support.live_memory import measured_peak_bytes
+from support.occlusion_cases import (
     SHAPE,
     SqueezeExcite,
     assert_equals,
@@ -30,7 +30,7 @@ from occlusion_cases import (
     full_runs,
     zero,
 )
-from tiny_modules import conv, written
+from support.tiny_modules import conv, written
 
 HEADED = case_of(
     nn.Sequential(conv(3, 4), nn.BatchNorm2d(4), nn.ReLU(inplace=True), nn.MaxPool2d(2), conv(4, 6), nn.ReLU(),

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 
 import featmap as fm
 from featmap.methods.occlude import OcclusionMap
-from featmap.network.zoo import import_torchvision
-from occlusion_cases import CLOSE, full_runs
-from zoo_networks import ARCHITECTURES, SHAPES, seeded, zoo_network
+from featmap.sources.zoo import import_torchvision
+from support.occlusion_cases import CLOSE, full_runs
+from support.zoo_networks import ARCHITECTURES, SHAPES, seeded, zoo_network
 
 MORE = {
     "mnasnet0_5": (3, 48, 64),

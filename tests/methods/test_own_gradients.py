@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 import featmap as fm
-from between import Between
+from support.between import Between
 
 
 class Sign(torch.autograd.Function):

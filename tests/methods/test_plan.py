@@ -14,8 +14,8 @@ import featmap as fm
 from featmap.errors import InputError
 from featmap.methods.plan import MAC_CONVENTION, PartialPlan
 from featmap.testing.oracles import brute_force_macs
-from tiny_modules import conv, written
-from zoo_networks import zoo_network
+from support.tiny_modules import conv, written
+from support.zoo_networks import zoo_network
 
 SHAPE = (3, 8, 7)
 

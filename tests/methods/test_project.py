@@ -21,11 +21,11 @@ from featmap.errors import (
     SettingError,
     UnitOutOfRange,
 )
-from featmap.methods.projection import Projection
+from featmap.methods.shared.projection import Projection
 from featmap.testing.oracles import deconvnet_of_chain
-from occlusion_cases import Case, case_of
-from projection_cases import assert_close, expected
-from tiny_modules import conv, written
+from support.occlusion_cases import Case, case_of
+from support.projection_cases import assert_close, expected
+from support.tiny_modules import conv, written
 
 SHAPE = (3, 22, 19)
 ASKED: dict[str, Any] = {"dtype": torch.float64, "progress": False}

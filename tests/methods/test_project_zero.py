@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 import featmap as fm
-from featmap.methods.projection import NEGATIVE, NOTHING
+from featmap.methods.shared.projection import NEGATIVE, NOTHING
 
 
 def _network(weight: float) -> fm.Network:

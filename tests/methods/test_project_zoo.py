@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from methods.test_occlude_zoo import MORE, TARGETS, network
-from projection_cases import assert_close, expected
-from zoo_networks import SHAPES
+from support.projection_cases import assert_close, expected
+from support.zoo_networks import SHAPES
 
 
 @pytest.mark.parametrize("name", [*SHAPES, *MORE])

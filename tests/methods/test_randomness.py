@@ -13,7 +13,7 @@ from torch.nn import functional
 import featmap as fm
 from featmap.errors import InputError
 from featmap.network.randomness import RandomInEvaluation
-from tiny_modules import conv, written
+from support.tiny_modules import conv, written
 
 SHAPE = (3, 12, 10)
 IMAGE = torch.rand(1, *SHAPE, generator=torch.Generator().manual_seed(0))

@@ -11,8 +11,8 @@ import featmap as fm
 from featmap.errors import AddressError
 from featmap.geometry import Box, Status
 from featmap.testing.modules import Branches
-from tiny_modules import conv, written
-from zoo_networks import zoo_network
+from support.tiny_modules import conv, written
+from support.zoo_networks import zoo_network
 
 SHAPE = (3, 12, 10)
 

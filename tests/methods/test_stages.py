@@ -11,7 +11,7 @@ from torch import nn
 import featmap as fm
 from featmap.network.preprocess import Preprocessing
 from featmap.network.tensors import RandomWeights
-from featmap.network.zoo import import_torchvision
+from featmap.sources.zoo import import_torchvision
 
 TINY = Path(__file__).parents[2].parent / "shared" / "data" / "tiny_vgg"
 

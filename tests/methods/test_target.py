@@ -13,9 +13,9 @@ import featmap as fm
 from featmap.errors import AddressError, FeatmapError, InputError, SettingError
 from featmap.geometry import Box
 from featmap.methods.occlude import part_of
-from featmap.methods.target import Score, predicted, score_of
+from featmap.methods.shared.target import Score, predicted, score_of
 from featmap.network.address import Address
-from tiny_modules import conv, written
+from support.tiny_modules import conv, written
 
 
 def traced(forward: Any, **parts: nn.Module) -> Any:

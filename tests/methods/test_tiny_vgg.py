@@ -10,8 +10,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 import featmap as fm
-from closeness import assert_close
-from featmap.run.pictures import read_picture
+from featmap.images.pictures import read_picture
+from support.closeness import assert_close
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data" / "tiny_vgg"
 PLAIN = fm.Preprocessing(crop=(64, 64), source="values / 255")

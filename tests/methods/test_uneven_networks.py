@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 
 import featmap as fm
-from featmap.network.fields import receptive_fields
-from featmap.network.unit_box import unit_box
-from featmap.view.tables_of_network import field_text
+from featmap.graph.receptive.fields import receptive_fields
+from featmap.graph.receptive.unit_box import unit_box
+from featmap.view.tables.network import field_text
 
 UP = {
     "transposed": lambda: nn.ConvTranspose2d(4, 4, 2, 2),

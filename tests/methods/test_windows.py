@@ -14,7 +14,7 @@ from torch import Tensor
 
 from featmap.errors import SettingError
 from featmap.geometry import Box, Interval
-from featmap.methods.windows import Windows, captum_average, fill, occluded, windows
+from featmap.methods.shared.windows import Windows, captum_average, fill, occluded, windows
 
 IMAGE = torch.arange(3 * 4 * 5, dtype=torch.float64).reshape(3, 4, 5)
 

@@ -18,7 +18,7 @@ from torch import nn
 import featmap as fm
 from featmap.errors import InputError, SettingError
 from featmap.geometry import Box
-from featmap.index.fingerprint import preprocessing_fingerprint
+from featmap.index.schema.fingerprint import preprocessing_fingerprint
 from featmap.network.network import CapturedNetwork, capture_module
 from featmap.network.placement import FILTERS, FITS
 from featmap.network.preprocess import Preprocessing, default_preprocessing

@@ -6,9 +6,9 @@ from torch import nn
 from torch.nn import functional
 
 import featmap as fm
-from closeness import assert_close
-from tiny_modules import conv, written
-from zoo_networks import ARCHITECTURES, values_of_modules, zoo_network
+from support.closeness import assert_close
+from support.tiny_modules import conv, written
+from support.zoo_networks import ARCHITECTURES, values_of_modules, zoo_network
 
 CONV, SUM = ("conv", "z", "a"), ("z", "a")
 

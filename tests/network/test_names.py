@@ -8,7 +8,7 @@ from torch.nn import functional
 import featmap as fm
 from featmap.errors import AmbiguousAddress, NoSuchLayer
 from featmap.network.names import Names
-from tiny_modules import conv, written
+from support.tiny_modules import conv, written
 
 SHAPE = (3, 8, 7)
 

@@ -11,9 +11,9 @@ import torch
 from PIL import Image
 
 import featmap as fm
-from featmap.network.load import load_network
 from featmap.network.preprocess import Preprocessing, default_preprocessing
-from featmap.network.zoo import import_torchvision, timm_model, torchvision_model
+from featmap.sources.load import load_network
+from featmap.sources.zoo import import_torchvision, timm_model, torchvision_model
 
 PHOTOGRAPHS = ("wide", "high", "small")
 TIMM = [

@@ -17,8 +17,8 @@ from featmap.errors import (
     UnitOutOfRange,
 )
 from featmap.network.address import Address
-from tiny_modules import conv, written
-from zoo_networks import zoo_network
+from support.tiny_modules import conv, written
+from support.zoo_networks import zoo_network
 
 LIST = "`featmap plan` lists all layers."
 

@@ -15,17 +15,17 @@ import torch
 from torch import Tensor, nn
 
 import featmap as fm
-from closeness import assert_close
 from featmap.errors import ModelError
-from featmap.index.fingerprint import network_fingerprint
+from featmap.graph.schema import operator_named
+from featmap.index.schema.fingerprint import network_fingerprint
 from featmap.network.network import CapturedNetwork
-from featmap.network.schema import operator_named
 from featmap.network.shipped import shipped
 from featmap.network.tensors import RandomWeights
-from featmap.run.program import Program
+from featmap.run.program.program import Program
 from featmap.testing.modules import Branches, Residual
-from tiny_modules import conv, written
-from zoo_networks import zoo_network
+from support.closeness import assert_close
+from support.tiny_modules import conv, written
+from support.zoo_networks import zoo_network
 
 SHAPE = (3, 14, 11)
 

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 
 import featmap as fm
-from occlusion_cases import SHAPE, case_of
-from tiny_modules import conv
-from zoo_networks import zoo_network
+from support.occlusion_cases import SHAPE, case_of
+from support.tiny_modules import conv
+from support.zoo_networks import zoo_network
 
 captum = pytest.importorskip("captum.attr", reason="captum belongs to the extra `bench`")
 pytestmark = pytest.mark.filterwarnings("ignore")

@@ -15,10 +15,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import featmap as fm
-from occlusion_cases import case_of
-from projection_cases import assert_close
-from tiny_modules import conv
-from zoo_networks import zoo_network
+from support.occlusion_cases import case_of
+from support.projection_cases import assert_close
+from support.tiny_modules import conv
+from support.zoo_networks import zoo_network
 
 captum = pytest.importorskip("captum.attr", reason="captum belongs to the extra `bench`")
 pytestmark = pytest.mark.filterwarnings("ignore")

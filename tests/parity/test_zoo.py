@@ -21,7 +21,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
 from featmap.methods.plan import Plan, PlanRow, plan
-from featmap.network.load import load_network
+from featmap.sources.load import load_network
 from featmap.testing.zoo import TIMM, timm_families, torchvision_names, zoo_module, zoo_names
 
 CONSTANT_WORK = {"timm:edgenext_xx_small": ["stages.1.blocks.1.pos_embd"]}

@@ -13,7 +13,7 @@ from torch.overrides import TorchFunctionMode
 
 from featmap.geometry import Status
 from featmap.methods.receptive_field import receptive_field
-from featmap.network.load import load_network
+from featmap.sources.load import load_network
 from featmap.testing.zoo import torchvision_names, zoo_model
 
 PUBLISHED = {

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 import featmap as fm
 from featmap.testing.strategies import RandomNetwork, networks
-from projection_cases import RULES, assert_close, expected, last_layer, randomised, values_under
+from support.projection_cases import RULES, assert_close, expected, last_layer, randomised, values_under
 
 EXAMPLES = settings(
     max_examples=150,

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 import featmap as fm
 from featmap.geometry import Interval, Status
-from featmap.network.unit_boxes import UnitBoxes
+from featmap.graph.receptive.unit_boxes import UnitBoxes
 from featmap.run.as_maps import as_maps
 from featmap.testing.oracles import Support
 from featmap.testing.rearranged import rearranged_networks

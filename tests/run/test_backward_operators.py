@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from occlusion_cases import REGIONAL, WHOLE, case, units
-from projection_cases import assert_close, expected
+from support.occlusion_cases import REGIONAL, WHOLE, case, units
+from support.projection_cases import assert_close, expected
 
 
 @pytest.mark.filterwarnings("ignore::featmap.network.differing.BatchStatistics")

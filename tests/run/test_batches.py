@@ -7,11 +7,11 @@ import torch
 from torch import Tensor, nn
 
 import featmap as fm
-from closeness import assert_close
 from featmap.network.randomness import RandomInEvaluation
 from featmap.run import batches
 from featmap.run.batches import run_batches
-from tiny_modules import conv, written
+from support.closeness import assert_close
+from support.tiny_modules import conv, written
 
 SHAPE = (3, 9, 8)
 

@@ -8,13 +8,13 @@ from torch import nn
 from torch.nn import functional
 
 import featmap as fm
-from featmap.network.graph import TensorSpec
+from featmap.graph.graph import TensorSpec
 from featmap.run import memory
 from featmap.run.memory import activation_bytes, available_bytes, batch_size, peak_bytes, size_bytes
-from featmap.run.program import Program
-from live_memory import measured_peak_bytes, weights_of
-from tiny_modules import conv, written
-from zoo_networks import ARCHITECTURES, zoo_network
+from featmap.run.program.program import Program
+from support.live_memory import measured_peak_bytes, weights_of
+from support.tiny_modules import conv, written
+from support.zoo_networks import ARCHITECTURES, zoo_network
 
 TOLERANCE = 0.25
 """The prediction leaves out what operators use for themselves (a maximum pool's indices, a flattened copy) and holds

@@ -12,13 +12,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import featmap as fm
-from closeness import assert_close
 from featmap.network.names import CallName
-from featmap.run.program import Program
+from featmap.run.program.program import Program
 from featmap.testing.oracles import node_values
 from featmap.testing.strategies import RandomNetwork, networks
-from tiny_modules import conv, written
-from zoo_networks import ARCHITECTURES, ZooNetwork, seeded, values_of_modules, zoo_network
+from support.closeness import assert_close
+from support.tiny_modules import conv, written
+from support.zoo_networks import ARCHITECTURES, ZooNetwork, seeded, values_of_modules, zoo_network
 
 SHAPE = (3, 9, 8)
 

@@ -8,15 +8,15 @@ import torch
 from torch import Tensor, nn
 
 import featmap as fm
-from closeness import assert_close as assert_tensors_close
 from featmap.errors import InputError
 from featmap.geometry import Box
-from featmap.run.program import Program
-from featmap.run.region import copying, patches
+from featmap.run.program.program import Program
 from featmap.run.region.boxes import values_on_boxes
+from featmap.run.region.patches import copying, patches
 from featmap.run.region.reach import needed_boxes
 from featmap.testing.oracles import gradient_support
-from occlusion_cases import (
+from support.closeness import assert_close as assert_tensors_close
+from support.occlusion_cases import (
     REGIONAL,
     SHAPE,
     WHOLE,
@@ -28,7 +28,7 @@ from occlusion_cases import (
     full_runs,
     units,
 )
-from tiny_modules import conv
+from support.tiny_modules import conv
 
 SOME = (
     "residual, strided",

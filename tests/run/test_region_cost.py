@@ -10,8 +10,8 @@ from torch import nn
 
 import featmap as fm
 from featmap.methods.occlusion_cost import OcclusionCost
-from occlusion_cases import SHAPE, SqueezeExcite, case, case_of
-from tiny_modules import conv
+from support.occlusion_cases import SHAPE, SqueezeExcite, case, case_of
+from support.tiny_modules import conv
 
 
 @cache

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from featmap.geometry import Interval
-from featmap.run.region.spans import MOST_WIDTHS, Spans, cells_of, choose_widths, spans
+from featmap.run.region.patches.spans import MOST_WIDTHS, Spans, cells_of, choose_widths, spans
 
 EMPTY = Interval(0, 0)
 

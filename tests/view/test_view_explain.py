@@ -7,14 +7,14 @@ import pytest
 from view_pages import decoded, tiles
 
 from featmap.errors import SettingError
-from featmap.view.arithmetic import Arithmetic, Term, largest, rest, stages
-from featmap.view.contributions import contribution_pages, shares
-from featmap.view.explain import value_picture
-from featmap.view.explain_layout import Layout, limit
-from featmap.view.grid import fit_grid
-from featmap.view.palette import palette
-from featmap.view.scale import scale_of
-from featmap.view.summary import summarise
+from featmap.view.drawing.palette import palette
+from featmap.view.drawing.scale import scale_of
+from featmap.view.pictures.arithmetic import Arithmetic, Term, largest, rest, stages
+from featmap.view.pictures.contributions import contribution_pages, shares
+from featmap.view.pictures.explain import value_picture
+from featmap.view.pictures.explain_layout import Layout, limit
+from featmap.view.sheets.grid import fit_grid
+from featmap.view.sheets.summary import summarise
 
 
 def arithmetic(channels=8, rows=3, columns=3, *, bias=0.5, scale=2.0, shift=-0.25, a=None, nonlinearity=None):

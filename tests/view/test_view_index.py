@@ -12,13 +12,13 @@ from PIL import Image
 from torch import nn
 
 import featmap as fm
-from featmap.index.distribution import Distribution
-from featmap.index.top import TopExample
-from featmap.view.example_sheet import Shown, _tiles  # pyright: ignore[reportPrivateUsage]
-from featmap.view.hatch import hatch
-from featmap.view.histogram import histogram_picture, of_all_values
-from featmap.view.results_index import _example  # pyright: ignore[reportPrivateUsage]
-from tiny_modules import conv
+from featmap.index.questions.distribution import Distribution
+from featmap.index.questions.top import TopExample
+from featmap.view.drawing.hatch import hatch
+from featmap.view.pictures.histogram import histogram_picture, of_all_values
+from featmap.view.results.index import _example  # pyright: ignore[reportPrivateUsage]
+from featmap.view.sheets.example_sheet import Shown, _tiles  # pyright: ignore[reportPrivateUsage]
+from support.tiny_modules import conv
 
 SIZE = 24
 

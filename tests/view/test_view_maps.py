@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from view_pages import decoded, tiles
 
 from featmap.errors import SettingError
-from featmap.view.grid import fit_grid
-from featmap.view.hatch import hatch
-from featmap.view.maps import map_pages
-from featmap.view.palette import BROKEN, palette
-from featmap.view.summary import summarise
+from featmap.view.drawing.hatch import hatch
+from featmap.view.drawing.palette import BROKEN, palette
+from featmap.view.sheets.grid import fit_grid
+from featmap.view.sheets.maps import map_pages
+from featmap.view.sheets.summary import summarise
 
 
 def random_maps(*shape, seed=0):

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from featmap.errors import SettingError
-from featmap.view.occlusion import SHOWN_PX, occlusion_picture
-from featmap.view.panel import GAP_PX, MARGIN_PX
+from featmap.view.drawing.panel import GAP_PX, MARGIN_PX
+from featmap.view.pictures.occlusion import SHOWN_PX, occlusion_picture
 
 SIDE = 8
 

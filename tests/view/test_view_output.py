@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from featmap.errors import OutputError
-from featmap.view.maps import map_pages
 from featmap.view.output import file_names, save, save_named, write_files
+from featmap.view.sheets.maps import map_pages
 
 
 @pytest.fixture

@@ -5,10 +5,10 @@ import pytest
 from PIL import Image
 
 from featmap.errors import SettingError
-from featmap.view.enlarge import Enlargement, box_words, continued
-from featmap.view.hatch import hatch
-from featmap.view.overlay import COLOURS, Mark, box_picture
-from featmap.view.panel import MARGIN_PX, Panel, side_by_side
+from featmap.view.drawing.enlarge import Enlargement, box_words, continued
+from featmap.view.drawing.hatch import hatch
+from featmap.view.drawing.overlay import COLOURS, Mark, box_picture
+from featmap.view.drawing.panel import MARGIN_PX, Panel, side_by_side
 
 PHOTOGRAPH = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
 FACTOR = 10

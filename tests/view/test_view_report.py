@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from featmap.errors import ImageMissing, OutputError, SettingError
-from featmap.view.maps import map_pages
-from featmap.view.report import Report
+from featmap.view.report.page import Report
+from featmap.view.sheets.maps import map_pages
 
 VOID = {"meta", "img", "input", "br", "hr", "link"}
 EVIL = "<script>alert('1')</script>\"&`<b>`"

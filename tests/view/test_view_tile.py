@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from featmap.view.tile import Axis, Tile, fit_tile, magnified, reduced
+from featmap.view.sheets.tile import Axis, Tile, fit_tile, magnified, reduced
 
 
 def area_average(values, axis):

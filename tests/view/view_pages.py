@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from featmap.view.palette import palette
-from featmap.view.sheet import MARGIN_PX
+from featmap.view.drawing.palette import palette
+from featmap.view.sheets.sheet import MARGIN_PX
 
 
 def tiles(page, grid, count):

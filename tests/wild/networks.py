@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from featmap.network.zoo import import_torchvision
+from featmap.sources.zoo import import_torchvision
 
 Shape = tuple[int, ...]
 

@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 from typer import Option
 
-from featmap.cli.common import Json, print_message
-from featmap.cli.of_index import IndexPath, TableOutput, check_file, give
+from featmap.cli.options.common import Json, print_message
+from featmap.cli.options.of_index import IndexPath, TableOutput, check_file, give
 
 EXAMPLES = (
     ("Every layer:", "featmap audit photos.fmi"),
@@ -48,7 +48,7 @@ def command(
     > >= < <=, and a number, or a share of all maps in %.
     """
     import featmap
-    from featmap.index.audit import FailOn
+    from featmap.index.questions.audit import FailOn
 
     bounds = [FailOn.parse(text) for text in fail_on or ()]
     check_file(output, has_picture=False)

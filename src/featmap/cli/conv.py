@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Option
 
-from featmap.cli import parse
-from featmap.cli.common import Fact, Json, by, count, print_facts, print_json, print_message
+from featmap.cli.options import parse
+from featmap.cli.options.common import Fact, Json, by, count, print_facts, print_json, print_message
 
 if TYPE_CHECKING:
     from featmap.geometry import ConvolutionArithmetic
@@ -153,7 +153,7 @@ def weight_facts(layer: ConvolutionArithmetic) -> list[Fact]:
 
 def field_facts(layer: ConvolutionArithmetic) -> list[Fact]:
     """What one unit sees."""
-    from featmap.view.tables import field_texts
+    from featmap.view.tables.parts import field_texts
 
     field = layer.receptive_field
     if None in field.stride:
@@ -170,7 +170,7 @@ def dense_fact(layer: ConvolutionArithmetic) -> Fact:
 
 def save_picture(layer: ConvolutionArithmetic, path: Path) -> None:
     """The sliding kernel as a file."""
-    from featmap.view.kernel_file import save_kernel
+    from featmap.view.kernel.file import save_kernel
 
     save_kernel(layer, path)
     print_message(f"wrote {path}")

@@ -6,9 +6,9 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from featmap.cli.common import Json, answers, print_json, print_message
-from featmap.cli.model import Fit, Input, Model, Trust, Weights, check_overwrites_none, load_model, notes
-from featmap.cli.picture import Image, given_picture
+from featmap.cli.options.common import Json, answers, print_json, print_message
+from featmap.cli.options.model import Fit, Input, Model, Trust, Weights, check_overwrites_none, load_model, notes
+from featmap.cli.options.picture import Image, given_picture
 
 EXAMPLES = (
     ("The arithmetic of one value:", "featmap explain torchvision:vgg16 cat.jpg features.21:z/117@10,12"),
@@ -30,7 +30,7 @@ def command(
 ) -> None:
     """Window, kernel and sum of every input channel, bias, normalisation, nonlinearity: one value taken apart."""
     from featmap.network.address import Address
-    from featmap.view.results import RESULT_FILES, check_output, print_to
+    from featmap.view.results.network import RESULT_FILES, check_output, print_to
 
     whole_map = Address.parse(unit).unit is None
     if output is not None:

@@ -6,9 +6,9 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from featmap.cli.common import Json, by, print_json, print_message
-from featmap.cli.model import Fit, Input, Model, Trust, Weights, check_overwrites_none, load_model
-from featmap.cli.picture import given_picture
+from featmap.cli.options.common import Json, by, print_json, print_message
+from featmap.cli.options.model import Fit, Input, Model, Trust, Weights, check_overwrites_none, load_model
+from featmap.cli.options.picture import given_picture
 
 EXAMPLES = (
     ("Receptive field of a layer:", "featmap field torchvision:vgg16 features.28"),
@@ -52,7 +52,7 @@ def check_drawing(address: str, image: str | None, output: str | None) -> None:
     """Raises QuestionError where nothing can be drawn: asked before the network is loaded."""
     from featmap.errors import AddressSyntaxError, OutputError
     from featmap.network.address import Address
-    from featmap.view.results import check_output
+    from featmap.view.results.network import check_output
 
     has_unit = Address.parse(address).unit is not None
     if (image is None) != (output is None):

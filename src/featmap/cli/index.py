@@ -8,10 +8,10 @@ import typer
 from typer import Argument, Option
 
 from featmap.cli.app import epilog
-from featmap.cli.common import Json, print_message
-from featmap.cli.model import Device, Fit, Input, Model, Trust, Weights, found_device, load_model, notes
-from featmap.cli.of_index import IndexPath, K, Label, Output, Subset, TableOutput, check_file, give
-from featmap.cli.picture import STANDARD_INPUT, read_standard_input
+from featmap.cli.options.common import Json, print_message
+from featmap.cli.options.model import Device, Fit, Input, Model, Trust, Weights, found_device, load_model, notes
+from featmap.cli.options.of_index import IndexPath, K, Label, Output, Subset, TableOutput, check_file, give
+from featmap.cli.options.picture import STANDARD_INPUT, read_standard_input
 from featmap.errors import InputError
 
 EXAMPLES_OF = {
@@ -202,7 +202,7 @@ def _listed(addresses: list[str] | None) -> list[str] | None:
 
 def _say_what_is_kept(path: str) -> None:
     from featmap.errors import FeatmapError
-    from featmap.index.snapshot import Snapshot
+    from featmap.index.store.snapshot import Snapshot
 
     try:
         print_message(f"interrupted: '{path}' holds {Snapshot.of(path).images:,} images; the same command goes on.")

@@ -7,8 +7,8 @@ from typing import Annotated
 
 from typer import Option
 
-from featmap.cli.common import Json, answers, print_json, print_message
-from featmap.cli.model import (
+from featmap.cli.options.common import Json, answers, print_json, print_message
+from featmap.cli.options.model import (
     Device,
     Fit,
     Input,
@@ -20,7 +20,7 @@ from featmap.cli.model import (
     load_model,
     notes,
 )
-from featmap.cli.picture import Images, given_pictures
+from featmap.cli.options.picture import Images, given_pictures
 
 EXAMPLES = (
     ("All maps of a layer as a picture:", "featmap maps torchvision:vgg16 cat.jpg --layer features.21 -o maps.png"),
@@ -59,7 +59,7 @@ def command(
     as_json: Json = False,
 ) -> None:
     """The feature maps of pictures: as sheets to look at, or as arrays keyed by full address."""
-    from featmap.view.results import check_map_output, print_to
+    from featmap.view.results.network import check_map_output, print_to
 
     check_map_output(output, sort=sort, scale=scale, page_size=page_size)
     check_overwrites_none(output, images)

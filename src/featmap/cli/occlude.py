@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from typer import Option
 
-from featmap.cli import parse
-from featmap.cli.common import Json, answers, print_json, print_message
-from featmap.cli.model import (
+from featmap.cli.options import parse
+from featmap.cli.options.common import Json, answers, print_json, print_message
+from featmap.cli.options.model import (
     Device,
     Fit,
     Input,
@@ -20,7 +20,7 @@ from featmap.cli.model import (
     load_model,
     notes,
 )
-from featmap.cli.picture import Image, given_picture
+from featmap.cli.options.picture import Image, given_picture
 from featmap.errors import SettingError
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def command(
 ) -> None:
     """Writes a window over the picture, position by position, and watches the score. Exact, and only what a window
     changes is computed again."""
-    from featmap.view.results import check_occlusion_output, print_to
+    from featmap.view.results.network import check_occlusion_output, print_to
 
     if output is not None:
         check_occlusion_output(output, colours=colours)

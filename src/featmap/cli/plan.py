@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Option
 
-from featmap.cli import parse
-from featmap.cli.common import Json, answers, print_json
-from featmap.cli.model import Fit, Input, Model, Trust, Weights, load_model, shape
+from featmap.cli.options import parse
+from featmap.cli.options.common import Json, answers, print_json
+from featmap.cli.options.model import Fit, Input, Model, Trust, Weights, load_model, shape
 from featmap.errors import SettingError
 
 if TYPE_CHECKING:
-    from featmap.face import Network
+    from featmap.api import Network
     from featmap.methods.plan import Plan
 
 EXAMPLES = (
@@ -42,7 +42,7 @@ def command(
         _cost(network, cost, parse.pair(window, "--window"), parse.pair(stride, "--stride"), as_json=as_json)
         return
     from featmap.methods.plan import PartialPlan
-    from featmap.view.results import print_rows_to, print_to
+    from featmap.view.results.network import print_rows_to, print_to
 
     try:
         plan = _planned(model, weights, input, fit, trust=trust)
@@ -85,7 +85,7 @@ def _resize(model: str, weights: str | None, wanted: tuple[int, ...], fit: str |
 
 def _cost(network: Network, cost: str, window: tuple[int, int], stride: tuple[int, int], *, as_json: bool) -> None:
     """What an occlusion would recompute."""
-    from featmap.view.results import print_to
+    from featmap.view.results.network import print_to
 
     if cost != "occlusion":
         raise SettingError(f"There is no cost '{cost}'.", "Write --cost occlusion.")

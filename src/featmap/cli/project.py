@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 from typer import Argument, Option
 
-from featmap.cli.common import Json, answers, print_json, print_message
-from featmap.cli.model import (
+from featmap.cli.options.common import Json, answers, print_json, print_message
+from featmap.cli.options.model import (
     Device,
     Fit,
     Input,
@@ -19,7 +19,7 @@ from featmap.cli.model import (
     load_model,
     notes,
 )
-from featmap.cli.picture import Image, given_picture
+from featmap.cli.options.picture import Image, given_picture
 
 EXAMPLES = (
     (
@@ -71,8 +71,8 @@ def command(
     as_json: Json = False,
 ) -> None:
     """Leads the signal of a unit, a map or a class back to the pixels: what it answers to in this picture."""
-    from featmap.view.results import print_to
-    from featmap.view.results_projection import check_projection_output
+    from featmap.view.results.network import print_to
+    from featmap.view.results.projection import check_projection_output
 
     if output is not None:
         check_projection_output(output)
@@ -95,7 +95,7 @@ def command(
 
 def described(result: Any) -> list[str]:
     """What was done, one line each."""
-    from featmap.methods.projection import own_gradient_words
+    from featmap.methods.shared.projection import own_gradient_words
 
     words = result.semantics
     lines = [f"rule {words['rule']}, started from {words['start']}, normalisations: {words['norm']}"]

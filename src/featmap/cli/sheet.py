@@ -6,8 +6,8 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from featmap.cli.common import Json, answers, print_json, print_message
-from featmap.cli.model import (
+from featmap.cli.options.common import Json, answers, print_json, print_message
+from featmap.cli.options.model import (
     Device,
     Fit,
     Input,
@@ -19,7 +19,7 @@ from featmap.cli.model import (
     load_model,
     notes,
 )
-from featmap.cli.picture import given_pictures
+from featmap.cli.options.picture import given_pictures
 from featmap.cli.project import Norm, Rule, Start
 from featmap.errors import SettingError
 
@@ -60,8 +60,8 @@ def command(
     as_json: Json = False,
 ) -> None:
     """For every map of a layer the images that excite it most: what the strongest unit sees, and its projection."""
-    from featmap.view.results import print_to
-    from featmap.view.results_projection import check_projection_output
+    from featmap.view.results.network import print_to
+    from featmap.view.results.projection import check_projection_output
 
     if output is not None:
         check_projection_output(output)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Option
 
-from featmap.cli import parse
-from featmap.cli.common import Json, answers, by, count, print_json
+from featmap.cli.options import parse
+from featmap.cli.options.common import Json, answers, by, count, print_json
 
 if TYPE_CHECKING:
     from featmap.geometry import AxisSolution, SizeSolution, TransposedWindow, Window

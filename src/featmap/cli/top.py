@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 from typer import Argument, Option
 
-from featmap.cli.common import Json
-from featmap.cli.of_index import IndexPath, Label, Output, Subset, check_file, give
+from featmap.cli.options.common import Json
+from featmap.cli.options.of_index import IndexPath, Label, Output, Subset, check_file, give
 from featmap.cli.sheet import numbers
 from featmap.errors import SettingError
 

@@ -11,7 +11,7 @@ from typing import Annotated
 
 from typer import Option
 
-from featmap.cli.common import Json, print_json, print_message
+from featmap.cli.options.common import Json, print_json, print_message
 
 EXAMPLES = (("Train a small network and look into it:", "featmap demo"),)
 

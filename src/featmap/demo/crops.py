@@ -18,7 +18,7 @@ from PIL import Image
 
 from featmap.errors import ImageBroken, ImageMissing, MissingPackage, nearest
 from featmap.geometry import Box, Interval
-from featmap.run.formats import FORMATS
+from featmap.images.formats import FORMATS
 
 Split = Literal["train", "test"]
 

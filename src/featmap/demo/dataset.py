@@ -10,12 +10,12 @@ from pathlib import Path
 
 from PIL import Image
 
+from featmap.api import Index, Network
 from featmap.demo.crops import PHOTOGRAPHS, Crop, crops
 from featmap.errors import IndexBroken, NoIndex, OtherIndex
-from featmap.face import Index, Network
-from featmap.index.audit import Audit
+from featmap.index.questions.audit import Audit
 from featmap.view.output import write_files
-from featmap.view.report import Report
+from featmap.view.report.page import Report
 
 CROPS_NAME, INDEX_NAME = "crops.tar", "crops.fmi"
 PER_PHOTOGRAPH = 250

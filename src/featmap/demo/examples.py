@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 
 from PIL import Image
 
+from featmap.api import Network
 from featmap.demo.crops import PHOTOGRAPHS, crops
-from featmap.face import Network
 from featmap.methods.sheet import Sheet
-from featmap.view.report import Report
+from featmap.view.report.page import Report
 
 LAYERS = ("features.7", "features.12")
 PER_PHOTOGRAPH = 25

@@ -13,21 +13,21 @@ from pathlib import Path
 
 from PIL import Image
 
+from featmap.api import Network, load
 from featmap.demo.crops import photograph
 from featmap.demo.dataset import CROPS_NAME, INDEX_NAME, dataset, indexed
 from featmap.demo.examples import projections
 from featmap.demo.kept import WEIGHTS_NAME, Record
 from featmap.demo.train import TrainedNetwork, trained_network
 from featmap.errors import OutputError
-from featmap.face import Network, load
 from featmap.methods.explain import Explanation
 from featmap.methods.maps import FeatureMaps
 from featmap.methods.occlude import OcclusionMap
 from featmap.methods.plan import MAC_CONVENTION, Plan
+from featmap.view.drawing.overlay import Mark, box_picture
 from featmap.view.output import save
-from featmap.view.overlay import Mark, box_picture
-from featmap.view.report import Report
-from featmap.view.tables import count, field_texts, shape_text, size_text
+from featmap.view.report.page import Report
+from featmap.view.tables.parts import count, field_texts, shape_text, size_text
 
 MODEL = "featmap.demo.train:demo_network"
 PHOTOGRAPH = "cat"

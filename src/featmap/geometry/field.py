@@ -15,9 +15,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
-from featmap.geometry.axis_field import IDENTITY, AxisField, covers, joined
+from featmap.geometry.axis.axis_field import IDENTITY, AxisField, covers, joined
+from featmap.geometry.axis.rule import AxisRule
 from featmap.geometry.box import Status
-from featmap.geometry.rule import AxisRule
 
 
 @dataclass(frozen=True, slots=True)

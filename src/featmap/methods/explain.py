@@ -15,19 +15,19 @@ from torch import Tensor
 
 from featmap.errors import AddressSyntaxError, InputError, NoSuchStage
 from featmap.geometry import Box
-from featmap.methods.filters import Filters, filters_of, source_maps
+from featmap.graph.receptive.unit_box import UnitBox, unit_box
+from featmap.images.pictures import Images, batch_of
 from featmap.methods.maps import as_maps
-from featmap.methods.result import Result
-from featmap.methods.taps import kernel_values, taps, window_values
+from featmap.methods.shared.filters import Filters, filters_of, source_maps
+from featmap.methods.shared.taps import kernel_values, taps, window_values
 from featmap.network.address import Address
 from featmap.network.differing import note_differences
 from featmap.network.layers import Layer
 from featmap.network.network import CapturedNetwork
 from featmap.network.resolve import Place
-from featmap.network.unit_box import UnitBox, unit_box
+from featmap.result import Result
 from featmap.run.batches import run_batches
-from featmap.run.constants import exact_constants
-from featmap.run.pictures import Images, batch_of
+from featmap.run.program.constants import exact_constants
 
 Numbers = npt.NDArray[np.float64]
 

@@ -13,17 +13,17 @@ import torch
 from torch import Tensor
 
 from featmap.errors import AddressError, NoSuchLayer, TooLittleMemory, UnitOutOfRange
-from featmap.methods.result import Result
+from featmap.graph.receptive.unit_box import UnitBox, unit_box
+from featmap.graph.sized_graph import SizedGraph
+from featmap.images.pictures import Batch, Images, batch_of
 from featmap.network.address import Address
 from featmap.network.differing import note_differences
 from featmap.network.network import CapturedNetwork
 from featmap.network.resolve import Place
-from featmap.network.sized import SizedGraph
-from featmap.network.unit_box import UnitBox, unit_box
+from featmap.result import Result
 from featmap.run.as_maps import as_maps
 from featmap.run.batches import Progress, run_batches
 from featmap.run.memory import available_bytes, size_bytes
-from featmap.run.pictures import Batch, Images, batch_of
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,12 +10,12 @@ from torch import Tensor
 
 from featmap.errors import InputError
 from featmap.geometry import TransposedWindow, Window
-from featmap.methods.filters import Filters, filters_of
-from featmap.methods.result import Result
-from featmap.methods.taps import taps
+from featmap.methods.shared.filters import Filters, filters_of
+from featmap.methods.shared.taps import taps
 from featmap.network.differing import note_differences
 from featmap.network.layers import Layer
 from featmap.network.network import CapturedNetwork
+from featmap.result import Result
 
 LARGEST_ENTRIES = 200_000_000
 """A matrix with more entries than this (3 GB) is refused."""

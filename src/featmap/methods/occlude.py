@@ -17,16 +17,16 @@ from PIL import Image
 from torch import Tensor
 
 from featmap.errors import InputError, SettingError
+from featmap.images.pictures import Images, batch_of
 from featmap.methods.receptive_field import takes_images
-from featmap.methods.result import Result
-from featmap.methods.target import Activity, Scale, Score, Target, class_score, predicted, score_of
-from featmap.methods.windows import Baseline, Fill, Pair, Windows, captum_average, fill, occluded, windows
+from featmap.methods.shared.target import Activity, Scale, Score, Target, class_score, predicted, score_of
+from featmap.methods.shared.windows import Baseline, Fill, Pair, Windows, captum_average, fill, occluded, windows
 from featmap.network.differing import note_differences
 from featmap.network.network import CapturedNetwork
 from featmap.network.randomness import random_operators
+from featmap.result import Result
 from featmap.run.batches import Progress, run_batches
 from featmap.run.occlusion import Occlusion, channel_values
-from featmap.run.pictures import Images, batch_of
 
 Numbers = npt.NDArray[np.float64]
 

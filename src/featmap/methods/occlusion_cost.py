@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from featmap.methods.result import Result
-from featmap.methods.target import Target, score_of
-from featmap.methods.windows import Pair, windows
+from featmap.methods.shared.target import Target, score_of
+from featmap.methods.shared.windows import Pair, windows
 from featmap.network.network import CapturedNetwork
+from featmap.result import Result
 from featmap.run.region.cost import NodeCost, node_costs
 from featmap.run.region.reach import needed_boxes, reach
 

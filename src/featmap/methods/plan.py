@@ -10,18 +10,18 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from featmap.geometry import ReceptiveField
+from featmap.graph.graph import Node
+from featmap.graph.operators.table import is_known, operator_of
+from featmap.graph.receptive.fields import receptive_fields
+from featmap.graph.sized_graph import DoesNotFit, SizedGraph
 from featmap.methods.receptive_field import takes_images
-from featmap.methods.table import TableResult
 from featmap.network.address import written
 from featmap.network.differing import batch_statistics, written_state
-from featmap.network.fields import receptive_fields
-from featmap.network.graph import Node
 from featmap.network.layers import Layer
 from featmap.network.network import CapturedNetwork
-from featmap.network.operators.table import is_known, operator_of
 from featmap.network.randomness import random_operators
-from featmap.network.sized import DoesNotFit, SizedGraph
 from featmap.network.tensors import RandomTensors
+from featmap.result_table import TableResult
 from featmap.run.memory import activation_bytes, peak_bytes, size_bytes
 
 MAC_CONVENTION = "one multiply-add per weight and output value, biases not counted"

@@ -16,18 +16,18 @@ from torch import Tensor
 
 from featmap.errors import AddressError, InputError, NoGradient, SettingError
 from featmap.geometry import Box
-from featmap.methods.projection import Projection, Question
-from featmap.methods.target import class_score, predicted, score_of
+from featmap.graph.receptive.fields import receptive_fields
+from featmap.graph.receptive.unit_box import unit_box
+from featmap.images.pictures import Images, batch_of
+from featmap.methods.shared.projection import Projection, Question
+from featmap.methods.shared.target import class_score, predicted, score_of
 from featmap.network.address import Address
 from featmap.network.differing import note_differences
-from featmap.network.fields import receptive_fields
 from featmap.network.network import CapturedNetwork
 from featmap.network.resolve import Place
-from featmap.network.unit_box import unit_box
 from featmap.run.backward.reach import cuts, reached_by_signals
 from featmap.run.backward.signal import MapSignal
 from featmap.run.batches import Progress, run_batches
-from featmap.run.pictures import Images, batch_of
 from featmap.run.projection import Projector, Unit, on_box
 
 ProjectionTarget: TypeAlias = "int | str | Address | Sequence[int] | Sequence[str] | None"

@@ -9,12 +9,12 @@ from PIL import Image
 
 from featmap.errors import AddressSyntaxError, InputError
 from featmap.geometry import Box, ReceptiveField, Status
-from featmap.methods.result import Result
+from featmap.graph.receptive.fields import receptive_fields
+from featmap.graph.receptive.unit_box import unit_box
+from featmap.images.pictures import Images, pictures_in
 from featmap.network.address import Address
-from featmap.network.fields import receptive_fields
 from featmap.network.network import CapturedNetwork
-from featmap.network.unit_box import unit_box
-from featmap.run.pictures import Images, pictures_in
+from featmap.result import Result
 
 
 @dataclass(frozen=True, repr=False)

@@ -24,16 +24,16 @@ from torch import Tensor
 
 from featmap.errors import AddressError, ImageBroken, ImageError, ImagesNeeded, InputError, NoSuchChannel, SettingError
 from featmap.geometry import Box
-from featmap.methods.count import checked_count
+from featmap.images.folders import Found
+from featmap.images.pictures import Batch, Images, batch_of, listed, picture_in
 from featmap.methods.project import Asked, Running
-from featmap.methods.projection import Question
-from featmap.methods.result import Result
+from featmap.methods.shared.count import checked_count
+from featmap.methods.shared.projection import Question
 from featmap.network.address import Address
 from featmap.network.differing import remarks
 from featmap.network.network import CapturedNetwork
+from featmap.result import Result
 from featmap.run.batches import Progress
-from featmap.run.folders import Found
-from featmap.run.pictures import Batch, Images, batch_of, listed, picture_in
 from featmap.run.projection import Unit, on_box
 
 

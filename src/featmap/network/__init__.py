@@ -1,5 +1,1 @@
-"""A network as featmap sees it: captured graphs, their names, shapes and operators."""
-
-from featmap.network.requirements import check_torch
-
-check_torch()
+"""A graph with weights, addresses, layers and preprocessing: what questions are asked of."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable
 
-from featmap.network.graph import Node
+from featmap.graph.graph import Node
+from featmap.graph.operators.base.call import named_arguments
 from featmap.network.network import CapturedNetwork
-from featmap.network.operators.call import named_arguments
 from featmap.network.randomness import RandomInEvaluation, operators_behind, random_operators
 
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from featmap.network.graph import Graph
+from featmap.graph.graph import Graph
+from featmap.graph.operators.base.operator import Operator
+from featmap.graph.operators.cutting import Concatenate
+from featmap.graph.operators.table import operator_of
+from featmap.graph.sized_graph import SizedGraph
 from featmap.network.names import CallName, Names
-from featmap.network.operators.cutting import Concatenate
-from featmap.network.operators.operator import Operator
-from featmap.network.operators.table import operator_of
-from featmap.network.sized import SizedGraph
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from featmap.graph.graph import Graph, ModuleCall, Node
 from featmap.network.address import written
-from featmap.network.graph import Graph, ModuleCall, Node
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,17 +11,17 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
+from featmap.capture.capture import capture
 from featmap.errors import InputError
+from featmap.graph.graph import Graph
+from featmap.graph.operators.base.operator import NotResizable
+from featmap.graph.operators.table import is_known, operator_of
+from featmap.graph.sized_graph import SizedGraph
 from featmap.network.address import Address
-from featmap.network.capture import capture
-from featmap.network.graph import Graph
 from featmap.network.layers import Layer, find_layers
 from featmap.network.names import Names
-from featmap.network.operators.operator import NotResizable
-from featmap.network.operators.table import is_known, operator_of
 from featmap.network.preprocess import Preprocessing, default_preprocessing
 from featmap.network.resolve import Place, Resolver
-from featmap.network.sized import SizedGraph
 from featmap.network.tensors import LiveTensors
 
 Recapture = Callable[[tuple[int, ...]], "CapturedNetwork"]

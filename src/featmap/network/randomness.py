@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable
 
 import torch
 
-from featmap.network.graph import Node
+from featmap.graph.graph import Node
+from featmap.graph.operators.base.call import named_arguments
+from featmap.graph.schema import is_operator
 from featmap.network.network import CapturedNetwork
-from featmap.network.operators.call import named_arguments
-from featmap.network.schema import is_operator
 
 
 class RandomInEvaluation(UserWarning):

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from featmap.errors import AmbiguousAddress, NoSuchChannel, NoSuchLayer, NoSuchStage, UnitOutOfRange, nearest
+from featmap.graph.graph import Graph, Node
+from featmap.graph.operators.table import operator_of
+from featmap.graph.sized_graph import SizedGraph
 from featmap.network.address import Address, written
-from featmap.network.graph import Graph, Node
 from featmap.network.layers import Layer
 from featmap.network.names import CallName, Names
-from featmap.network.operators.table import operator_of
-from featmap.network.sized import SizedGraph
 
 _STAGE_WORDS = {"conv": "weighted sum of its own", "z": "pre-activation", "a": "activation of its own"}
 

@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from featmap.errors import ModelError
-from featmap.network.graph import Graph, Node, Spec
+from featmap.graph.graph import Graph, Node, Spec
+from featmap.graph.schema import is_operator, operator_named
+from featmap.graph.sized_graph import SizedGraph
 from featmap.network.network import CapturedNetwork
 from featmap.network.preprocess import Preprocessing
-from featmap.network.schema import is_operator, operator_named
-from featmap.network.sized import SizedGraph
 
 
 @dataclass(frozen=True, eq=False)

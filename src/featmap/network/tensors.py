@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Mapping
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 
+from featmap.capture.state.torch_state import seeded_random_state
 from featmap.errors import InputError
-from featmap.network.torch_state import seeded_random_state
 
 RANDOM_SEED = 0
 

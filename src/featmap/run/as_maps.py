@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from featmap.network.sized import SizedGraph
+from featmap.graph.sized_graph import SizedGraph
 
 
 def as_maps(sized: SizedGraph, node: int, values: Tensor, size: tuple[int, int] | None = None) -> Tensor:

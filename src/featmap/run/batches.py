@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from featmap.network.graph import Node
+from featmap.graph.graph import Node
+from featmap.graph.operators.table import is_known
+from featmap.graph.sized_graph import DoesNotFit
 from featmap.network.network import CapturedNetwork
-from featmap.network.operators.table import is_known
-from featmap.network.sized import DoesNotFit
 from featmap.run.memory import batch_size, peak_bytes
-from featmap.run.program import NotResizable, Program
+from featmap.run.program.program import NotResizable, Program
 
 Progress = Callable[[int, int], None]
 """Called with the number of images done and in all."""

@@ -6,10 +6,10 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from featmap.network.graph import Spec, TensorSpec
-from featmap.network.operators.table import operator_of
-from featmap.network.sized import SizedGraph
-from featmap.run.steps import plan_steps
+from featmap.graph.graph import Spec, TensorSpec
+from featmap.graph.operators.table import operator_of
+from featmap.graph.sized_graph import SizedGraph
+from featmap.run.program.steps import plan_steps
 
 _ALIASES = frozenset({"shape"})
 LARGEST_BATCH = 16

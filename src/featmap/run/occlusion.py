@@ -11,21 +11,21 @@ import torch
 from torch import Tensor
 
 from featmap.geometry import Box, Interval
+from featmap.graph.operators.base.call import Axes
+from featmap.graph.sized_graph import SizedGraph
 from featmap.network.network import CapturedNetwork
-from featmap.network.operators.call import Axes
-from featmap.network.sized import SizedGraph
 from featmap.run.as_maps import as_maps
 from featmap.run.batches import can_batch, even_part
 from featmap.run.memory import available_bytes
-from featmap.run.program import Program
+from featmap.run.program.program import Program
 from featmap.run.region.boxes import values_on_boxes
 from featmap.run.region.cost import bytes_per_position, recomputed_share
 from featmap.run.region.engine import RegionEngine
 from featmap.run.region.kinds import keeps_places, values_to_keep
-from featmap.run.region.patches import Cached, Group, Layout, Patches
+from featmap.run.region.patches.patches import Cached, Group, Layout, Patches
+from featmap.run.region.patches.spans import Indices, Spans
 from featmap.run.region.reach import needed_boxes, reach
 from featmap.run.region.recomputation import Dense
-from featmap.run.region.spans import Indices, Spans
 
 Chunk = tuple[list[int], list[int], "Tensor | None"]
 Inside = npt.NDArray[np.bool_]

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from featmap.geometry import Box
-from featmap.network.graph import TensorSpec
+from featmap.graph.graph import TensorSpec
 from featmap.network.network import CapturedNetwork
 from featmap.run.as_maps import as_maps
 from featmap.run.backward.engine import BackwardEngine
@@ -20,7 +20,7 @@ from featmap.run.backward.roles import Norm, Rule
 from featmap.run.backward.signal import Boxes, MapSignal, Signal, WholeSignal, moved, signal_at
 from featmap.run.batches import can_batch, even_part
 from featmap.run.memory import available_bytes
-from featmap.run.program import Program
+from featmap.run.program.program import Program
 from featmap.run.region.reach import needed_boxes
 from featmap.run.region.untouched import Untouched
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from featmap.geometry import Box
-from featmap.network.graph import Graph, Reference, Weight, map_arguments
+from featmap.graph.graph import Graph, Reference, Weight, map_arguments
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from torch import nn
 
-from featmap.network.build import without_values
-from featmap.network.zoo import ZooModel, import_torchvision, timm_model, torchvision_model
+from featmap.sources.build import without_values
+from featmap.sources.zoo import ZooModel, import_torchvision, timm_model, torchvision_model
 
 TRANSFORMERS = ("vit", "swin", "maxvit")
 """How the names of torchvision's networks begin that hold no feature maps in the sense of this project."""

@@ -21,7 +21,7 @@ from featmap.run.backward.own_order import OwnOrder
 from featmap.run.backward.reach import reached_by_signals
 from featmap.run.backward.roles import Norm, Role, Rule, gradient_takers, role_of, values_to_keep
 from featmap.run.backward.signal import MapSignal, Signal, WholeSignal, summed
-from featmap.run.program import Program
+from featmap.run.program.program import Program
 from featmap.run.region.boxes import values_on_boxes
 from featmap.run.region.reach import needed_boxes
 from featmap.run.region.untouched import Untouched

@@ -12,11 +12,11 @@ from torch import Tensor
 
 from featmap.errors import ModelError
 from featmap.run.backward.whole_numbers import has_gradient, takes_signals
-from featmap.run.own_target import without_overwriting
-from featmap.run.program import Program
+from featmap.run.program.own_target import without_overwriting
+from featmap.run.program.program import Program
+from featmap.run.program.steps import Step
 from featmap.run.region.direct import computed
 from featmap.run.region.untouched import Untouched
-from featmap.run.steps import Step
 
 
 def gradient_at_places(

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from featmap.geometry import Window
-from featmap.network.operators.convolution import ConvolutionSettings
+from featmap.graph.operators.convolution import ConvolutionSettings
 from featmap.run.backward.signal import MapSignal, blank, signal_at
 
 Size = tuple[int, int]

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from featmap.network.graph import Node
+from featmap.graph.graph import Node
 from featmap.run.backward.forward import ForwardValues
 from featmap.run.backward.gradient import gradient_at_places, gradient_of_whole
 from featmap.run.backward.kernels import filtered, spread, switched
@@ -15,9 +15,9 @@ from featmap.run.backward.own_order import OwnOrder
 from featmap.run.backward.roles import Role, Rule, mask_source, passes, window_rules
 from featmap.run.backward.signal import MapSignal, Signal, moved, signal_at
 from featmap.run.backward.whole_numbers import takes_signals
-from featmap.run.program import Program
+from featmap.run.program.program import Program
+from featmap.run.program.steps import Step
 from featmap.run.region.kernels import counts
-from featmap.run.steps import Step
 
 Flow = tuple[int, "Signal | dict[int, Signal]"]
 """A value and what flows into it from one reader: into its parts, where it is several tensors."""

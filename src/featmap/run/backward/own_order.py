@@ -6,7 +6,7 @@ import numpy as np
 from torch import Tensor
 
 from featmap.run.backward.signal import Signal, WholeSignal, on_whole_map, signal_at
-from featmap.run.region.patches import Layout
+from featmap.run.region.patches.patches import Layout
 from featmap.run.region.untouched import Untouched
 
 

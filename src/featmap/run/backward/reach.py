@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from featmap.network.graph import Node
-from featmap.network.sized import SizedGraph
+from featmap.graph.graph import Node
+from featmap.graph.sized_graph import SizedGraph
 from featmap.run.backward.whole_numbers import takes_signals
 
 _CUTS = ("detach", "detach_", "detach_copy")

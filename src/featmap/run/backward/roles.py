@@ -14,11 +14,11 @@ from typing import Any, Literal
 from torch import Tensor
 
 from featmap.geometry import Window
-from featmap.network.graph import Node
-from featmap.network.operators.call import Call
-from featmap.network.operators.pointwise import CLAMPS
-from featmap.network.operators.resize import Padding
-from featmap.network.sized import SizedGraph
+from featmap.graph.graph import Node
+from featmap.graph.operators.base.call import Call
+from featmap.graph.operators.pointwise import CLAMPS
+from featmap.graph.operators.resize import Padding
+from featmap.graph.sized_graph import SizedGraph
 from featmap.run.backward.whole_numbers import is_cast_of_pixels
 from featmap.run.region.kinds import concatenates_channels, is_aligned, is_direct, keeps_places, reads_whole
 

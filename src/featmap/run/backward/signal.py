@@ -16,7 +16,7 @@ from torch import Tensor
 
 from featmap.geometry import AxisRule
 from featmap.run.region.kernels import Side
-from featmap.run.region.spans import Indices
+from featmap.run.region.patches.spans import Indices
 
 Sides = tuple[Side, Side]
 

@@ -10,8 +10,8 @@ from weakref import WeakKeyDictionary
 
 import torch
 
-from featmap.network.graph import Node, TensorSpec
-from featmap.network.sized import SizedGraph
+from featmap.graph.graph import Node, TensorSpec
+from featmap.graph.sized_graph import SizedGraph
 
 _CASTS = ("to", "_to_copy", "type_as")
 _known: WeakKeyDictionary[SizedGraph, frozenset[int]] = WeakKeyDictionary()

@@ -11,12 +11,12 @@ import numpy as np
 from torch import Tensor
 
 from featmap.geometry import Box, Interval, Whole
-from featmap.network.sized import SizedGraph
-from featmap.run.program import Program
+from featmap.graph.sized_graph import SizedGraph
+from featmap.run.program.program import Program
 from featmap.run.region.engine import NotRegional, RegionEngine
-from featmap.run.region.patches import Patches
+from featmap.run.region.patches.patches import Patches
+from featmap.run.region.patches.spans import Spans
 from featmap.run.region.reach import Reach, full_box
-from featmap.run.region.spans import Spans
 
 
 def values_on_boxes(

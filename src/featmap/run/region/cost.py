@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from featmap.network.graph import TensorSpec
-from featmap.network.sized import SizedGraph
-from featmap.run.program import Program
+from featmap.graph.graph import TensorSpec
+from featmap.graph.sized_graph import SizedGraph
+from featmap.run.program.program import Program
 from featmap.run.region.kinds import is_regional
 from featmap.run.region.reach import Reach
 

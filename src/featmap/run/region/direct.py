@@ -7,14 +7,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from featmap.network.graph import TensorSpec
-from featmap.network.operators.call import Call
-from featmap.network.operators.operator import NotResizable
-from featmap.run.program import Program
-from featmap.run.region.patches import Patches
+from featmap.graph.graph import TensorSpec
+from featmap.graph.operators.base.call import Call
+from featmap.graph.operators.base.operator import NotResizable
+from featmap.run.program.program import Program
+from featmap.run.program.steps import Step
+from featmap.run.region.patches.patches import Patches
 from featmap.run.region.recomputation import Recomputation
 from featmap.run.region.untouched import Untouched
-from featmap.run.steps import Step
 
 _RESHAPING = ("view", "_unsafe_view", "reshape", "unflatten", "flatten")
 

@@ -15,18 +15,18 @@ import torch
 from torch import Tensor
 
 from featmap.geometry import Box
-from featmap.network.sized import SizedGraph
-from featmap.run.program import Program
+from featmap.graph.sized_graph import SizedGraph
+from featmap.run.program.program import Program
+from featmap.run.program.steps import Step
 from featmap.run.region.direct import direct
 from featmap.run.region.kinds import is_direct, is_regional, is_windowed
 from featmap.run.region.means import mean_change, reduces_space
 from featmap.run.region.merged import merged
-from featmap.run.region.patches import Patches
+from featmap.run.region.patches.patches import Patches
 from featmap.run.region.reach import Reach
 from featmap.run.region.recomputation import Dense, Recomputation, State
 from featmap.run.region.untouched import Untouched
 from featmap.run.region.windowed import windowed
-from featmap.run.steps import Step
 
 
 class NotRegional(Exception):

@@ -16,8 +16,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from featmap.geometry import AxisRule, Flip, Interval, Nearest, Pad, Pointwise, Repeat, Slice, TransposedWindow, Window
-from featmap.run.region.patches import BORDER
-from featmap.run.region.spans import Indices
+from featmap.run.region.patches.patches import BORDER
+from featmap.run.region.patches.spans import Indices
 
 
 @dataclass(frozen=True, eq=False)

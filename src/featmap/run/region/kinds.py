@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from featmap.geometry import Whole, Window
-from featmap.network.graph import Node, Reference, TensorSpec
-from featmap.network.operators.call import Axes, Call
-from featmap.network.sized import SizedGraph
+from featmap.graph.graph import Node, Reference, TensorSpec
+from featmap.graph.operators.base.call import Axes, Call
+from featmap.graph.sized_graph import SizedGraph
 from featmap.run.region.kernels import is_moving
 from featmap.run.region.means import reduces_space
 

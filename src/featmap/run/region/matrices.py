@@ -8,9 +8,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from featmap.network.graph import Node
-from featmap.network.operators.operator import NotResizable
-from featmap.network.sized import SizedGraph
+from featmap.graph.graph import Node
+from featmap.graph.operators.base.operator import NotResizable
+from featmap.graph.sized_graph import SizedGraph
 
 
 def axis_matrices(sized: SizedGraph, node: Node) -> tuple[Tensor, Tensor]:

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from featmap.network.operators.call import Call
-from featmap.network.operators.pooling import AdaptivePool, Reduction
-from featmap.run.region.patches import Cached, Patches
+from featmap.graph.operators.base.call import Call
+from featmap.graph.operators.pooling import AdaptivePool, Reduction
+from featmap.run.region.patches.patches import Cached, Patches
 
 
 def reduces_space(call: Call, operator: Any) -> bool:

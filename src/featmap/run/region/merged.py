@@ -6,10 +6,10 @@ from typing import Any
 
 from torch import Tensor
 
+from featmap.run.program.steps import Step
 from featmap.run.region.kinds import concatenates_channels
-from featmap.run.region.patches import Group, Layout, Patches
+from featmap.run.region.patches.patches import Group, Layout, Patches
 from featmap.run.region.recomputation import Part, Recomputation, parts
-from featmap.run.steps import Step
 
 
 def merged(run: Recomputation, step: Step) -> Patches:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from featmap.geometry import AxisRule, Box, Interval
 from featmap.geometry.interval import EMPTY
-from featmap.network.sized import SizedGraph
-from featmap.run.region.spans import Spans, spans
+from featmap.graph.sized_graph import SizedGraph
+from featmap.run.region.patches.spans import Spans, spans
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,15 +10,15 @@ import numpy as np
 from torch import Tensor
 
 from featmap.geometry import Interval
-from featmap.network.graph import TensorSpec
-from featmap.network.sized import SizedGraph
-from featmap.run.program import Program
-from featmap.run.region.patches import Group, Layout, Patches, Table
+from featmap.graph.graph import TensorSpec
+from featmap.graph.sized_graph import SizedGraph
+from featmap.run.program.program import Program
+from featmap.run.program.steps import Step
+from featmap.run.region.patches.patches import Group, Layout, Patches, Table
+from featmap.run.region.patches.scratch import Scratch
+from featmap.run.region.patches.spans import Indices, Spans
 from featmap.run.region.reach import Reach
-from featmap.run.region.scratch import Scratch
-from featmap.run.region.spans import Indices, Spans
 from featmap.run.region.untouched import Untouched
-from featmap.run.steps import Step
 
 
 @dataclass(eq=False)

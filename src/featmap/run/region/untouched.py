@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from featmap.geometry import Box
-from featmap.network.sized import SizedGraph
-from featmap.run.region.patches import Cached, Layout
-from featmap.run.region.scratch import Scratch
+from featmap.graph.sized_graph import SizedGraph
+from featmap.run.region.patches.patches import Cached, Layout
+from featmap.run.region.patches.scratch import Scratch
 
 
 class Untouched:

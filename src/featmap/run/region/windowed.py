@@ -14,9 +14,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from featmap.geometry import AxisRule, TransposedWindow, Window
-from featmap.network.graph import Node
-from featmap.network.operators.call import Call
-from featmap.network.operators.resize import Interpolation, Padding
+from featmap.graph.graph import Node
+from featmap.graph.operators.base.call import Call
+from featmap.graph.operators.resize import Interpolation, Padding
+from featmap.run.program.steps import Step
 from featmap.run.region.kernels import (
     Side,
     average_pooled,
@@ -28,9 +29,8 @@ from featmap.run.region.kernels import (
     transposed,
 )
 from featmap.run.region.matrices import axis_matrices
-from featmap.run.region.patches import BORDER, Group, Patches
+from featmap.run.region.patches.patches import BORDER, Group, Patches
 from featmap.run.region.recomputation import Recomputation, parts
-from featmap.run.steps import Step
 
 Kernel = Callable[[Tensor, Side, Side], Tensor]
 

@@ -1,0 +1,16 @@
+"""What does a user hold? `Network` and `Index`, each with one method per question, and `load` and `trace`."""
+
+from __future__ import annotations
+
+from featmap.api.index import Index
+from featmap.api.loading import load, trace
+from featmap.api.network import Layer, Network
+from featmap.view.results.index import register_index_results
+from featmap.view.results.network import register_results
+from featmap.view.results.projection import register_projections
+
+register_results()
+register_projections()
+register_index_results()
+
+__all__ = ["Index", "Layer", "Network", "load", "trace"]

@@ -1,0 +1,1 @@
+"""A module becomes a graph, and is left as it was."""

@@ -1,0 +1,1 @@
+"""Networks that join several images along the batch: each image's operator calls, apart."""

@@ -1,0 +1,84 @@
+"""The module calls around every operator, by the paths under which the modules are registered.
+
+torch names a part that was called in a slice of its container after the slice (`f.slice(1, None, None).2`). The module
+itself knows better: the slice is taken of it again, and the part that is found there has a path of its own.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+from torch import nn
+from torch.fx import Node as FxNode
+
+from featmap.graph.graph import ModuleCall
+
+Stack = tuple[ModuleCall, ...]
+
+
+class ModulePaths:
+    """Paths of one module's parts; of no module at hand, torch's own paths in the form of an address."""
+
+    def __init__(self, module: nn.Module | None) -> None:
+        self.module = module
+        self.path_of = {} if module is None else {id(part): path for path, part in module.named_modules()}
+
+    def stacks(self, fx_nodes: Iterable[FxNode]) -> dict[FxNode, Stack]:
+        """For every node the module calls around it, outermost first, without the root."""
+        calls = {node: list(_calls(node)) for node in fx_nodes}
+        number_of = self._numbers([call for entries in calls.values() for call in entries])
+        return {
+            node: tuple(
+                ModuleCall(real, number_of.get(key, number), kind)
+                for key, path, number, kind in entries
+                if (real := self.real(path)) is not None
+            )
+            for node, entries in calls.items()
+        }
+
+    def real(self, path: str) -> str | None:
+        """The path under which a part is registered; None for a slice, which is registered nowhere."""
+        if "slice(" not in path:
+            return path
+        if self.module is None:
+            return path.replace(" ", "")
+        return self.path_of.get(id(_part(self.module, path)))
+
+    def _numbers(self, calls: list[tuple[str, str, int, str]]) -> dict[str, int]:
+        """The numbers of calls of parts that were called in slices too, counted in the order of the calls."""
+        keys: defaultdict[str, dict[str, None]] = defaultdict(dict)
+        sliced: set[str] = set()
+        for key, path, _, _ in calls:
+            real = self.real(path)
+            if real is not None:
+                keys[real][key] = None
+                if real != path:
+                    sliced.add(real)
+        return {key: number for real in sliced for number, key in enumerate(keys[real], start=1)}
+
+
+def _calls(fx_node: FxNode) -> Iterable[tuple[str, str, int, str]]:
+    """torch's key of each module call around a node, with its path, the number of the call and the module's class."""
+    for key, (path, type_name) in (fx_node.meta.get("nn_module_stack") or {}).items():
+        if path:
+            name = type_name if isinstance(type_name, str) else type_name.__qualname__
+            yield key, path.partition("@")[0], int(key.partition("@")[2] or 0) + 1, name.rpartition(".")[2]
+
+
+def _part(module: Any, path: str) -> Any:
+    """The part that a path with slices names, None where it names nothing."""
+    part = module
+    for name in path.split("."):
+        try:
+            part = part[_slice(name)] if name.startswith("slice(") else getattr(part, name)
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError):
+            return None
+    return part
+
+
+def _slice(name: str) -> slice:
+    """The slice that a text such as `slice(1, None, None)` shows."""
+    parts = (text.strip() for text in name.removeprefix("slice(").removesuffix(")").split(","))
+    return slice(*(None if text == "None" else int(text) for text in parts))

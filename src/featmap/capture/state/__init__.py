@@ -1,0 +1,1 @@
+"""What a forward writes to its module and around it, noted and put back."""

@@ -1,0 +1,1 @@
+"""Options and words that several commands share."""

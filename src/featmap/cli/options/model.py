@@ -1,0 +1,126 @@
+"""How does a command line name a network? The options that every command with a MODEL shares, and its notes."""
+
+from __future__ import annotations
+
+import re
+import sys
+import warnings
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from typer import Argument, Option
+
+from featmap.cli.options.common import print_message
+from featmap.errors import OutputError, SettingError
+
+if TYPE_CHECKING:
+    import torch
+
+    from featmap.api import Network
+
+Model = Annotated[
+    str, Argument(metavar="MODEL", help="[bold]torchvision:NAME[/bold], timm:NAME, package.module:callable, file.pt2")
+]
+Weights = Annotated[
+    str | None,
+    Option(metavar="FILE|NAME", help="A .safetensors or state-dict file, or the zoo's own weights (DEFAULT)."),
+]
+Input = Annotated[str | None, Option(metavar="CxHxW", help="Input channels, rows and columns.")]
+Fit = Annotated[
+    str | None,
+    Option(
+        metavar="FIT",
+        help="How pictures fit the input: [bold]stretch[/bold], [bold]crop[/bold], [bold]pad[/bold], pad:114, "
+        "pad:R,G,B.",
+        show_default="as the network's record says",
+    ),
+]
+Trust = Annotated[bool, Option("--trust", help="Allow files whose reading executes code that they bring.")]
+Device = Annotated[str | None, Option(metavar="DEVICE", help="Where to compute: cpu, cuda, cuda:1, mps.")]
+
+
+def load_model(
+    model: str, weights: str | None, input_shape: str | None, fit: str | None = None, *, trust: bool
+) -> Network:
+    """The network that the command line names, importable from the working directory too."""
+    import featmap
+
+    if str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    kind, fill = (None, 0) if fit is None else fit_of(fit)
+    return featmap.load(model, weights=weights, input_shape=shape(input_shape), fit=kind, fill=fill, trust=trust)
+
+
+def fit_of(text: str) -> tuple[str, int | tuple[int, ...]]:
+    """How pictures fit, and the colour of what is padded.
+
+    >>> fit_of("crop"), fit_of("pad:114"), fit_of("pad:124,116,104")
+    (('crop', 0), ('pad', 114), ('pad', (124, 116, 104)))
+    """
+    found = re.fullmatch(r"(stretch|crop|pad)(?:(?<=pad):(\d{1,3}(?:,\d{1,3})*))?", text.strip().lower())
+    colours = tuple(int(colour) for colour in (found[2] or "0").split(",")) if found else ()
+    if not found or max(colours) > 255:
+        problem = f"--fit '{text}' is no way to fit a picture."
+        raise SettingError(
+            problem, "Write stretch, crop, pad, or pad with a colour of bytes: pad:114, pad:124,116,104."
+        )
+    return found[1], colours[0] if len(colours) == 1 else colours
+
+
+def shape(text: str | None) -> tuple[int, ...] | None:
+    """Channels, rows and columns.
+
+    >>> shape("3x224x320")
+    (3, 224, 320)
+    """
+    if text is None:
+        return None
+    found = re.fullmatch(r"(\d+)[x×](\d+)[x×](\d+)", text.strip().lower())
+    if not found or "0" in {part.lstrip("0") or "0" for part in found.groups()}:
+        raise SettingError(
+            f"--input '{text}' is no input shape.", "Write channels x rows x columns, for example --input 3x224x224."
+        )
+    return tuple(int(part) for part in found.groups())
+
+
+def found_device(name: str | None) -> torch.device | None:
+    """The device of that name. Raises: SettingError: it is none that computes, or this machine does not have it."""
+    if name is None:
+        return None
+    import torch
+
+    if not re.fullmatch(r"(cpu|cuda|mps|xpu)(:\d+)?", name):
+        raise SettingError(f"--device '{name}' is no device.", "Name cpu, cuda, cuda:1, mps or xpu, or leave it out.")
+    try:
+        found = torch.device(name)
+        torch.empty(1, device=found)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).strip().split("\n")[0].rstrip(".")
+        problem = f"--device '{name}' cannot be used on this machine: {reason}."
+        raise SettingError(problem, "Leave --device out, or name another.") from None
+    return found
+
+
+def check_overwrites_none(output: str, images: Sequence[str]) -> None:
+    """Raises OutputError where the file to be written is one of the pictures that are asked about."""
+    for image in images:
+        if Path(output).resolve() == Path(image).resolve():
+            raise OutputError(f"'{output}' is the picture itself; it would be overwritten.", "Choose another file.")
+
+
+@contextmanager
+def notes() -> Generator[None]:
+    """Warnings that a user should read become one line each on standard error; others are kept quiet."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            yield
+        finally:
+            for text in dict.fromkeys(str(entry.message) for entry in caught if _is_ours(entry)):
+                print_message(f"note: {text}")
+
+
+def _is_ours(entry: warnings.WarningMessage) -> bool:
+    return entry.category.__module__.startswith("featmap")

@@ -1,0 +1,1 @@
+"""What an output reads along one axis: a rule per kind of operator."""

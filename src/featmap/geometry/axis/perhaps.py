@@ -1,0 +1,43 @@
+"""Which inputs may an operator read, where only their values decide whether it does?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+from featmap.geometry.axis.period import Period
+from featmap.geometry.axis.rule import AxisRule
+from featmap.geometry.index_set import IndexSet
+from featmap.geometry.interval import Interval
+
+
+@dataclass(frozen=True, slots=True)
+class Perhaps(AxisRule):
+    """At most what another rule reads."""
+
+    rule: AxisRule
+
+    def output_size(self, size: int) -> int:
+        return self.rule.output_size(size)
+
+    def sources(self, output: int, size: int) -> range:
+        return self.rule.sources(output, size)
+
+    def needed(self, outputs: Interval, size: int) -> Interval:
+        return self.rule.needed(outputs, size)
+
+    def affected(self, inputs: Interval, size: int) -> Interval:
+        return self.rule.affected(inputs, size)
+
+    def needed_set(self, outputs: IndexSet, size: int) -> IndexSet:
+        return self.rule.needed_set(outputs, size)
+
+    def ratio(self, size: int) -> Fraction:
+        return self.rule.ratio(size)
+
+    def period(self, size: int) -> Period | None:
+        known = self.rule.period(size)
+        return None if known is None else replace(known, is_exact=False)
+
+    def is_exact(self, size: int) -> bool:  # noqa: ARG002
+        return False

@@ -1,0 +1,206 @@
+"""What do operators read that look values up, or put them down, at places which other values name?
+
+Along an axis whose places are named by numbers nobody knows which are read: there a value may read all of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+
+from featmap.geometry import AxisRule, Pointwise
+from featmap.graph.operators.base.call import NO_AXES, Axes, Call, Operand
+from featmap.graph.operators.base.channels import ALL, SOME, ChannelSet, channel_axis
+from featmap.graph.operators.base.operator import (
+    NotResizable,
+    Operator,
+    Rules,
+    node_arguments,
+    same_channels,
+    whole,
+    whole_axis,
+)
+from featmap.graph.operators.pointwise import Elementwise, joined_axes
+from featmap.graph.operators.reshape import Moving
+
+
+@dataclass(frozen=True)
+class IndexedPlaces(Moving):
+    """index and index_select: some places of one or several axes, by their numbers."""
+
+    def axes(self, call: Call) -> Axes:
+        axes: Axes = call["self"].axes
+        # Images that are named are in any order, and as many as there are numbers.
+        axes = Axes(None if axes.batch in _named(call) else axes.batch, axes.row, axes.column)
+        return axes.each(_where_axes_went(call).get)
+
+    def rules(self, call: Call, operand: Operand) -> Rules:
+        names = any(index.index == operand.index for index in _named(call).values())
+        return whole(call, operand) if names else super().rules(call, operand)
+
+    def moved_rule(self, call: Call, axis: int, own: int) -> AxisRule:
+        return whole_axis(call, axis) if own in _named(call) else Pointwise()
+
+    def channels(self, call: Call, position: int, wanted: ChannelSet) -> ChannelSet:
+        source: Operand = call["self"]
+        looks_up = channel_axis(source.axes, source.rank) in {None, *_named(call)}
+        return SOME if looks_up else same_channels(call, position, wanted)
+
+    def resized(self, call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Numbers of places hold for the size that the axis had."""
+        before, now = call.captured_main_shape, call.main.shape
+        if call.main != call["self"] or any(before[axis] != now[axis] for axis in _named(call)):
+            raise NotResizable(call.node.operator)
+        return node_arguments(call.node)
+
+
+def _named(call: Call) -> dict[int, Operand]:
+    """The axes whose places are named, each with the numbers of its places."""
+    if call.node.base_name == "index_select":
+        return {call["dim"] % call["self"].rank: call["index"]}
+    return {axis: index for axis, index in enumerate(call["indices"]) if index is not None}
+
+
+def _where_axes_went(call: Call) -> dict[int, int]:
+    """The places of the axes in the value, as torch's indexing lays them out."""
+    named, rank = _named(call), call["self"].rank
+    new = 1 if call.node.base_name == "index_select" else max((index.rank for index in named.values()), default=0)
+    first, last = min(named, default=0), max(named, default=-1)
+    is_one_block = last - first + 1 == len(named)
+    start = first if is_one_block else 0
+    kept = [axis for axis in range(rank) if axis not in named]
+    found: dict[int, int] = {axis: at + new * (at >= start) for at, axis in enumerate(kept)}
+    if is_one_block and new == len(named):
+        # As many axes of numbers as axes that they name: rows stay rows, whichever they are.
+        found.update({axis: axis for axis in named})
+    return found
+
+
+@dataclass(frozen=True)
+class Gathering(Elementwise):
+    """gather and take_along_dim: each value from the same place of all axes but one, along which a number names it."""
+
+    kind: ClassVar[str] = "shape"
+
+    def axes(self, call: Call) -> Axes:
+        dim = along(call)
+        return NO_AXES if dim is None else super().axes(call).mixed_along(dim)
+
+    def rules(self, call: Call, operand: Operand) -> Rules:
+        dim = along(call) if operand.index == call["self"].index else -1
+        return whole(call, operand) if dim is None else same_but(call, operand, dim)
+
+    def channels(self, call: Call, position: int, wanted: ChannelSet) -> ChannelSet:
+        is_source = call.operands[position].index == call["self"].index
+        if is_source and along(call) in (None, channel_axis(call.out_axes, len(call.out_shape))):
+            return SOME
+        return same_channels(call, position, wanted)
+
+
+@dataclass(frozen=True)
+class Scattering(Elementwise):
+    """scatter, index_add, index_put and their kin: values put down on some places of a tensor, which keeps its shape.
+
+    Where nobody knows on which places, a value may be its own, what was put there, or their sum.
+    """
+
+    kind: ClassVar[str] = "shape"
+
+    def axes(self, call: Call) -> Axes:
+        found, rank = call["self"].axes, len(call.out_shape)
+        for operand in call.operands:
+            found = joined_axes(found, operand.axes) if operand.rank == rank else found
+        for dim in _put(call):
+            found = found.mixed_along(dim)
+        return found
+
+    def rules(self, call: Call, operand: Operand) -> Rules:
+        if operand.index == call["self"].index and call.node.inputs.count(operand.index or 0) == 1:
+            return same_but(call, operand, -1)
+        dim = along(call)
+        return whole(call, operand) if dim is None else same_but(call, operand, dim)
+
+    def channels(self, call: Call, position: int, wanted: ChannelSet) -> ChannelSet:
+        if call.operands[position].index == call["self"].index:
+            return same_channels(call, position, wanted)
+        is_elsewhere = along(call) in (None, channel_axis(call.out_axes, len(call.out_shape)))
+        return SOME if is_elsewhere else same_channels(call, position, wanted)
+
+    def divides_places(self, call: Call) -> bool:
+        # A value that was overwritten reads no more what it was.
+        return True
+
+
+def along(call: Call) -> int | None:
+    """The axis along which places are named; None where it is not one of the value's."""
+    dim = call.get("dim")
+    if _is_masked(call):
+        return -1
+    return dim % len(call.out_shape) if isinstance(dim, int) and call.out_shape else None
+
+
+def _is_masked(call: Call) -> bool:
+    """Whether one number is put down wherever a mask says so: then every place is told by the same place."""
+    if call.node.base_name != "index_put" or call["values"].rank or len(call["indices"]) != 1:
+        return False
+    return call["indices"][0].spec.dtype == torch.bool
+
+
+def _put(call: Call) -> set[int]:
+    """The axes along which places are named, or values taken one after the other."""
+    dim = along(call)
+    if dim is not None:
+        return {dim}
+    if call.node.base_name == "masked_scatter":
+        return set(range(len(call.out_shape)))
+    return {axis for axis, index in enumerate(call["indices"]) if index is not None}
+
+
+def same_but(call: Call, operand: Operand, dim: int) -> Rules:
+    """The same place of all axes but one, where the operand's axes are the value's; whole along that one."""
+
+    def rule(axis: int | None, own: int | None) -> AxisRule:
+        is_same = axis is not None and axis == own and axis != dim and operand.rank == len(call.out_shape)
+        return Pointwise() if is_same and operand.shape[own] == call.out_shape[own] else whole_axis(call, axis)  # type: ignore[index]
+
+    return rule(call.out_axes.row, operand.axes.row), rule(call.out_axes.column, operand.axes.column)
+
+
+@dataclass(frozen=True)
+class Lookup(Operator):
+    """embedding and one_hot: a vector of a table for every number, on a new last axis."""
+
+    kind: ClassVar[str] = "shape"
+    is_known: ClassVar[bool] = True
+
+    def axes(self, call: Call) -> Axes:
+        return _numbers(call).axes
+
+    def rules(self, call: Call, operand: Operand) -> Rules:
+        numbers = _numbers(call)
+        return same_but_last(call, operand) if operand.index == numbers.index else whole(call, operand)
+
+    def channels(self, call: Call, position: int, wanted: ChannelSet) -> ChannelSet:
+        numbers = _numbers(call)
+        return ALL if channel_axis(numbers.axes, numbers.rank) is None else SOME
+
+    def macs(self, call: Call) -> int | None:
+        return 0
+
+    def resized(self, call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        return node_arguments(call.node)
+
+
+def _numbers(call: Call) -> Operand:
+    return call["indices"] if "indices" in call.arguments else call["self"]
+
+
+def same_but_last(call: Call, operand: Operand) -> Rules:
+    """The same place, of an operand to whose axes one was added behind."""
+    axes, own = call.out_axes, operand.axes
+    return (
+        Pointwise() if own.row is not None else whole_axis(call, axes.row),
+        Pointwise() if own.column is not None else whole_axis(call, axes.column),
+    )

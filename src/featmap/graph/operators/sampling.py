@@ -1,0 +1,157 @@
+"""What do operators read that take values from places between the pixels, or put them back where a pool found them?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from typing import Any, ClassVar
+
+from featmap.geometry import AxisRule, Perhaps, Pointwise, TransposedWindow, Whole, Window
+from featmap.graph.graph import Node, Reference
+from featmap.graph.operators.base.call import NO_AXES, Axes, Call, Operand
+from featmap.graph.operators.base.channels import ALL, ChannelSet
+from featmap.graph.operators.base.operator import (
+    NotResizable,
+    Operator,
+    Rules,
+    lined_up,
+    node_arguments,
+    same_channels,
+    whole,
+    whole_axis,
+)
+from featmap.graph.operators.pooling import Pool
+
+
+@dataclass(frozen=True)
+class GridSample(Operator):
+    """grid_sample: values of a map at the places that a grid names: any of the map, the same place of the grid."""
+
+    kind: ClassVar[str] = "sampling"
+    is_known: ClassVar[bool] = True
+
+    def axes(self, call: Call) -> Axes:
+        rank = len(call.out_shape)
+        return Axes(0 if call.main.axes.batch == 0 else None, rank - 2, rank - 1)
+
+    def rules(self, call: Call, operand: Operand) -> Rules:
+        if operand.index != call["grid"].index or operand.index == call["input"].index:
+            return whole(call, operand)
+        axes, own = call.out_axes, operand.axes
+        return self._of_grid(call, axes.row, own.row), self._of_grid(call, axes.column, own.column)
+
+    def _of_grid(self, call: Call, axis: int | None, own: int | None) -> AxisRule:
+        # The coordinates are a grid's last axis, the channels a map's second.
+        return Pointwise() if axis is not None and own == axis - 1 else whole_axis(call, axis)
+
+    def channels(self, call: Call, position: int, wanted: ChannelSet) -> ChannelSet:
+        is_grid = call.operands[position].index == call["grid"].index
+        return ALL if is_grid else same_channels(call, position, wanted)
+
+    def macs(self, call: Call) -> int | None:
+        return 0
+
+    def resized(self, call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        return node_arguments(call.node)
+
+
+@dataclass(frozen=True)
+class AffineGrid(Operator):
+    """affine_grid: the coordinates of every place, multiplied with one small matrix per image."""
+
+    kind: ClassVar[str] = "matrix product"
+    is_known: ClassVar[bool] = True
+
+    def axes(self, call: Call) -> Axes:
+        rank = len(call.out_shape)
+        return Axes(0 if call.main.axes.batch == 0 else None, rank - 3, rank - 2)
+
+    def macs(self, call: Call) -> int | None:
+        return prod(call.out_shape) * call["theta"].shape[-1]
+
+    def resized(self, call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        raise NotResizable("a grid of a size that may depend on the input")
+
+
+@dataclass(frozen=True)
+class Unpool(Operator):
+    """max_unpool: each value of a map at the place where a maximum pool found its maximum, zeros elsewhere.
+
+    It may have been found anywhere in its window, so that each place reads the windows that it lies in. Where the
+    places come from elsewhere than a pool, it may read the whole map.
+    """
+
+    kind: ClassVar[str] = "unpool"
+    is_known: ClassVar[bool] = True
+
+    def axes(self, call: Call) -> Axes:
+        rank = len(call.out_shape)
+        return Axes(0 if call.main.axes.batch == 0 else None, rank - 2, rank - 1)
+
+    def rules(self, call: Call, operand: Operand) -> Rules:
+        axes = call.out_axes
+        return lined_up(call, operand, _found_along(call, axes.row), _found_along(call, axes.column))
+
+    def channels(self, call: Call, position: int, wanted: ChannelSet) -> ChannelSet:
+        return same_channels(call, position, wanted)
+
+    def macs(self, call: Call) -> int | None:
+        return 0
+
+    def resized(self, call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        raise NotResizable("an unpooling to a size that may depend on the input")
+
+
+def _found_along(call: Call, axis: int | None) -> AxisRule:
+    """The windows in which the maxima were found, from the places' side."""
+    pool = _pool_of(call)
+    if pool is None or axis is None:
+        return whole_axis(call, axis)
+    pooled = Call(call.graph, pool, call.specs, call.axes)
+    outputs, spatial = call.out_shape[axis], slice(2 - len(call.out_shape), None)
+    window = Pool().axis_rule(pooled, pooled.main, axis)
+    if pooled.main.shape[spatial] != call.out_shape[spatial] or not isinstance(window, Window):
+        # torch counts the places in the map that was pooled: in one of another size they lie elsewhere.
+        return Whole(outputs)
+    last = (call["self"].shape[axis] - 1) * window.stride + window.span - window.before
+    # A value arrives only where the maximum was found.
+    return Perhaps(TransposedWindow(window.kernel, window.stride, window.before, last - outputs, window.dilation))
+
+
+def _pool_of(call: Call) -> Node | None:
+    """The maximum pool that found the places, None where none did."""
+    leaf = dict(zip(("self", "indices"), call.node.args, strict=False)).get("indices")
+    if not isinstance(leaf, Reference):
+        return None
+    item = call.graph[leaf.index]
+    if item.base_name != "getitem" or item.args[1] != 1:
+        return None
+    pool = call.graph[item.inputs[0]]
+    is_known = pool.base_name in ("max_pool2d_with_indices", "max_pool3d_with_indices")
+    return pool if is_known and pool.depends_on_input else None
+
+
+@dataclass(frozen=True)
+class Columns(Operator):
+    """im2col and col2im (unfold and fold): windows of a map as columns of a matrix, and columns added up to a map.
+
+    Rows and columns of the windows lie on one axis, so that they are none any more.
+    """
+
+    kind: ClassVar[str] = "shape"
+    is_known: ClassVar[bool] = True
+
+    def axes(self, call: Call) -> Axes:
+        batch = 0 if call.main.axes.batch == 0 else None
+        if call.node.base_name == "im2col":
+            return Axes(batch, None, None) if batch == 0 else NO_AXES
+        rank = len(call.out_shape)
+        return Axes(batch, rank - 2, rank - 1)
+
+    def macs(self, call: Call) -> int | None:
+        return 0
+
+    def resized(self, call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        if call.node.base_name == "col2im":
+            raise NotResizable("columns put together to a size that may depend on the input")
+        return node_arguments(call.node)

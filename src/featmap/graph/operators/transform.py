@@ -1,0 +1,62 @@
+"""What do Fourier transforms read, and how do complex numbers lie as pairs of real ones?"""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from dataclasses import dataclass
+from typing import ClassVar
+
+from featmap.geometry import AxisRule, Pointwise
+from featmap.graph.operators.base.call import Axes, Call, Operand
+from featmap.graph.operators.base.channels import ALL, ChannelSet, channel_axis
+from featmap.graph.operators.base.operator import Rules, same_channels, whole_axis
+from featmap.graph.operators.pointwise import Elementwise
+from featmap.graph.operators.reshape import Moving
+
+
+@dataclass(frozen=True)
+class Transform(Elementwise):
+    """fft and its kin: all values along the transformed axes, the same place of all others.
+
+    What a transform costs depends on how it is done; nobody counts it here.
+    """
+
+    kind: ClassVar[str] = "transform"
+
+    def axes(self, call: Call) -> Axes:
+        axes = call.main.axes
+        for dim in _dims(call):
+            axes = axes.mixed_along(dim)
+        return axes
+
+    def rules(self, call: Call, operand: Operand) -> Rules:
+        dims, axes = _dims(call), operand.axes
+        return _along(call, axes.row, dims), _along(call, axes.column, dims)
+
+    def channels(self, call: Call, position: int, wanted: ChannelSet) -> ChannelSet:
+        axis = channel_axis(call.main.axes, call.main.rank)
+        return ALL if axis is None or axis in _dims(call) else same_channels(call, position, wanted)
+
+    def macs(self, call: Call) -> int | None:
+        return 0 if "shift" in call.node.base_name else None
+
+
+def _along(call: Call, axis: int | None, dims: Container[int]) -> AxisRule:
+    return whole_axis(call, axis) if axis is None or axis in dims else Pointwise()
+
+
+def _dims(call: Call) -> set[int]:
+    """The axes that are transformed: those that are named, else as many of the last as there are sizes, else all."""
+    rank, dims = call.main.rank, call.get("dim")
+    if dims is None:
+        sizes = call.get("s")
+        return set(range(rank)) if sizes is None else set(range(rank - len(sizes), rank))
+    return {dim % rank for dim in ([dims] if isinstance(dims, int) else dims)}
+
+
+@dataclass(frozen=True)
+class Pairs(Moving):
+    """view_as_real and view_as_complex: the real and the imaginary part on a last axis of their own, or together."""
+
+    def axes(self, call: Call) -> Axes:
+        return call.main.axes.each(lambda axis: axis if axis < len(call.out_shape) else None)

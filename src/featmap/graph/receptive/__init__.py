@@ -1,0 +1,1 @@
+"""What each value of a graph sees of the image: fields of layers, boxes of units."""

@@ -1,0 +1,106 @@
+"""What does every value of a network see, far from the borders? One walk forwards, one field per value.
+
+Behind a concatenation the channels may see differently much. Such a value's field is told as a hull until an operator
+reads all channels again; if only some of them are taken, nobody knows which, and it stays one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import reduce
+from weakref import WeakKeyDictionary
+
+from featmap.geometry import IndexSet, ReceptiveField, merge
+from featmap.graph.operators.base.call import Call
+from featmap.graph.operators.base.channels import ALL
+from featmap.graph.operators.base.operator import Operator
+from featmap.graph.operators.cutting import Concatenate, Cut, Item, Select
+from featmap.graph.operators.lookup import Gathering, IndexedPlaces
+from featmap.graph.operators.overlay import Overlay
+from featmap.graph.operators.pointwise import Sum
+from featmap.graph.operators.resize import Padding
+from featmap.graph.receptive.spelling import LABELS
+from featmap.graph.sized_graph import SizedGraph
+
+_FIRST_CHANNEL = IndexSet.of([0])
+_known: WeakKeyDictionary[SizedGraph, list[ReceptiveField]] = WeakKeyDictionary()
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """The union of what all channels see, and whether channels differ in it."""
+
+    field: ReceptiveField
+    varies: bool
+
+
+def receptive_fields(sized: SizedGraph) -> list[ReceptiveField]:
+    """The receptive field of every value (by node) on the image input, in input pixels."""
+    if sized not in _known:
+        seen: list[_Seen] = []
+        for index in range(len(sized.specs)):
+            seen.append(_seen(sized, index, seen))
+        _known[sized] = [_reported(sized, index, entry) for index, entry in enumerate(seen)]
+    return _known[sized]
+
+
+def _reported(sized: SizedGraph, index: int, seen: _Seen) -> ReceptiveField:
+    """The field of the units that a value's own rows and columns name."""
+    field = replace(seen.field, is_product=False) if seen.varies else seen.field
+    places, axes = sized.places, sized.axes[index]
+    if index not in sized.graph.made_of_image or places.is_plain(index):
+        return field
+    steps = [places.axis_steps(index, label, axis) for label, axis in zip(LABELS, (axes.row, axes.column), strict=True)]
+    is_told = all(places.spells_all(index, label) for label in LABELS)
+    return field.behind(*steps, is_product=field.is_product and is_told)
+
+
+def _seen(sized: SizedGraph, index: int, seen: list[_Seen]) -> _Seen:
+    of_image = sized.graph.made_of_image
+    ways = [way for way in sized.places.ways(index) if way.source in of_image]
+    if not ways:
+        return _Seen(ReceptiveField(), varies=False)
+    node = sized.graph[index]
+    operator, call = sized.operator(node), sized.call(node)
+    fields: list[ReceptiveField] = []
+    even: list[ReceptiveField] = []
+    varies = operator.divides_places(call) or _has_constant_channels(operator, call, [way.position for way in ways])
+    for way in ways:
+        behind = seen[way.source]
+        field = behind.field.behind(way.rows, way.columns, is_product=behind.field.is_product and way.is_certain)
+        if behind.varies and sized.places.channels(index, way, _FIRST_CHANNEL) is not ALL:
+            varies = True
+            if isinstance(operator, Cut | Item | Select | IndexedPlaces | Gathering):
+                field = replace(field, is_product=False)
+        fields.append(field)
+        even += [] if behind.varies else [field]
+    if isinstance(operator, Sum) and any(all(way.covers(field) for field in fields) for way in even):
+        varies = False
+    if _joins_channels(operator, call) and not all(_same(field, fields[0]) for field in fields):
+        varies = True
+    return _Seen(_joined(fields), varies)
+
+
+def _has_constant_channels(operator: Operator, call: Call, positions: list[int]) -> bool:
+    """Whether some channels of the value are constants, which see nothing."""
+    if isinstance(operator, Padding):
+        return operator.pads_channels(call)
+    tensors = 2 if isinstance(operator, Overlay) else len(call.operands)
+    return _joins_channels(operator, call) and len(positions) < tensors
+
+
+def _joins_channels(operator: Operator, call: Call) -> bool:
+    """Whether the channels of the value may come from different operands."""
+    return isinstance(operator, Concatenate) or (isinstance(operator, Overlay) and operator.is_along_channels(call))
+
+
+def _same(first: ReceptiveField, second: ReceptiveField) -> bool:
+    return first.covers(second) and second.covers(first)
+
+
+def _joined(fields: list[ReceptiveField]) -> ReceptiveField:
+    return fields[0] if len(fields) == 1 else merge(reduce(_without_repeats, fields, []))
+
+
+def _without_repeats(kept: list[ReceptiveField], field: ReceptiveField) -> list[ReceptiveField]:
+    return kept if field in kept else [*kept, field]

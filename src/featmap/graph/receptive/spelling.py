@@ -1,0 +1,170 @@
+"""How do the axes of a value spell the rows and columns of an image?
+
+In (image, channel, row, column) one axis is the rows. A view into (..., H/2, 2, W/2, 2) spells a row with two digits,
+and a permute and reshape may put the lower one among the channels, as space-to-depth does; windows lie among the
+images. As long as every axis is a product of such digits, it is known exactly which rows and columns a place reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import chain, pairwise
+from math import prod
+
+from featmap.graph.operators.base.call import Axes
+
+ROWS, COLUMNS = 0, 1
+LABELS = (ROWS, COLUMNS)
+
+
+@dataclass(frozen=True, slots=True)
+class Digit:
+    """One digit of an axis: `size` values of the rows (or columns), each `step` of them apart; no label: others."""
+
+    size: int
+    label: int | None = None
+    step: int = 0
+
+
+AxisSpelling = tuple[Digit, ...]
+"""The digits of one axis, the most significant first; digits of size 1 are left out."""
+Spelling = tuple[AxisSpelling, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedDigit:
+    """A digit with its place: the axis, and how many values lie below it there."""
+
+    digit: Digit
+    axis: int
+    inner: int
+
+
+def plain(shape: Sequence[int], axes: Axes) -> Spelling:
+    """The spelling where rows and columns are axes of their own."""
+    labels = {axes.row: ROWS, axes.column: COLUMNS}
+    digits = [Digit(size, labels[axis], 1) if axis in labels else Digit(size) for axis, size in enumerate(shape)]
+    return tuple(() if digit.size == 1 else (digit,) for digit in digits)
+
+
+def placed_digits(spelling: Spelling, label: int | None = None) -> list[PlacedDigit]:
+    """The digits of the rows (or columns), the most significant first; without a label all digits, axis by axis."""
+    each = [
+        PlacedDigit(digit, axis, prod(below.size for below in digits[at + 1 :]))
+        for axis, digits in enumerate(spelling)
+        for at, digit in enumerate(digits)
+    ]
+    if label is None:
+        return each
+    return sorted((one for one in each if one.digit.label == label), key=lambda one: -one.digit.step)
+
+
+def size_of(spelling: Spelling, label: int) -> int:
+    """How many rows (or columns) are spelled."""
+    return prod(digit.size for digit in chain(*spelling) if digit.label == label)
+
+
+def labels_of(digits: AxisSpelling) -> set[int]:
+    """Whether an axis spells rows, columns, or both."""
+    return {digit.label for digit in digits if digit.label is not None}
+
+
+def without(spelling: Spelling, label: int) -> Spelling:
+    """The spelling with the rows (or columns) lost."""
+    return tuple(tuple(Digit(d.size) if d.label == label else d for d in digits) for digits in spelling)
+
+
+def renumbered(spelling: Spelling) -> Spelling:
+    """The digits in their order with steps that leave nothing out; neighbours that belong together are one."""
+    steps: dict[tuple[int, int], int] = {}
+    for label in LABELS:
+        step = 1
+        for one in reversed(placed_digits(spelling, label)):
+            steps[one.axis, one.inner] = step
+            step *= one.digit.size
+    changed: list[list[Digit]] = [[] for _ in spelling]
+    for one in placed_digits(spelling):
+        changed[one.axis].append(replace(one.digit, step=steps.get((one.axis, one.inner), 0)))
+    return tuple(map(merged, changed))
+
+
+def merged(digits: Sequence[Digit]) -> AxisSpelling:
+    """Neighbouring digits joined where together they count on."""
+    joined: list[Digit] = []
+    for digit in digits:
+        above = joined[-1] if joined else None
+        if digit.size == 1:
+            continue
+        if above is not None and above.label == digit.label and above.step == digit.step * digit.size:
+            joined[-1] = Digit(above.size * digit.size, digit.label, digit.step)
+        else:
+            joined.append(digit)
+    return tuple(joined)
+
+
+def parted(digits: Sequence[Digit], sizes: Sequence[int]) -> list[list[Digit]] | None:
+    """The digits dealt out to axes of these sizes, cut where an axis ends; None where one ends within a digit.
+
+    >>> parted([Digit(8, ROWS, 1), Digit(6, COLUMNS, 1)], (4, 12))
+    [[Digit(size=4, label=0, step=2)], [Digit(size=2, label=0, step=1), Digit(size=6, label=1, step=1)]]
+    """
+    waiting, parts = list(digits[::-1]), list[list[Digit]]()
+    for size in sizes:
+        part: list[Digit] = []
+        while size > 1 and waiting:
+            digit = waiting.pop()
+            if digit.size > size:
+                if digit.size % size:
+                    return None
+                waiting.append(replace(digit, size=digit.size // size))
+                digit = Digit(size, digit.label, digit.step * (digit.size // size))
+            if size % digit.size:
+                return None
+            part.append(digit)
+            size //= digit.size
+        parts.append(part)
+    return parts
+
+
+def reshaped(spelling: Spelling, groups: Sequence[tuple[list[int], list[int]]], shape: Sequence[int]) -> Spelling:
+    """The spelling of the same numbers in another shape; what an axis cuts through is lost.
+
+    `groups` say which axes hold the same numbers as which of the new ones.
+    """
+    after: list[AxisSpelling] = [()] * len(shape)
+    lost: set[int] = set()
+    for ours, theirs in groups:
+        digits = list(chain(*(spelling[axis] for axis in ours)))
+        parts = parted(digits, [shape[axis] for axis in theirs])
+        if parts is None:
+            lost |= labels_of(tuple(digits))
+            parts = [[Digit(shape[axis])] for axis in theirs]
+        for axis, part in zip(theirs, parts, strict=True):
+            after[axis] = tuple(part)
+    made = tuple(after)
+    for label in lost:
+        made = without(made, label)
+    return tuple(map(merged, made))
+
+
+def common(one: AxisSpelling, other: AxisSpelling) -> tuple[AxisSpelling, AxisSpelling]:
+    """Two spellings of one axis, both cut wherever either has an end; as they are where that cannot be."""
+    ends = sorted(ends_of(one) | ends_of(other), reverse=True)
+    if any(above % below for above, below in pairwise(ends)):
+        return one, other
+    sizes = [above // below for above, below in pairwise(ends)]
+    parts = parted(one, sizes), parted(other, sizes)
+    if any(part is None or any(len(digits) != 1 for digits in part) for part in parts):
+        return one, other
+    first, second = (tuple(digit for digits in part or () for digit in digits) for part in parts)
+    return first, second
+
+
+def ends_of(digits: AxisSpelling) -> set[int]:
+    """The places at which the digits of an axis end: how many values lie below each."""
+    ends, below = {1}, 1
+    for digit in reversed(digits):
+        below *= digit.size
+        ends.add(below)
+    return ends

@@ -1,0 +1,136 @@
+"""Which pixels of the input can influence one unit, by structure?
+
+A walk backwards through the graph with exact sets of rows and columns, cut to the map at every layer. Where the sets of
+two ways do not join to rows x columns, their hull is taken and the answer says so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from featmap.geometry import Box, IndexSet, Status
+from featmap.geometry.axis.digits import needed_through
+from featmap.graph.operators.base.channels import ALL, SOME, ChannelSet, channel_axis, joined
+from featmap.graph.receptive.spelling import LABELS
+from featmap.graph.sized_graph import SizedGraph
+
+
+@dataclass(frozen=True)
+class UnitBox:
+    """The pixels that can influence a unit: a box in input pixels and how sure it is.
+
+    `exact`: each pixel of the box can influence the unit and no other can. `hull`: no other can. `whole`: an operator
+    on the way reads its whole map.
+    """
+
+    box: Box
+    status: Status
+
+
+@dataclass(frozen=True)
+class Needed:
+    """The places of a value that are read: rows x columns of some channels.
+
+    `is_product` is false where the true places are fewer than rows x columns.
+    """
+
+    rows: IndexSet
+    columns: IndexSet
+    channels: ChannelSet
+    is_product: bool = True
+    reads_whole: bool = False
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.rows and self.columns and (not isinstance(self.channels, IndexSet) or self.channels))
+
+    def join(self, other: Needed) -> Needed:
+        """What is read by either of two readers."""
+        if self.is_empty or other.is_empty:
+            return other if self.is_empty else self
+        reads_whole = self.reads_whole or other.reads_whole
+        channels = joined(self.channels, other.channels)
+        is_product = self.is_product and other.is_product and self._joins(other)
+        return Needed(self.rows | other.rows, self.columns | other.columns, channels, is_product, reads_whole)
+
+    def _joins(self, other: Needed) -> bool:
+        """Whether the union is again rows x columns, for every channel that is read."""
+        same_rows, same_columns = self.rows == other.rows, self.columns == other.columns
+        if same_rows and same_columns:
+            return True
+        if self.channels == other.channels and SOME is not self.channels and (same_rows or same_columns):
+            return True
+        return self._holds(other) or other._holds(self)
+
+    def _holds(self, other: Needed) -> bool:
+        """Whether everything that the other reads is read here too."""
+        if not (self.rows >= other.rows and self.columns >= other.columns):
+            return False
+        if self.channels is ALL:
+            return True
+        known = isinstance(self.channels, IndexSet) and isinstance(other.channels, IndexSet)
+        return known and self.channels >= other.channels  # pyright: ignore[reportOperatorIssue]
+
+
+def unit_box(
+    sized: SizedGraph, node: int, row: int, column: int, channel: int | None = None, target: int | None = None
+) -> UnitBox:
+    """The box of one unit of a node's value on the image input (or on another value, `target`).
+
+    Without a channel it is the box of all channels at that place together.
+    """
+    target = sized.graph.image_input if target is None else target
+    found = needed_at(sized, {node: unit_places(sized, node, row, column, channel)}, target)
+    if found is None or found.is_empty:
+        return UnitBox(Box(0, 0, 0, 0), Status.EXACT)
+    box = Box.of(found.rows.interval, found.columns.interval)
+    return UnitBox(box, _status(found))
+
+
+def unit_places(sized: SizedGraph, node: int, row: int, column: int, channel: int | None) -> Needed:
+    """The rows and columns that one unit of a value stands for: its own, where these are axes of the value."""
+    places, axes = sized.places, sized.axes[node]
+    has_channels = places.is_plain(node) and channel_axis(axes, len(sized.shape(node))) is not None
+    channels: ChannelSet = ALL if channel is None else IndexSet.of([channel]) if has_channels else SOME
+    if places.is_plain(node):
+        return Needed(IndexSet.of([row]), IndexSet.of([column]), channels)
+    height, width = sized.size(node)
+    unit = IndexSet.of([((channel or 0) * height + row) * width + column])
+    has_channel = channel is not None
+    rows, columns = (needed_through(places.unit_steps(node, label, has_channel=has_channel), unit) for label in LABELS)
+    reads_whole = not has_channel and not axes.has_space and max(places.size(node)) > 1
+    return Needed(rows, columns, channels, reads_whole=reads_whole)
+
+
+def _status(found: Needed) -> Status:
+    if found.reads_whole:
+        return Status.WHOLE
+    is_full = found.is_product and found.rows.is_contiguous and found.columns.is_contiguous
+    return Status.EXACT if is_full else Status.HULL
+
+
+def needed_at(sized: SizedGraph, wanted: dict[int, Needed], target: int) -> Needed | None:
+    """What the wanted places of some values read of another value."""
+    needed = dict(wanted)
+    for index in range(max(wanted), target, -1):
+        here = needed.pop(index, None)
+        if here is None or here.is_empty:
+            continue
+        for source, reading in _read(sized, index, here):
+            needed[source] = needed[source].join(reading) if source in needed else reading
+    return needed.get(target)
+
+
+def _read(sized: SizedGraph, index: int, here: Needed) -> list[tuple[int, Needed]]:
+    node = sized.graph[index]
+    operator = sized.operator(node)
+    found: list[tuple[int, Needed]] = []
+    for way in sized.places.ways(index):
+        channels = sized.places.channels(index, way, here.channels)
+        rows, columns = needed_through(way.rows, here.rows), needed_through(way.columns, here.columns)
+        # Which branch of a concatenation is read at all depends on the channel.
+        is_product = here.is_product and way.is_exact and not (operator.is_merge and channels is SOME)
+        if here.channels is not ALL and operator.divides_places(sized.call(node)):
+            is_product = False
+        found.append((way.source, Needed(rows, columns, channels, is_product, here.reads_whole or way.reads_whole)))
+    return found

@@ -1,0 +1,207 @@
+"""What does a graph look like at one input size? Shape, axes, geometry and cost of every value.
+
+At the captured size the shapes are the captured ones. At another size torch itself works them out, operator by
+operator, on tensors without memory; the arguments that hold for the captured size alone are translated first, or the
+model has to be captured again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import Any
+
+import torch
+
+from featmap.errors import FeatmapError, InputError
+from featmap.geometry import AxisRule
+from featmap.geometry.axis.window import check_fits
+from featmap.geometry.setting import COLUMNS, ROWS
+from featmap.graph.graph import Graph, Node, Reference, Spec, TensorSpec, Weight, map_arguments, spec_of
+from featmap.graph.operators.base.call import NO_AXES, Axes, Call, shape_of
+from featmap.graph.operators.base.operator import NotResizable, Operator
+from featmap.graph.operators.table import operator_of
+from featmap.graph.receptive.places import Places
+
+
+class SizedGraph:
+    """A graph together with shape and axes of every value."""
+
+    def __init__(self, graph: Graph, specs: Sequence[Spec] | None = None) -> None:
+        self.graph = graph
+        self.specs: list[Spec] = [node.spec for node in graph] if specs is None else list(specs)
+        self.axes: list[Axes] = []
+        self._calls: dict[int, Call] = {}
+        for node in graph:
+            self.axes.append(NO_AXES)
+            if node.index < len(self.specs):
+                self.axes[-1] = self.axes_at(node)
+
+    def axes_at(self, node: Node) -> Axes:
+        if node.is_input:
+            rank = len(shape_of(node.spec))
+            return Axes(0, 2, 3) if rank == 4 else Axes(0 if rank else None, None, None)
+        return self.operator(node).axes(self.call(node)) if node.depends_on_input else NO_AXES
+
+    def operator(self, node: Node) -> Operator:
+        return operator_of(node)
+
+    def call(self, node: Node) -> Call:
+        # What a call reads lies before it and stays as it is; its own shape and axes are looked up when they are asked.
+        if node.index not in self._calls:
+            self._calls[node.index] = Call(self.graph, node, self.specs, self.axes)
+        return self._calls[node.index]
+
+    def shape(self, index: int) -> tuple[int, ...]:
+        return shape_of(self.specs[index])
+
+    def size(self, index: int) -> tuple[int, int]:
+        """Rows and columns of a value; (1, 1) where it has none."""
+        shape, axes = self.shape(index), self.axes[index]
+        rows = 1 if axes.row is None else shape[axes.row]
+        return rows, 1 if axes.column is None else shape[axes.column]
+
+    def reads(self, index: int) -> Iterator[tuple[int, AxisRule, AxisRule]]:
+        """The values that a node reads and that depend on the input, each with the rules of its rows and columns."""
+        node = self.graph[index]
+        if node.is_input:
+            return
+        call, operator = self.call(node), self.operator(node)
+        for operand in call.operands:
+            if operand.index is not None and operand.depends_on_input:
+                rows, columns = operator.rules(call, operand)
+                yield operand.index, rows, columns
+
+    @cached_property
+    def places(self) -> Places:
+        """What every place of every value reads of the image, also where rows and columns are no axes of their own."""
+        return Places(self)
+
+    def macs(self, index: int) -> int | None:
+        """Multiply-adds of one node, `None` where the operator's cost is unknown."""
+        node = self.graph[index]
+        if node.is_input or not node.depends_on_input:
+            return 0
+        return self.operator(node).macs(self.call(node))
+
+    def resized(self, shape: tuple[int, ...]) -> SizedGraph:
+        """The same graph for another shape of the image input.
+
+        Raises: NotResizable: the graph holds, or may hold, numbers that were computed from the captured size.
+        DoesNotFit: an operator cannot take what comes out at this size; `error.reached` is the part up to there.
+        """
+        captured = shape_of(self.graph[self.graph.image_input].spec)
+        if shape == captured:
+            return SizedGraph(self.graph)
+        if self.graph.size_reads and shape[1:] != captured[1:]:
+            raise NotResizable(f"a size may have been read at {self.graph.size_reads[0]}")
+        return _Resizing(self, shape).run()
+
+
+class DoesNotFit(InputError):
+    """An input size that some operator cannot take; `reached` is the graph sized up to there."""
+
+    def __init__(self, problem: str, remedy: str, reached: SizedGraph) -> None:
+        super().__init__(problem, remedy)
+        self.reached = reached
+
+
+class _Resizing:
+    """Works the shapes out for another input size."""
+
+    def __init__(self, captured: SizedGraph, shape: tuple[int, ...]) -> None:
+        self.graph = captured.graph
+        self.shape = shape
+        self.sized = SizedGraph(self.graph, [])
+
+    def run(self) -> SizedGraph:
+        for node in self.graph:
+            try:
+                spec = self._spec(node)
+            except (RuntimeError, ValueError, IndexError) as error:
+                raise self._refused(node, error) from error
+            self.sized.specs.append(spec)
+            self.sized.axes[node.index] = self.sized.axes_at(node)
+        return self.sized
+
+    def _spec(self, node: Node) -> Spec:
+        if node.index == self.graph.image_input:
+            assert isinstance(node.spec, TensorSpec)
+            return TensorSpec(self.shape, node.spec.dtype)
+        if node.is_input or not node.depends_on_input:
+            self._check_constant(node)
+            return node.spec
+        args, kwargs = resized_arguments(self.sized, node)
+        if self.sized.operator(node).kind in ("convolution", "pool"):
+            self._check_window(node)
+        if self.sized.operator(node).kind == "linear":
+            self._check_features(node)
+        spec = computed_spec(self.sized, node, args, kwargs)
+        if isinstance(spec, tuple) and isinstance(node.spec, tuple) and len(spec) != len(node.spec):
+            # The model's code went over the parts one by one; the graph holds as many steps as there were parts.
+            raise NotResizable(f"{node.base_name} gives another number of parts")
+        return spec
+
+    def _check_constant(self, node: Node) -> None:
+        # What the model fills in itself may be as large as the number of images was.
+        if self.graph.size_reads and self.sized.operator(node).kind == "constant":
+            raise NotResizable(node.operator)
+
+    def _check_window(self, node: Node) -> None:
+        self.sized.specs.append(node.spec)
+        try:
+            self.sized.axes[node.index] = self.sized.axes_at(node)
+            for source, rows, columns in self.sized.reads(node.index):
+                height, width = self.sized.size(source)
+                check_fits(rows, height, ROWS)
+                check_fits(columns, width, COLUMNS)
+        finally:
+            self.sized.specs.pop()
+
+    def _check_features(self, node: Node) -> None:
+        call = self.sized.call(node)
+        given, expected = call["input"].shape[-1], call["weight"].shape[-1]
+        if given != expected:
+            raise InputError(f"{given:,} values arrive where its weights are made for {expected:,}.")
+
+    def _refused(self, node: Node, error: Exception) -> FeatmapError:
+        where = node.owner.path or node.base_name
+        given = " x ".join(map(str, self.shape[1:]))
+        text = error.problem if isinstance(error, FeatmapError) else str(error).split("\n")[0]
+        problem = f"'{where}' cannot take what an input of {given} gives: {text}"
+        return DoesNotFit(problem, "Plan an input size that fits this layer.", self.sized)
+
+
+def resized_arguments(sized: SizedGraph, node: Node) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """A call's arguments at the present sizes of its operands."""
+    operator, graph = sized.operator(node), sized.graph
+    unchanged = all(sized.specs[index] == graph[index].spec for index in node.inputs)
+    if unchanged:
+        return node.args, node.kwargs
+    return operator.resized(sized.call(node))
+
+
+def computed_spec(sized: SizedGraph, node: Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Spec:
+    """What torch says of a call's value at the sizes of its operands, worked out without memory."""
+
+    def tensor(leaf: Reference | Weight) -> Any:
+        if isinstance(leaf, Weight):
+            return _meta(sized.graph.weights[leaf.name].spec)
+        return _meta(sized.specs[leaf.index])
+
+    return spec_of(node.target(*map_arguments(args, tensor), **_mapped(kwargs, tensor)))  # type: ignore[misc]
+
+
+def _mapped(kwargs: dict[str, Any], replace: Any) -> dict[str, Any]:
+    moved = {name: map_arguments(value, replace) for name, value in kwargs.items()}
+    if "device" in moved:
+        moved["device"] = torch.device("meta")
+    return moved
+
+
+def _meta(spec: Spec) -> Any:
+    if isinstance(spec, TensorSpec):
+        return torch.empty(spec.shape, dtype=spec.dtype, device="meta")
+    if isinstance(spec, tuple):
+        return [None if part is None else torch.empty(part.shape, dtype=part.dtype, device="meta") for part in spec]
+    return None

@@ -1,0 +1,280 @@
+"""How do a path, a picture or an array become a batch of images for a network?"""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, TypeAlias
+
+import numpy as np
+import torch
+from PIL import Image, UnidentifiedImageError
+from torch import Tensor
+
+from featmap.errors import FeatmapError, ImageBroken, ImageMissing, ImageTooLarge, InputError
+from featmap.graph.graph import TensorSpec
+from featmap.images.folders import found_below
+from featmap.images.formats import REMEDY, check_bytes, opened
+from featmap.images.png_text import without_text
+from featmap.network.network import CapturedNetwork
+from featmap.network.preprocess import LARGEST_RESIZED
+
+Images: TypeAlias = "str | Path | Image.Image | np.ndarray[Any, Any] | Tensor | Sequence[str | Path | Image.Image]"
+
+LARGEST_PIXELS = LARGEST_RESIZED
+"""More pixels than this (Pillow's own bound: 512 MiB of RGB) are refused as a possible decompression bomb."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Images ready for the network: `values` (image, channel, row, column) and a name for each."""
+
+    values: Tensor
+    names: tuple[str, ...]
+
+
+class PictureConverted(UserWarning):
+    """A picture holds more than is used of it: transparency, 16 bits per value, or inks."""
+
+
+def read_picture(path: str | Path) -> Image.Image:
+    """A picture from a file, upright as its EXIF record says, its values bytes.
+
+    Raises: ImageMissing, ImageBroken, ImageTooLarge.
+    """
+    path = Path(path)
+    if not path.is_file():
+        problem = f"'{path}' is a folder, no image." if path.is_dir() else f"There is no image '{path}'."
+        raise ImageMissing(problem, REMEDY)
+    return picture_in(path, str(path))
+
+
+def picture_in(file: Path | BinaryIO, name: str) -> Image.Image:
+    """The picture in a file or in a stream of its bytes, upright as its EXIF record says, its values bytes.
+
+    Raises: ImageBroken, ImageTooLarge, with this name.
+    """
+    if not isinstance(file, Path):
+        return _decoded(file, name)
+    try:
+        check_bytes(file.stat().st_size, name)
+        with file.open("rb") as stream:
+            return _decoded(stream, name)
+    except OSError as error:
+        raise ImageBroken(f"'{name}' cannot be read: {error}.", "Copy or download the picture again.") from error
+
+
+def _decoded(file: BinaryIO, name: str) -> Image.Image:
+    try:
+        return _opened(file, name)
+    except ImageBroken as error:
+        if _TEXT_IS_LONG not in error.problem:
+            raise
+    file.seek(0)
+    return _opened(io.BytesIO(without_text(file.read())), name)
+
+
+def _opened(file: BinaryIO, name: str) -> Image.Image:
+    with _refusing(name), ExitStack() as stack:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            found = stack.enter_context(opened(file, name))
+        return upright(found, name)
+
+
+def upright(picture: Image.Image, name: str) -> Image.Image:
+    """A picture as every question takes it: as its EXIF record says, its values bytes; what is not used of it is said.
+
+    The one rule for pictures by path, in memory and in a dataset. Raises: ImageBroken, ImageTooLarge.
+    """
+    if picture.format == "EPS" and getattr(picture, "tile", None):
+        raise ImageBroken(f"'{name}' is EPS, which is a program that loading runs; featmap does not.", REMEDY)
+    with _refusing(name):
+        _check_size(picture, name)
+        picture.load()
+        in_bytes = _in_bytes(picture)
+        _say_what_is_lost(in_bytes)
+        return _turned(picture, in_bytes)
+
+
+def _turned(picture: Image.Image, in_bytes: Image.Image) -> Image.Image:
+    turn = _TURNS.get(picture.getexif().get(_ORIENTATION, 1))
+    if turn is None:
+        return in_bytes
+    turned = in_bytes.transpose(turn)
+    for record in _RECORDS:
+        # Read again, it would be turned again.
+        turned.info.pop(record, None)
+    return turned
+
+
+@contextmanager
+def _refusing(name: str) -> Generator[None]:
+    """What goes wrong with a picture becomes an error with its name."""
+    try:
+        yield
+    except UnidentifiedImageError as error:
+        raise ImageBroken(f"'{name}' is no image that featmap can read.", REMEDY) from error
+    except Image.DecompressionBombError as error:
+        found = re.search(r"(\d+) pixels", str(error))
+        raise _too_large(name, f"{int(found[1]):,}" if found else "too many") from error
+    except (FeatmapError, MemoryError):
+        raise
+    except Exception as error:
+        # Every reader of Pillow's has its own ways to fail on a damaged file: AVIF's with RuntimeError, for one.
+        raise ImageBroken(f"'{name}' is damaged: {error}.", "Copy or download the picture again.") from error
+
+
+def _in_bytes(picture: Image.Image) -> Image.Image:
+    """The picture with values from 0 to 255; Pillow would cut larger ones off instead of scaling them."""
+    if picture.mode.startswith("I;16") or (picture.mode == "I" and picture.format in ("PNG", "PPM")):
+        _say("16 bits per value are rounded to 8")
+        return Image.fromarray(np.round(np.asarray(picture) / 257).astype(np.uint8))
+    if picture.mode in ("I", "F"):
+        return _array_picture(np.asarray(picture))
+    return picture.convert("RGBA") if "transparency" in picture.info else picture
+
+
+def _say_what_is_lost(picture: Image.Image) -> None:
+    if picture.mode == "CMYK":
+        _say("the inks of CMYK become red, green and blue by a plain formula, without a colour profile")
+    last = picture.getbands()[-1]
+    if last in ("A", "a") and picture.getchannel(last).getextrema()[0] != 255:
+        _say("transparency is left out, and what lies below it is seen")
+
+
+def _say(words: str) -> None:
+    warnings.warn(f"of some pictures {words}", PictureConverted, stacklevel=2)
+
+
+def _check_size(picture: Image.Image, name: str) -> None:
+    if picture.width * picture.height > LARGEST_PIXELS:
+        raise _too_large(name, f"{picture.width * picture.height:,}")
+
+
+def _too_large(name: str, got: str) -> ImageTooLarge:
+    return ImageTooLarge(
+        f"'{name}' claims {got} pixels; featmap opens up to {LARGEST_PIXELS:,}, because such files may be made to fill "
+        "the memory.",
+        "Scale the picture down first.",
+    )
+
+
+def batch_of(network: CapturedNetwork, images: Images) -> Batch:
+    """The images as the network takes them.
+
+    Paths and pictures go through the network's preprocessing, arrays (row, column, channel) too; a float tensor
+    (image, channel, row, column) is taken as already preprocessed.
+    Raises: ImageError, InputError.
+    """
+    if isinstance(images, Tensor):
+        return _ready(network, images)
+    channels = network.input_shape[0]
+    if channels not in (1, 3):
+        raise InputError(
+            f"{network.name} takes images of {channels} channels; pictures have 1 or 3.",
+            "Give a float tensor (image, channel, row, column).",
+        )
+    # One after the other: a thousand photographs do not fit into memory before they are scaled down.
+    ready = [(name, network.preprocessing(picture, channels)) for name, picture in pictures_in(images)]
+    if not ready:
+        raise InputError("There is no image in the list.", "Give at least one.")
+    return Batch(torch.stack([values for _, values in ready]), tuple(name for name, _ in ready))
+
+
+def pictures_in(images: Any) -> Iterable[tuple[str, Image.Image]]:
+    """The pictures among what a user gave as images, each with its name."""
+    if isinstance(images, str | Path):
+        yield str(images), read_picture(images)
+    elif isinstance(images, Image.Image):
+        name = str(getattr(images, "filename", "") or "picture")
+        yield name, upright(images, name)
+    elif isinstance(images, np.ndarray):
+        yield "array", _array_picture(images)
+    elif isinstance(images, Sequence):
+        for image in images:
+            yield from pictures_in(image)
+    else:
+        raise InputError(
+            f"A {type(images).__name__} is no image.",
+            "Give a path, a PIL image, an array (row, column, channel), a float tensor, or a list of paths.",
+        )
+
+
+def listed(images: Images) -> list[Any]:
+    """One entry per image, none of them read yet: the pictures in a folder (`Found`), the parts of a list or tensor.
+
+    Raises: InputError: there is no image.
+    """
+    if isinstance(images, str | Path) and Path(images).is_dir():
+        found: list[Any] = [one for one in found_below(Path(images)) if not one.left_out]
+    elif isinstance(images, Tensor) and images.ndim > 3:
+        found = list(images)
+    elif isinstance(images, list | tuple):
+        found = [part for image in images for part in listed(image)]
+    else:
+        found = [images]
+    if not found:
+        raise InputError(f"There is no image in {str(images)!r}.", "Give a folder with pictures, or their paths.")
+    return found
+
+
+def _array_picture(array: np.ndarray[Any, Any]) -> Image.Image:
+    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)) or not array.size:
+        raise InputError(
+            f"An array of shape {array.shape} is no picture.", "Give (row, column) or (row, column, channel)."
+        )
+    if array.dtype != np.uint8:
+        array = _bytes(array)
+    return Image.fromarray(array[..., 0] if array.ndim == 3 and array.shape[2] == 1 else array)
+
+
+def _bytes(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    low, high = float(array.min()), float(array.max())
+    if not (low >= 0 and high <= 1 and np.issubdtype(array.dtype, np.floating)):
+        raise InputError(
+            f"An array of {array.dtype} with values from {low:g} to {high:g} is no picture.",
+            "Give bytes (0 to 255) or floats from 0 to 1; for preprocessed values give a float tensor.",
+        )
+    return np.round(array * 255).astype(np.uint8)
+
+
+def _ready(network: CapturedNetwork, images: Tensor) -> Batch:
+    expected = network.input_shape
+    spec = network.sized.specs[network.graph.image_input]
+    if isinstance(spec, TensorSpec) and spec.dtype.is_floating_point and not images.is_floating_point():
+        raise InputError(
+            f"A tensor of {images.dtype} is no preprocessed image.",
+            "Give a float tensor (image, channel, row, column), or bytes as an array (row, column, channel).",
+        )
+    if images.ndim == len(expected):
+        images = images[None]
+    if images.ndim != len(expected) + 1 or (expected and images.shape[1] != expected[0]) or not images.numel():
+        raise InputError(
+            f"{network.name} takes tensors (image, {', '.join(_AXES[: len(expected)])}) with {expected[0]} channels; "
+            f"got {tuple(images.shape)}.",
+            "Preprocessed tensors have the images first, then channels, rows and columns.",
+        )
+    return Batch(images, tuple(f"image {number}" for number in range(len(images))))
+
+
+_TEXT_IS_LONG = "MAX_TEXT"
+"""In the words of Pillow where a PNG's text is too long for it."""
+_ORIENTATION = 0x0112
+_RECORDS = ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif")
+"""Where Pillow keeps what tells the orientation."""
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_AXES = ("channel", "row", "column")

@@ -1,0 +1,253 @@
+"""How is a build run on a Ray cluster? Parts go to workers wherever there are some; their blocks come back in order.
+
+Actors rather than Ray Data: one committer needs the blocks in the order of the parts, each with the number of images
+before it, and the network is made ready once per worker. No more than two parts per worker are under way or waiting
+for their turn, so memory does not grow with the number of images. A worker that dies is replaced, and what it had is
+measured again.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from featmap.errors import WorkError
+from featmap.images.entry import Entry
+from featmap.index.build.local import Floors
+from featmap.index.build.measure import Block, Tick
+from featmap.index.build.ray_cluster import Share, connected, share_of
+from featmap.index.build.ray_worker import RayWorker, Task, portable
+from featmap.index.schema.description import Description
+from featmap.network.network import CapturedNetwork
+from featmap.network.shipped import ShippedNetwork, shipped
+from featmap.run.memory import available_bytes
+
+_ATTEMPTS = 4
+_PARTS_PER_WORKER = 2
+_CELL_BYTES = 16
+
+
+def ray_blocks(
+    network: CapturedNetwork,
+    description: Description,
+    parts: Iterable[Sequence[Entry]],
+    tried: int,
+    floors: Floors,
+    *,
+    device: torch.device | None = None,
+    strict: bool = False,
+    tick: Tick | None = None,
+    workers: int | None = None,
+    address: str | None = None,
+) -> Iterator[Block]:
+    """The parts measured by workers of a Ray cluster, in their order; `tried` images were read before the first.
+
+    `workers`: how many; without a number one per four processors, or per GPU. The cluster is the one that this process
+    is connected to, else that at `address` or RAY_ADDRESS, else one that is started on this machine and ends with the
+    blocks. Images that are paths have to be there for every worker.
+    Raises: MissingPackage, SettingError. WorkError: workers died again and again on one part, which is named.
+    ImageBroken: where it is strict.
+    """
+    waiting = iter(parts)
+    first = next(waiting, None)
+    if first is None:
+        return
+    freight = shipped(network)
+    device = device or _device(network)
+    # What does not fit lies on the disk meanwhile.
+    shared_bytes = freight.size_bytes + _PARTS_PER_WORKER * (workers or 4) * block_bytes(description)
+    store_bytes = min(shared_bytes, available_bytes() // 4)
+    with connected(address, store_bytes) as ray:
+        share = share_of(ray, workers, on_gpu=device.type == "cuda")
+        # Ray shows each worker its own GPU alone.
+        place = torch.device("cuda") if device.type == "cuda" else device
+        task = Task(description, place, strict, share.threads, str(Path.cwd()))
+        team = _Team(ray, network, freight, task, share, floors, tick)
+        try:
+            yield from team.blocks(chain([first], waiting), tried)
+        finally:
+            team.dismiss()
+
+
+def block_bytes(description: Description) -> int:
+    """About what a block takes on its way: the table, whole maps, and what is known of all its images together."""
+    layers = description.layers
+    whole = sum(2 * layer.channels * layer.places for layer in layers if layer.address in description.full)
+    together = sum(4 * layer.channels * layer.tail + 8 * bool(layer.correlated) * layer.channels**2 for layer in layers)
+    per_image = _CELL_BYTES * description.maps + whole
+    return description.block * per_image + together + _CELL_BYTES * description.maps * description.top_k
+
+
+def _device(network: CapturedNetwork) -> torch.device:
+    tensors = iter(network.tensors.values())
+    return next((tensor.device for tensor in tensors), torch.device("cpu"))
+
+
+@dataclass(eq=False)
+class _Part:
+    """Some images that go to a worker together; `attempts` counts the workers that died over it."""
+
+    number: int
+    entries: list[Entry]
+    tried: int
+    attempts: int = 0
+
+    def __str__(self) -> str:
+        first, last = self.entries[0].name, self.entries[-1].name
+        return f"'{first}'" if first == last else f"the {len(self.entries)} images from '{first}' to '{last}'"
+
+
+@dataclass(eq=False)
+class _Member:
+    """A worker: `beginning` until it is ready, then `work`, the parts that it was given, the oldest first."""
+
+    actor: Any
+    beginning: Any
+    work: dict[Any, _Part] = field(default_factory=dict[Any, _Part])
+
+    @property
+    def awaited(self) -> list[Any]:
+        return list(self.work) if self.beginning is None else [self.beginning]
+
+
+class _Team:
+    """The workers, what they were given, and the blocks that are not yet asked for."""
+
+    def __init__(
+        self,
+        ray: Any,
+        network: CapturedNetwork,
+        freight: ShippedNetwork,
+        task: Task,
+        share: Share,
+        floors: Floors,
+        tick: Tick | None,
+    ) -> None:
+        self.ray = ray
+        self.network = network
+        self.floors = floors
+        self.tick = tick
+        self.freight = ray.put(freight)
+        self.task = ray.put(task)
+        self.actor_class = ray.remote(RayWorker).options(num_cpus=share.processors, num_gpus=share.gpus)
+        self.most = _PARTS_PER_WORKER * share.workers
+        self.lost: list[_Part] = []
+        self.done: dict[int, Block] = {}
+        self.ended = False
+        self.handed_over = self.stillborn = 0
+        self.sent_floors: tuple[int, Any] = (-1, None)
+        self.members: list[_Member] = []
+        self.members += [self._member() for _ in range(share.workers)]
+
+    def _member(self) -> _Member:
+        # A dead actor is replaced rather than restarted: where its node is gone, others go on with what it had.
+        actor = self.actor_class.remote(self.freight, self.task)
+        return _Member(actor, actor.begin.remote())
+
+    def blocks(self, parts: Iterator[Sequence[Entry]], tried: int) -> Iterator[Block]:
+        """The blocks of all parts, in order."""
+        fresh = self._numbered(parts, tried)
+        while self._hand_out(fresh):
+            self._collect()
+            while self.handed_over in self.done:
+                block = self.done.pop(self.handed_over)
+                self.handed_over += 1
+                yield block
+
+    def dismiss(self) -> None:
+        """Ends all workers."""
+        for member in self.members:
+            self.ray.kill(member.actor)
+
+    def _numbered(self, parts: Iterator[Sequence[Entry]], tried: int) -> Iterator[_Part]:
+        for number, entries in enumerate(parts):
+            yield _Part(number, [portable(self.network, entry) for entry in entries], tried)
+            tried += len(entries)
+
+    def _hand_out(self, fresh: Iterator[_Part]) -> bool:
+        """Gives every worker what it can take; whether anything is still to come."""
+        while (member := self._free()) is not None and (part := self._next(fresh)) is not None:
+            reference = member.actor.block.remote(part.entries, part.tried, self._present_floors())
+            member.work[reference] = part
+        return not self.ended or bool(self.lost) or any(member.work for member in self.members)
+
+    def _free(self) -> _Member | None:
+        able = [m for m in self.members if m.beginning is None and len(m.work) < _PARTS_PER_WORKER]
+        return min(able, key=lambda member: len(member.work), default=None)
+
+    def _next(self, fresh: Iterator[_Part]) -> _Part | None:
+        if self.lost:
+            first = min(self.lost, key=lambda part: part.number)
+            self.lost.remove(first)
+            return first
+        under_way = sum(len(member.work) for member in self.members)
+        if self.ended or under_way + len(self.done) >= self.most:
+            return None
+        part = next(fresh, None)
+        self.ended = part is None
+        return part
+
+    def _present_floors(self) -> Any:
+        """The floors, sent once for as long as they are the same. Older, lower ones would give the same blocks' sum."""
+        if self.sent_floors[0] != self.handed_over:
+            self.sent_floors = (self.handed_over, self.ray.put(list(self.floors())))
+        return self.sent_floors[1]
+
+    def _collect(self) -> None:
+        """Waits for the next answer of any worker."""
+        members = {reference: member for member in self.members for reference in member.awaited}
+        (reference, *_), _ = self.ray.wait(list(members), num_returns=1)
+        member = members[reference]
+        try:
+            answer = self.ray.get(reference)
+        except self.ray.exceptions.RayTaskError as error:
+            # What fails there fails here as the same exception.
+            raise error.cause from error
+        except self.ray.exceptions.RayError as error:
+            self._replace(member, error)
+            return
+        if member.beginning is not None:
+            member.beginning, self.stillborn = None, 0
+            return
+        part = member.work.pop(reference)
+        self.done[part.number] = answer
+        for category, words in answer.warned:
+            warnings.warn(words, category, stacklevel=2)
+        if self.tick is not None:
+            self.tick(len(part.entries))
+
+    def _replace(self, member: _Member, reason: Exception) -> None:
+        """Another worker for one that died; what it had is lost. Raises: WorkError: it happens again and again."""
+        self.members.remove(member)
+        self.ray.kill(member.actor)
+        parts = list(member.work.values())
+        if member.beginning is not None:
+            self.stillborn += 1
+            self._check(self.stillborn, "the beginning", reason)
+        for part in parts[:1]:
+            # The others were not begun.
+            part.attempts += 1
+            self._check(part.attempts, str(part), reason)
+        self.lost += parts
+        self.members.append(self._member())
+
+    def _check(self, attempts: int, what: str, reason: Exception) -> None:
+        if attempts >= _ATTEMPTS:
+            raise WorkError(
+                f"Workers of the Ray cluster died {attempts} times over {what}; the last one: {_said(reason)}",
+                "What was committed before is kept, and building again goes on from there. Where memory ran out, take "
+                "fewer workers or smaller blocks; Ray's logs may say more.",
+            )
+
+
+def _said(reason: Exception) -> str:
+    """What is of use in Ray's long texts: the first line and the last, without colours."""
+    lines = [line.strip() for line in re.sub(r"\x1b\[[\d;]*m", "", str(reason)).splitlines() if line.strip()]
+    return " ... ".join(dict.fromkeys([*lines[:1], *lines[-1:]])) or type(reason).__name__

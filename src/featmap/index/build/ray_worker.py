@@ -1,0 +1,105 @@
+"""What does one worker of a Ray cluster do, and what travels to it and back?"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from featmap.images.entry import Entry, TarMember, Unreadable
+from featmap.images.reading import read_image
+from featmap.index.build.local import reading_ahead
+from featmap.index.build.measure import Block, Measurer
+from featmap.index.schema.description import Description
+from featmap.index.schema.totals import Floats
+from featmap.network.network import CapturedNetwork
+from featmap.network.shipped import ShippedNetwork
+from featmap.threads import side_by_side
+
+
+@dataclass(frozen=True)
+class Task:
+    """What all workers do alike. `folder` is where the driver runs: relative paths mean the same to the workers."""
+
+    description: Description
+    device: torch.device
+    strict: bool
+    threads: int
+    folder: str
+
+
+class RayWorker:
+    """Measures the parts that it is given; an actor, so that the network is made ready once."""
+
+    def __init__(self, shipped: ShippedNetwork, task: Task) -> None:
+        self.shipped = shipped
+        self.task = task
+        self.measurer: Measurer | None = None
+
+    def begin(self) -> int:
+        """Makes the network ready; the number of this process.
+
+        Apart from the construction, so that what goes wrong comes back as what it is, and not as an actor's death.
+        """
+        with suppress(OSError):
+            os.chdir(self.task.folder)
+        torch.set_num_threads(self.task.threads)
+        self.measurer = Measurer(self.shipped.network(), self.task.description, self.task.device)
+        return os.getpid()
+
+    def block(self, entries: Sequence[Entry], tried: int, floors: Sequence[Floats]) -> Block:
+        """The block of a part, before which `tried` images were read. Raises: ImageBroken: where it is strict."""
+        measurer = self.measurer
+        assert measurer is not None
+        task = self.task
+        reading = reading_ahead(measurer.network, measurer.batch, strict=task.strict, workers=task.threads)
+        with _collected() as warned, side_by_side(measurer.program.device) as measurer.runner, reading as reader:
+            block = _without_pictures(measurer.block(entries, tried, reader.read, floors))
+        return replace(block, warned=tuple(warned))
+
+
+@contextmanager
+def _collected() -> Generator[dict[tuple[type[Warning], str], None]]:
+    """featmap's own warnings, each once, for the driver to give: nobody reads them here. Others are given as ever."""
+    found: dict[tuple[type[Warning], str], None] = {}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield found
+    for one in caught:
+        if one.category.__module__.startswith("featmap."):
+            found[one.category, str(one.message)] = None
+        else:
+            warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
+
+
+def _without_pictures(block: Block) -> Block:
+    """The block whose entries no longer hold what images in memory are made of: the driver has them."""
+    images = (replace(image, entry=replace(image.entry, content=None)) for image in block.images)
+    return replace(block, images=tuple(images))
+
+
+def portable(network: CapturedNetwork, entry: Entry) -> Entry:
+    """The entry as another process can take it."""
+    content: Any = entry.content
+    if isinstance(content, str | Path | TarMember | Unreadable | bytes | np.ndarray):
+        return entry
+    if isinstance(content, Tensor):
+        # A copy of its own: a part of a large tensor would take the whole one with it.
+        return replace(entry, content=content.detach().cpu().clone())
+    if isinstance(content, Image.Image):
+        with suppress(OSError):
+            # A picture that is still in its file does not travel.
+            content.load()
+            return entry
+    # It may be anything, also what does not pickle; the reason why it is no image is found here.
+    problem = read_image(network, entry).problem
+    return replace(entry, content=Unreadable(problem)) if problem else entry

@@ -1,0 +1,48 @@
+"""What is known of every map while the images of a block come in? Sums, of which none grows with the images."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featmap.index.schema.totals import Counts, PerMap
+from featmap.statistics.maps import MapStatistics
+
+
+class RunningPerMap:
+    """Takes in the statistics of all maps for some images at a time; sums are in float64."""
+
+    def __init__(self, maps: int) -> None:
+        self._first_mean = np.zeros(maps)
+        # Distances of an image's mean from that of the first image: near means lose no digits.
+        self._apart, self._apart_squares = np.zeros(maps), np.zeros(maps)
+        self._within = np.zeros(maps)
+        self._at_bound = np.zeros(maps, np.int64)
+        self._minimum = np.full(maps, np.inf, np.float32)
+
+    def add(self, found: MapStatistics, *, is_first: bool) -> None:
+        """Takes in the statistics of every map for the next images, which are the first or not."""
+        if is_first:
+            self._first_mean = found.mean[0].copy()
+        # What is no number is found by those who ask for it, and does not stay.
+        with np.errstate(invalid="ignore", over="ignore"):
+            apart = found.mean - self._first_mean
+            self._apart += apart.sum(axis=0)
+            self._apart_squares += np.square(apart).sum(axis=0)
+            self._within += found.squares.sum(axis=0)
+        self._at_bound += found.at_bound.sum(axis=0, dtype=np.int64)
+        np.minimum(self._minimum, found.minimum.min(axis=0), out=self._minimum)
+
+    def found(self, maximum: NDArray[np.float32], positive: NDArray[np.int32], places: Counts) -> PerMap:
+        """What is known of every map, given what the table holds (image, map) and the positions of each map."""
+        count = len(maximum)
+        between = np.maximum(self._apart_squares - np.square(self._apart) / count, 0.0) * places
+        return PerMap(
+            self._first_mean + self._apart / count,
+            self._within + between,
+            positive.sum(axis=0, dtype=np.int64),
+            self._at_bound,
+            (maximum > 0).sum(axis=0, dtype=np.int64),
+            self._minimum,
+            maximum.max(axis=0),
+        )

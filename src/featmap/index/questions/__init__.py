@@ -1,0 +1,1 @@
+"""Answers from an index, one file per question."""

@@ -1,0 +1,240 @@
+"""Which maps are of no use? Dead, nearly dead, constant, saturated or redundant ones, layer by layer and in all.
+
+Only maps whose nonlinearity is 0 on a half line (ReLU, ReLU6, Hardswish, a clamp at 0 ...) can be dead: sums, scores
+and maps behind GELU may well be below 0 everywhere, which is counted as that and is no fault.
+
+dead            rectified, and 0 at every place of every image
+nearly dead     rectified, and above 0 on less than 1% of the images
+never positive  not dead, and never above 0, at any place of any image
+sparsity        the share of values that are not above 0
+constant        the same value everywhere, and not dead
+saturated       at a bound of the nonlinearity (ReLU6, sigmoid, tanh ...) in 99% of the places or more
+redundant       two maps whose correlation over places is 0.95 or more, or -0.95 or less
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+from operator import ge, gt, le, lt
+from typing import Any
+
+import numpy as np
+
+from featmap.errors import NotKept, SettingError
+from featmap.index.questions.chosen import check_any, check_rectified
+from featmap.index.schema.description import IndexedLayer
+from featmap.index.store.snapshot import Snapshot
+from featmap.result_table import TableResult
+from featmap.statistics.comoments import CoMoments
+
+Pair = tuple[int, int, float]
+"""Two channels and their correlation."""
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Where the line is drawn: shares of images (`nearly_dead`) and of places (`saturated`), a correlation."""
+
+    nearly_dead: float = 0.01
+    saturated: float = 0.99
+    redundant: float = 0.95
+
+    def check(self) -> None:
+        """Raises: SettingError."""
+        for name, value in vars(self).items():
+            if not isinstance(value, int | float) or not 0 <= value <= 1:
+                raise SettingError(f"{name} is {value!r}.", "Give a number from 0 to 1.")
+
+
+@dataclass(frozen=True)
+class LayerAudit:
+    """What is wrong with the maps of one layer: channels by what they are.
+
+    `redundant_pairs` is None where correlations are not kept; `correlated` is the number of places per image that they
+    are over, out of `places`. `sees_beyond_input`: its receptive field is larger than the input. Where the layer is not
+    `rectified`, no map is dead or nearly dead; those that are never above 0 are `never_positive`.
+    """
+
+    address: str
+    maps: int
+    rectified: bool
+    dead: tuple[int, ...]
+    nearly_dead: tuple[int, ...]
+    never_positive: tuple[int, ...]
+    constant: tuple[int, ...]
+    saturated: tuple[int, ...]
+    sparsity: float
+    redundant_pairs: tuple[Pair, ...] | None
+    correlated: int
+    places: int
+    sees_beyond_input: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """The layer as plain data."""
+        channels = {name: list(getattr(self, name)) for name in COUNTED}
+        pairs = None if self.redundant_pairs is None else [list(pair) for pair in self.redundant_pairs]
+        return {**vars(self), **channels, "redundant_pairs": pairs}
+
+    def counts(self) -> dict[str, Any]:
+        """The same in numbers."""
+        pairs = None if self.redundant_pairs is None else len(self.redundant_pairs)
+        found: dict[str, Any] = {"address": self.address, "maps": self.maps, "rectified": self.rectified}
+        found |= {name: len(getattr(self, name)) for name in COUNTED}
+        return {**found, "sparsity": self.sparsity, "redundant_pairs": pairs, "beyond_input": self.sees_beyond_input}
+
+
+KINDS = ("dead", "nearly_dead", "constant", "saturated")
+"""What is a fault, and can be bounded."""
+COUNTED = ("dead", "nearly_dead", "never_positive", "constant", "saturated")
+
+
+@dataclass(frozen=True)
+class Audit(TableResult):
+    """The audit of an index of so many images."""
+
+    path: str
+    model: str
+    weights_source: str
+    images: int
+    thresholds: Thresholds
+    layers: tuple[LayerAudit, ...]
+
+    @property
+    def totals(self) -> dict[str, Any]:
+        """All layers together: numbers of maps, the mean sparsity of a map, redundant pairs where they are known."""
+        maps = sum(layer.maps for layer in self.layers)
+        known = [len(layer.redundant_pairs) for layer in self.layers if layer.redundant_pairs is not None]
+        found: dict[str, Any] = {"maps": maps}
+        found |= {name: sum(len(getattr(layer, name)) for layer in self.layers) for name in COUNTED}
+        found["sparsity"] = sum(layer.sparsity * layer.maps for layer in self.layers) / max(maps, 1)
+        found["redundant_pairs"] = sum(known) if known else None
+        return {**found, "beyond_input": sum(layer.sees_beyond_input for layer in self.layers)}
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "index": self.path,
+            "model": self.model,
+            "weights": self.weights_source,
+            "images": self.images,
+            "thresholds": vars(self.thresholds),
+            "layers": [layer.to_json() for layer in self.layers],
+            "totals": self.totals,
+        }
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One row of counts per layer."""
+        return [layer.counts() for layer in self.layers]
+
+    def __repr__(self) -> str:
+        totals = self.totals
+        return f"Audit({self.model}, {self.images} images: {totals['dead']} of {totals['maps']} maps are dead)"
+
+
+def audit(snapshot: Snapshot, thresholds: Thresholds) -> Audit:
+    """The audit of an index; see `featmap.Index.audit`."""
+    thresholds.check()
+    description = snapshot.description
+    check_any(snapshot)
+    check_rectified(snapshot)
+    layers = tuple(_layer(snapshot, number, layer, thresholds) for number, layer in enumerate(description.layers))
+    return Audit(snapshot.path, description.model, description.weights_source, snapshot.images, thresholds, layers)
+
+
+def _layer(snapshot: Snapshot, number: int, layer: IndexedLayer, thresholds: Thresholds) -> LayerAudit:
+    found = snapshot.per_map(layer.maps)
+    values = snapshot.images * layer.places
+    never, rectified = found.positive == 0, bool(layer.rectified)
+    # Hardswish is below 0 before it is 0: what never rises above 0 may still say something.
+    dead = never & (found.minimum == 0) & (found.maximum == 0) & rectified
+    # Divided, not multiplied: 7 of 100 are 0.07, but 0.07 * 100 is more than 7.
+    nearly = rectified & ~never & (found.positive_images / snapshot.images < thresholds.nearly_dead)
+    constant = ~dead & (found.minimum == found.maximum)
+    has_bounds = np.isfinite(layer.bounds).any()
+    saturated = (found.at_bound / values >= thresholds.saturated) & bool(has_bounds)
+    field = layer.field["size"]
+    comoments = snapshot.comoments(number)
+    return LayerAudit(
+        address=layer.address,
+        maps=layer.channels,
+        rectified=rectified,
+        **{  # type: ignore[arg-type]
+            name: tuple(np.flatnonzero(which).tolist())
+            for name, which in zip(COUNTED, (dead, nearly, never & ~dead, constant, saturated), strict=True)
+        },
+        sparsity=1 - int(found.positive.sum()) / (values * layer.channels),
+        redundant_pairs=None if comoments is None else _pairs(comoments, thresholds.redundant),
+        correlated=layer.correlated,
+        places=layer.places,
+        sees_beyond_input=field[0] > layer.input_size[0] or field[1] > layer.input_size[1],
+    )
+
+
+def _pairs(comoments: CoMoments, least: float) -> tuple[Pair, ...]:
+    """The pairs of channels that vary together or opposite, the closest first."""
+    correlation = comoments.correlation()
+    # Rounding leaves the correlation of two equal maps a trace below 1, that of others a trace beside 0.
+    rows, columns = np.nonzero(np.triu(np.abs(correlation) >= max(least - 1e-12, 1e-12), k=1))
+    found = [(int(one), int(other), float(correlation[one, other])) for one, other in zip(rows, columns, strict=True)]
+    return tuple(sorted(found, key=lambda pair: (-round(abs(pair[2]), 12), pair[:2])))
+
+
+_COMPARED = {">": gt, ">=": ge, "<": lt, "<=": le}
+_RULE = re.compile(r"\s*([a-z_]+)\s*(>=|<=|>|<)\s*([0-9.]+)\s*(%?)\s*")
+
+
+@dataclass(frozen=True)
+class FailOn:
+    """A bound that the totals of an audit must not break: `dead>5%`, `redundant_pairs>=10`, `sparsity<0.2`."""
+
+    text: str
+    name: str
+    compare: str
+    bound: float
+    is_share: bool
+
+    @staticmethod
+    def parse(text: str) -> FailOn:
+        """The bound that a text says.
+
+        Raises: SettingError.
+
+        >>> FailOn.parse("dead>5%").bound
+        5.0
+        """
+        found = _RULE.fullmatch(text)
+        names = (*KINDS, "sparsity", "redundant_pairs", "beyond_input")
+        try:
+            bound = float(found[3]) if found else 0.0
+        except ValueError:
+            found, bound = None, 0.0
+        if found is None or found[1] not in names:
+            raise SettingError(
+                f"'{text}' is no bound of an audit.",
+                "Write NAME>NUMBER or NAME>NUMBER%, such as dead>5%; NAME is one of "
+                f"{', '.join(names)}, and >= < <= compare too.",
+            )
+        if found[4] and found[1] in ("redundant_pairs", "beyond_input"):
+            raise SettingError(f"'{text}': {found[1]} is a number, no share of the maps.", f"Write {found[1]}>0.")
+        most = 100 if found[4] else 1 if found[1] == "sparsity" else None
+        if most is not None and bound > most:
+            raise SettingError(f"'{text}': no share is above {most}.", f"Write {found[1]}{found[2]}30%, for instance.")
+        return FailOn(text.strip(), found[1], found[2], bound, bool(found[4]))
+
+    def broken_by(self, audit: Audit) -> str:
+        """What breaks it, in words; '' where nothing does. Raises: NotKept: the audit does not know."""
+        totals = audit.totals
+        value = totals[self.name]
+        if value is None:
+            raise NotKept(
+                f"'{self.text}': '{audit.path}' keeps no correlations.", "Build the index with correlation='auto'."
+            )
+        # In whole numbers: 7 of 100 maps are not more than 7%, but as floats they would be.
+        exact = Fraction(value).limit_denominator(10**9)
+        share = exact if self.name == "sparsity" else exact / max(totals["maps"], 1)
+        measured = 100 * share if self.is_share else exact
+        if not _COMPARED[self.compare](measured, Fraction(str(self.bound))):
+            return ""
+        said = f"{float(measured):.4g}%" if self.is_share else f"{value:.4g}" if self.name == "sparsity" else f"{value}"
+        return f"{self.text}: {self.name} is {said}"

@@ -1,0 +1,1 @@
+"""What an index keeps and how it lies in its arrays: plain data."""

@@ -1,0 +1,1 @@
+"""Everything in an index that can be checked."""

@@ -1,0 +1,1 @@
+"""What several questions share: scores, filters, windows, and what a projection is."""

@@ -1,0 +1,123 @@
+"""What are the weights of one layer's convolution, seen from one of its output channels?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from featmap.errors import NoSuchStage
+from featmap.geometry import TransposedWindow, Window
+from featmap.graph.operators.convolution import Convolution, ConvolutionSettings
+from featmap.graph.operators.table import operator_of
+from featmap.network.layers import Layer
+from featmap.network.network import CapturedNetwork
+from featmap.run.as_maps import as_maps
+from featmap.run.program.constants import exact_constants
+
+
+@dataclass(frozen=True)
+class Filters:
+    """A convolution or linear layer in float64.
+
+    `weight` is (output channel, input channel of its group, kernel row, kernel column), also for transposed
+    convolutions, whose kernels are not flipped. `source` is the node that the layer reads.
+    """
+
+    weight: Tensor
+    bias: Tensor | None
+    settings: ConvolutionSettings
+    source: int
+    is_convolution: bool
+
+    @property
+    def rules(self) -> tuple[Window | TransposedWindow, Window | TransposedWindow]:
+        return self.settings.rule(0), self.settings.rule(1)
+
+    def inputs_of(self, channel: int) -> range:
+        """The input channels that an output channel reads: those of its group."""
+        per_group_out = self.weight.shape[0] // self.settings.groups
+        per_group_in = self.weight.shape[1]
+        first = channel // per_group_out * per_group_in
+        return range(first, first + per_group_in)
+
+
+def filters_of(network: CapturedNetwork, layer: Layer) -> Filters:
+    """The layer's filters.
+
+    Raises: NoSuchStage: the layer is no convolution and no linear layer, or not one of maps with rows and columns.
+    """
+    if layer.kind not in ("convolution", "linear"):
+        raise NoSuchStage(
+            f"'{layer.name}' is a {layer.kind}; it has no kernels.", "Ask about a convolution or a linear layer."
+        )
+    node = network.graph[layer.producer]
+    if any(network.graph[index].depends_on_input for index in node.inputs[1:]):
+        raise NoSuchStage(
+            f"'{layer.name}': its kernels are computed from the image; there are no weights to show.",
+            f"Ask for its values: maps of {layer.name}:conv.",
+        )
+    constants = exact_constants(network.graph, network.tensors)
+    call = network.sized.call(node)
+    weight = constants.argument(node.args[1])
+    bias = constants.argument(node.args[2]) if len(node.args) > 2 else None
+    operator = operator_of(node)
+    if isinstance(operator, Convolution):
+        settings = operator.settings(call)
+        weight = _outputs_first(weight, settings)
+        if weight.ndim == 3:
+            weight, settings = weight[:, :, None, :], _with_one_row(settings)
+    else:
+        settings = ConvolutionSettings((1, 1), (1, 1), ((0, 0), (0, 0)), (1, 1), 1, False, (0, 0))
+        weight = weight[:, :, None, None]
+    filters = Filters(weight, bias, settings, node.inputs[0], isinstance(operator, Convolution))
+    _check_maps(network, layer, filters)
+    return filters
+
+
+def _check_maps(network: CapturedNetwork, layer: Layer, filters: Filters) -> None:
+    """Whether the weights belong to the maps that the layer reads and makes, each of rows and columns."""
+    channels = network.resolver.channels
+    outputs, inputs = filters.weight.shape[0], filters.weight.shape[1] * filters.settings.groups
+    given = inputs if _reads_planes(network, filters) else channels(filters.source)
+    if filters.weight.ndim != 4 or (outputs, inputs) != (channels(layer.producer), given):
+        operator = network.graph[layer.producer].base_name
+        shape = " x ".join(map(str, network.sized.shape(filters.source)[1:]))
+        raise NoSuchStage(
+            f"'{layer.name}' ({operator}) reads values of shape {shape}, not maps of known rows and columns; "
+            "it cannot be taken apart.",
+            f"Ask for its values: maps of {layer.name}:conv.",
+        )
+
+
+def source_maps(network: CapturedNetwork, filters: Filters, value: Tensor) -> Tensor:
+    """What the layer reads of one image, (channel, row, column) in the order in which the layer reads it."""
+    if _reads_planes(network, filters):
+        return value[0]
+    return as_maps(network.sized, filters.source, value)[0]
+
+
+def _reads_planes(network: CapturedNetwork, filters: Filters) -> bool:
+    """Whether a convolution takes the last two axes of its operand for rows and columns, whatever those are."""
+    shape = network.sized.shape(filters.source)
+    return filters.is_convolution and len(shape) == 4 and shape[0] == 1
+
+
+def _outputs_first(weight: Tensor, settings: ConvolutionSettings) -> Tensor:
+    if not settings.transposed:
+        return weight
+    groups = settings.groups
+    parts = weight.reshape(groups, weight.shape[0] // groups, *weight.shape[1:])
+    return parts.transpose(1, 2).reshape(groups * weight.shape[1], weight.shape[0] // groups, *weight.shape[2:])
+
+
+def _with_one_row(settings: ConvolutionSettings) -> ConvolutionSettings:
+    return ConvolutionSettings(
+        (1, *settings.kernel),
+        (1, *settings.stride),
+        ((0, 0), *settings.padding),
+        (1, *settings.dilation),
+        settings.groups,
+        settings.transposed,
+        (0, *settings.output_padding),
+    )

@@ -1,0 +1,161 @@
+"""What is a projection? A signal led back from a unit, a map or a score to the pixels, and how it was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from PIL import Image
+from torch import Tensor
+
+from featmap.errors import SettingError
+from featmap.geometry import Box
+from featmap.result import Result
+from featmap.run.backward.roles import Norm, Rule
+
+Start = Literal["value", "one"]
+RULES: tuple[str, ...] = get_args(Rule)
+_BEFORE_NONLINEARITY = ("conv", "z")
+
+
+NEGATIVE = "the signal starts from a negative number: what is shown speaks against the target"
+NOTHING = "0 everywhere: by this rule nothing of the image reaches the target"
+
+
+@dataclass(frozen=True)
+class Question:
+    """How signals start and flow: the settings that every projection shares."""
+
+    rule: Rule = "deconvnet"
+    start: Start = "value"
+    norm: Norm = "scale"
+
+    def __post_init__(self) -> None:
+        _check("rule", self.rule, RULES)
+        _check("start", self.start, ("value", "one"))
+        _check("norm", self.norm, ("scale", "skip"))
+
+    def started(self, values: Tensor, stage: str | None) -> Tensor:
+        """The numbers that signals start from at units of these values."""
+        starts = values if self.start == "value" else values.new_ones(values.shape)
+        # An activation has been through its rectifier; what lies before one is rectified on its way down.
+        is_rectified = self.rule != "gradient" and stage in _BEFORE_NONLINEARITY
+        return starts.clamp_min(0) if is_rectified else starts
+
+
+def own_gradient_words(named: Sequence[str]) -> str:
+    """What is said where a model has gradients of its own; nothing where it has none."""
+    if not named:
+        return ""
+    return f"the model gives gradients of its own, here replaced by those of what is computed: {', '.join(named)}"
+
+
+def _check(name: str, got: str, allowed: Sequence[str]) -> None:
+    if got not in allowed:
+        raise SettingError(f"{name} '{got}' is unknown; it can be {', '.join(allowed)}.", f"Use {name}={allowed[0]!r}.")
+
+
+@dataclass(frozen=True, eq=False)
+class Projection(Result):
+    """What of one image a unit, a map or a score answers to.
+
+    `values` (channel, row, column) are the projection in preprocessed input units on `box`, the input pixels that can
+    influence the target; elsewhere it is 0. `field` is that box before it was cut to the image. `value` is the
+    target's own value, `started_from` the number that the signal began with, `unit` its row and column.
+    `gradient_takers` names the nonlinearities on the way that are no rectifiers: under every rule they take their
+    gradient. `own_gradients` names what on the way has a gradient of its own in the model, such as an
+    `autograd.Function` with a backward: here it has the gradient of what its forward computes.
+    """
+
+    image: str
+    target: str
+    question: Question
+    value: float
+    started_from: float
+    unit: tuple[int, int] | None
+    values: Tensor
+    box: Box
+    field: Box
+    image_size: tuple[int, int]
+    gradient_takers: tuple[str, ...]
+    weights_source: str
+    picture: Image.Image | None = None
+    own_gradients: tuple[str, ...] = ()
+
+    def on_image(self) -> Tensor:
+        """The projection on the whole image, 0 outside of its box: (channel, row, column)."""
+        whole = self.values.new_zeros((self.values.shape[0], *self.image_size))
+        whole[:, self.box.top : self.box.bottom, self.box.left : self.box.right] = self.values
+        return whole
+
+    @property
+    def is_zero(self) -> bool:
+        """Whether no pixel got any of the signal."""
+        return not bool(self.values.any())
+
+    @property
+    def sign(self) -> str:
+        """What the sign of the start says about the values that are shown."""
+        if self.is_zero:
+            return NOTHING
+        if self.started_from < 0:
+            return NEGATIVE
+        return "the signal starts from a positive number"
+
+    @property
+    def semantics(self) -> dict[str, Any]:
+        """What was done, in words: nothing about a projection should have to be guessed."""
+        return {
+            "rule": self.question.rule,
+            "start": self.question.start,
+            "norm": self.question.norm,
+            "gradient_takers": list(self.gradient_takers),
+            "own_gradients": list(self.own_gradients),
+            "sign": self.sign,
+            "pools": "values go to the switches; where pools overlap they add up",
+        }
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "image": self.image,
+            "target": self.target,
+            "value": self.value,
+            "started_from": self.started_from,
+            "unit": None if self.unit is None else list(self.unit),
+            "box": self.box.as_list(),
+            "field": self.field.as_list(),
+            "minimum": float(self.values.min()) if self.values.numel() else 0.0,
+            "maximum": float(self.values.max()) if self.values.numel() else 0.0,
+            "semantics": self.semantics,
+            "weights": self.weights_source,
+        }
+
+    def __repr__(self) -> str:
+        box = self.box
+        found = self.to_json()
+        values = NOTHING if self.is_zero else f"values {found['minimum']:.4g} to {found['maximum']:.4g}"
+        own = f"; {own_gradient_words(self.own_gradients)}" if self.own_gradients else ""
+        return (
+            f"Projection({self.target} = {self.value:.4g} of {self.image}, {self.question.rule}, on rows "
+            f"{box.top}:{box.bottom}, columns {box.left}:{box.right}; {values}; weights: {self.weights_source}{own})"
+        )
+
+
+class Projections(Result, Sequence[Projection]):
+    """Several projections, in the order in which they were asked for."""
+
+    def __init__(self, projections: Sequence[Projection]) -> None:
+        self._projections = tuple(projections)
+
+    def __getitem__(self, position: Any) -> Any:
+        return self._projections[position]
+
+    def __len__(self) -> int:
+        return len(self._projections)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"projections": [projection.to_json() for projection in self._projections]}
+
+    def __repr__(self) -> str:
+        return "\n".join(map(repr, self._projections))

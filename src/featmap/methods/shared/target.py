@@ -1,0 +1,226 @@
+"""What is a score? One number of a network's answer: a class, a place of the output, a map's activity, or one unit."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import prod
+from operator import index as index_of
+from typing import Any, Literal, SupportsIndex, TypeAlias
+
+import torch
+from torch import Tensor
+
+from featmap.errors import AddressError, InputError, SettingError
+from featmap.geometry import Box
+from featmap.graph.graph import TensorSpec
+from featmap.network.address import Address
+from featmap.network.network import CapturedNetwork
+
+Target: TypeAlias = "int | str | Address | Sequence[int] | None"
+Activity = Literal["maximum", "mean", "sum"]
+Scale = Literal["logit", "probability"]
+
+_INDEX = re.compile(r"(?:\[(?:\d+(?:\s*,\s*\d+)*|'[^']*'|\"[^\"]*\")\])+")
+_PART = re.compile(r"\[(.*?)\]")
+
+
+@dataclass(frozen=True)
+class Score:
+    """How a number is read from a value of the network.
+
+    `node` is the value, `box` the part of it that is needed (all of it where `None`). `read` turns the value for some
+    images into one number each: the whole value, or (image, place) of one feature map where `channel` says which.
+    `name` says what it is.
+    """
+
+    name: str
+    node: int
+    box: Box | None
+    read: Callable[[Tensor], Tensor]
+    is_unit: bool = False
+    channel: int | None = None
+
+
+def score_of(
+    network: CapturedNetwork, target: Target, *, scale: Scale = "logit", activity: Activity = "maximum"
+) -> Score | None:
+    """The score that a target means; None for the predicted class, which only the image decides.
+
+    Raises: InputError: no such class or place of the output. AddressError: no such map or unit.
+    """
+    _check_choice("scale", scale, ("logit", "probability"))
+    _check_choice("activity", activity, ("maximum", "mean", "sum"))
+    if target is None:
+        _check_unused("activity", activity, "maximum", "a class has one score")
+        _vector_output(network)
+        return None
+    if isinstance(target, bool):
+        raise InputError(f"A target of {target} is no class.", "Give a class index, an output index or an address.")
+    number = _class_number(target)
+    if number is not None:
+        _check_unused("activity", activity, "maximum", "a class has one score")
+        return class_score(network, number, scale)
+    text = str(target).strip()
+    _check_unused("scale", scale, "logit", "only the scores of classes become probabilities")
+    if isinstance(target, tuple | list) or text.startswith("["):
+        _check_unused("activity", activity, "maximum", "a place of the output is one number")
+        return _output_score(network, [tuple(target)] if isinstance(target, tuple | list) else _index_parts(text))
+    score = _map_score(network, Address.parse(text), activity)
+    if score.is_unit:
+        _check_unused("activity", activity, "maximum", "a unit is one number")
+    return score
+
+
+def _class_number(target: Any) -> int | None:
+    """The class that a target names by its number; None where it is something else."""
+    if isinstance(target, SupportsIndex):
+        return index_of(target)
+    is_number = isinstance(target, str) and re.fullmatch(r"-?\d+", target.strip())
+    return int(target) if is_number else None
+
+
+def _check_choice(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise SettingError(
+            f"{name} '{value}' is unknown; it can be {', '.join(allowed)}.", f"Use {name}={allowed[0]!r}."
+        )
+
+
+def _check_unused(name: str, value: str, default: str, reason: str) -> None:
+    """Raises SettingError where a choice was made that this target has no use for."""
+    if value != default:
+        raise SettingError(f"{name} '{value}' does not apply to this target: {reason}.", f"Leave {name} out.")
+
+
+def _vector_output(network: CapturedNetwork) -> tuple[int, int]:
+    """The node of the output and its number of classes, for networks that return one vector (or one number)."""
+    outputs = network.graph.outputs
+    node = outputs[0] if outputs else None
+    shape = list(() if node is None else network.sized.shape(node))
+    flat = shape[:1] == [1] and all(size == 1 for size in shape[2:])
+    if node is None or len(outputs) != 1 or not flat:
+        described = ", ".join("nothing" if o is None else "x".join(map(str, network.sized.shape(o))) for o in outputs)
+        raise InputError(
+            f"{network.name} does not return one score per class; its output has shape {described}.",
+            "Name a place of the output, such as '[3,10,12]' or \"['logits'][3]\", or a map or unit by its address.",
+        )
+    return node, prod(shape)
+
+
+def class_score(network: CapturedNetwork, index: int, scale: Scale) -> Score:
+    """The score of one class."""
+    node, count = _vector_output(network)
+    if not 0 <= index < count:
+        raise InputError(
+            f"There is no class {index}; {network.name} has {count}.", f"Ask for a class from 0 to {count - 1}."
+        )
+
+    if scale == "probability" and count == 1 and network.graph[node].base_name in ("sigmoid", "hardsigmoid"):
+        raise SettingError(f"{network.name} returns one number that is a probability already.", "Leave scale out.")
+
+    def read(value: Tensor) -> Tensor:
+        vectors = value.reshape(-1, count)
+        if scale == "probability":
+            # The softmax of one number is 1 whatever it is: a single score is that of one class against none.
+            vectors = vectors.sigmoid() if count == 1 else vectors.softmax(dim=1)
+        return vectors[:, index]
+
+    return Score(f"{scale} of class {index}", node, None, read)
+
+
+def _index_parts(text: str) -> list[Any]:
+    if not _INDEX.fullmatch(text):
+        raise InputError(
+            f"'{text}' is no place of an output.", "Write indices in brackets: '[3,10,12]' or \"['logits'][0][3]\"."
+        )
+    parts: list[Any] = []
+    for part in _PART.findall(text):
+        is_name = part[0] in "'\""
+        parts.append(part[1:-1] if is_name else tuple(int(number) for number in part.split(",")))
+    return parts
+
+
+def _output_score(network: CapturedNetwork, parts: list[Any]) -> Score:
+    """A place of the output: steps into its structure until a tensor, then an index without the batch axis."""
+    value: Any = network.graph.unflatten(list(network.graph.outputs))
+    steps = list(parts)
+    while not isinstance(value, int) and value is not None and steps:
+        value = _step_into(value, steps, network)
+    if not isinstance(value, int):
+        raise InputError(f"The index {parts} does not lead to a tensor of the output.", "Go on to one of its tensors.")
+    index = tuple(number for step in steps for number in (step if isinstance(step, tuple) else (step,)))
+    name = f"output {''.join(str(list(p)) if isinstance(p, tuple) else f'[{p!r}]' for p in parts)}"
+    return _place_score(network, value, index, name)
+
+
+def _place_score(network: CapturedNetwork, node: int, index: tuple[Any, ...], name: str) -> Score:
+    """One number of an output; of maps only that unit is needed."""
+    spec, axes = network.sized.specs[node], network.sized.axes[node]
+    shape = spec.shape if isinstance(spec, TensorSpec) else ()
+    has_images = axes.batch == 0 or shape[:1] == (1,)
+    _check_index(shape[1:] if has_images else shape, index, name)
+    where, box = list(index), None
+    if axes.batch == 0 and axes.row is not None and axes.column is not None:
+        row, column = index[axes.row - 1], index[axes.column - 1]
+        where[axes.row - 1] = where[axes.column - 1] = 0
+        box = Box(row, column, row + 1, column + 1)
+
+    def read(tensor: Tensor) -> Tensor:
+        return tensor[(slice(None), *where)] if has_images else tensor[tuple(where)].reshape(1)
+
+    return Score(name, node, box, read)
+
+
+def _step_into(value: Any, steps: list[Any], network: CapturedNetwork) -> Any:
+    step = steps.pop(0)
+    if isinstance(step, tuple):
+        first, *rest = step
+        if rest:
+            steps.insert(0, tuple(rest))
+        step = first
+    fields = getattr(value, "_fields", ())
+    try:
+        return getattr(value, step) if step in fields else value[step]
+    except (KeyError, IndexError, TypeError) as error:
+        keys = list(value) if isinstance(value, dict) else ", ".join(fields) or f"0 to {len(value) - 1}"
+        raise InputError(f"The output of {network.name} has no part {step!r}.", f"Its parts are {keys}.") from error
+
+
+def _check_index(shape: tuple[int, ...], index: tuple[Any, ...], name: str) -> None:
+    """Raises InputError unless the index names one number of a tensor of this shape."""
+    pairs = zip(index, shape, strict=False)
+    if len(index) == len(shape) and all(isinstance(i, int) and 0 <= i < n for i, n in pairs):
+        return
+    sizes = " x ".join(map(str, shape)) or "one number"
+    raise InputError(
+        f"{name} does not exist: that tensor is {sizes} (without the image axis).",
+        "Give one index per axis, each below the size of its axis.",
+    )
+
+
+def _map_score(network: CapturedNetwork, address: Address, activity: Activity) -> Score:
+    place = network.place(address)
+    channel = place.address.channel
+    if channel is None:
+        raise AddressError(f"'{place.address}' names a whole layer, not one feature map.", "Name one: LAYER/CHANNEL.")
+    node = place.node
+    if place.address.unit is not None:
+        row, column = place.address.unit
+        box = Box(row, column, row + 1, column + 1)
+
+        def read_unit(values: Tensor) -> Tensor:
+            return values[:, 0]
+
+        return Score(str(place.address), node, box, read_unit, is_unit=True, channel=channel)
+
+    def read_map(values: Tensor) -> Tensor:
+        return {"maximum": values.amax, "mean": values.mean, "sum": values.sum}[activity](dim=1)
+
+    return Score(f"{activity} of {place.address}", node, None, read_map, channel=channel)
+
+
+def predicted(value: Tensor) -> int:
+    """The class with the highest score of one image."""
+    return int(torch.argmax(value.reshape(-1)))

@@ -1,0 +1,47 @@
+"""Results that are tables: their rows as plain data, as CSV, and as a pandas DataFrame."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import Any
+
+from featmap.errors import MissingPackage
+from featmap.result import Result
+
+
+class TableResult(Result):
+    """Base of the results that are tables."""
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The rows, each a dictionary of plain values by column."""
+        raise NotImplementedError
+
+    def to_pandas(self) -> Any:
+        """The rows as a pandas DataFrame.
+
+        Raises: MissingPackage: pandas is not installed.
+        """
+        try:
+            import pandas
+        except ImportError as error:
+            raise MissingPackage(
+                f"to_pandas() of a {type(self).__name__} needs pandas, which cannot be imported: {error}.",
+                "Install it with `pip install 'featmap[pandas]'`, or take .rows(), or save as .csv.",
+            ) from error
+        return pandas.DataFrame(self.rows())
+
+
+def csv_text(rows: list[dict[str, Any]]) -> str:
+    """Rows as CSV with a line of column names; a value that is not there is an empty cell.
+
+    >>> print(csv_text([{"image": "cat, sitting", "value": 0.5, "label": None}]), end="")
+    image,value,label
+    "cat, sitting",0.5,
+    """
+    buffer = io.StringIO()
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    writer = csv.DictWriter(buffer, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return buffer.getvalue()

@@ -1,0 +1,1 @@
+"""A graph as the steps that compute its wanted values."""

@@ -1,0 +1,178 @@
+"""In which steps is a graph computed when only some values are wanted?
+
+Only what the wanted values need is run. A batch norm is folded into the convolution before it where nobody wants the
+value between them. A value is freed after its last reader, and a nonlinearity, sum or batch norm overwrites its
+input where that input is read no more: fresh memory is dear, on many machines more than the arithmetic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from featmap.graph.graph import Graph, Node, Reference
+from featmap.graph.operators.table import is_known, operator_of
+from featmap.graph.schema import returns_view
+from featmap.run.program.constants import scale_and_shift
+from featmap.run.program.own_target import without_overwriting
+
+_FRESH = frozenset({"convolution", "linear", "normalization", "merge"})
+_OVERWRITING = frozenset(
+    {"relu", "relu6", "silu", "hardtanh", "hardswish", "hardsigmoid", "leaky_relu", "sigmoid", "add"}
+)
+_NORM = "batch_norm"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One operator call as it is run.
+
+    `node` is the call; `result` the node whose value comes out, which is another where a batch norm was folded in
+    (`folded`). `frees` are the values that nobody reads after this step, its own among them if nobody reads it.
+    """
+
+    node: Node
+    target: Callable[..., Any]
+    result: int
+    folded: Node | None
+    overwrites: bool
+    frees: tuple[int, ...]
+
+
+def plan_steps(graph: Graph, wanted: Iterable[int], *, fold: bool = True, keep_wanted: bool = True) -> tuple[Step, ...]:
+    """The steps that lead to the wanted values; values made of weights alone are not among them.
+
+    Where wanted values are not kept, they are freed and written over like all others, after their last reader.
+    """
+    return _Steps(graph, frozenset(wanted), fold=fold, keep_wanted=keep_wanted).steps()
+
+
+class _Steps:
+    def __init__(self, graph: Graph, wanted: frozenset[int], *, fold: bool, keep_wanted: bool) -> None:
+        self.graph = graph
+        self.wanted = wanted
+        self.kept = wanted if keep_wanted else frozenset[int]()
+        self.needed = graph.ancestors(tuple(wanted))
+        self.folds = self._folds() if fold else {}
+        self.last_reader = self._last_readers()
+        self.sharing = self._sharing()
+
+    def steps(self) -> tuple[Step, ...]:
+        absorbed = set(self.folds.values())
+        return tuple(
+            self._step(self.graph[index])
+            for index in sorted(self.needed)
+            if self._is_run(self.graph[index]) and index not in absorbed
+        )
+
+    def _is_run(self, node: Node) -> bool:
+        return node.depends_on_input and not node.is_input
+
+    def _readers(self, index: int) -> list[int]:
+        return [reader for reader in self.graph.readers[index] if reader in self.needed]
+
+    def _folds(self) -> dict[int, int]:
+        """Convolutions whose value only a batch norm reads, each with that batch norm."""
+        folds: dict[int, int] = {}
+        for index in self.needed:
+            readers = self._readers(index)
+            if len(readers) == 1 and index not in self.wanted and can_fold(self.graph, index, readers[0]):
+                folds[index] = readers[0]
+        return folds
+
+    def _last_readers(self) -> dict[int, int]:
+        last: dict[int, int] = {}
+        for index in sorted(self.needed):
+            for source in self.graph[index].inputs:
+                last[source] = index
+        return last
+
+    def _sharing(self) -> dict[int, frozenset[int]]:
+        """For every value the values that may lie in the same memory, itself included."""
+        sharing: dict[int, frozenset[int]] = {}
+        for index in sorted(self.needed):
+            node = self.graph[index]
+            sources = node.inputs if may_share_memory(node) else ()
+            together = frozenset([index]).union(*(sharing[source] for source in sources))
+            sharing.update(dict.fromkeys(together, together))
+        return sharing
+
+    def _step(self, node: Node) -> Step:
+        folded = self.folds.get(node.index)
+        result = node.index if folded is None else folded
+        frees = tuple(
+            source
+            for source in dict.fromkeys((*node.inputs, result))
+            if self.last_reader.get(source, node.index) == node.index and source not in self.kept
+        )
+        overwrites = self._overwrites(node, frees)
+        target = _target(node, overwrites=overwrites)
+        return Step(node, target, result, None if folded is None else self.graph[folded], overwrites, frees)
+
+    def _overwrites(self, node: Node, frees: tuple[int, ...]) -> bool:
+        """Whether the step may write into its first input: fresh memory that nobody reads afterwards."""
+        first = node.args[0] if node.args else None
+        may = node.base_name in _OVERWRITING or (node.base_name == _NORM and _scales_and_shifts(self.graph, node))
+        if not may or not isinstance(first, Reference) or first.index not in frees:
+            return False
+        source = self.graph[first.index]
+        others = [index for index in node.inputs if index != first.index]
+        same = all(self.graph[index].spec == source.spec for index in others)
+        fresh = source.depends_on_input and not source.is_input and operator_of(source).kind in _FRESH
+        fits = same and node.spec == source.spec and len(node.inputs) == 1 + len(others)
+        return fresh and fits and not self._is_seen_through_others(first.index, node.index)
+
+    def _is_seen_through_others(self, index: int, writer: int) -> bool:
+        """Whether a view of the value is kept or read, by the writer or after it."""
+        others = self.sharing[index] - {index}
+        return any(other in self.kept or self.last_reader.get(other, -1) >= writer for other in others)
+
+
+def _target(node: Node, *, overwrites: bool) -> Callable[..., Any]:
+    if overwrites and node.base_name == _NORM:
+        return _normalize_in_place
+    if overwrites:
+        overload = node.operator.rpartition(".")[2]
+        return getattr(getattr(torch.ops.aten, node.base_name + "_"), overload)
+    return without_overwriting(node)
+
+
+def _normalize_in_place(
+    maps: Tensor, weight: Tensor | None, bias: Tensor | None, mean: Tensor, variance: Tensor, *settings: Any
+) -> Tensor:
+    """An evaluating batch norm, written over its input. The arguments are those of aten.batch_norm."""
+    scale, shift = (part.to(maps.dtype) for part in scale_and_shift(weight, bias, mean, variance, settings[2]))
+    shape = (-1, *[1] * (maps.ndim - 2))
+    return torch.addcmul(shift.view(shape), maps, scale.view(shape), out=maps)
+
+
+def may_share_memory(node: Node) -> bool:
+    """Whether a value may be a view of what the operator reads; of an unknown operator nobody knows."""
+    # An einsum that only turns axes returns a view, though its schema does not say so.
+    is_silent = operator_of(node).kind in ("shape", "matrix product")
+    return not is_known(node) or is_silent or returns_view(node.target)
+
+
+def can_fold(graph: Graph, convolution: int, norm: int) -> bool:
+    """Whether a batch norm's scale and shift can go into the convolution's own weights."""
+    filters, scaling = graph[convolution], graph[norm]
+    if filters.base_name not in ("conv2d", "conv1d", "conv3d", "convolution") or scaling.base_name != "batch_norm":
+        return False
+    is_transposed = filters.base_name == "convolution" and filters.args[6]
+    own_weights = _only_first_depends(graph, filters) and _scales_and_shifts(graph, scaling)
+    return own_weights and not is_transposed and scaling.args[0] == Reference(convolution)
+
+
+def _scales_and_shifts(graph: Graph, norm: Node) -> bool:
+    """Whether a batch norm uses its kept statistics and its own weights."""
+    return norm.args[3] is not None and not norm.args[5] and _only_first_depends(graph, norm)
+
+
+def _only_first_depends(graph: Graph, node: Node) -> bool:
+    """Whether the first argument alone depends on the network's input, and the rest are weights."""
+    depends = [index for index in node.inputs if graph[index].depends_on_input]
+    return len(depends) == 1 and node.args[0] == Reference(depends[0])

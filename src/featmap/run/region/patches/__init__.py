@@ -1,0 +1,1 @@
+"""The recomputed parts of a value, and how places are gathered from them."""

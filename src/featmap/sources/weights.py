@@ -1,0 +1,129 @@
+"""How do weights get from a file into a module, without executing anything that the file holds?"""
+
+from __future__ import annotations
+
+import pickle
+import warnings
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from featmap.errors import ModelError, NoSuchModel, UnsafeFile, WeightsMismatch
+from featmap.sources.file_kinds import check_kind
+from featmap.sources.pickle_check import beyond_tensors
+from featmap.sources.weight_names import unwrapped
+
+# What reading raises for files that are damaged, or are something else.
+_BROKEN = (AttributeError, EOFError, ImportError, KeyError, OSError, RuntimeError, ValueError, zipfile.BadZipFile)
+
+_SAFE = "Save it as .safetensors or as a plain state dict, or pass --trust if you know where it comes from."
+
+_LISTED = 10
+"""How many of the tensors that do not fit are listed."""
+
+
+def load_weights(module: nn.Module, path: Path, *, trust: bool = False) -> None:
+    """Puts the weights of a `.safetensors` or state-dict file into the module.
+
+    Prefixes that wrappers put before all names (DataParallel, torch.compile) are taken away, with a warning.
+    Raises: WeightsMismatch: names or shapes differ; the first are listed, and the module is left as it was.
+    UnsafeFile: the file holds more than tensors and would have to be unpickled.
+    """
+    state = unwrapped(read_weights(path, trust=trust), module.state_dict().keys(), path)
+    _check(module, state, path)
+    module.load_state_dict(state)
+
+
+def read_weights(path: Path, *, trust: bool = False) -> dict[str, Tensor]:
+    """The tensors in a file, by name."""
+    if not path.is_file():
+        raise NoSuchModel(f"There is no weights file '{path}'.", "Give the path of a .safetensors, .pt or .pth file.")
+    check_kind(path)
+    if path.suffix.lower() == ".safetensors":
+        return _read_safetensors(path)
+    return _tensors(_read_plain(path, trust=trust), path)
+
+
+def _read_safetensors(path: Path) -> dict[str, Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        # Its own words for the reason change from version to version.
+        raise ModelError(f"'{path}' is no readable safetensors file.", "Save the weights again.") from error
+
+
+def _read_plain(path: Path, *, trust: bool) -> Any:
+    if not trust:
+        _check_tensors_only(path)
+    try:
+        with warnings.catch_warnings():
+            # torch remarks on the file's pickle protocol, which nobody can act on.
+            warnings.simplefilter("ignore")
+            return torch.load(path, map_location="cpu", weights_only=not trust)
+    except pickle.UnpicklingError as error:
+        if trust:
+            raise _unreadable(path, f"{type(error).__name__} while reading it") from error
+        raise UnsafeFile(f"'{path}' holds more than tensors: torch does not read it without trust.", _SAFE) from error
+    except _BROKEN as error:
+        raise _unreadable(path, f"{type(error).__name__} while reading it") from error
+
+
+def _check_tensors_only(path: Path) -> None:
+    """Our own judgement, before torch opens the file; what torch refuses as well comes on top."""
+    try:
+        with path.open("rb") as file:
+            found = beyond_tensors(file)
+    except ValueError as error:
+        raise _unreadable(path, "it is neither an archive nor a pickle of torch.save, or it is damaged") from error
+    if found:
+        raise UnsafeFile(f"'{path}' holds more than tensors: {found}.", _SAFE)
+
+
+def _unreadable(path: Path, reason: str) -> ModelError:
+    return ModelError(
+        f"'{path}' is no readable weights file ({reason}).", "Save the weights again with torch.save or safetensors."
+    )
+
+
+def _tensors(content: Any, path: Path) -> dict[str, Tensor]:
+    """The state dict itself, or the one under the usual keys of a checkpoint."""
+    for key in ("state_dict", "model", "model_state_dict"):
+        if isinstance(content, dict) and isinstance(content.get(key), dict):
+            content = content[key]
+    if isinstance(content, nn.Module):
+        content = content.state_dict()
+    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
+        raise ModelError(f"'{path}' holds no table of named tensors.", "Save the module's state_dict().")
+    return {str(name): value for name, value in content.items()}
+
+
+def _check(module: nn.Module, state: dict[str, Tensor], path: Path) -> None:
+    own = module.state_dict()
+    for name in own:
+        # Files written before torch counted batches lack that counter; it plays no part in evaluation.
+        if name.endswith("num_batches_tracked"):
+            state.setdefault(name, own[name])
+    problems = [f"missing in the file: {name} {_shape(own[name])}" for name in own if name not in state]
+    problems += [f"not in the network: {name} {_shape(state[name])}" for name in state if name not in own]
+    problems += [
+        f"{name}: the network has {_shape(own[name])}, the file {_shape(state[name])}"
+        for name in own
+        if name in state and own[name].shape != state[name].shape
+    ]
+    if problems:
+        more = [f"... and {len(problems) - _LISTED} more"] if len(problems) > _LISTED else []
+        lines = "\n".join(f"  {line}" for line in [*problems[:_LISTED], *more])
+        raise WeightsMismatch(
+            f"'{path}' holds the weights of another network; {len(problems)} of its tensors do not fit:\n{lines}",
+            "Give the weights of this network, or the network of these weights.",
+        )
+
+
+def _shape(tensor: Tensor) -> str:
+    return f"({', '.join(map(str, tensor.shape))})"

@@ -1,0 +1,139 @@
+"""How do the maps of a layer vary together? Counts, means and sums of products of distances from the mean, in float64.
+
+Parts are merged by the formula of Chan, Golub and LeVeque (1979), so many parts give what one pass over all would.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+Doubles = NDArray[np.float64]
+GOLDEN = 0.6180339887498949
+_ROWS_AT_ONCE = 1024
+
+
+@dataclass(frozen=True, eq=False)
+class CoMoments:
+    """Over `count` places the `mean` (channel), and `products` (channel, channel) of distances from it, summed."""
+
+    count: int
+    mean: Doubles
+    products: Doubles
+
+    @classmethod
+    def none(cls, channels: int) -> CoMoments:
+        return cls(0, np.zeros(channels), np.zeros((channels, channels)))
+
+    def merged(self, other: CoMoments) -> CoMoments:
+        """Both together."""
+        if not self.count or not other.count:
+            return other if not self.count else self
+        count = self.count + other.count
+        apart = other.mean - self.mean
+        products = self.products + other.products
+        products += np.outer(apart, apart) * (self.count * other.count / count)
+        return CoMoments(count, self.mean + apart * (other.count / count), products)
+
+    def correlation(self) -> Doubles:
+        """Pearson's correlation of every two channels; a constant channel correlates 0 with all, itself included."""
+        # Rounding leaves a trace of spread where there is none, on either side of 0.
+        spread = np.sqrt(np.maximum(np.diag(self.products), 0.0))
+        scale = np.abs(self.mean) * np.sqrt(max(self.count, 1))
+        is_constant = spread <= 1e-9 * scale
+        divisor = np.where(is_constant, 1.0, spread)
+        found = np.clip(self.products / divisor / divisor[:, None], -1.0, 1.0)
+        found[is_constant] = 0.0
+        found[:, is_constant] = 0.0
+        return found
+
+
+class CoMomentsOfMaps:
+    """Collects co-moments over `places` places of each map, spread evenly, elsewhere for every image."""
+
+    def __init__(self, channels: int, places: int) -> None:
+        self.places = places
+        self._shift: Tensor | None = None
+        self._waiting: list[Tensor] = []
+        self._count_waiting = self._count = 0
+        self._sum = torch.zeros(channels, dtype=torch.float64)
+        self._products = torch.zeros(channels, channels, dtype=torch.float64)
+
+    def add(self, maps: Tensor, first: int) -> None:
+        """Takes in maps (image, channel, row, column); the images' numbers, from `first` on, decide which places."""
+        self.add_rows(self.rows(maps, first))
+
+    def rows(self, maps: Tensor, first: int) -> Tensor:
+        """A copy of the values that `add` would take in, (place, channel); changes nothing here."""
+        if maps.device.type == "cpu":
+            return self._rows_here(maps, first)
+        rows = maps.detach().float().permute(0, 2, 3, 1).flatten(0, 2)
+        every = maps.shape[2] * maps.shape[3]
+        starts = range(0, len(rows), every)
+        taken = [chosen_places(every, self.places, first + image) + start for image, start in enumerate(starts)]
+        return rows.index_select(0, torch.from_numpy(np.concatenate(taken)).to(rows.device))
+
+    def _rows_here(self, maps: Tensor, first: int) -> Tensor:
+        # numba takes a second to import.
+        laid_out, gather = _compiled()
+        maps = laid_out(maps)
+        images, channels, rows, columns = maps.shape
+        found = torch.empty(images * self.places, channels)
+        gather(maps.data_ptr(), images, rows * columns, channels, first, self.places, found.data_ptr())
+        return found
+
+    def add_rows(self, rows: Tensor) -> None:
+        """Takes in values (place, channel)."""
+        self._waiting.append(rows)
+        self._count_waiting += len(rows)
+        if self._count_waiting >= _ROWS_AT_ONCE:
+            self._multiply()
+
+    def _multiply(self) -> None:
+        rows = torch.cat(self._waiting).double()
+        if self._shift is None:
+            # Distances from near the mean lose no digits.
+            self._shift = rows.mean(dim=0)
+            self._sum, self._products = self._sum.to(rows.device), self._products.to(rows.device)
+        rows -= self._shift
+        self._products.addmm_(rows.T, rows)
+        self._sum += rows.sum(dim=0)
+        self._count += len(rows)
+        self._waiting, self._count_waiting = [], 0
+
+    def found(self) -> CoMoments:
+        """The co-moments of all that was added."""
+        if self._waiting:
+            self._multiply()
+        if self._shift is None:
+            return CoMoments.none(len(self._sum))
+        total, products = self._sum.cpu().numpy(), self._products.cpu().numpy()
+        products = products - np.outer(total, total) / self._count
+        return CoMoments(self._count, self._shift.cpu().numpy() + total / self._count, products)
+
+
+def chosen_places(every: int, count: int, number: int) -> NDArray[np.int64]:
+    """`count` of `every` places of an image, evenly spread; the golden ratio moves them on from image to image.
+
+    >>> chosen_places(10, 5, 0), chosen_places(10, 5, 1)
+    (array([0, 2, 4, 6, 8]), array([6, 8, 0, 2, 4]))
+    """
+    if count == every:
+        return np.arange(every)
+    start = int(number * GOLDEN % 1.0 * every)
+    return (np.arange(count, dtype=np.int64) * every // count + start) % every
+
+
+@lru_cache(maxsize=1)
+def _compiled() -> tuple[Callable[[Tensor], Tensor], Any]:
+    from featmap.statistics.addresses import laid_out
+    from featmap.statistics.comoments_pass import gather
+
+    return laid_out, gather

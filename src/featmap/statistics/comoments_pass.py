@@ -1,0 +1,25 @@
+"""How are the places gathered over which maps vary together? By compiled code: they are few, of many maps."""
+
+from __future__ import annotations
+
+from numba import njit
+
+from featmap.statistics.addresses import floats_at
+from featmap.statistics.comoments import GOLDEN  # pyright: ignore[reportUnusedImport]
+
+
+@njit(nogil=True, cache=True)
+def gather(address, images, places, channels, first, count, into):  # type: ignore[no-untyped-def]
+    """Copies the chosen places of maps (image, place, channel), float32 at an address, to the address `into`.
+
+    Those are what `featmap.statistics.comoments.chosen_places` says of the images' numbers, from `first` on.
+    """
+    rows = floats_at(into, images * count * channels)
+    at = 0
+    for image in range(images):
+        values = floats_at(address + 4 * image * places * channels, places * channels)
+        start = int((first + image) * GOLDEN % 1.0 * places) if count < places else 0
+        for number in range(count):
+            place = (number * places // count + start) % places
+            rows[at : at + channels] = values[place * channels : (place + 1) * channels]
+            at += channels

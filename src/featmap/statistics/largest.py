@@ -1,0 +1,90 @@
+"""Which are the largest values of each channel, over many maps? Kept exactly, a fixed number per channel.
+
+A value enters only where it exceeds what a full channel already holds, so that most maps are merely compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from featmap.threads import share_threads
+
+Floats = NDArray[np.float32]
+
+
+class LargestValues:
+    """The `count` largest values of each of some channels.
+
+    `floor`: values of a channel up to this are left out, because as many larger ones are known elsewhere.
+
+    >>> kept, maps = LargestValues(1, 2), torch.tensor([[[[3.0, 1.0], [2.0, 3.0]]]])
+    >>> kept.add(maps, maps.amax((2, 3)).numpy())
+    >>> kept.values()
+    array([[3., 3.]], dtype=float32)
+    """
+
+    def __init__(self, channels: int, count: int, floor: Floats | None = None) -> None:
+        self.count = count
+        self._kept = np.empty((channels, 2 * count), np.float32)
+        self._filled = np.zeros(channels, np.int64)
+        self._floor = np.full(channels, -np.inf, np.float32) if floor is None else floor.astype(np.float32, copy=True)
+
+    def add(self, maps: Tensor, maximum: Floats, first: int = 0) -> None:
+        """Takes in maps (image, channel, row, column); `maximum` (image, map) knows theirs from the map `first` on."""
+        laid_out, in_turn, together, _ = _compiled()
+        if maps.device.type != "cpu":
+            maps, maximum, first = self._entering(maps), np.full((1, len(self._floor)), np.inf, np.float32), 0
+        maps = laid_out(maps)
+        where = (maps.data_ptr(), maps.shape[2] * maps.shape[3], maximum, first)
+        kept = (self._kept, self._filled, self._floor, self.count)
+        threads = share_threads()
+        if threads < 2:
+            in_turn(*where, *kept)
+        else:
+            together(*where, *kept, threads)
+
+    def _entering(self, maps: Tensor) -> Tensor:
+        """The places of maps on another device where any channel's value may enter; only those leave the device."""
+        apart = maps.detach().permute(0, 2, 3, 1).flatten(0, 2)
+        floor = torch.from_numpy(self._floor).to(apart.device)
+        return apart[(apart > floor).any(dim=1)].cpu().T[None, :, :, None]
+
+    def values(self) -> Floats:
+        """The largest values (channel, rank), largest first.
+
+        As many ranks as the channel with the most has, at most `count`; NaN where a channel has fewer.
+        """
+        found = np.full((len(self._kept), min(self._filled.max(), self.count)), np.nan, np.float32)
+        for channel, filled in enumerate(self._filled.tolist()):
+            # In their place, which is as large as all of them: in what order they lie means nothing.
+            values = self._kept[channel, :filled]
+            values.sort()
+            found[channel, : min(filled, self.count)] = values[: -self.count - 1 : -1]
+        return found
+
+
+def joined(one: Floats, other: Floats) -> Floats:
+    """The largest of both, arrays (channel, rank), largest first, NaN where there are fewer; as many ranks as `one`.
+
+    >>> joined(np.array([[5, 3, np.nan]], np.float32), np.array([[4]], np.float32))
+    array([[5., 4., 3.]], dtype=float32)
+    """
+    join, found = _compiled()[-1], np.empty_like(one)
+    join(one, other, found)
+    return found
+
+
+@lru_cache(maxsize=1)
+def _compiled() -> tuple[Callable[[Tensor], Tensor], Any, Any, Any]:
+    # numba takes a second to import.
+    from featmap.statistics.addresses import laid_out
+    from featmap.statistics.largest_pass import join, push, push_in_turn
+
+    return laid_out, push_in_turn, push, join

@@ -1,0 +1,168 @@
+"""How do values enter the largest of each channel, and how are two sets of largest values joined? By compiled code.
+
+Channels lie side by side, so many are compared with their floors at once; what exceeds its floor is rare.
+What is full is thinned out by radix selection, over bits of the floats read as whole numbers of the same order.
+The functions stand alone in this module, because numba finds compiled code on the disk again only for such.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit, prange, types
+from numba.extending import intrinsic
+
+from featmap.statistics.addresses import floats_at
+
+LANES = 64
+"""So many values are compared at a time, at least."""
+DIGIT_BITS, BINS = 11, 2**11
+SIGN, ONE, FIRST_BIT = np.uint32(31), np.uint32(1), np.uint32(2**31)
+
+
+@intrinsic
+def lowest_bit(_context: Any, _mask: Any) -> Any:
+    """The number of the lowest bit that is set in a number that is not 0."""
+
+    def generated(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        from llvmlite import ir
+
+        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.uint64(types.uint64), generated
+
+
+@njit(inline="always")
+def in_order(bits):  # type: ignore[no-untyped-def]
+    """A float's bits as a number that is larger for a larger float."""
+    # Numba computes in 64 bits; what is kept are 32.
+    return np.uint32(~bits) if bits >> SIGN else np.uint32(bits | FIRST_BIT)
+
+
+@njit(inline="always")
+def rank_key(keys, count, bins):  # type: ignore[no-untyped-def]
+    """The key at a rank from the top, counted from 1, and how many keys are above it."""
+    found, above = np.uint32(0), 0
+    for done in range(0, 32, DIGIT_BITS):
+        bits = np.uint32(min(DIGIT_BITS, 32 - done))
+        shift, low = np.uint32(32 - done) - bits, (ONE << bits) - ONE
+        bins[:] = 0
+        for i in range(keys.size):
+            key = in_order(keys[i])
+            alike = done == 0 or key >> (shift + bits) == found
+            bins[(key >> shift) & low] += 1 if alike else 0
+        at = low
+        while above + bins[at] < count:
+            above += bins[at]
+            at -= ONE
+        found = (found << bits) | at
+    return found, above
+
+
+@njit(inline="always")
+def thin_out(line, keys, count, bins):  # type: ignore[no-untyped-def]
+    """Moves the `count` largest values to the front; the least of them."""
+    key, above = rank_key(keys, count, bins)
+    equal = count - above
+    left, least = 0, line[0]
+    for i in range(line.size):
+        value, mine = line[i], in_order(keys[i])
+        line[left] = value
+        if mine == key:
+            least = value
+            left += 1 if equal > 0 else 0
+            equal -= 1
+        else:
+            left += 1 if mine > key else 0
+    return least
+
+
+@njit(inline="always")
+def put(value, c, kept, lines, floor, count, bins):  # type: ignore[no-untyped-def]
+    """Takes in one value of a channel; whether its floor has changed."""
+    kept[c, lines[c]] = value
+    lines[c] += 1
+    if lines[c] < kept.shape[1]:
+        return False
+    line = kept[c]
+    floor[c] = thin_out(line, line.view(np.uint32), count, bins)
+    lines[c] = count
+    return True
+
+
+@njit(inline="always")
+def read_row(values, row, width, channels, first, least, hits, kept, lines, floor, count, bins):  # type: ignore[no-untyped-def]
+    """Takes in what exceeds the `least` of its lane, of values that lie side by side."""
+    start, here = np.uint64(row), np.uint64(min(width, values.size - row))
+    words = hits.view(np.uint64)
+    for lane in range(here):
+        hits[lane] = values[start + lane] > least[lane]
+    hits[here:] = 0
+    for word in range(words.size):
+        left = words[word]
+        while left != 0:
+            lane = word * 8 + (np.int64(lowest_bit(left)) >> 3)  # pyright: ignore[reportCallIssue]
+            left &= left - np.uint64(1)
+            c = first + lane % channels
+            if put(values[start + np.uint64(lane)], c, kept, lines, floor, count, bins):
+                for other in range(lane % channels, width, channels):
+                    least[other] = floor[c]
+
+
+@njit(nogil=True, error_model="numpy")
+def push_some(first, end, address, places, maximum, map_, kept, lines, floor, count):  # type: ignore[no-untyped-def]
+    """Does so for the channels from `first` to `end`."""
+    channels = len(floor)
+    # Of few channels several places lie side by side.
+    beside = max(LANES // channels, 1)
+    width, step = (end - first) * beside, channels * beside
+    least, bins = np.empty(width, np.float32), np.empty(BINS, np.int32)
+    hits = np.zeros((width + 7) // 8 * 8, np.uint8)
+    for image in range(len(maximum)):
+        is_any = False
+        for lane in range(width):
+            c = first + lane % channels
+            enters = maximum[image, map_ + c] > floor[c]
+            least[lane] = floor[c] if enters else np.float32(np.inf)
+            is_any |= enters
+        if is_any:
+            values = floats_at(address + 4 * image * places * channels, places * channels)
+            for row in range(first, values.size, step):
+                read_row(values, row, width, channels, first, least, hits, kept, lines, floor, count, bins)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def push_in_turn(address, places, maximum, map_, kept, lines, floor, count):  # type: ignore[no-untyped-def]
+    """The same as `push`, in the thread that calls it."""
+    push_some(0, len(floor), address, places, maximum, map_, kept, lines, floor, count)
+
+
+@njit(parallel=True, nogil=True, cache=True, error_model="numpy")
+def push(address, places, maximum, map_, kept, lines, floor, count, threads):  # type: ignore[no-untyped-def]
+    """Puts what exceeds the floor of its channel into `kept` (channel, number).
+
+    Maps (image, place, channel), float32, lie at an address; their maxima (image, map) are known from the map `map_`
+    on. What is full is thinned out to `count`, whose least is the new floor; `lines` counts what each channel holds.
+    """
+    channels = len(floor)
+    tasks = min(threads, max(channels // LANES, 1))
+    for task in prange(tasks):
+        first, end = task * channels // tasks, (task + 1) * channels // tasks
+        push_some(first, end, address, places, maximum, map_, kept, lines, floor, count)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def join(one, other, joined):  # type: ignore[no-untyped-def]
+    """Writes the largest of both, arrays (channel, rank), largest first, NaN where there are no more."""
+    for c in range(len(joined)):
+        at, behind = 0, 0
+        for rank in range(joined.shape[1]):
+            mine = one[c, at] if at < one.shape[1] else np.float32(np.nan)
+            theirs = other[c, behind] if behind < other.shape[1] else np.float32(np.nan)
+            if mine >= theirs or np.isnan(theirs):
+                joined[c, rank] = mine
+                at += 1
+            else:
+                joined[c, rank] = theirs
+                behind += 1

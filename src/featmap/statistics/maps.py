@@ -1,0 +1,130 @@
+"""What can be said of every map in one read of it? Its extremes, where the largest is, its moments, its share above 0.
+
+One pass over the places of maps laid out channels last; numba compiles it at first use and keeps the result on disk.
+Maps on other devices are measured by torch's operators, with the same numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from featmap.threads import share_threads
+
+_VALUES_PER_THREAD = 32768
+"""Fewer are measured sooner than another thread has begun."""
+Bounds = tuple[float, float]
+UNBOUNDED: Bounds = (-np.inf, np.inf)
+
+
+@dataclass(frozen=True, eq=False)
+class MapStatistics:
+    """Per image and map, arrays (image, map): what one map holds.
+
+    `place` is the first place of the maximum, counted row by row. `squares` is the sum of squared distances from the
+    mean. `positive` and `at_bound` count values: above 0, and at or beyond a bound of the nonlinearity.
+    They are parts of `extremes` (maximum, minimum), `counts` (place, positive, at_bound) and `moments` (mean, squares).
+    """
+
+    extremes: NDArray[np.float32]
+    counts: NDArray[np.int32]
+    moments: NDArray[np.float64]
+
+    @classmethod
+    def empty(cls, images: int, maps: int) -> MapStatistics:
+        """Room for these."""
+        shape = (images, maps)
+        return cls(np.empty((2, *shape), np.float32), np.empty((3, *shape), np.int32), np.empty((2, *shape)))
+
+    @property
+    def maximum(self) -> NDArray[np.float32]:
+        return self.extremes[0]
+
+    @property
+    def minimum(self) -> NDArray[np.float32]:
+        return self.extremes[1]
+
+    @property
+    def place(self) -> NDArray[np.int32]:
+        return self.counts[0]
+
+    @property
+    def positive(self) -> NDArray[np.int32]:
+        return self.counts[1]
+
+    @property
+    def at_bound(self) -> NDArray[np.int32]:
+        return self.counts[2]
+
+    @property
+    def mean(self) -> NDArray[np.float64]:
+        return self.moments[0]
+
+    @property
+    def squares(self) -> NDArray[np.float64]:
+        return self.moments[1]
+
+
+def map_statistics(maps: Tensor, bounds: Bounds = UNBOUNDED) -> MapStatistics:
+    """The statistics of maps (image, channel, row, column).
+
+    `bounds`: values at or below the first and at or above the second are counted as lying at a bound.
+
+    >>> found = map_statistics(torch.tensor([[[[0.0, 2.0], [2.0, -1.0]]]]))
+    >>> found.maximum, found.place, found.mean, found.positive
+    (array([[2.]], dtype=float32), array([[1]], dtype=int32), array([[0.75]]), array([[2]], dtype=int32))
+    """
+    found = MapStatistics.empty(maps.shape[0], maps.shape[1])
+    measure_into(found, 0, maps, bounds)
+    return found
+
+
+def measure_into(found: MapStatistics, first: int, maps: Tensor, bounds: Bounds = UNBOUNDED) -> None:
+    """Writes the statistics of maps (image, channel, row, column) into the part of `found` from the map `first` on."""
+    if maps.device.type != "cpu":
+        _by_operators(found, first, maps.detach().float().permute(0, 2, 3, 1).flatten(1, 2), bounds)
+        return
+    laid_out, in_turn, together = _compiled()
+    maps = laid_out(maps)
+    images, channels, rows, columns = maps.shape
+    is_small = images * channels * rows * columns < 2 * _VALUES_PER_THREAD
+    compiled = in_turn if is_small or share_threads() < 2 else together
+    where = (maps.data_ptr(), images, rows * columns, channels, first)
+    compiled(*where, found.extremes, found.counts, found.moments, *bounds)
+
+
+@lru_cache(maxsize=1)
+def _compiled() -> tuple[Callable[[Tensor], Tensor], Any, Any]:
+    # numba takes a second to import.
+    from featmap.statistics.addresses import laid_out
+    from featmap.statistics.one_pass import measure, measure_in_turn
+
+    return laid_out, measure_in_turn, measure
+
+
+def _by_operators(found: MapStatistics, first: int, apart: Tensor, bounds: Bounds) -> None:
+    """The same by torch's operators, of maps (image, place, channel)."""
+    exact = apart.double()
+    mean = exact.mean(dim=1)
+    maximum, place = _first_maximum(apart)
+    at_bound = (apart <= bounds[0]) | (apart >= bounds[1])
+    squares = (exact - mean[:, None]).square().sum(dim=1)
+    here = (slice(None), slice(None), slice(first, first + apart.shape[2]))
+    found.extremes[here] = torch.stack([maximum, apart.amin(dim=1)]).cpu().numpy()
+    found.counts[here] = torch.stack([place, (apart > 0).sum(dim=1), at_bound.sum(dim=1)]).cpu().numpy()
+    found.moments[here] = torch.stack([mean, squares]).cpu().numpy()
+
+
+def _first_maximum(apart: Tensor) -> tuple[Tensor, Tensor]:
+    # torch promises nothing about which of several equal maxima `max` names.
+    maximum = apart.amax(dim=1)
+    numbers = torch.arange(apart.shape[1], device=apart.device)[None, :, None]
+    place = torch.where(apart == maximum[:, None], numbers, apart.shape[1]).amin(dim=1)
+    return maximum, place.clamp(max=apart.shape[1] - 1)

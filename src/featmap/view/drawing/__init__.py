@@ -1,0 +1,1 @@
+"""Parts that pictures are drawn from: text, colours, cells, boxes, arrows."""

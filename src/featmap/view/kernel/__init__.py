@@ -1,0 +1,1 @@
+"""A kernel that slides over its input: one scene, drawn as SVG and as GIF."""

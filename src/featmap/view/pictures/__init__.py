@@ -1,0 +1,1 @@
+"""One kind of answer each, as a picture."""

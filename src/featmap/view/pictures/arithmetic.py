@@ -1,0 +1,90 @@
+"""What is known about the arithmetic of one value? Plain numbers, in the form that the picture of it takes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
+
+from featmap.view.drawing.flow import Stage
+from featmap.view.drawing.text import MINUS, number, plural
+
+
+@dataclass(frozen=True, eq=False)
+class Term:
+    """What one input channel contributes: `sum` is the sum over window * kernel, both (row, column)."""
+
+    channel: int
+    window: NDArray[Any]
+    kernel: NDArray[Any]
+    sum: float
+
+
+@dataclass(frozen=True, eq=False)
+class Arithmetic:
+    """The arithmetic of one value: sum of the terms + bias = conv, conv * scale + shift = z, nonlinearity(z) = a.
+
+    What the layer does not have is None.
+    """
+
+    title: str
+    terms: Sequence[Term]
+    bias: float | None
+    conv: float
+    scale: float | None
+    shift: float | None
+    z: float
+    nonlinearity: str | None
+    a: float | None
+
+
+def largest(arithmetic: Arithmetic, shown: int) -> list[Term]:
+    """The terms that contribute most, whatever their sign.
+
+    >>> import numpy as np
+    >>> terms = [Term(channel, np.ones((1, 1)), np.ones((1, 1)), total) for channel, total in enumerate((1, -3, 2))]
+    >>> [term.channel for term in largest(Arithmetic("", terms, None, 0, None, None, 0, None, None), 2)]
+    [1, 2]
+    """
+    return sorted(arithmetic.terms, key=lambda term: -abs(term.sum))[:shown]
+
+
+def rest(arithmetic: Arithmetic, shown: Sequence[Term]) -> list[tuple[str, float]]:
+    """What is added to the shown terms: the other channels as one sum, and the bias; then the weighted sum itself."""
+    drawn = {id(term) for term in shown}
+    others = [term.sum for term in arithmetic.terms if id(term) not in drawn]
+    rows = [(f"{plural(len(others), 'other channel')} together", math.fsum(others))] if others else []
+    if arithmetic.bias is not None:
+        rows.append(("bias", arithmetic.bias))
+    return [*rows, ("weighted sum (conv)", arithmetic.conv)]
+
+
+def stages(arithmetic: Arithmetic) -> list[Stage]:
+    """The way from the weighted sum to z and a; z stands apart from conv only where something lies between."""
+    scale, shift = arithmetic.scale, arithmetic.shift
+    parts = [] if scale is None else [f"× {number(scale, 4)}"]
+    if shift is not None:
+        parts.append(f"{MINUS if shift < 0 else '+'} {number(abs(shift), 4)}")
+    way = [Stage("conv" if parts else "conv = z", arithmetic.conv, "")]
+    if parts:
+        way.append(Stage("z", arithmetic.z, "  ".join(parts)))
+    if arithmetic.a is not None:
+        way.append(Stage("a", arithmetic.a, arithmetic.nonlinearity or ""))
+    return way
+
+
+def shown_words(arithmetic: Arithmetic, shown: Sequence[Term]) -> str:
+    """How much of the sum is shown in full."""
+    count = plural(len(arithmetic.terms), "input channel")
+    return f"the {len(shown)} largest of {count}" if len(shown) < len(arithmetic.terms) else count
+
+
+def description(arithmetic: Arithmetic, shown: Sequence[Term]) -> str:
+    """The picture in words."""
+    total = number(math.fsum(term.sum for term in arithmetic.terms))
+    bias = f" + {number(arithmetic.bias)} bias" if arithmetic.bias is not None else ""
+    way = ", ".join(f"{stage.name} {stage.text}" for stage in stages(arithmetic))
+    return f"{arithmetic.title}; {shown_words(arithmetic, shown)}; {total} from the channels{bias}; {way}"

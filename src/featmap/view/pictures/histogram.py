@@ -1,0 +1,43 @@
+"""How does a distribution look? The maxima per image as bars, and below them what all values are, in words."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+from PIL import Image
+
+from featmap.index.questions.distribution import Distribution
+from featmap.view.drawing.text import number, plural
+
+_BAR = "#3b6ea8"
+
+
+def histogram_picture(result: Distribution) -> Image.Image:
+    """The histogram of a map's maxima; what is known of all its values stands below it, in words."""
+    from matplotlib.figure import Figure
+
+    assert result.edges is not None
+    assert result.counts is not None
+    figure = Figure(figsize=(7.2, 3.8), dpi=110, layout="constrained")
+    axes: Any = figure.subplots()
+    widths = [high - low for low, high in zip(result.edges, result.edges[1:], strict=False)]
+    axes.bar(result.edges[:-1], result.counts, widths, align="edge", color=_BAR)
+    axes.set_title(
+        f"{result.address}: maxima of {plural(result.images, 'image')}", loc="left", fontsize=10, weight="bold"
+    )
+    axes.set_xlabel("largest value in an image\n" + of_all_values(result), fontsize=8)
+    axes.set_ylabel("images", fontsize=8)
+    axes.yaxis.get_major_locator().set_params(integer=True)
+    axes.tick_params(labelsize=8)
+    axes.spines[["top", "right"]].set_visible(False)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    return Image.open(io.BytesIO(buffer.getvalue())).convert("RGB")
+
+
+def of_all_values(result: Distribution) -> str:
+    """What is known of all values, of which the bars show only the largest of each image."""
+    known = [f"{share}% at most {number(value)}" for share, value in result.quantiles.items() if value is not None]
+    told = [f"mean {number(result.mean)}", f"{result.fraction_positive:.1%} above 0", *known]
+    return f"all values, which are not shown: {', '.join(told)}"

@@ -1,0 +1,1 @@
+"""One HTML page that needs no server, no script and no network."""

@@ -1,0 +1,1 @@
+"""How each type of result prints, looks and is saved."""

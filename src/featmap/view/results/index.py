@@ -1,0 +1,212 @@
+"""How do the answers of an index look, and how are they saved? Registered with their types."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from featmap.errors import OutputError
+from featmap.geometry import Box
+from featmap.index.build.build import BuildReport
+from featmap.index.questions.audit import Audit
+from featmap.index.questions.compare import Comparison
+from featmap.index.questions.distribution import Distribution
+from featmap.index.questions.selectivity import Selectivity
+from featmap.index.questions.shown import framed_image
+from featmap.index.questions.similar import SimilarImages
+from featmap.index.questions.summary import IndexSummary
+from featmap.index.questions.top import TopExample, TopImages, TopSheet
+from featmap.index.verify.verify import Verification
+from featmap.result import Result, html_of, pictures_of, save_result, text_of
+from featmap.result_table import TableResult
+from featmap.view.drawing.text import number, plural
+from featmap.view.pictures.histogram import histogram_picture
+from featmap.view.results.network import check_output, save_plain
+from featmap.view.sheets.example_sheet import Shown, example_sheet
+from featmap.view.tables import index as tables
+from featmap.view.tables.parts import WIDEST, as_text
+
+PICTURED = (".png", ".json", ".csv", ".txt")
+TABLES = (".json", ".csv", ".txt")
+
+
+def register_index_results() -> None:
+    """Importing this module has registered everything; calling this says that it is wanted."""
+
+
+def check_index_output(path: str | Path, suffixes: Sequence[str], what: str) -> None:
+    """Raises OutputError where an answer of an index cannot be written to that path."""
+    check_output(path, suffixes, what)
+
+
+_TABLES: dict[type, Callable[[Any], Any]] = {
+    IndexSummary: tables.summary_table,
+    TopImages: tables.top_table,
+    Audit: tables.audit_table,
+    SimilarImages: tables.similar_table,
+    Selectivity: tables.selectivity_table,
+    Comparison: tables.comparison_table,
+    Verification: tables.verification_table,
+}
+
+
+@text_of.register(IndexSummary)
+@text_of.register(TopImages)
+@text_of.register(Audit)
+@text_of.register(SimilarImages)
+@text_of.register(Selectivity)
+@text_of.register(Comparison)
+@text_of.register(Verification)
+def _(result: Result) -> str:
+    return as_text(_TABLES[type(result)](result), width=WIDEST)
+
+
+@text_of.register
+def _(result: TopSheet) -> str:
+    return tables.top_sheet_text(result)
+
+
+@text_of.register
+def _(result: BuildReport) -> str:
+    return tables.report_text(result)
+
+
+@text_of.register
+def _(result: Distribution) -> str:
+    return tables.distribution_text(result)
+
+
+@html_of.register(IndexSummary)
+@html_of.register(TopImages)
+@html_of.register(Audit)
+@html_of.register(SimilarImages)
+@html_of.register(Selectivity)
+@html_of.register(Comparison)
+@html_of.register(Distribution)
+@html_of.register(Verification)
+@html_of.register(BuildReport)
+def _(result: Result) -> str | None:
+    return f"<pre style='line-height:1.25;overflow-x:auto'>{html.escape(text_of(result))}</pre>"
+
+
+@pictures_of.register
+def _(result: TopImages) -> list[Image.Image]:
+    shown = [_alone(result, rank, example) for rank, example in enumerate(_exciting(result), 1)]
+    return _sheet(
+        f"what {result.address} responds to", [result], shown or [(f"/{_channel(result)}", _note(result), [])], 30
+    )
+
+
+def _alone(result: TopImages, rank: int, example: TopExample) -> _Map:
+    """An example with its value, as large as a whole map on a sheet of many."""
+    where = f"{number(example.value)} @{example.unit[0]},{example.unit[1]}"
+    return f"{rank}  {Path(example.image).name}", where, [_example(result, example)]
+
+
+@pictures_of.register
+def _(result: TopSheet, *, page_size: int | None = None) -> list[Image.Image]:
+    shown = [(f"/{_channel(e)}", _note(e), [_example(e, example) for example in _exciting(e)]) for e in result.maps]
+    return _sheet(f"what {result.address} responds to", result.maps, shown, page_size)
+
+
+_Map = tuple[str, str, list[Shown]]
+
+
+def _channel(result: TopImages) -> str:
+    return result.address.rpartition("/")[2]
+
+
+def _sheet(title: str, maps: Sequence[TopImages], shown: Sequence[_Map], per_page: int | None) -> list[Image.Image]:
+    first = maps[0]
+    # Within bounds of the value there are other images for every map.
+    fewest, most = (found(each.images for each in maps) for found in (min, max))
+    considered = plural(most, "image") if fewest == most else f"{fewest:,} to {plural(most, 'image')}"
+    chosen = f" ({first.chosen})" if first.chosen else ""
+    is_beyond = any(example.box != example.field for _, _, examples in shown for example in examples)
+    hatched = ", hatched where it is padding" if is_beyond else ""
+    lines = [
+        f"of {considered}{chosen} those that excite a map most, strongest first: exactly what the "
+        f"strongest unit can see{hatched}; weights: {first.description.weights_source}"
+    ]
+    return example_sheet(title, [*lines, *_missing(shown)], shown, per_page=per_page)
+
+
+def _missing(shown: Sequence[_Map]) -> list[str]:
+    """What is said of the images that are not to be had any more."""
+    missing = sum(example.picture is None for _, _, examples in shown for example in examples)
+    words = f"{plural(missing, 'image')} cannot be shown: gone, changed, or never in a file; all hatched"
+    return [words] if missing else []
+
+
+def _exciting(result: TopImages) -> list[TopExample]:
+    """An image on which a map is 0 everywhere excites it not at all."""
+    return [example for example in result.examples if example.value != 0]
+
+
+def _note(result: TopImages) -> str:
+    found = _exciting(result)
+    if not found:
+        return "none of these images excites it" if result.chosen else "no image excites it"
+    if found[0].value == found[-1].value:
+        return number(found[0].value)
+    return f"{number(found[0].value)} to {number(found[-1].value)}"
+
+
+def _example(result: TopImages, example: TopExample) -> Shown:
+    picture = framed_image(result.description, example.path, example.digest)
+    return Shown(picture, None, _edges(example.box), _edges(example.field) if example.box.bottom else _NOTHING)
+
+
+_NOTHING = (-1, -1, 0, 0)
+"""A pixel beside the image: what a unit sees that no pixel can influence."""
+
+
+def _whole(result: TopImages | SimilarImages) -> Box:
+    return Box(0, 0, *result.description.input_shape[1:])
+
+
+def _edges(box: Box) -> tuple[int, int, int, int]:
+    return box.top, box.left, box.bottom, box.right
+
+
+@pictures_of.register
+def _(result: SimilarImages) -> list[Image.Image]:
+    whole = _edges(_whole(result))
+
+    def shown(path: str, digest: str | None) -> list[Shown]:
+        return [Shown(framed_image(result.description, path, digest), None, whole, whole)]
+
+    maps = [(Path(result.image).name, "asked", shown(result.path, result.digest))]
+    maps += [(Path(each.image).name, f"{each.distance:.3f}", shown(each.path, each.digest)) for each in result.nearest]
+    of = {"maximum": "maxima", "mean": "means"}[result.by]
+    how = f"by the {of} of {result.layer} ({result.measure})"
+    line = f"of {plural(result.images, 'image')} the nearest {how}, nearest first"
+    return example_sheet(f"images like {Path(result.image).name}", [line, *_missing(maps)], maps, per_page=30)
+
+
+@pictures_of.register
+def _(result: Distribution) -> list[Image.Image]:
+    if result.counts is None:
+        raise OutputError(f"{result.address} has no histogram: its index keeps no table.", "Use .to_json().")
+    return [histogram_picture(result)]
+
+
+@save_result.register(TopImages)
+@save_result.register(TopSheet)
+@save_result.register(SimilarImages)
+@save_result.register(Distribution)
+def _(result: TableResult, path: Path, **options: Any) -> list[Path]:
+    check_output(path, PICTURED, "this answer is")
+    return save_plain(result, path, options)
+
+
+@save_result.register(Audit)
+@save_result.register(Selectivity)
+@save_result.register(Comparison)
+def _(result: TableResult, path: Path) -> list[Path]:
+    check_output(path, TABLES, "this answer is")
+    return save_plain(result, path, {})

@@ -1,0 +1,180 @@
+"""How do projections and sheets look, and how are they saved? Registered with their types."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from featmap.geometry import Box
+from featmap.methods.shared.projection import NEGATIVE, Projection, Projections, Question, own_gradient_words
+from featmap.methods.sheet import Example, Sheet
+from featmap.result import json_text, pictures_of, save_result, text_of
+from featmap.view.arrays import npz_bytes, shown_array
+from featmap.view.drawing.text import number, plural
+from featmap.view.output import save, write_files
+from featmap.view.pictures.projection import colour_words, projection_picture
+from featmap.view.results.network import check_output
+from featmap.view.sheets.example_sheet import Shown, example_sheet
+from featmap.view.tables.parts import skipped_lines
+
+PROJECTION_FILES = (".png", ".npz", ".json", ".txt")
+
+
+def register_projections() -> None:
+    """Importing this module has registered everything; calling this says that it is wanted."""
+
+
+def check_projection_output(path: str | Path) -> None:
+    """Raises OutputError where projections cannot be written to that path."""
+    check_output(path, PROJECTION_FILES, "projections are")
+
+
+@pictures_of.register
+def _(result: Projection) -> list[Image.Image]:
+    assert result.picture is not None
+    unit = "" if result.unit is None else f", unit at row {result.unit[0]}, column {result.unit[1]}"
+    seen = (f"what {result.target} can see of {Path(result.image).name}", f"its value: {number(result.value)}{unit}")
+    said = (_rule_words(result.question, result.gradient_takers), f"started from {number(result.started_from)}")
+    if result.started_from < 0 and not result.is_zero:
+        said = (*said, NEGATIVE)
+    if own := own_gradient_words(result.own_gradients):
+        said = (*said, own)
+    values = shown_array(result.values)
+    title = f"{result.question.rule} of {result.target}"
+    box, field = _edges(result.box), _edges(result.field)
+    if field == (0, 0, 0, 0):
+        # A unit that reads nothing but padding, of which nobody knows where it would lie.
+        box = field = (0, 0, *result.image_size)
+        values = np.zeros((values.shape[0], *result.image_size))
+    return [projection_picture(result.picture, values, box, field, title, (seen, said))]
+
+
+@pictures_of.register
+def _(result: Projections) -> list[Image.Image]:
+    if len(result) == 1:
+        return pictures_of(result[0])
+    first: Projection = result[0]
+    names = list(dict.fromkeys(each.image for each in result))
+    maps = [
+        (each.target if len(names) == 1 else f"{Path(each.image).name}: {each.target}", number(each.value), [shown])
+        for each, shown in ((each, _shown_projection(each)) for each in result)
+    ]
+    lines = [_rule_words(first.question, first.gradient_takers), colour_words(len(first.values))]
+    lines.append(f"weights: {first.weights_source}")
+    lines += _own_lines(own for each in result for own in each.own_gradients)
+    on = Path(names[0]).name if len(names) == 1 else f"{len(names)} images"
+    return example_sheet(f"{first.question.rule} projections on {on}", lines, maps)
+
+
+@pictures_of.register
+def _(result: Sheet, *, page_size: int | None = None) -> list[Image.Image]:
+    maps = [
+        (f"/{channel}", _note(examples), [_shown(example) for example in examples])
+        for channel, examples in result.examples.items()
+    ]
+    channels = next((len(e.values) for examples in result.examples.values() for e in examples), 3)
+    lines = [
+        f"of {plural(result.images, 'image')} for each map those that excite it most, at most {result.k}, strongest "
+        "first; left what the unit can see, hatched where it is padding, right its projection",
+        f"{_rule_words(result.question, result.gradient_takers)}; {colour_words(channels)}; weights: "
+        f"{result.weights_source}",
+        *_own_lines(result.own_gradients),
+    ]
+    return example_sheet(f"what {result.address} responds to", lines, maps, per_page=page_size)
+
+
+def _rule_words(question: Question, takers: Sequence[str]) -> str:
+    words = {
+        "deconvnet": "deconvnet: at rectifiers what is positive of the signal passes",
+        "guided": "guided: at rectifiers what is positive of the signal passes where the unit was active",
+        "gradient": "gradient: at rectifiers the signal passes where the unit was active",
+    }[question.rule]
+    took = f"; {', '.join(takers)} take the gradient" if takers else ""
+    skipped = "; normalisations are skipped" if question.norm == "skip" else ""
+    return f"{words}{took}{skipped}"
+
+
+def _own_lines(named: Iterable[str]) -> list[str]:
+    """A line for what the model says of its own gradients, each once; none where it says nothing."""
+    words = own_gradient_words(tuple(dict.fromkeys(named)))
+    return [words] if words else []
+
+
+def _note(examples: Sequence[Example]) -> str:
+    if not examples:
+        return "no image excites it"
+    if examples[0].value == examples[-1].value:
+        return number(examples[0].value)
+    return f"{number(examples[0].value)} to {number(examples[-1].value)}"
+
+
+def _shown(example: Example) -> Shown:
+    return Shown(example.picture, example.values, _edges(example.box), _edges(example.field))
+
+
+def _shown_projection(projection: Projection) -> Shown:
+    assert projection.picture is not None
+    values = shown_array(projection.values)
+    return Shown(projection.picture, values, _edges(projection.box), _edges(projection.field))
+
+
+def _edges(box: Box) -> tuple[int, int, int, int]:
+    return box.top, box.left, box.bottom, box.right
+
+
+@text_of.register
+def _(result: Sheet) -> str:
+    lines = [repr(result)]
+    for channel, examples in result.examples.items():
+        shown = [f"{number(e.value)} {_name(e.image)} @{e.unit[0]},{e.unit[1]}" for e in examples[:_LISTED]]
+        more = f" and {len(examples) - _LISTED} more" if len(examples) > _LISTED else ""
+        lines.append(f"/{channel}  {'; '.join(shown) or _note(examples)}{more}")
+    return "\n".join([*lines, *_own_lines(result.own_gradients), *skipped_lines(result.skipped)])
+
+
+def _name(image: str) -> str:
+    """A picture's name within the folder that was given; of one given by its whole path the last part."""
+    return Path(image).name if Path(image).is_absolute() else image
+
+
+_LISTED = 3
+
+
+@save_result.register
+def _(result: Projection, path: Path, **options: Any) -> list[Path]:
+    return _save(result, path, {result.target: (result.values, result.box)}, options)
+
+
+@save_result.register
+def _(result: Projections, path: Path, **options: Any) -> list[Path]:
+    several = len({each.image for each in result}) > 1
+    arrays = {f"{each.image} {each.target}" if several else each.target: (each.values, each.box) for each in result}
+    return _save(result, path, arrays, options)
+
+
+@save_result.register
+def _(result: Sheet, path: Path, **options: Any) -> list[Path]:
+    arrays = {
+        f"{result.address}/{channel} {rank}": (example.values, example.box)
+        for channel, examples in result.examples.items()
+        for rank, example in enumerate(examples)
+    }
+    return _save(result, path, arrays, options)
+
+
+def _save(result: Any, path: Path, arrays: dict[str, tuple[Any, Box]], options: dict[str, Any]) -> list[Path]:
+    """Writes pages of pictures, the arrays with their boxes, JSON or text."""
+    check_projection_output(path)
+    suffix = path.suffix.lower()
+    if suffix == ".json":
+        return write_files({path: (json_text(result) + "\n").encode()})
+    if suffix == ".txt":
+        return write_files({path: (str(result) + "\n").encode()})
+    if suffix == ".png":
+        return save(pictures_of(result, **options), path)
+    boxes = {f"{name} box": np.array(box.as_list()) for name, (_, box) in arrays.items()}
+    return write_files({path: npz_bytes({**{name: values for name, (values, _) in arrays.items()}, **boxes})})

@@ -1,0 +1,175 @@
+"""How do a plan, a receptive field, maps and an occlusion's cost look in a terminal? As tables and a few lines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from featmap.methods.maps import FeatureMaps
+from featmap.methods.occlusion_cost import OcclusionCost
+from featmap.methods.plan import MAC_CONVENTION, Plan, PlanRow
+from featmap.methods.receptive_field import FieldAnswer
+from featmap.view.tables.parts import WIDEST, count, field_texts, natural_width, shape_text, size_text, table
+
+_PLAN_COLUMNS = (
+    ("layer", "left"),
+    ("operator", "left"),
+    ("details", "left"),
+    ("output", "right"),
+    ("parameters", "right"),
+    ("MACs", "right"),
+    ("field", "right"),
+    ("stride", "right"),
+    ("status", "left"),
+    ("stages", "left"),
+)
+
+
+_FIRST_LEFT_OUT = ("details", "operator", "stages", "stride", "parameters", "MACs", "status", "field")
+"""The columns of a plan that give way where room is short; addresses and output shapes never do."""
+
+
+def plan_table(plan: Plan, width: int = WIDEST) -> RenderableType:
+    """The plan as a table with its totals and conventions below."""
+    return Group(plan_rows(plan, width), Text(""), Text(plan_summary(plan)))
+
+
+def plan_rows(plan: Plan, width: int = WIDEST) -> RenderableType:
+    """The plan's rows; columns that do not fit are left out, and named."""
+    made, left_out = _fitting_table(plan, width)
+    hint = [Text(f"left out for want of room: {', '.join(left_out)}", style="dim")] if left_out else []
+    return Group(Text(f"{plan.model}, input {shape_text(plan.input_shape)}", style="bold"), made, *hint)
+
+
+def _fitting_table(plan: Plan, width: int) -> tuple[Table, tuple[str, ...]]:
+    """The table with as many columns as fit, and the columns left out; what still does not fit is not cut."""
+    rows = [_plan_row(row) for row in plan]
+    for number in range(len(_FIRST_LEFT_OUT)):
+        made = _table_without(_FIRST_LEFT_OUT[:number], rows)
+        if made.width is not None and made.width <= width:
+            return made, _FIRST_LEFT_OUT[:number]
+    return _table_without(_FIRST_LEFT_OUT, rows), _FIRST_LEFT_OUT
+
+
+def _table_without(left_out: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    kept = [at for at, (heading, _) in enumerate(_PLAN_COLUMNS) if heading not in left_out]
+    made = table([_PLAN_COLUMNS[at] for at in kept], [[row[at] for at in kept] for row in rows])
+    made.width = natural_width(made)
+    return made
+
+
+def _plan_row(row: PlanRow) -> list[str]:
+    size, stride, _ = field_texts(row.receptive_field)
+    output = shape_text(row.output_shape)
+    status = "?" if row.receptive_field is None else str(row.receptive_field.status)
+    stages = " ".join(row.stages)
+    costs = [count(row.parameters), count(row.macs)]
+    return [row.address, row.operator, row.details, output, *costs, size, stride, status, stages]
+
+
+def plan_summary(plan: Plan) -> str:
+    """Totals, conventions and notes, a line each."""
+    totals = plan.totals
+    unused = f" ({totals.unused_parameters:,} of them unused in evaluation)" if totals.unused_parameters else ""
+    lines = [
+        f"parameters {totals.parameters:,}{unused}",
+        f"MACs {totals.macs:,} for one image: {MAC_CONVENTION}",
+        f"activations {size_text(totals.activation_bytes)} for one image; with the input at most "
+        f"{size_text(totals.peak_bytes)} alive at once",
+        f"input: {plan.preprocessing}",
+        f"weights: {plan.weights_source}",
+    ]
+    if totals.unknown_macs:
+        lines.append(f"MACs unknown and left out of the sum: {', '.join(totals.unknown_macs)}")
+    if plan.unknown_operators:
+        lines.append(f"operators treated as reading the whole map: {', '.join(plan.unknown_operators)}")
+    for path, images in plan.joined_images.items():
+        lines.append(
+            f"{path} is called once for {images} images joined along the batch, which are its calls #1 to #{images}"
+        )
+    if plan.random_operators:
+        lines.append(f"random in evaluation too: {', '.join(plan.random_operators)}")
+    if plan.batch_statistics:
+        lines.append(f"statistics of the batch in evaluation too: {', '.join(plan.batch_statistics)}")
+    if plan.written_state:
+        lines.append(f"written in evaluation: {', '.join(plan.written_state)}")
+    return "\n".join(lines)
+
+
+def field_text(answer: FieldAnswer) -> str:
+    """A receptive field in words."""
+    size, stride, offset = field_texts(answer.field)
+    lines = [f"{answer.address} in an input of {shape_text(answer.input_shape)}"]
+    if answer.box is not None:
+        box = answer.box
+        rows, columns = f"rows {box.top}:{box.bottom}", f"columns {box.left}:{box.right}"
+        lines.append(f"  sees {rows}, {columns} ({box.height} x {box.width} pixels), {answer.status}")
+    has_steps = any(steps is not None for steps in answer.field.steps)
+    moves = f"no even stride: units move by {stride}" if has_steps else f"stride {stride}, offset {offset}"
+    lines.append(f"  receptive field {size} pixels, {moves}, {answer.field.status}")
+    return "\n".join(lines)
+
+
+_MAP_COLUMNS = (
+    ("address", "left"),
+    ("maps", "right"),
+    ("size", "right"),
+    ("minimum", "right"),
+    ("maximum", "right"),
+    ("mean", "right"),
+    ("positive", "right"),
+)
+
+
+def maps_table(every: Sequence[FeatureMaps]) -> RenderableType:
+    """A row for the maps of each address: how many, how large, and the range of their values over all images."""
+    return Group(
+        table(_MAP_COLUMNS, [_map_row(maps) for maps in every]),
+        Text(""),
+        *(Text(f"images: {_listed(maps.images)}\nweights: {maps.weights_source}") for maps in every[:1]),
+    )
+
+
+def _map_row(maps: FeatureMaps) -> list[str]:
+    summary, (_, channels, rows, columns) = maps.to_json(), maps.values.shape
+    values = [f"{summary[name]:.4g}" for name in ("minimum", "maximum", "mean")]
+    return [maps.address, str(channels), f"{rows} x {columns}", *values, f"{summary['fraction_positive']:.1%}"]
+
+
+def _listed(names: Sequence[str], shown: int = 5) -> str:
+    """Names, the first of them where they are many.
+
+    >>> _listed("abcdefg")
+    'a, b, c, d, e and 2 more'
+    """
+    more = f" and {len(names) - shown:,} more" if len(names) > shown else ""
+    return ", ".join(names[:shown]) + more
+
+
+_COST_COLUMNS = (
+    ("layer", "left"),
+    ("MACs", "right"),
+    ("can change", "right"),
+    ("recomputed", "right"),
+    ("", "left"),
+)
+
+
+def cost_table(cost: OcclusionCost) -> RenderableType:
+    """What an occlusion recomputes per layer, and what that gains."""
+    rows = [
+        [row.address, count(row.macs), f"{row.exact:.1%}", f"{row.recomputed:.1%}", "" if row.is_regional else "whole"]
+        for row in cost.layers
+    ]
+    windows = f"{cost.positions} windows of {cost.window[0]} x {cost.window[1]}"
+    return Group(
+        Text(f"occlusion, {windows}, stride {cost.stride[0]} x {cost.stride[1]}", style="bold"),
+        table(_COST_COLUMNS, rows),
+        Text(""),
+        Text(
+            f"gain over one full run per window, in multiply-adds: {cost.expected:.2f}x of at most {cost.ceiling:.2f}x"
+        ),
+    )

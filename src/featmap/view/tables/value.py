@@ -1,0 +1,90 @@
+"""How does the arithmetic of one value, or of one map, look in a terminal? Its terms as a table."""
+
+from __future__ import annotations
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from featmap.methods.contributions import Contributions
+from featmap.methods.explain import Explanation, Normalization, Term
+from featmap.view.tables.parts import counted, natural_width, shape_text, table
+
+LARGEST_SHOWN = 8
+
+
+def explanation_table(explanation: Explanation, shown: int = LARGEST_SHOWN, width: int | None = None) -> RenderableType:
+    """The arithmetic of one value: the largest contributions, the rest in one row, then the way to the value.
+
+    Of each window the largest products are written out, three of them or as many as fit into the width.
+    """
+    for products in (3, 2, 1):
+        made = table(_EXPLANATION_COLUMNS, _explanation_rows(explanation, shown, products))
+        made.width = natural_width(made)
+        if width is None or made.width <= width:
+            break
+    window = explanation.window
+    place = f"rows {window.top}:{window.bottom}, columns {window.left}:{window.right} of {explanation.source}"
+    return Group(
+        Text(f"{explanation.address} = {explanation.value:.6g}", style="bold"),
+        Text(f"window over {place}; {counted(len(explanation.terms), 'input channel')}"),
+        made,
+        Text(f"weights: {explanation.weights_source}"),
+    )
+
+
+_EXPLANATION_COLUMNS = (("", "left"), ("window x kernel", "left"), ("value", "right"))
+
+
+def _explanation_rows(explanation: Explanation, shown: int, products: int) -> list[list[str]]:
+    largest, others = explanation.largest[:shown], explanation.largest[shown:]
+    rows = [[f"channel {term.channel}", _grid(term, products), f"{term.sum:+.6g}"] for term in largest]
+    if others:
+        name = counted(len(others), "other channel")
+        rows.append([name, "", f"{sum(term.sum for term in others):+.6g}"])
+    if explanation.bias is not None:
+        rows.append(["bias", "", f"{explanation.bias:+.6g}"])
+    return [*rows, ["conv", "sum of the above", f"{explanation.conv:.6g}"], *_after_conv(explanation)]
+
+
+def _after_conv(explanation: Explanation) -> list[list[str]]:
+    rows = [[norm.operator, _affine(norm), ""] for norm in explanation.normalizations]
+    rows.append(["z", "", f"{explanation.z:.6g}"])
+    if explanation.a is not None:
+        rows.append(["a", f"{explanation.nonlinearity}(z)", f"{explanation.a:.6g}"])
+    return rows
+
+
+def _affine(norm: Normalization) -> str:
+    if norm.scale is None or norm.shift is None:
+        return "by the map's own statistics"
+    return f"x {norm.scale:.6g} {'-' if norm.shift < 0 else '+'} {abs(norm.shift):.6g}"
+
+
+def _grid(term: Term, shown: int) -> str:
+    """The largest products of a window, which say most about its sum."""
+    products = (term.window * term.kernel).ravel()
+    order = sorted(range(len(products)), key=lambda at: -abs(products[at]))[:shown]
+    pairs = (f"{term.window.ravel()[at]:.3g} x {term.kernel.ravel()[at]:.3g}" for at in order)
+    return " + ".join(pairs) + (" + ..." if len(products) > shown else "")
+
+
+def contributions_table(contributions: Contributions, shown: int = LARGEST_SHOWN) -> RenderableType:
+    """What the input maps add to a map: the largest shares, the rest in one row, the bias, and their sum."""
+    shares = contributions.shares.tolist()
+    sums = contributions.values.sum(dim=(1, 2)).tolist()
+    order = sorted(range(len(shares)), key=lambda at: (-shares[at], at))
+    rows = [[f"channel {contributions.channels[at]}", f"{shares[at]:.1%}", f"{sums[at]:+.6g}"] for at in order[:shown]]
+    if others := order[shown:]:
+        share, total = (sum(values[at] for at in others) for values in (shares, sums))
+        rows.append([counted(len(others), "other channel"), f"{share:.1%}", f"{total:+.6g}"])
+    if contributions.bias is not None:
+        rows.append(["bias", "", f"{contributions.bias * contributions.conv.numel():+.6g}"])
+    rows.append(["conv", "", f"{float(contributions.conv.sum()):.6g}"])
+    size = shape_text(tuple(contributions.conv.shape))
+    inputs = f"{counted(len(contributions.channels), 'input map')} of {contributions.source}"
+    return Group(
+        Text(f"{contributions.address}, a map of {size}, from {inputs}", style="bold"),
+        table((("", "left"), ("share", "right"), ("sum", "right")), rows),
+        Text("share: of all contributions by absolute value; sum: over all rows and columns"),
+        Text(f"weights: {contributions.weights_source}"),
+    )
