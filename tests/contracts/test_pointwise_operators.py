@@ -11,7 +11,8 @@ from torch import Tensor
 
 import featmap as fm
 from contracts.test_operators import Around, Case, check_another_size, check_boxes, check_values
-from featmap.graph.operators.pointwise import Elementwise, Nonlinearity, Sum
+from featmap.graph.operators.nonlinearity import Nonlinearity
+from featmap.graph.operators.pointwise import Elementwise, Sum
 from featmap.graph.operators.table import TABLE, operator_of_target
 
 aten = torch.ops.aten

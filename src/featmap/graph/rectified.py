@@ -6,11 +6,7 @@ A nonlinearity says so itself; a pool, a join, a cut or a reshape of such values
 from __future__ import annotations
 
 from featmap.graph.graph import Node
-from featmap.graph.operators.pointwise import Nonlinearity
-from featmap.graph.operators.reshape import Moving
 from featmap.graph.sized_graph import SizedGraph
-
-_KEEPING = frozenset({"mean", "amax", "clone", "detach", "alias", "contiguous", "to", "_to_copy", "expand"})
 
 
 def rectified_values(sized: SizedGraph) -> frozenset[int]:
@@ -26,7 +22,6 @@ def _is_rectified(sized: SizedGraph, node: Node, found: set[int]) -> bool:
     if node.is_input or not node.depends_on_input:
         return False
     operator = sized.operator(node)
-    if isinstance(operator, Nonlinearity):
-        return operator.is_zero_on_a_half_line(sized.call(node))
-    keeps = operator.kind == "pool" or isinstance(operator, Moving) or node.base_name in _KEEPING
-    return keeps and not node.weights and all(index in found for index in node.inputs)
+    if operator.is_nonlinearity:
+        return operator.is_rectified(sized.call(node))
+    return operator.keeps_rectified and not node.weights and all(index in found for index in node.inputs)

@@ -20,7 +20,8 @@ from featmap.geometry.setting import COLUMNS, ROWS
 from featmap.graph.graph import Graph, Node, Reference, Spec, TensorSpec, Weight, map_arguments, spec_of
 from featmap.graph.operators.base.call import NO_AXES, Axes, Call, shape_of
 from featmap.graph.operators.base.operator import NotResizable, Operator
-from featmap.graph.operators.table import operator_of
+from featmap.graph.operators.base.regions import Region
+from featmap.graph.operators.table import operator_of, printed_name
 from featmap.graph.receptive.places import Places
 
 
@@ -32,6 +33,7 @@ class SizedGraph:
         self.specs: list[Spec] = [node.spec for node in graph] if specs is None else list(specs)
         self.axes: list[Axes] = []
         self._calls: dict[int, Call] = {}
+        self._regions: dict[int, Region] = {}
         for node in graph:
             self.axes.append(NO_AXES)
             if node.index < len(self.specs):
@@ -71,6 +73,13 @@ class SizedGraph:
             if operand.index is not None and operand.depends_on_input:
                 rows, columns = operator.rules(call, operand)
                 yield operand.index, rows, columns
+
+    def region(self, index: int) -> Region:
+        """How a node's value is computed where a part of the input changed."""
+        if index not in self._regions:
+            node = self.graph[index]
+            self._regions[index] = self.operator(node).region(self.call(node))
+        return self._regions[index]
 
     @cached_property
     def places(self) -> Places:
@@ -139,7 +148,7 @@ class _Resizing:
         spec = computed_spec(self.sized, node, args, kwargs)
         if isinstance(spec, tuple) and isinstance(node.spec, tuple) and len(spec) != len(node.spec):
             # The model's code went over the parts one by one; the graph holds as many steps as there were parts.
-            raise NotResizable(f"{node.base_name} gives another number of parts")
+            raise NotResizable(f"{printed_name(node)} gives another number of parts")
         return spec
 
     def _check_constant(self, node: Node) -> None:
@@ -165,7 +174,7 @@ class _Resizing:
             raise InputError(f"{given:,} values arrive where its weights are made for {expected:,}.")
 
     def _refused(self, node: Node, error: Exception) -> FeatmapError:
-        where = node.owner.path or node.base_name
+        where = node.owner.path or printed_name(node)
         given = " x ".join(map(str, self.shape[1:]))
         text = error.problem if isinstance(error, FeatmapError) else str(error).split("\n")[0]
         problem = f"'{where}' cannot take what an input of {given} gives: {text}"

@@ -15,6 +15,8 @@ from torch import Tensor
 
 from featmap.errors import AddressSyntaxError, InputError, NoSuchStage
 from featmap.geometry import Box
+from featmap.graph.operators.normalization import BatchNorm
+from featmap.graph.operators.table import operator_of, printed_name
 from featmap.graph.receptive.unit_box import UnitBox, unit_box
 from featmap.images.pictures import Images, batch_of
 from featmap.methods.maps import as_maps
@@ -165,7 +167,7 @@ class _Explainer:
             conv=stages["conv"],
             normalizations=self._normalizations(),
             z=stages["z"],
-            nonlinearity=None if nonlinearity is None else self.network.graph[nonlinearity].base_name,
+            nonlinearity=None if nonlinearity is None else printed_name(self.network.graph[nonlinearity]),
             a=stages.get("a"),
             window=self._window_box(),
             field=unit_box(self.network.sized, self.place.node, self.row, self.column, self.channel),
@@ -206,8 +208,9 @@ class _Explainer:
 
     def _normalization(self, index: int) -> Normalization:
         node = self.network.graph[index]
-        if node.base_name != "batch_norm" or self.network.sized.call(node)["training"]:
-            return Normalization(node.base_name, None, None)
+        operator = operator_of(node)
+        if not isinstance(operator, BatchNorm) or not operator.scales_and_shifts(self.network.graph, node):
+            return Normalization(printed_name(node), None, None)
         constants = exact_constants(self.network.graph, self.network.tensors)
         scale, shift = constants.scale_and_shift(node)
-        return Normalization(node.base_name, float(scale[self.channel]), float(shift[self.channel]))
+        return Normalization(printed_name(node), float(scale[self.channel]), float(shift[self.channel]))

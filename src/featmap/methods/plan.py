@@ -11,7 +11,7 @@ from typing import Any
 
 from featmap.geometry import ReceptiveField
 from featmap.graph.graph import Node
-from featmap.graph.operators.table import is_known, operator_of
+from featmap.graph.operators.table import is_known, operator_of, printed_name
 from featmap.graph.receptive.fields import receptive_fields
 from featmap.graph.sized_graph import DoesNotFit, SizedGraph
 from featmap.methods.receptive_field import takes_images
@@ -199,7 +199,7 @@ def details_of(sized: SizedGraph, node: Node) -> str:
 def with_details(sized: SizedGraph, node: Node) -> str:
     """A node's name, and its settings in brackets where it has any."""
     text = details_of(sized, node)
-    return f"{node.base_name} ({text})" if text else node.base_name
+    return f"{printed_name(node)} ({text})" if text else printed_name(node)
 
 
 class _Planner:
@@ -269,7 +269,7 @@ class _Planner:
         source = self.sized.call(nodes[0]).main.index
         return PlanRow(
             address=name,
-            operator=nodes[0].base_name,
+            operator=printed_name(nodes[0]),
             details=details,
             input_shape=self._map_shape(source),
             output_shape=self._map_shape(last),

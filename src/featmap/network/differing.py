@@ -5,8 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable
 
-from featmap.graph.graph import Node
-from featmap.graph.operators.base.call import named_arguments
+from featmap.graph.operators.table import operator_of
 from featmap.network.network import CapturedNetwork
 from featmap.network.randomness import RandomInEvaluation, operators_behind, random_operators
 
@@ -19,14 +18,9 @@ class BatchStatistics(UserWarning):
     """An answer holds for an image by itself; in a batch of several the model gives another."""
 
 
-def uses_batch_statistics(node: Node) -> bool:
-    """Whether a batch norm takes mean and variance from the images that run together, in evaluation too."""
-    return "batch_norm" in node.base_name and named_arguments(node).get("training") is True
-
-
 def batch_statistics(network: CapturedNetwork, wanted: Iterable[int]) -> tuple[str, ...]:
     """The addresses of the operators with statistics of the batch that these values depend on."""
-    return operators_behind(network, wanted, uses_batch_statistics)
+    return operators_behind(network, wanted, lambda node: operator_of(node).uses_batch_statistics(node))
 
 
 def written_state(network: CapturedNetwork, wanted: Iterable[int] | None = None) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from functools import cached_property
 
 from featmap.graph.graph import Graph
 from featmap.graph.operators.base.operator import Operator
-from featmap.graph.operators.cutting import Concatenate
+from featmap.graph.operators.moving.cutting import Concatenate
 from featmap.graph.operators.table import operator_of
 from featmap.graph.sized_graph import SizedGraph
 from featmap.network.names import CallName, Names

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from featmap.graph.graph import Graph, ModuleCall, Node
+from featmap.graph.operators.table import printed_name
 from featmap.network.address import written
 
 
@@ -82,7 +83,7 @@ def _operator_names(graph: Graph) -> dict[int, CallName]:
         if alone.get(owner) == node.index:
             names[node.index] = CallName(owner.path, owner.number)
             continue
-        own_name = str(node.args[0]) if node.is_input else node.base_name
+        own_name = str(node.args[0]) if node.is_input else printed_name(node)
         path = f"{owner.path}.{own_name}" if owner.path else own_name
         taken[path] += 1
         names[node.index] = CallName(path, taken[path])

@@ -24,7 +24,7 @@ def is_random(node: Node) -> bool:
     if not is_operator(node.target) or torch.Tag.nondeterministic_seeded not in node.target.tags:  # type: ignore[union-attr]
         return False
     settings = named_arguments(node)
-    chance = settings.get("dropout_p", settings.get("p") if "dropout" in node.base_name else None)
+    chance = settings.get("dropout_p", settings.get("p"))
     draws = settings.get("training", settings.get("train"))
     return draws is not False and not (isinstance(chance, int | float) and chance in (0, 1))
 

@@ -6,7 +6,9 @@ from dataclasses import dataclass, replace
 
 from featmap.errors import AmbiguousAddress, NoSuchChannel, NoSuchLayer, NoSuchStage, UnitOutOfRange, nearest
 from featmap.graph.graph import Graph, Node
-from featmap.graph.operators.table import operator_of
+from featmap.graph.operators.moving.cutting import Item
+from featmap.graph.operators.pointwise import Sum
+from featmap.graph.operators.table import operator_of, printed_name, title
 from featmap.graph.sized_graph import SizedGraph
 from featmap.network.address import Address, written
 from featmap.network.layers import Layer
@@ -133,7 +135,7 @@ class Resolver:
         """
         if not isinstance(self.sized.specs[node], tuple):
             return node
-        items = [index for index in self.graph.readers[node] if self.graph[index].base_name == "getitem"]
+        items = [index for index in self.graph.readers[node] if isinstance(operator_of(self.graph[index]), Item)]
         read = {self.graph[index].args[1] for index in items}
         if len(read) == 1 or 0 in read:
             return next(index for index in items if self.graph[index].args[1] == min(read))
@@ -157,7 +159,7 @@ class Resolver:
         if address.stage not in (None, "a"):
             kind = operator_of(self.graph[node]).kind
             raise NoSuchStage(
-                f"'{address}': '{address.named_call}' is a {kind} ({self.graph[node].base_name}); "
+                f"'{address}': '{address.named_call}' is a {kind} ({printed_name(self.graph[node])}); "
                 f"it has no {_STAGE_WORDS[address.stage or 'a']}.",
                 f"Ask for {replace(address, stage=None)}.",
             )
@@ -187,8 +189,9 @@ class Resolver:
         reader = self.graph[readers[0]]
         merge = self.layer_of.get(reader.index)
         if merge is not None and operator_of(reader).is_merge:
-            word = "added to a shortcut first" if reader.base_name == "add" else "joined with others first"
-            after = "sum" if reader.base_name == "add" else "joined maps"
+            is_sum = isinstance(operator_of(reader), Sum)
+            word = "added to a shortcut first" if is_sum else "joined with others first"
+            after = "sum" if is_sum else "joined maps"
             ending = self._after_nonlinearity(merge)
             name = merge.name if "a" in merge.stages else f"{merge.name}:z"
             return f"its maps are {word}", f"{name} for the {after}{ending}"
@@ -197,12 +200,11 @@ class Resolver:
     def _after_nonlinearity(self, merge: Layer) -> str:
         if merge.nonlinearity is None:
             return ""
-        name = self.graph[merge.nonlinearity].base_name
-        return f" after {_WORDS.get(name, name)}"
+        return f" after {title(self.graph[merge.nonlinearity])}"
 
     def _described(self, index: int) -> str:
         node: Node = self.graph[index]
-        return f"'{self.names.text(self.names.operator[index])}' ({node.base_name})"
+        return f"'{self.names.text(self.names.operator[index])}' ({printed_name(node)})"
 
     def _check_channel(self, place: Place) -> None:
         address = place.address

@@ -7,11 +7,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from featmap.graph.graph import Spec, TensorSpec
+from featmap.graph.operators.moving.cutting import Item
 from featmap.graph.operators.table import operator_of
+from featmap.graph.schema import returns_view
 from featmap.graph.sized_graph import SizedGraph
 from featmap.run.program.steps import plan_steps
 
-_ALIASES = frozenset({"shape"})
 LARGEST_BATCH = 16
 """More images at once gain nothing: the caches are full long before."""
 
@@ -30,7 +31,10 @@ def activation_bytes(sized: SizedGraph) -> int:
 
 def _makes_memory(sized: SizedGraph, index: int) -> bool:
     node = sized.graph[index]
-    return node.depends_on_input and not node.is_input and operator_of(node).kind not in _ALIASES
+    if node.is_input or not node.depends_on_input:
+        return False
+    operator = operator_of(node)
+    return not (operator.keeps_order or isinstance(operator, Item) or returns_view(node.target))
 
 
 def peak_bytes(sized: SizedGraph, wanted: Iterable[int], *, keep_wanted: bool = True) -> int:

@@ -12,6 +12,8 @@ from torch import Tensor
 
 from featmap.geometry import Box, Interval
 from featmap.graph.operators.base.call import Axes
+from featmap.graph.operators.base.regions import keeps_positions
+from featmap.graph.operators.base.sides import Indices
 from featmap.graph.sized_graph import SizedGraph
 from featmap.network.network import CapturedNetwork
 from featmap.run.as_maps import as_maps
@@ -21,11 +23,11 @@ from featmap.run.program.program import Program
 from featmap.run.region.boxes import values_on_boxes
 from featmap.run.region.cost import bytes_per_position, recomputed_share
 from featmap.run.region.engine import RegionEngine
-from featmap.run.region.kinds import keeps_places, values_to_keep
 from featmap.run.region.patches.patches import Cached, Group, Layout, Patches
-from featmap.run.region.patches.spans import Indices, Spans
+from featmap.run.region.patches.spans import Spans
 from featmap.run.region.reach import needed_boxes, reach
 from featmap.run.region.recomputation import Dense
+from featmap.run.region.regions import values_to_keep
 
 Chunk = tuple[list[int], list[int], "Tensor | None"]
 Inside = npt.NDArray[np.bool_]
@@ -117,7 +119,7 @@ class Occlusion:
         if self.source not in self.reach.needed:
             return [], []
         found = self.reach.rows.get(self.target), self.reach.columns.get(self.target)
-        if found[0] is None or found[1] is None or not keeps_places(self.sized.call(self.sized.graph[self.target])):
+        if found[0] is None or found[1] is None or not keeps_positions(self.sized.call(self.sized.graph[self.target])):
             return list(range(len(self.windows[0]))), list(range(len(self.windows[1])))
         return np.flatnonzero(found[0].groups >= 0).tolist(), np.flatnonzero(found[1].groups >= 0).tolist()
 
@@ -135,7 +137,7 @@ class Occlusion:
 
     def _answer_bytes(self) -> float:
         """What the target's needed box takes, laid out, read and reduced."""
-        if not keeps_places(self.sized.call(self.sized.graph[self.target])):
+        if not keeps_positions(self.sized.call(self.sized.graph[self.target])):
             return 0.0
         box = self.reach.needed[self.target]
         channels = 1 if self.channel is not None else prod(self.engine.untouched.layout(self.target).channels)

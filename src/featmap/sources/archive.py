@@ -16,8 +16,8 @@ from featmap.capture.capture import quiet
 from featmap.capture.functional import is_pass_through
 from featmap.errors import ModelError, NoSuchModel
 from featmap.graph.graph import SizeRead
-from featmap.graph.operators.cutting import Concatenate, Cut, Select
-from featmap.graph.operators.reshape import Expand
+from featmap.graph.operators.moving.cutting import Concatenate, Cut, Select
+from featmap.graph.operators.moving.reshape import Expand
 from featmap.graph.operators.table import operator_of_target
 from featmap.graph.schema import is_operator, plain_name
 from featmap.sources.archive_check import check_archive

@@ -94,7 +94,7 @@ def node_values(
         else:
             kwargs = {name: map_arguments(value, tensor) for name, value in node.kwargs.items()}
             # Under autograd some values lie in memory otherwise than captured; a view of them may not exist.
-            target = torch.ops.aten.reshape.default if node.base_name == "view" else node.target
+            target = torch.ops.aten.reshape.default if node.target is torch.ops.aten.view.default else node.target
             target = (replaced or {}).get(node.index, target)
             values.append(target(*map_arguments(node.args, tensor), **kwargs))
     return values

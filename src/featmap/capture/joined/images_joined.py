@@ -9,9 +9,9 @@ from typing import Any
 from featmap.graph.graph import Graph, Node, Reference, TensorSpec
 from featmap.graph.operators.base.call import named_arguments, shape_of
 from featmap.graph.operators.base.operator import Operator
-from featmap.graph.operators.copying import RepeatedUnits, Repetition
-from featmap.graph.operators.cutting import Concatenate, Cut, Item, Select, Stack
-from featmap.graph.operators.reshape import Expand, Reshape
+from featmap.graph.operators.moving.copying import RepeatedUnits, Repetition
+from featmap.graph.operators.moving.cutting import Concatenate, Cut, Item, Select, SliceCut, Stack, Unbind
+from featmap.graph.operators.moving.reshape import Expand, Reshape
 from featmap.graph.operators.table import operator_of
 from featmap.graph.sized_graph import SizedGraph
 
@@ -153,23 +153,24 @@ def taken_apart(node: Node, joined: Joined | None, shape: tuple[int, ...]) -> Jo
     if isinstance(operator, Item):
         return Joined.of(joined.parts[node.args[1]]) if joined.is_cut else None
     rank = len(shape) + joined.is_stacked
-    if not isinstance(operator, Select | Cut) or joined.is_cut or named_arguments(node).get("dim", 0) % rank != 0:
+    if not isinstance(operator, Unbind | Cut) or joined.is_cut or named_arguments(node).get("dim", 0) % rank != 0:
         return None
-    if isinstance(operator, Select):
+    if isinstance(operator, Unbind):
         return _unstacked(node, joined) if joined.is_stacked else None
     return None if joined.is_stacked else _cut(node, joined, shape[0])
 
 
 def selected(node: Node, joined: Joined | None, shape: tuple[int, ...]) -> int | None:
     """The node of the one image that an operator takes out of several, by its place along the first axis."""
-    if joined is None or joined.is_cut or joined.is_stacked or node.base_name != "select" or shape[:1] != (1,):
+    is_one = isinstance(operator_of(node), Select) and shape[:1] == (1,)
+    if joined is None or joined.is_cut or joined.is_stacked or not is_one:
         return None
     found = named_arguments(node)
     return joined.parts[found["index"]][0] if found["dim"] % len(shape) == 0 else None
 
 
 def _unstacked(node: Node, joined: Joined) -> Joined | None:
-    if node.base_name == "select":
+    if isinstance(operator_of(node), Select):
         return Joined((joined.parts[node.args[2]],))
     return Joined(joined.parts, is_cut=True)
 
@@ -177,7 +178,7 @@ def _unstacked(node: Node, joined: Joined) -> Joined | None:
 def _cut(node: Node, joined: Joined, images: int) -> Joined | None:
     """Whole images in the order in which they lie there."""
     numbers = list(range(images * len(joined.parts)))
-    if node.base_name == "slice":
+    if isinstance(operator_of(node), SliceCut):
         found = named_arguments(node)
         kept = numbers[slice(found.get("start"), found.get("end"), found.get("step", 1))]
         places = _whole_images(kept, images)

@@ -1,16 +1,23 @@
-"""What do convolutions and matrix products read, and how many multiply-adds do they take?"""
+"""Convolutions and transposed convolutions over any number of spatial axes."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from math import prod
 from typing import Any, ClassVar
 
-from featmap.geometry import IndexSet, Pointwise, TransposedWindow, Whole, Window
-from featmap.graph.graph import TensorSpec
-from featmap.graph.operators.base.call import NO_AXES, Axes, Call, Operand
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from featmap.geometry import IndexSet, TransposedWindow, Window
+from featmap.graph.graph import Node, TensorSpec
+from featmap.graph.operators.base.call import NO_AXES, Axes, Call, Operand, named_arguments
 from featmap.graph.operators.base.channels import ALL, ChannelSet
 from featmap.graph.operators.base.operator import Operator, Rules, lined_up, node_arguments, reads_images_besides, whole
+from featmap.graph.operators.base.regions import Kernel, Weights, Windows, reads_one
+from featmap.graph.operators.base.roles import Role
+from featmap.graph.operators.base.sides import Side, cut_boxes, offsets
 
 
 @dataclass(frozen=True)
@@ -42,6 +49,13 @@ class Convolution(Operator):
     kind: ClassVar[str] = "convolution"
     is_known: ClassVar[bool] = True
     is_convolution: ClassVar[bool] = True
+    is_linear: ClassVar[bool] = True
+    is_fresh: ClassVar[bool] = True
+    weights_are_channels: ClassVar[bool] = True
+
+    is_transposed: ClassVar[bool] = False
+    says_transposed: ClassVar[bool] = True
+    """Whether the details of a transposed one say that it is, since its name does not."""
 
     def axes(self, call: Call) -> Axes:
         source: Operand = call["input"]
@@ -76,7 +90,7 @@ class Convolution(Operator):
     def describe(self, call: Call) -> str:
         settings = self.settings(call)
         words = [" x ".join(map(str, settings.kernel))]
-        words += ["transposed"] if settings.transposed and "transpose" not in call.node.operator else []
+        words += ["transposed"] if settings.transposed and self.says_transposed else []
         words += [f"stride {short(settings.stride)}"] if set(settings.stride) != {1} else []
         words += [f"padding {short(_padding_text(settings.padding))}"] if any(map(any, settings.padding)) else []
         words += [f"dilation {short(settings.dilation)}"] if set(settings.dilation) != {1} else []
@@ -90,7 +104,7 @@ class Convolution(Operator):
         weight: Operand = call["weight"]
         kernel = weight.shape[2:]
         count = len(kernel)
-        transposed = bool(call.get("transposed", "transpose" in call.node.operator))
+        transposed = bool(call.get("transposed", self.is_transposed))
         stride, dilation = _each(call["stride"], count), _each(call["dilation"], count)
         padding = _padding(call["padding"], kernel, dilation)
         extra = _each(call.get("output_padding", 0), count)
@@ -104,6 +118,66 @@ class Convolution(Operator):
 
     def resized(self, call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
         return node_arguments(call.node)
+
+    def takes_norm(self, node: Node) -> bool:
+        """Whether the scale and shift of a normalisation behind it can go into its weights."""
+        return not named_arguments(node).get("transposed", False)
+
+    def windows(self, call: Call, operand: Operand) -> Windows | None:
+        settings = self.settings(call)
+        if len(settings.kernel) != 2 or operand.index != call["input"].index or len(call.node.args) < 2:
+            return None
+        rows, columns = self.rules(call, operand)
+        make = transposed if settings.transposed else convolved
+        return Windows(rows, columns, lambda weights: _kernel(make, settings, weights))
+
+    def role_in_space(self, call: Call) -> Role | None:
+        if not reads_one(call) or len(call.out_shape) != 4:
+            return None
+        return Role.WHOLE if self.settings(call).transposed else Role.CONVOLUTION
+
+
+@dataclass(frozen=True)
+class PlainConvolution(Convolution):
+    """conv1d, conv2d, conv3d: never transposed."""
+
+
+@dataclass(frozen=True)
+class TransposedConvolution(Convolution):
+    """conv_transpose1d, conv_transpose2d, conv_transpose3d."""
+
+    is_transposed: ClassVar[bool] = True
+    says_transposed: ClassVar[bool] = False
+
+    def takes_norm(self, node: Node) -> bool:
+        return False
+
+
+def _kernel(make: Callable[..., Tensor], settings: ConvolutionSettings, weights: Weights) -> Kernel:
+    assert weights is not None
+    weight, bias = weights
+    return lambda gathered, rows, columns: make(gathered, weight, bias, settings, rows, columns)
+
+
+def convolved(places: Tensor, weight: Tensor, bias: Tensor | None, settings: Any, *_sides: Side) -> Tensor:
+    """A convolution without padding of gathered places."""
+    maps = places.permute(0, 3, 1, 2)
+    return torch.conv2d(maps, weight, bias, settings.stride, 0, settings.dilation, settings.groups)
+
+
+def transposed(places: Tensor, weight: Tensor, bias: Tensor | None, settings: Any, rows: Side, columns: Side) -> Tensor:
+    """A transposed convolution of gathered places, cut to the boxes: (image, channel, row, column)."""
+    maps = places.permute(0, 3, 1, 2)
+    full = functional.conv_transpose2d(maps, weight, bias, settings.stride, 0, 0, settings.groups, settings.dilation)
+    row_at, column_at = (offsets(side) for side in (rows, columns))
+    needed = int(row_at.max()) + rows.width - full.shape[2], int(column_at.max()) + columns.width - full.shape[3]
+    if max(needed) > 0:
+        fill = functional.pad(full, (0, max(needed[1], 0), 0, max(needed[0], 0)))
+        if bias is not None:
+            fill[:, :, full.shape[2] :] = bias[:, None, None]
+            fill[:, :, :, full.shape[3] :] = bias[:, None, None]
+        full = fill
+    return cut_boxes(full, row_at, rows.width, column_at, columns.width)
 
 
 def short(values: tuple[Any, ...]) -> str:
@@ -127,124 +201,3 @@ def _padding(value: Any, kernel: tuple[int, ...], dilation: tuple[int, ...]) -> 
         totals = [(size - 1) * step for size, step in zip(kernel, dilation, strict=True)]
         return tuple((total // 2, total - total // 2) for total in totals)
     return tuple((size, size) for size in _each(value, len(kernel)))
-
-
-@dataclass(frozen=True)
-class Linear(Operator):
-    """A linear layer: pointwise in space on channels-last maps, reads the whole map where that was flattened."""
-
-    kind: ClassVar[str] = "linear"
-    is_known: ClassVar[bool] = True
-
-    def axes(self, call: Call) -> Axes:
-        axes, last = call["input"].axes, call["input"].rank - 1
-        return NO_AXES if last in (axes.row, axes.column, axes.batch) else axes
-
-    def mixes_images(self, call: Call) -> bool:
-        return reads_images_besides(call, "input")
-
-    def rules(self, call: Call, operand: Operand) -> Rules:
-        if call.out_axes.has_space and operand.index == call["input"].index:
-            return Pointwise(), Pointwise()
-        return whole(call, operand)
-
-    def reads_all_along(self, call: Call, operand: Operand, axis: int) -> bool:
-        return operand.index == call["input"].index and axis == operand.rank - 1
-
-    def macs(self, call: Call) -> int | None:
-        return TensorSpec(call.out_shape, call["input"].spec.dtype).count * call["weight"].shape[-1]
-
-    def resized(self, call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        return node_arguments(call.node)
-
-
-@dataclass(frozen=True)
-class MatrixProduct(Operator):
-    """A product of two matrices, as in attention: reads the whole map."""
-
-    kind: ClassVar[str] = "matrix product"
-    is_known: ClassVar[bool] = True
-
-    def axes(self, call: Call) -> Axes:
-        first = call.operands[0].axes
-        return Axes(first.batch if first.batch == 0 else None, None, None)
-
-    def mixes_images(self, call: Call) -> bool:
-        """Products go image by image where all operands have the images in front and matrices behind."""
-        read = [operand for operand in call.operands if operand.depends_on_input]
-        ranks = {operand.rank for operand in read}
-        in_front = all(operand.axes.batch == 0 for operand in read)
-        return not in_front or (len(read) > 1 and (len(ranks) > 1 or min(ranks) < 3))
-
-    def rules(self, call: Call, operand: Operand) -> Rules:
-        return Whole(1), Whole(1)
-
-    def passes_axis(self, call: Call, operand: Operand, axis: int) -> bool:
-        # Of products of stacks of matrices each reads its own; each row of a product one row of the left matrix.
-        left, right = self.factors(call)
-        is_left = isinstance(left, Operand) and operand == left and left != right
-        return len(call.out_shape) >= operand.rank > 1 and axis < operand.rank - (1 if is_left else 2)
-
-    def factors(self, call: Call) -> tuple[Any, Any]:
-        """The left and the right matrix; addmm and baddbmm have a sum as `self`."""
-        for names in (("mat1", "mat2"), ("batch1", "batch2"), ("query", "key")):
-            if names[0] in call.arguments:
-                return call[names[0]], call[names[1]]
-        return call.get("self"), call.get("other", call.get("mat2"))
-
-    def macs(self, call: Call) -> int | None:
-        left, _ = self.factors(call)
-        if not isinstance(left, Operand) or not left.rank:
-            return None
-        return prod(call.out_shape) * left.shape[-1]
-
-    def resized(self, call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        return node_arguments(call.node)
-
-
-@dataclass(frozen=True)
-class Attention(MatrixProduct):
-    """Scaled dot-product attention: every query meets every key, and every output sums over all values."""
-
-    def macs(self, call: Call) -> int | None:
-        queries, keys = call["query"].shape, call["key"].shape
-        return (prod(queries) + prod(call.out_shape)) * keys[-2]
-
-
-@dataclass(frozen=True)
-class Einsum(MatrixProduct):
-    """A sum of products written as an equation; its cost is known for two operands that share what is summed."""
-
-    def passes_axis(self, call: Call, operand: Operand, axis: int) -> bool:
-        return False
-
-    def stated(self, call: Call) -> dict[str, Any]:
-        return {"equation": call["equation"].replace(" ", "")}
-
-    def mixes_images(self, call: Call) -> bool:
-        """Each image by itself where one letter counts the images in every operand and first in the result."""
-        sides, _, result = call["equation"].replace(" ", "").replace("...", ".").partition("->")
-        pairs = zip(sides.split(","), call["tensors"], strict=True)
-        read = [(term, operand) for term, operand in pairs if operand.depends_on_input]
-        first = {term[:1] for term, _ in read} | {result[:1]}
-        return len(first) != 1 or any(operand.axes.batch != 0 for _, operand in read)
-
-    def macs(self, call: Call) -> int | None:
-        sides, arrow, result = call["equation"].replace(" ", "").partition("->")
-        terms = sides.split(",")
-        shapes = [operand.shape for operand in call["tensors"]]
-        if not arrow or len(terms) != 2 or "." in sides or any(len(set(term)) < len(term) for term in terms):
-            return None
-        pairs = (zip(term, shape, strict=True) for term, shape in zip(terms, shapes, strict=True))
-        sizes = {letter: size for pair in pairs for letter, size in pair}
-        summed = set(terms[0]) & set(terms[1]) - set(result)
-        # What only one operand has and the result lacks is summed before anything is multiplied.
-        return prod(sizes[letter] for letter in {*result, *summed}) if summed else 0
-
-
-@dataclass(frozen=True)
-class Distances(MatrixProduct):
-    """cdist: the distance of every vector to every other; for Euclidean ones a square is added up per coordinate."""
-
-    def macs(self, call: Call) -> int | None:
-        return prod(call.out_shape) * call["x1"].shape[-1] if call["p"] == 2 else None

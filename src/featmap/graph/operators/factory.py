@@ -1,4 +1,4 @@
-"""Which operators make a value from nothing: constants filled in by the model's code."""
+"""Operators that make a value from nothing: constants filled in by the model's code."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ class Factory(Operator):
 
     kind: ClassVar[str] = "constant"
     is_known: ClassVar[bool] = True
+    is_linear: ClassVar[bool] = True
 
     def macs(self, call: Call) -> int | None:
         return 0

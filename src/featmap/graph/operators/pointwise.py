@@ -1,36 +1,39 @@
-"""Which operators compute a value from the values at the same place? Nonlinearities, arithmetic, normalisation.
+"""Operators that compute a value from the values at the same position: arithmetic, casts, copies; softmax and its kin.
 
 Operands are lined up as broadcasting does. An operand with one row that stands against many is read by all of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import torch
+from torch import Tensor
+
 from featmap.geometry import Nearest, Pointwise, Whole
+from featmap.graph.graph import Graph, Node
 from featmap.graph.operators.base.call import NO_AXES, Axes, Call, Operand
 from featmap.graph.operators.base.channels import ALL, ChannelSet, channel_axis
 from featmap.graph.operators.base.operator import (
-    NotResizable,
     Operator,
     Rules,
     node_arguments,
-    reads_images_besides,
     same_channels,
-    whole,
     whole_axis,
 )
-from featmap.graph.operators.base.wording import defaults_of
+from featmap.graph.operators.base.regions import is_aligned, reads_one, variable
+from featmap.graph.operators.base.roles import Role
 
 
 @dataclass(frozen=True)
 class Elementwise(Operator):
-    """Arithmetic on values at the same place, broadcast."""
+    """Arithmetic on values at the same position, broadcast."""
 
     kind: ClassVar[str] = "pointwise"
     is_known: ClassVar[bool] = True
+    joins_positions: ClassVar[bool] = True
 
     def axes(self, call: Call) -> Axes:
         rank = len(call.out_shape)
@@ -85,122 +88,109 @@ def _axis_rule(call: Call, operand: Operand, axis: int | None, own: int | None) 
 
 
 @dataclass(frozen=True)
+class LinearPointwise(Elementwise):
+    """Signs, and the parts of complex numbers: linear in what they read."""
+
+    is_linear: ClassVar[bool] = True
+
+
+@dataclass(frozen=True)
+class Copy(Elementwise):
+    """clone, alias, contiguous: the same values, perhaps in other memory."""
+
+    is_linear: ClassVar[bool] = True
+    keeps_rectified: ClassVar[bool] = True
+
+
+@dataclass(frozen=True)
+class Detach(Copy):
+    """detach: the same values, through which no gradient goes back."""
+
+    passes_gradient: ClassVar[bool] = False
+
+
+@dataclass(frozen=True)
+class Cast(Copy):
+    """to, type_as: the same values in another type."""
+
+    is_cast: ClassVar[bool] = True
+
+
+@dataclass(frozen=True)
+class Overwrite(LinearPointwise):
+    """copy: values in the shape and type of those that they replace, which are not read."""
+
+    def axes(self, call: Call) -> Axes:
+        return joined_axes(call["self"].axes, super().axes(call))
+
+    def function(self, node: Node) -> Callable[..., Any]:
+        # torch has no gradient for aten.copy.
+        return _copied
+
+
+def _copied(own: Tensor, source: Tensor, *, non_blocking: bool = False) -> Tensor:
+    del non_blocking
+    return source.to(own.dtype).expand_as(own).clone()
+
+
+@dataclass(frozen=True)
+class Product(Elementwise):
+    """mul and div: linear where one factor is a constant."""
+
+    def acts_linearly(self, call: Call) -> bool:
+        return reads_one(call)
+
+
+@dataclass(frozen=True)
 class Like(Elementwise):
-    """zeros_like, fill, copy: a value in the shape of another one, whose own values are not read."""
+    """zeros_like, fill: a value in the shape of another one, whose own values are not read."""
 
     def axes(self, call: Call) -> Axes:
         return joined_axes(call["self"].axes, super().axes(call))
 
 
-CLAMPS = ("clamp", "clamp_min", "clip")
+@dataclass(frozen=True)
+class SignedSum(Elementwise):
+    """A sum of two values, the second with a sign and a factor."""
+
+    sign: ClassVar[int] = 1
+    joins_positions: ClassVar[bool] = True
+    is_linear: ClassVar[bool] = True
+    is_fresh: ClassVar[bool] = True
+
+    def factor(self, call: Call) -> float:
+        """By what the second summand is multiplied."""
+        return self.sign * call.get("alpha", 1)
+
+    def role_in_space(self, call: Call) -> Role | None:
+        read = variable(call)
+        same = all(operand.shape == call.out_shape for operand in read)
+        adds = same and len(read) == len(call.operands) == 2 and is_aligned(call) and not self.has_map_of_weights(call)
+        return Role.SUM if adds else None
 
 
 @dataclass(frozen=True)
-class Nonlinearity(Elementwise):
-    """A function of one value, the step from pre-activation z to activation a."""
-
-    kind: ClassVar[str] = "activation"
-    is_nonlinearity: ClassVar[bool] = True
-
-    def is_zero_on_a_half_line(self, call: Call) -> bool:
-        """Whether everything below some bound becomes 0, as under ReLU: what never rises above it says nothing."""
-        name = call.node.base_name
-        if name in ("relu", "relu6", "hardswish", "hardsigmoid"):
-            return True
-        # In torch's words a threshold's value replaces what is not above it.
-        lower = {"hardtanh": "min_val", "threshold": "value"}.get(name, "min")
-        bound = call.get(lower) if name in ("hardtanh", "threshold", *CLAMPS) else None
-        return isinstance(bound, int | float) and bound == 0
-
-    def left_out(self, call: Call) -> Mapping[str, Any]:
-        """Few know by heart which slopes and bounds are the usual ones."""
-        return {"scale": 1, "input_scale": 1, "approximate": "none"}
-
-
-@dataclass(frozen=True)
-class Sum(Elementwise):
-    """Addition; a merge where both sides are maps."""
+class Sum(SignedSum):
+    """add; a merge where both sides are maps."""
 
     kind: ClassVar[str] = "merge"
     is_merge: ClassVar[bool] = True
 
-
-USUAL_NORM = {"eps": 1e-5, "use_input_stats": True}
-"""What PyTorch's layers of normalisation have by default."""
-
-
-@dataclass(frozen=True)
-class Normalization(Elementwise):
-    """Normalisation by stored statistics: in evaluation a scale and a shift per channel."""
-
-    kind: ClassVar[str] = "normalization"
-    is_normalization: ClassVar[bool] = True
-
-    def left_out(self, call: Call) -> Mapping[str, Any]:
-        return {**USUAL_NORM, **defaults_of(call)}
-
-    def axes(self, call: Call) -> Axes:
-        # Of four axes the second are channels; where nobody knows the others, they are those of maps.
-        found = super().axes(call)
-        is_known = found.row is not None or found.column is not None
-        return found if is_known or len(call.out_shape) != 4 else call.plane_axes()
-
-    def mixes_images(self, call: Call) -> bool:
-        return bool(call.get("training")) or reads_images_besides(call, "input")
-
-    def rules(self, call: Call, operand: Operand) -> Rules:
-        # Without stored statistics it takes those of the batch, in evaluation too.
-        return whole(call, operand) if call.get("training") else super().rules(call, operand)
-
-    def resized(self, call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        if call.get("training") and call.main.shape[0] != call.captured_main_shape[0]:
-            raise NotResizable("statistics of the batch")
-        return super().resized(call)
+    def in_place(self, graph: Graph, node: Node) -> Callable[..., Any] | None:
+        return in_place_form(node)
 
 
 @dataclass(frozen=True)
-class LayerNorm(Elementwise):
-    """Normalisation over the trailing axes: pointwise in space where those hold channels only."""
+class Difference(SignedSum):
+    """sub."""
 
-    kind: ClassVar[str] = "normalization"
-    is_normalization: ClassVar[bool] = True
-
-    def left_out(self, call: Call) -> Mapping[str, Any]:
-        return {**USUAL_NORM, **defaults_of(call)}
-
-    def channels(self, call: Call, position: int, wanted: ChannelSet) -> ChannelSet:
-        return ALL
-
-    def rules(self, call: Call, operand: Operand) -> Rules:
-        if not operand.depends_on_input:
-            return super().rules(call, operand)
-        first = operand.rank - len(call["normalized_shape"])
-        axes = operand.axes
-        return _mixed(call, axes.row, range(first, operand.rank)), _mixed(call, axes.column, range(first, operand.rank))
+    sign: ClassVar[int] = -1
 
 
-@dataclass(frozen=True)
-class MapNorm(Elementwise):
-    """Group and instance normalisation: the statistics are the map's own, so every value reads the whole map.
-
-    An instance normalisation that uses stored statistics is a scale and a shift per channel.
-    """
-
-    kind: ClassVar[str] = "normalization"
-    is_normalization: ClassVar[bool] = True
-
-    def left_out(self, call: Call) -> Mapping[str, Any]:
-        return {**USUAL_NORM, **defaults_of(call)}
-
-    def channels(self, call: Call, position: int, wanted: ChannelSet) -> ChannelSet:
-        return ALL if _uses_own_statistics(call) else super().channels(call, position, wanted)
-
-    def rules(self, call: Call, operand: Operand) -> Rules:
-        return whole(call, operand) if _uses_own_statistics(call) else super().rules(call, operand)
-
-
-def _uses_own_statistics(call: Call) -> bool:
-    return bool(call.get("use_input_stats", True))
+def in_place_form(node: Node) -> Callable[..., Any]:
+    """torch's form of an operator that writes over its first argument."""
+    name, overload = node.base_name + "_", node.operator.rpartition(".")[2]
+    return getattr(getattr(torch.ops.aten, name), overload)
 
 
 @dataclass(frozen=True)
@@ -214,12 +204,12 @@ class AlongAxis(Elementwise):
 
     def rules(self, call: Call, operand: Operand) -> Rules:
         dim = call["dim"] % max(operand.rank, 1)
-        return _mixed(call, operand.axes.row, (dim,)), _mixed(call, operand.axes.column, (dim,))
+        return mixed_rule(call, operand.axes.row, (dim,)), mixed_rule(call, operand.axes.column, (dim,))
 
     def axes(self, call: Call) -> Axes:
         return call.main.axes.mixed_along(call["dim"] % max(call.main.rank, 1))
 
 
-def _mixed(call: Call, axis: int | None, dims: Container[int]) -> Pointwise | Whole:
+def mixed_rule(call: Call, axis: int | None, dims: Container[int]) -> Pointwise | Whole:
     """Whole along an axis whose values the operator mixes, pointwise along the others."""
     return whole_axis(call, axis) if axis is None or axis in dims else Pointwise()

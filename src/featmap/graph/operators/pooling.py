@@ -1,15 +1,19 @@
-"""What do pools and means over space read?"""
+"""Pools: windows over the trailing axes, and pools to a given size."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
+from functools import partial
 from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
 
 from featmap.geometry import Adaptive, AxisRule, Pointwise, Whole, Window
 from featmap.graph.operators.base.call import Axes, Call, Operand
-from featmap.graph.operators.base.channels import ALL, ChannelSet, channel_axis
+from featmap.graph.operators.base.channels import ChannelSet
 from featmap.graph.operators.base.operator import (
     NotResizable,
     Operator,
@@ -17,9 +21,13 @@ from featmap.graph.operators.base.operator import (
     lined_up,
     node_arguments,
     same_channels,
-    whole,
 )
+from featmap.graph.operators.base.regions import Windows, moved_boxes, moves_maps
+from featmap.graph.operators.base.roles import Role
+from featmap.graph.operators.base.separable import separable
+from featmap.graph.operators.base.sides import Side
 from featmap.graph.operators.convolution import short
+from featmap.graph.operators.reduction import summed_count
 
 
 @dataclass(frozen=True)
@@ -28,9 +36,15 @@ class OverWindows(Operator):
 
     kind: ClassVar[str] = "pool"
     is_known: ClassVar[bool] = True
+    is_linear: ClassVar[bool] = True
+    """Linear given its switches."""
+    keeps_rectified: ClassVar[bool] = True
+
+    spatial: int = 2
+    """How many of the last axes are pooled."""
 
     def axes(self, call: Call) -> Axes:
-        return call.plane_axes() if _window_rank(call) == 2 else call.main.axes
+        return call.plane_axes() if self.spatial == 2 else call.main.axes
 
     def rules(self, call: Call, operand: Operand) -> Rules:
         axes = call.out_axes
@@ -38,7 +52,7 @@ class OverWindows(Operator):
         return lined_up(call, operand, rows, columns)
 
     def passes_axis(self, call: Call, operand: Operand, axis: int) -> bool:
-        return axis < operand.rank - _window_rank(call)
+        return axis < operand.rank - self.spatial
 
     def axis_rule(self, call: Call, operand: Operand, axis: int | None) -> AxisRule:
         """How the value reads one of the operand's axes."""
@@ -57,7 +71,7 @@ class Pool(OverWindows):
 
     def describe(self, call: Call) -> str:
         """Kernel and stride, and of the other settings those that are not as PyTorch has them by default."""
-        axes = range(_window_rank(call))
+        axes = range(self.spatial)
         kernel = tuple(_at(call["kernel_size"], axis) for axis in axes)
         stride = tuple(_at(call["stride"], axis) for axis in axes) if call.get("stride") else kernel
         padding, dilation = (
@@ -76,7 +90,7 @@ class Pool(OverWindows):
         if axis is None:
             return Whole(1)
         kernel = call["kernel_size"]
-        position = axis - (operand.rank - _window_rank(call))
+        position = axis - (operand.rank - self.spatial)
         if position < 0:
             return Pointwise()
         size = _at(kernel, position)
@@ -88,9 +102,96 @@ class Pool(OverWindows):
     def resized(self, call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
         return node_arguments(call.node)
 
+    def windows(self, call: Call, operand: Operand) -> Windows | None:
+        rows, columns = self.rules(call, operand)
+        if moves_maps(call, operand, rows, columns):
+            return moved_boxes(rows, columns)
+        if self.spatial != 2 or not isinstance(rows, Window) or not isinstance(columns, Window):
+            return None
+        return self.pooled(call, rows, columns)
 
-def _window_rank(call: Call) -> int:
-    return 3 if "3d" in call.node.operator else 1 if "1d" in call.node.operator else 2
+    def pooled(self, call: Call, rows: Window, columns: Window) -> Windows | None:
+        """How boxes are pooled from gathered windows."""
+        return None
+
+    def window_role(self, call: Call, role: Role) -> Role | None:
+        """The role, unless a window is larger than its map: what is laid out per place of it would be mostly empty."""
+        rows, columns = self.rules(call, call.main)
+        if self.spatial != 2 or isinstance(call.specs[call.node.index], tuple):
+            return None
+        if not isinstance(rows, Window) or not isinstance(columns, Window):
+            return None
+        height, width = call.main.rows or 1, call.main.columns or 1
+        return Role.WHOLE if rows.span > height or columns.span > width else role
+
+
+@dataclass(frozen=True)
+class MaxPool(Pool):
+    """The maximum of each window."""
+
+    def pooled(self, call: Call, rows: Window, columns: Window) -> Windows | None:
+        return Windows(rows, columns, lambda _weights: partial(maximum_pooled, rows, columns), pads_lowest=True)
+
+    def role_in_space(self, call: Call) -> Role | None:
+        return self.window_role(call, Role.MAXIMUM)
+
+
+@dataclass(frozen=True)
+class AveragePool(Pool):
+    """The mean of each window."""
+
+    def pooled(self, call: Call, rows: Window, columns: Window) -> Windows | None:
+        divisor, counts_padding = call.get("divisor_override"), bool(call.get("count_include_pad", True))
+        pool = partial(average_pooled, divisor=divisor, counts_padding=counts_padding)
+        return Windows(rows, columns, lambda _weights: pool)
+
+    def role_in_space(self, call: Call) -> Role | None:
+        return self.window_role(call, Role.AVERAGE)
+
+    def divisors(self, call: Call, rows: Side, columns: Side) -> tuple[Tensor, Tensor] | float:
+        """By what each window is divided: how many rows and columns count, (position, output) each; or one number."""
+        divisor = call.get("divisor_override")
+        if divisor is not None:
+            return float(divisor)
+        counts_padding = bool(call.get("count_include_pad", True))
+        # A box may hold outputs outside of the map, which count nothing and get no signal.
+        down, across = (counts(side, counts_padding=counts_padding).clamp_min(1) for side in (rows, columns))
+        return down, across
+
+
+def maximum_pooled(row_rule: Window, column_rule: Window, places: Tensor, *_sides: Side) -> Tensor:
+    """A maximum pool without padding."""
+    maps = places.permute(0, 3, 1, 2)
+    kernel, stride = (row_rule.kernel, column_rule.kernel), (row_rule.stride, column_rule.stride)
+    return functional.max_pool2d(maps, kernel, stride, 0, (row_rule.dilation, column_rule.dilation))
+
+
+def average_pooled(places: Tensor, rows: Side, columns: Side, divisor: int | None, *, counts_padding: bool) -> Tensor:
+    """An average pool without padding; every window is divided by as many places as the whole map's pool counts."""
+    assert isinstance(rows.rule, Window)
+    assert isinstance(columns.rule, Window)
+    maps = places.permute(0, 3, 1, 2)
+    kernel, stride = (rows.rule.kernel, columns.rule.kernel), (rows.rule.stride, columns.rule.stride)
+    sums = functional.avg_pool2d(maps, kernel, stride, 0, divisor_override=divisor or 1)
+    if divisor is not None:
+        return sums
+    heights, widths = (counts(side, counts_padding=counts_padding) for side in (rows, columns))
+    factors = (
+        heights.repeat_interleave(len(columns.starts), 0)[:, :, None] * widths.repeat(len(rows.starts), 1)[:, None]
+    )
+    return sums / factors[:, None].to(sums)
+
+
+def counts(side: Side, *, counts_padding: bool) -> Tensor:
+    """How many places of each window count, (position, output)."""
+    rule = side.rule
+    assert isinstance(rule, Window)
+    outputs = side.starts[:, None] + np.arange(side.width)
+    first = outputs * rule.stride - rule.before
+    last = np.minimum(first + rule.kernel, side.size + rule.after)
+    if not counts_padding:
+        first, last = np.maximum(first, 0), np.minimum(last, side.size)
+    return torch.from_numpy(last - first)
 
 
 def _at(setting: Any, position: int) -> int:
@@ -101,6 +202,8 @@ def _at(setting: Any, position: int) -> int:
 @dataclass(frozen=True)
 class AdaptivePool(OverWindows):
     """Pools with a fixed output size."""
+
+    gives_size: ClassVar[bool] = True
 
     def describe(self, call: Call) -> str:
         """The sizes that come out."""
@@ -125,70 +228,20 @@ class AdaptivePool(OverWindows):
                 raise NotResizable(call.node.operator)
         return node_arguments(call.node)
 
-
-@dataclass(frozen=True)
-class Reduction(Operator):
-    """Mean, sum, maximum, norm over some axes: reads the whole map where those are rows and columns."""
-
-    kind: ClassVar[str] = "reduction"
-    words: ClassVar[Mapping[str, str]] = MappingProxyType({"p": "order"})
-    is_known: ClassVar[bool] = True
-
-    def describe(self, call: Call) -> str:
-        """The axes first; a variance's correction, and the order of a norm, always."""
-        everything = "all axes" if call.get("dim") in (None, []) else ""
-        return ", ".join(text for text in (everything, super().describe(call)) if text)
-
-    def stated(self, call: Call) -> dict[str, Any]:
-        found = super().stated(call)
-        # torch takes a correction that is not given for 1.
-        return {**found, "correction": 1} if "correction" in found and found["correction"] is None else found
-
-    def left_out(self, call: Call) -> Mapping[str, Any]:
-        return {"keepdim": False}
-
-    def axes(self, call: Call) -> Axes:
-        reduced, keep = _reduced(call), bool(call.get("keepdim", False))
-        axes = call.main.axes
-        # What is reduced over the images belongs to none of them any more, also where the axis is kept.
-        axes = Axes(None if axes.batch in reduced else axes.batch, axes.row, axes.column)
-        if keep:
-            return axes
-        gone_before = [sum(other < axis for other in reduced) for axis in range(call.main.rank)]
-        return axes.each(lambda axis: None if axis in reduced else axis - gone_before[axis])
-
-    def rules(self, call: Call, operand: Operand) -> Rules:
-        reduced, axes = _reduced(call), operand.axes
-        return _reduced_rule(axes.row, reduced), _reduced_rule(axes.column, reduced)
-
-    def channels(self, call: Call, position: int, wanted: ChannelSet) -> ChannelSet:
-        axis = channel_axis(call.main.axes, call.main.rank)
-        return ALL if axis is None or axis in _reduced(call) else wanted
-
-    def macs(self, call: Call) -> int | None:
-        return 0
-
-    def resized(self, call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        return node_arguments(call.node)
-
-
-def _reduced(call: Call) -> frozenset[int]:
-    rank = call.main.rank
-    wanted = -1 if call.node.base_name == "pairwise_distance" else call.get("dim")
-    if wanted is None or wanted == []:
-        return frozenset(range(rank))
-    dims = wanted if isinstance(wanted, list | tuple) else [wanted]
-    return frozenset(dim % rank for dim in dims)
+    def windows(self, call: Call, operand: Operand) -> Windows | None:
+        rows, columns = self.rules(call, operand)
+        return moved_boxes(rows, columns) if moves_maps(call, operand, rows, columns) else None
 
 
 @dataclass(frozen=True)
-class PairReduction(Reduction):
-    """pairwise_distance and cosine_similarity: one number for two vectors at the same place."""
+class AdaptiveAveragePool(AdaptivePool):
+    """Means of blocks of a fixed number."""
 
-    def rules(self, call: Call, operand: Operand) -> Rules:
-        is_same = operand.axes == call.main.axes and operand.shape == call.main.shape
-        return super().rules(call, operand) if is_same else whole(call, operand)
+    def windows(self, call: Call, operand: Operand) -> Windows | None:
+        if self.spatial != 2:
+            return super().windows(call, operand)
+        return super().windows(call, operand) or separable(call, operand, *self.rules(call, operand))
 
-
-def _reduced_rule(axis: int | None, reduced: frozenset[int]) -> AxisRule:
-    return Whole(1) if axis is None or axis in reduced else Pointwise()
+    def sums_map(self, call: Call) -> float | None:
+        count = summed_count(call)
+        return 1 / count if count is not None and list(call["output_size"]) == [1, 1] else None

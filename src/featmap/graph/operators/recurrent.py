@@ -1,4 +1,4 @@
-"""What do recurrent layers cost, and which of their axes are images?"""
+"""Recurrent layers: what they cost, and which of their axes are images."""
 
 from __future__ import annotations
 
@@ -23,6 +23,13 @@ class Recurrent(Operator):
         place = call.get("batch_first")
         is_known = place is not None and call["input"].axes.batch == int(not place)
         return Axes(int(not place), None, None) if is_known else NO_AXES
+
+    def item_axes(self, call: Call, item: int) -> Axes:
+        axes = call.out_axes
+        if not item or "params" not in call.arguments:
+            return axes
+        # The last states stand behind one another layer by layer, whatever the order of the sequences.
+        return NO_AXES if axes.batch is None else Axes(1, None, None)
 
     def macs(self, call: Call) -> int | None:
         """All weights at every step; those of biases and of the gates' own products are none."""

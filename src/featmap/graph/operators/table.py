@@ -1,118 +1,209 @@
-"""Which operators are known? One table from torch's operator names to what each reads, costs and does to shapes.
+"""The table of operators: torch's operator names, each with the class that knows what it reads, costs and computes.
 
-A new operator is one entry here (and, if it is of a new kind, a class in the file of its question). Whatever is not in
-the table is treated as reading everything: right, never fast, and named in the plan; but what torch itself tags as
-pointwise is that.
+A new operator is one entry here and, if no class fits, a class in the file of its family. Whatever is not in the table
+is treated as reading everything: right, never fast, and named in the plan; but what torch itself tags as pointwise is
+that.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import torch
 
-from featmap.graph.graph import Node
+from featmap.geometry import Cubic, Linear
 from featmap.graph.operators.base.operator import Operator
-from featmap.graph.operators.convolution import Attention, Convolution, Distances, Einsum, Linear, MatrixProduct
-from featmap.graph.operators.copying import RepeatedUnits, Repetition, Roll, Unfold
-from featmap.graph.operators.cutting import Concatenate, Cut, Item, Select, Stack
+from featmap.graph.operators.base.registry import (
+    BY_TAG,
+    TABLE,
+    UNKNOWN,
+    is_known,
+    operator_of,
+    operator_of_target,
+    printed_name,
+    title,
+)
+from featmap.graph.operators.convolution import Convolution, PlainConvolution, TransposedConvolution
 from featmap.graph.operators.factory import Factory
-from featmap.graph.operators.lookup import Gathering, IndexedPlaces, Lookup, Scattering
-from featmap.graph.operators.overlay import Overlay
+from featmap.graph.operators.gathering.lookup import (
+    Gathering,
+    IndexedPlaces,
+    IndexPut,
+    Lookup,
+    MaskedScatter,
+    Scattering,
+    SelectedPlaces,
+)
+from featmap.graph.operators.gathering.overlay import Overlay, SelectOverlay
+from featmap.graph.operators.gathering.sampling import AddedColumns, AffineGrid, GridSample, Unpool, WindowColumns
+from featmap.graph.operators.moving.copying import RepeatedUnits, Repetition, Roll, Unfold
+from featmap.graph.operators.moving.cutting import Concatenate, Cut, Item, Narrow, Select, SliceCut, Stack, Unbind
+from featmap.graph.operators.moving.pixels import ChannelShuffle, PixelShuffle, PixelUnshuffle
+from featmap.graph.operators.moving.reshape import (
+    Expand,
+    ExpandAs,
+    MoveAxes,
+    Moving,
+    Permute,
+    Reshape,
+    Reversal,
+    Reverse,
+    Squeeze,
+    Transpose,
+    Unsqueeze,
+    View,
+    ViewAs,
+)
+from featmap.graph.operators.nonlinearity import Bounded, Clamp, Nonlinearity, Rectifier, Slopes, Threshold
+from featmap.graph.operators.normalization import BatchNorm, BatchStatistics, LayerNorm, MapNorm, Normalization
+from featmap.graph.operators.padding import Padding
 from featmap.graph.operators.pointwise import (
     AlongAxis,
+    Cast,
+    Copy,
+    Detach,
+    Difference,
     Elementwise,
-    LayerNorm,
     Like,
-    MapNorm,
-    Nonlinearity,
-    Normalization,
+    LinearPointwise,
+    Overwrite,
+    Product,
     Sum,
 )
-from featmap.graph.operators.pooling import AdaptivePool, PairReduction, Pool, Reduction
+from featmap.graph.operators.pooling import AdaptiveAveragePool, AdaptivePool, AveragePool, MaxPool
+from featmap.graph.operators.products import Attention, Distances, Einsum, LinearLayer, MatrixProduct
 from featmap.graph.operators.recurrent import Recurrent
-from featmap.graph.operators.reshape import ChannelShuffle, Expand, Moving, Permute, PixelShuffle, Reshape, Reverse
-from featmap.graph.operators.resize import Interpolation, Padding
-from featmap.graph.operators.sampling import AffineGrid, Columns, GridSample, Unpool
-from featmap.graph.operators.transform import Pairs, Transform
-from featmap.graph.schema import is_operator, is_pointwise, plain_name
-
-UNKNOWN = Operator()
-POINTWISE = Elementwise()
+from featmap.graph.operators.reduction import Average, Largest, PairReduction, Reduction, Total
+from featmap.graph.operators.resize import Interpolation, nearest, nearest_exact
+from featmap.graph.operators.transform import ComplexPairs, Pairs, Shift, Transform
 
 _NAMES: dict[Operator, str] = {
-    Convolution(): "conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d convolution",
-    Linear(): "linear",
+    PlainConvolution(): "conv1d conv2d conv3d",
+    TransposedConvolution(): "conv_transpose1d conv_transpose2d conv_transpose3d",
+    Convolution(): "convolution",
+    LinearLayer(): "linear",
     MatrixProduct(): "matmul mm bmm addmm baddbmm",
     Attention(): "scaled_dot_product_attention",
     Distances(): "cdist _cdist_forward",
     Einsum(): "einsum",
-    Nonlinearity(): (
-        "relu relu6 hardtanh sigmoid tanh silu gelu hardswish hardsigmoid leaky_relu elu selu celu softplus mish prelu "
-        "_prelu_kernel rrelu clamp clamp_min clamp_max clip threshold log_sigmoid hardshrink softshrink tanhshrink"
+    Rectifier("ReLU"): "relu",
+    Rectifier("ReLU6", high=6.0): "relu6",
+    Bounded("Hardtanh"): "hardtanh",
+    Clamp(): "clamp clamp_min clamp_max clip",
+    Threshold(): "threshold",
+    Nonlinearity(low=0.0, high=1.0, has_in_place_form=True): "sigmoid",
+    Nonlinearity(low=0.0, high=1.0, zero_below=True, has_in_place_form=True): "hardsigmoid",
+    Nonlinearity(low=-1.0, high=1.0): "tanh",
+    Nonlinearity("SiLU", has_in_place_form=True): "silu",
+    Nonlinearity("Hardswish", zero_below=True, has_in_place_form=True): "hardswish",
+    Nonlinearity(has_in_place_form=True): "leaky_relu",
+    Nonlinearity("GELU"): "gelu",
+    Nonlinearity(): "elu selu celu softplus mish rrelu log_sigmoid hardshrink softshrink tanhshrink",
+    Slopes(): "prelu _prelu_kernel",
+    BatchNorm(): "batch_norm",
+    Normalization(): (
+        "_native_batch_norm_legit_no_training _batch_norm_no_update cudnn_batch_norm native_batch_norm "
+        "_native_batch_norm_legit _native_batch_norm_legit_functional"
     ),
-    Normalization(): "batch_norm _native_batch_norm_legit_no_training _batch_norm_no_update cudnn_batch_norm",
+    BatchStatistics(): "_batch_norm_with_update _batch_norm_with_update_functional",
     LayerNorm(): "layer_norm native_layer_norm rms_norm",
     MapNorm(): "group_norm native_group_norm instance_norm",
     Sum(): "add",
+    Difference(): "sub subtract",
+    LinearPointwise(): ("rsub neg negative complex real imag conj _conj resolve_conj resolve_neg _neg_view"),
+    Product(): "mul multiply div divide",
+    Copy(): "clone alias contiguous",
+    Detach(): "detach detach_ detach_copy",
+    Cast(): "to _to_copy type_as",
+    Overwrite(): "copy",
     Elementwise(): (
-        "sub rsub mul div maximum minimum where neg abs square sqrt rsqrt reciprocal exp expm1 log log1p log2 erf "
+        "maximum minimum where abs square sqrt rsqrt reciprocal exp expm1 log log1p log2 erf "
         "pow sin cos floor ceil round sign lerp addcmul addcdiv ge gt le lt eq ne bitwise_not logical_not "
-        "masked_fill to _to_copy type_as clone detach alias contiguous nan_to_num "
+        "masked_fill nan_to_num "
         "_assert_tensor_metadata max.other min.other logical_or logical_and logical_xor isfinite isnan isinf tan asin "
         "acos atan sinh cosh asinh acosh atanh atan2 trunc log10 exp2 fmod remainder hypot xlogy copysign sinc erfc "
-        "lgamma digamma bernoulli poisson complex polar real imag conj _conj resolve_conj resolve_neg "
-        "_neg_view __and__ __or__ __xor__ absolute arccos arccosh arcsin arcsinh arctan arctan2 arctanh divide fix "
-        "floor_divide greater greater_equal less less_equal multiply negative not_equal subtract special_ndtr isclose "
+        "lgamma digamma bernoulli poisson polar "
+        "__and__ __or__ __xor__ absolute arccos arccosh arcsin arcsinh arctan arctan2 arctanh fix "
+        "floor_divide greater greater_equal less less_equal not_equal special_ndtr isclose "
         "isreal bucketize"
     ),
-    Like(): "fill copy zeros_like ones_like full_like empty_like rand_like randn_like randint_like",
+    Like(): "fill zeros_like ones_like full_like empty_like rand_like randn_like randint_like",
     AlongAxis(): (
         "softmax _softmax log_softmax _log_softmax cumsum glu cumprod cummax cummin logcumsumexp sort argsort topk"
     ),
-    Pool(): (
-        "max_pool1d max_pool2d max_pool3d max_pool2d_with_indices max_pool3d_with_indices avg_pool1d avg_pool2d "
-        "avg_pool3d"
-    ),
-    AdaptivePool(): (
-        "adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d adaptive_max_pool1d adaptive_max_pool2d "
-        "adaptive_max_pool3d _adaptive_avg_pool2d _adaptive_avg_pool3d"
-    ),
+    MaxPool(1): "max_pool1d",
+    MaxPool(2): "max_pool2d max_pool2d_with_indices",
+    MaxPool(3): "max_pool3d max_pool3d_with_indices",
+    AveragePool(1): "avg_pool1d",
+    AveragePool(2): "avg_pool2d",
+    AveragePool(3): "avg_pool3d",
+    AdaptiveAveragePool(1): "adaptive_avg_pool1d",
+    AdaptiveAveragePool(2): "adaptive_avg_pool2d _adaptive_avg_pool2d",
+    AdaptiveAveragePool(3): "adaptive_avg_pool3d _adaptive_avg_pool3d",
+    AdaptivePool(1): "adaptive_max_pool1d",
+    AdaptivePool(2): "adaptive_max_pool2d",
+    AdaptivePool(3): "adaptive_max_pool3d",
     Unpool(): "max_unpool2d max_unpool3d",
+    Average(): "mean",
+    Total(): "sum",
+    Largest(): "amax",
     Reduction(): (
-        "mean sum amax amin max min var std linalg_vector_norm logsumexp prod norm argmax argmin all any median "
+        "amin max min var std linalg_vector_norm logsumexp prod norm argmax argmin all any median "
         "nanmedian mode kthvalue var_mean std_mean nansum nanmean count_nonzero aminmax"
     ),
     PairReduction(): "pairwise_distance cosine_similarity",
-    Padding(): (
-        "pad constant_pad_nd reflection_pad2d replication_pad2d reflection_pad1d replication_pad1d reflection_pad3d "
-        "replication_pad3d _pad_circular"
-    ),
-    Interpolation(): (
-        "upsample_nearest2d _upsample_nearest_exact2d upsample_bilinear2d upsample_bicubic2d _upsample_bilinear2d_aa "
-        "_upsample_bicubic2d_aa upsample_nearest1d _upsample_nearest_exact1d upsample_linear1d upsample_nearest3d "
-        "_upsample_nearest_exact3d upsample_trilinear3d"
-    ),
+    Padding(): "pad constant_pad_nd",
+    Padding("reflect"): "reflection_pad1d reflection_pad2d reflection_pad3d",
+    Padding("replicate"): "replication_pad1d replication_pad2d replication_pad3d",
+    Padding("circular"): "_pad_circular",
+    Interpolation(nearest, 1): "upsample_nearest1d",
+    Interpolation(nearest, 2): "upsample_nearest2d",
+    Interpolation(nearest, 3): "upsample_nearest3d",
+    Interpolation(nearest_exact, 1): "_upsample_nearest_exact1d",
+    Interpolation(nearest_exact, 2): "_upsample_nearest_exact2d",
+    Interpolation(nearest_exact, 3): "_upsample_nearest_exact3d",
+    Interpolation(Linear, 1): "upsample_linear1d",
+    Interpolation(Linear, 2): "upsample_bilinear2d",
+    Interpolation(Linear, 3): "upsample_trilinear3d",
+    Interpolation(Cubic, 2): "upsample_bicubic2d",
+    Interpolation(None, 2): "_upsample_bilinear2d_aa _upsample_bicubic2d_aa",
     GridSample(): "grid_sampler grid_sampler_2d grid_sampler_3d",
     AffineGrid(): "affine_grid_generator",
     Recurrent(): "lstm gru rnn_tanh rnn_relu lstm_cell gru_cell rnn_tanh_cell rnn_relu_cell",
     Transform(): (
         "fft_fft fft_ifft fft_rfft fft_irfft fft_hfft fft_ihfft fft_fft2 fft_ifft2 fft_rfft2 fft_irfft2 fft_hfft2 "
-        "fft_ihfft2 fft_fftn fft_ifftn fft_rfftn fft_irfftn fft_hfftn fft_ihfftn _fft_r2c _fft_c2r _fft_c2c "
-        "fft_fftshift fft_ifftshift"
+        "fft_ihfft2 fft_fftn fft_ifftn fft_rfftn fft_irfftn fft_hfftn fft_ihfftn _fft_r2c _fft_c2r _fft_c2c"
     ),
-    Pairs(): "view_as_real view_as_complex",
+    Shift(): "fft_fftshift fft_ifftshift",
+    Pairs(): "view_as_real",
+    ComplexPairs(): "view_as_complex",
     Moving(): "meshgrid",
-    Columns(): "im2col col2im",
-    Overlay(): "slice_scatter select_scatter",
-    IndexedPlaces(): "index index_select",
+    WindowColumns(): "im2col",
+    AddedColumns(): "col2im",
+    Overlay(): "slice_scatter",
+    SelectOverlay(): "select_scatter",
+    IndexedPlaces(): "index",
+    SelectedPlaces(): "index_select",
     Gathering(): "gather take_along_dim",
-    Scattering(): ("scatter scatter_add scatter_reduce index_add index_copy index_fill index_put masked_scatter"),
+    Scattering(): "scatter scatter_add scatter_reduce index_add index_copy index_fill",
+    IndexPut(): "index_put",
+    MaskedScatter(): "masked_scatter",
     Lookup(): "embedding one_hot",
-    Reshape(): "view reshape _unsafe_view flatten unflatten squeeze unsqueeze reshape_as view_as",
-    Permute(): "permute transpose swapaxes swapdims movedim moveaxis t mT numpy_T",
-    Cut(): "slice split split_with_sizes chunk unsafe_chunk narrow tensor_split",
-    Select(): "select unbind",
+    View(): "view reshape _unsafe_view",
+    ViewAs(): "view_as reshape_as",
+    Reshape(): "flatten unflatten",
+    Unsqueeze(): "unsqueeze",
+    Squeeze(): "squeeze",
+    Permute(): "permute",
+    Transpose(): "transpose swapaxes swapdims t mT",
+    Reversal(): "numpy_T",
+    MoveAxes(): "movedim moveaxis",
+    SliceCut(): "slice",
+    Narrow(): "narrow",
+    Cut(): "split split_with_sizes chunk unsafe_chunk tensor_split",
+    Select(): "select",
+    Unbind(): "unbind",
     Item(): "getitem",
-    Expand(): "expand expand_as",
+    Expand(): "expand",
+    ExpandAs(): "expand_as",
     Concatenate(): "cat concat concatenate",
     Stack(): "stack",
     Reverse(): "flip",
@@ -120,31 +211,13 @@ _NAMES: dict[Operator, str] = {
     Unfold(): "unfold",
     Repetition(): "repeat tile",
     RepeatedUnits(): "repeat_interleave",
-    PixelShuffle(): "pixel_shuffle pixel_unshuffle",
+    PixelShuffle(): "pixel_shuffle",
+    PixelUnshuffle(): "pixel_unshuffle",
     ChannelShuffle(): "channel_shuffle native_channel_shuffle",
     Factory(): "zeros ones full arange empty scalar_tensor linspace eye tensor new_zeros new_ones new_full new_empty",
 }
 
-TABLE: dict[str, Operator] = {name: operator for operator, names in _NAMES.items() for name in names.split()}
-"""By plain name (`relu`); by name and overload (`max.other`) where that says more."""
+TABLE.update({name: operator for operator, names in _NAMES.items() for name in names.split()})
+BY_TAG[torch.Tag.pointwise] = Elementwise()
 
-
-def operator_of(node: Node) -> Operator:
-    """The table's entry for a node's operator, or the honest unknown."""
-    overload = TABLE.get(node.operator.removeprefix("aten."))
-    return overload or TABLE.get(node.base_name) or _outside_the_table(node.target)
-
-
-def operator_of_target(target: Any) -> Operator:
-    """The same for an operator that belongs to no graph; what writes over its input counts as what does not."""
-    name = plain_name(target)
-    return TABLE.get(name) or TABLE.get(name.removesuffix("_")) or _outside_the_table(target)
-
-
-def _outside_the_table(target: Any) -> Operator:
-    return POINTWISE if is_operator(target) and is_pointwise(target) else UNKNOWN
-
-
-def is_known(node: Node) -> bool:
-    """Whether the operator is in the table, or pointwise by torch's own word."""
-    return node.is_input or operator_of(node).is_known
+__all__ = ["TABLE", "UNKNOWN", "is_known", "operator_of", "operator_of_target", "printed_name", "title"]

@@ -1,17 +1,21 @@
-"""What do Fourier transforms read, and how do complex numbers lie as pairs of real ones?"""
+"""Fourier transforms, and complex numbers as pairs of real ones."""
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Callable, Container
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
 
 from featmap.geometry import AxisRule, Pointwise
+from featmap.graph.graph import Node
 from featmap.graph.operators.base.call import Axes, Call, Operand
 from featmap.graph.operators.base.channels import ALL, ChannelSet, channel_axis
 from featmap.graph.operators.base.operator import Rules, same_channels, whole_axis
+from featmap.graph.operators.moving.reshape import Moving
 from featmap.graph.operators.pointwise import Elementwise
-from featmap.graph.operators.reshape import Moving
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,8 @@ class Transform(Elementwise):
     """
 
     kind: ClassVar[str] = "transform"
+    joins_positions: ClassVar[bool] = False
+    is_linear: ClassVar[bool] = True
 
     def axes(self, call: Call) -> Axes:
         axes = call.main.axes
@@ -38,7 +44,15 @@ class Transform(Elementwise):
         return ALL if axis is None or axis in _dims(call) else same_channels(call, position, wanted)
 
     def macs(self, call: Call) -> int | None:
-        return 0 if "shift" in call.node.base_name else None
+        return None
+
+
+@dataclass(frozen=True)
+class Shift(Transform):
+    """fft_fftshift and fft_ifftshift: halves of axes change places."""
+
+    def macs(self, call: Call) -> int | None:
+        return 0
 
 
 def _along(call: Call, axis: int | None, dims: Container[int]) -> AxisRule:
@@ -56,7 +70,20 @@ def _dims(call: Call) -> set[int]:
 
 @dataclass(frozen=True)
 class Pairs(Moving):
-    """view_as_real and view_as_complex: the real and the imaginary part on a last axis of their own, or together."""
+    """view_as_real: the real and the imaginary part on a last axis of their own."""
 
     def axes(self, call: Call) -> Axes:
         return call.main.axes.each(lambda axis: axis if axis < len(call.out_shape) else None)
+
+
+@dataclass(frozen=True)
+class ComplexPairs(Pairs):
+    """view_as_complex."""
+
+    def function(self, node: Node) -> Callable[..., Any]:
+        return _as_complex
+
+
+def _as_complex(pairs: Tensor) -> Tensor:
+    """view_as_complex of values whose pairs need not lie side by side in memory."""
+    return torch.view_as_complex(pairs.contiguous())

@@ -14,11 +14,11 @@ from featmap.geometry import IndexSet, ReceptiveField, merge
 from featmap.graph.operators.base.call import Call
 from featmap.graph.operators.base.channels import ALL
 from featmap.graph.operators.base.operator import Operator
-from featmap.graph.operators.cutting import Concatenate, Cut, Item, Select
-from featmap.graph.operators.lookup import Gathering, IndexedPlaces
-from featmap.graph.operators.overlay import Overlay
+from featmap.graph.operators.gathering.lookup import Gathering, IndexedPlaces
+from featmap.graph.operators.gathering.overlay import Overlay
+from featmap.graph.operators.moving.cutting import Cut, Item, Select
+from featmap.graph.operators.padding import Padding
 from featmap.graph.operators.pointwise import Sum
-from featmap.graph.operators.resize import Padding
 from featmap.graph.receptive.spelling import LABELS
 from featmap.graph.sized_graph import SizedGraph
 
@@ -91,7 +91,7 @@ def _has_constant_channels(operator: Operator, call: Call, positions: list[int])
 
 def _joins_channels(operator: Operator, call: Call) -> bool:
     """Whether the channels of the value may come from different operands."""
-    return isinstance(operator, Concatenate) or (isinstance(operator, Overlay) and operator.is_along_channels(call))
+    return operator.is_along_channels(call) if isinstance(operator, Overlay) else operator.chooses_operand
 
 
 def _same(first: ReceptiveField, second: ReceptiveField) -> bool:

@@ -17,7 +17,7 @@ from featmap.geometry.axis.rule import cut
 from featmap.graph.operators.base.call import Call, Operand
 from featmap.graph.operators.base.channels import ALL, SOME, ChannelSet, channel_axis
 from featmap.graph.operators.base.operator import Operator
-from featmap.graph.operators.reshape import axis_groups
+from featmap.graph.operators.moving.reshape import axis_groups
 from featmap.graph.receptive.axis_reading import AxisReading, axis_reading
 from featmap.graph.receptive.reading import Linked, Read, Steps, steps_to, value_spelling
 from featmap.graph.receptive.spelling import (

@@ -128,8 +128,9 @@ def _read(sized: SizedGraph, index: int, here: Needed) -> list[tuple[int, Needed
     for way in sized.places.ways(index):
         channels = sized.places.channels(index, way, here.channels)
         rows, columns = needed_through(way.rows, here.rows), needed_through(way.columns, here.columns)
+        chooses = operator.chooses_operand or operator.is_merge
         # Which branch of a concatenation is read at all depends on the channel.
-        is_product = here.is_product and way.is_exact and not (operator.is_merge and channels is SOME)
+        is_product = here.is_product and way.is_exact and not (chooses and channels is SOME)
         if here.channels is not ALL and operator.divides_places(sized.call(node)):
             is_product = False
         found.append((way.source, Needed(rows, columns, channels, is_product, here.reads_whole or way.reads_whole)))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
 
 from featmap.errors import InputError
 from featmap.graph.graph import Node, TensorSpec
+from featmap.graph.operators.table import operator_of
 from featmap.graph.receptive.fields import receptive_fields
 from featmap.graph.receptive.unit_boxes import UnitBoxes
 from featmap.graph.rectified import rectified_values
@@ -25,7 +25,6 @@ from featmap.network.resolve import Place
 from featmap.run.memory import batch_size, peak_bytes
 
 _BATCH = 8
-_BOUNDS = {"relu6": (-np.inf, 6.0), "sigmoid": (0.0, 1.0), "hardsigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0)}
 
 
 def describe(network: CapturedNetwork, wish: Wish, planned: int = 0) -> Description:
@@ -137,13 +136,8 @@ def _layers(
 
 def _bounds(node: Node) -> tuple[float, float]:
     """The values at which the nonlinearity saturates. A rectifier's 0 is none: those are counted as sparsity."""
-    if node.base_name in _BOUNDS:
-        return _BOUNDS[node.base_name]
-    low, high = _given_bounds(node)
-    return (
-        _rounded(low, node) if isinstance(low, int | float) and low != 0 else -np.inf,
-        _rounded(high, node) if isinstance(high, int | float) else np.inf,
-    )
+    low, high = operator_of(node).saturation(node)
+    return -np.inf if low is None else _rounded(low, node), np.inf if high is None else _rounded(high, node)
 
 
 def _rounded(bound: float, node: Node) -> float:
@@ -151,14 +145,3 @@ def _rounded(bound: float, node: Node) -> float:
     assert isinstance(node.spec, TensorSpec)
     is_half = node.spec.dtype in (torch.bfloat16, torch.float16)
     return float(torch.tensor(bound, dtype=torch.float64).to(node.spec.dtype)) if is_half else float(bound)
-
-
-def _given_bounds(node: Node) -> list[Any]:
-    given = list(node.args[1:3])
-    bounds = {
-        "hardtanh": [*given, *(-1.0, 1.0)[len(given) :]],
-        "clamp": [*given, None, None][:2],
-        "clamp_min": [*given, None][:2],
-        "clamp_max": [None, *given][:2],
-    }
-    return bounds.get(node.base_name, [None, None])

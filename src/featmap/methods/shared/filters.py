@@ -9,7 +9,7 @@ from torch import Tensor
 from featmap.errors import NoSuchStage
 from featmap.geometry import TransposedWindow, Window
 from featmap.graph.operators.convolution import Convolution, ConvolutionSettings
-from featmap.graph.operators.table import operator_of
+from featmap.graph.operators.table import operator_of, printed_name
 from featmap.network.layers import Layer
 from featmap.network.network import CapturedNetwork
 from featmap.run.as_maps import as_maps
@@ -81,7 +81,7 @@ def _check_maps(network: CapturedNetwork, layer: Layer, filters: Filters) -> Non
     outputs, inputs = filters.weight.shape[0], filters.weight.shape[1] * filters.settings.groups
     given = inputs if _reads_planes(network, filters) else channels(filters.source)
     if filters.weight.ndim != 4 or (outputs, inputs) != (channels(layer.producer), given):
-        operator = network.graph[layer.producer].base_name
+        operator = printed_name(network.graph[layer.producer])
         shape = " x ".join(map(str, network.sized.shape(filters.source)[1:]))
         raise NoSuchStage(
             f"'{layer.name}' ({operator}) reads values of shape {shape}, not maps of known rows and columns; "

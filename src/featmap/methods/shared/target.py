@@ -15,6 +15,7 @@ from torch import Tensor
 from featmap.errors import AddressError, InputError, SettingError
 from featmap.geometry import Box
 from featmap.graph.graph import TensorSpec
+from featmap.graph.operators.table import operator_of
 from featmap.network.address import Address
 from featmap.network.network import CapturedNetwork
 
@@ -117,7 +118,8 @@ def class_score(network: CapturedNetwork, index: int, scale: Scale) -> Score:
             f"There is no class {index}; {network.name} has {count}.", f"Ask for a class from 0 to {count - 1}."
         )
 
-    if scale == "probability" and count == 1 and network.graph[node].base_name in ("sigmoid", "hardsigmoid"):
+    last = network.graph[node]
+    if scale == "probability" and count == 1 and operator_of(last).is_probability(network.sized.call(last)):
         raise SettingError(f"{network.name} returns one number that is a probability already.", "Leave scale out.")
 
     def read(value: Tensor) -> Tensor:

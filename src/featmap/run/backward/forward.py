@@ -10,11 +10,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from featmap.graph.graph import Node
+from featmap.graph.operators.base.sides import BORDER, Indices
 from featmap.graph.sized_graph import SizedGraph
 from featmap.run.backward.roles import window_rules
 from featmap.run.backward.signal import Boxes
-from featmap.run.region.patches.patches import BORDER
-from featmap.run.region.patches.spans import Indices
 from featmap.run.region.untouched import Untouched
 
 

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from featmap.errors import ModelError
+from featmap.graph.operators.table import operator_of, printed_name
 from featmap.run.backward.whole_numbers import has_gradient, takes_signals
-from featmap.run.program.own_target import without_overwriting
 from featmap.run.program.program import Program
 from featmap.run.program.steps import Step
 from featmap.run.region.direct import computed
@@ -63,7 +63,7 @@ def _derivative_of(step: Step) -> Generator[None]:
         if "derivative for" not in str(error) or "not implemented" not in str(error):
             raise
         raise ModelError(
-            f"torch has no derivative of {step.node.base_name}, through which signals have to flow back.",
+            f"torch has no derivative of {printed_name(step.node)}, through which signals have to flow back.",
             "Ask for a place before it, or for an occlusion, which needs no derivatives.",
         ) from error
 
@@ -76,7 +76,7 @@ def _as_real(value: Tensor, program: Program) -> Tensor:
 
 def _differentiable(step: Step) -> Step:
     """The step as autograd can run it: it writes over nothing."""
-    return replace(step, target=without_overwriting(step.node), overwrites=False)
+    return replace(step, target=operator_of(step.node).function(step.node), overwrites=False)
 
 
 def _gradients(made: Any, given: Sequence[Tensor], signal: Any) -> list[Tensor]:

@@ -8,16 +8,18 @@ from typing import Any
 from torch import Tensor
 
 from featmap.graph.graph import Node
+from featmap.graph.operators.base.roles import Role, Rule
+from featmap.graph.operators.pointwise import SignedSum
+from featmap.graph.operators.pooling import AveragePool
 from featmap.run.backward.forward import ForwardValues
 from featmap.run.backward.gradient import gradient_at_places, gradient_of_whole
 from featmap.run.backward.kernels import filtered, spread, switched
 from featmap.run.backward.own_order import OwnOrder
-from featmap.run.backward.roles import Role, Rule, mask_source, passes, window_rules
+from featmap.run.backward.roles import rectifier_of, window_rules
 from featmap.run.backward.signal import MapSignal, Signal, moved, signal_at
 from featmap.run.backward.whole_numbers import takes_signals
 from featmap.run.program.program import Program
 from featmap.run.program.steps import Step
-from featmap.run.region.kernels import counts
 
 Flow = tuple[int, "Signal | dict[int, Signal]"]
 """A value and what flows into it from one reader: into its parts, where it is several tensors."""
@@ -97,24 +99,20 @@ class OperatorFlows:
         if self.rule != "gradient":
             values = values.clamp_min_(0) if signal.is_fresh else values.clamp_min(0)
         if self.rule != "deconvnet":
-            read = mask_source(node)
+            rectifier = rectifier_of(self.sized, node)
+            read = rectifier.mask_source(node)
             known = self.forward.at(read, signal.boxes) if isinstance(signal, MapSignal) else self.forward.whole(read)
-            mask = passes(self.sized.call(node), known)
+            mask = rectifier.passes(self.sized.call(node), known)
             # Written over what was made a line above, or by a kernel.
             values = values.mul_(mask) if signal.is_fresh else values * mask
         return signal.with_values(values)
 
     def _spread(self, node: Node, signal: MapSignal) -> MapSignal:
         source, rows, columns = window_rules(self.sized, node)
-        call, size = self.sized.call(node), self.sized.size(source)
-        divisor = call.get("divisor_override")
-        if divisor is not None:
-            return spread(signal, float(divisor), rows, columns)
-        counts_padding = bool(call.get("count_include_pad", True))
+        operator, size = self.sized.operator(node), self.sized.size(source)
+        assert isinstance(operator, AveragePool)
         sides = signal.boxes.sides(rows, columns, size, self.sized.size(node.index))
-        # A box may hold outputs outside of the map, which count nothing and get no signal.
-        down, across = (counts(side, counts_padding=counts_padding).clamp_min(1) for side in sides)
-        return spread(signal, (down, across), rows, columns)
+        return spread(signal, operator.divisors(self.sized.call(node), *sides), rows, columns)
 
     def _shifted(self, node: Node, signal: MapSignal) -> MapSignal:
         _, rows, columns = next(iter(self.sized.reads(node.index)))
@@ -124,9 +122,10 @@ class OperatorFlows:
         return signal_at(signal.values, tops, lefts, is_fresh=signal.is_fresh)
 
     def _summands(self, node: Node, signal: MapSignal) -> Iterator[Flow]:
-        alpha = self.sized.call(node).get("alpha", 1)
+        operator = self.sized.operator(node)
+        assert isinstance(operator, SignedSum)
         first, second = (leaf.index for leaf in node.args[:2])
-        factor = -alpha if node.base_name == "sub" else alpha
+        factor = operator.factor(self.sized.call(node))
         yield first, signal.shared
         yield second, signal.shared if factor == 1 else signal.with_values(signal.values * factor)
 

@@ -6,8 +6,6 @@ from featmap.graph.graph import Node
 from featmap.graph.sized_graph import SizedGraph
 from featmap.run.backward.whole_numbers import takes_signals
 
-_CUTS = ("detach", "detach_", "detach_copy")
-
 
 def reached_by_signals(sized: SizedGraph, target: int) -> frozenset[int]:
     """The target and all values that depend on the input and take signals from it."""
@@ -34,6 +32,6 @@ def _is_cut(sized: SizedGraph, node: Node) -> bool:
 
 
 def _read_with_gradient(sized: SizedGraph, node: Node) -> list[int]:
-    if node.base_name in _CUTS:
+    if not sized.operator(node).passes_gradient:
         return []
     return [index for index in node.inputs if sized.graph[index].depends_on_input and takes_signals(sized, index)]

@@ -15,8 +15,7 @@ import torch
 from torch import Tensor
 
 from featmap.geometry import AxisRule
-from featmap.run.region.kernels import Side
-from featmap.run.region.patches.spans import Indices
+from featmap.graph.operators.base.sides import Indices, Side
 
 Sides = tuple[Side, Side]
 

@@ -13,7 +13,6 @@ import torch
 from featmap.graph.graph import Node, TensorSpec
 from featmap.graph.sized_graph import SizedGraph
 
-_CASTS = ("to", "_to_copy", "type_as")
 _known: WeakKeyDictionary[SizedGraph, frozenset[int]] = WeakKeyDictionary()
 
 
@@ -50,4 +49,4 @@ def is_cast_of_pixels(sized: SizedGraph, node: Node) -> bool:
     """Whether the operator gives the image's numbers another type, but booleans."""
     spec = node.spec
     is_number = isinstance(spec, TensorSpec) and spec.dtype != torch.bool
-    return node.base_name in _CASTS and is_number and node.inputs[0] in of_pixels(sized)
+    return sized.operator(node).is_cast and is_number and node.inputs[0] in of_pixels(sized)

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from featmap.graph.graph import Graph, Node, Reference, Weight, map_arguments
+from featmap.graph.operators.normalization import scale_and_shift
+from featmap.graph.operators.table import operator_of
 from featmap.run.program.dtypes import in_dtype, tensor_in_dtype
-from featmap.run.program.own_target import without_overwriting
 
 Weights = Mapping[str, Tensor]
 
@@ -57,7 +58,7 @@ class Constants:
             if kwargs.get("device") is not None:
                 kwargs["device"] = next(iter(self.weights.values())).device if self.weights else torch.device("cpu")
             args, kwargs = in_dtype(self.argument(node.args), self.dtype), in_dtype(kwargs, self.dtype)
-            result = without_overwriting(node)(*args, **kwargs)
+            result = operator_of(node).function(node)(*args, **kwargs)
             self.values[index] = self.placed(result) if isinstance(result, Tensor) else result
         return self.values[index]
 
@@ -72,13 +73,3 @@ def exact_constants(graph: Graph, weights: Weights) -> Constants:
     return Constants(
         graph, weights, lambda tensor: tensor_in_dtype(tensor.detach().cpu(), torch.float64), torch.float64
     )
-
-
-def scale_and_shift(
-    weight: Tensor | None, bias: Tensor | None, mean: Tensor, variance: Tensor, epsilon: float
-) -> tuple[Tensor, Tensor]:
-    """The scale and shift per channel that an evaluating batch norm is, in float64."""
-    scale = torch.rsqrt(variance.double() + epsilon)
-    scale = scale if weight is None else scale * weight.double()
-    shift = -mean.double() * scale
-    return scale, shift if bias is None else shift + bias.double()

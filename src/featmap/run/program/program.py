@@ -14,7 +14,8 @@ from torch import Tensor
 
 from featmap.graph.graph import Graph, Node, Reference, TensorSpec, Weight, map_arguments
 from featmap.graph.operators.base.operator import NotResizable
-from featmap.graph.operators.convolution import Convolution, ConvolutionSettings
+from featmap.graph.operators.convolution import Convolution, ConvolutionSettings, PlainConvolution
+from featmap.graph.operators.table import operator_of
 from featmap.graph.sized_graph import SizedGraph, resized_arguments
 from featmap.run.program.constants import Constants, Weights
 from featmap.run.program.dtypes import in_dtype, tensor_in_dtype
@@ -137,7 +138,7 @@ class Program:
     def _bound_weights(self, step: Step) -> tuple[Tensor, Tensor | None] | None:
         """Weight and bias of a convolution, folded and laid out; None for every other step."""
         node = step.node
-        if not node.base_name.startswith("conv") or self._reads_input_as_weight(node):
+        if not operator_of(node).is_convolution or self._reads_input_as_weight(node):
             return None
         weight, bias = (self.constants.argument(argument) for argument in (*node.args[1:3], None)[:2])
         if step.folded is not None:
@@ -149,7 +150,7 @@ class Program:
     def _is_pointwise(self, node: Node) -> bool:
         """Whether a convolution is one of single places, by weights that oneDNN takes."""
         bound = self.bound[node.index]
-        if bound is None or node.operator != "aten.conv2d.default" or self.device.type != "cpu":
+        if bound is None or not isinstance(operator_of(node), PlainConvolution) or self.device.type != "cpu":
             return False
         weight = bound[0]
         return (

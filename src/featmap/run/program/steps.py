@@ -11,20 +11,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-from torch import Tensor
-
 from featmap.graph.graph import Graph, Node, Reference
+from featmap.graph.operators.convolution import Convolution
+from featmap.graph.operators.normalization import BatchNorm
 from featmap.graph.operators.table import is_known, operator_of
 from featmap.graph.schema import returns_view
-from featmap.run.program.constants import scale_and_shift
-from featmap.run.program.own_target import without_overwriting
-
-_FRESH = frozenset({"convolution", "linear", "normalization", "merge"})
-_OVERWRITING = frozenset(
-    {"relu", "relu6", "silu", "hardtanh", "hardswish", "hardsigmoid", "leaky_relu", "sigmoid", "add"}
-)
-_NORM = "batch_norm"
 
 
 @dataclass(frozen=True)
@@ -110,19 +101,20 @@ class _Steps:
             if self.last_reader.get(source, node.index) == node.index and source not in self.kept
         )
         overwrites = self._overwrites(node, frees)
-        target = _target(node, overwrites=overwrites)
+        operator = operator_of(node)
+        target = (operator.in_place(self.graph, node) if overwrites else None) or operator.function(node)
         return Step(node, target, result, None if folded is None else self.graph[folded], overwrites, frees)
 
     def _overwrites(self, node: Node, frees: tuple[int, ...]) -> bool:
         """Whether the step may write into its first input: fresh memory that nobody reads afterwards."""
         first = node.args[0] if node.args else None
-        may = node.base_name in _OVERWRITING or (node.base_name == _NORM and _scales_and_shifts(self.graph, node))
+        may = operator_of(node).in_place(self.graph, node) is not None
         if not may or not isinstance(first, Reference) or first.index not in frees:
             return False
         source = self.graph[first.index]
         others = [index for index in node.inputs if index != first.index]
         same = all(self.graph[index].spec == source.spec for index in others)
-        fresh = source.depends_on_input and not source.is_input and operator_of(source).kind in _FRESH
+        fresh = source.depends_on_input and not source.is_input and operator_of(source).is_fresh
         fits = same and node.spec == source.spec and len(node.inputs) == 1 + len(others)
         return fresh and fits and not self._is_seen_through_others(first.index, node.index)
 
@@ -132,44 +124,19 @@ class _Steps:
         return any(other in self.kept or self.last_reader.get(other, -1) >= writer for other in others)
 
 
-def _target(node: Node, *, overwrites: bool) -> Callable[..., Any]:
-    if overwrites and node.base_name == _NORM:
-        return _normalize_in_place
-    if overwrites:
-        overload = node.operator.rpartition(".")[2]
-        return getattr(getattr(torch.ops.aten, node.base_name + "_"), overload)
-    return without_overwriting(node)
-
-
-def _normalize_in_place(
-    maps: Tensor, weight: Tensor | None, bias: Tensor | None, mean: Tensor, variance: Tensor, *settings: Any
-) -> Tensor:
-    """An evaluating batch norm, written over its input. The arguments are those of aten.batch_norm."""
-    scale, shift = (part.to(maps.dtype) for part in scale_and_shift(weight, bias, mean, variance, settings[2]))
-    shape = (-1, *[1] * (maps.ndim - 2))
-    return torch.addcmul(shift.view(shape), maps, scale.view(shape), out=maps)
-
-
 def may_share_memory(node: Node) -> bool:
     """Whether a value may be a view of what the operator reads; of an unknown operator nobody knows."""
-    # An einsum that only turns axes returns a view, though its schema does not say so.
-    is_silent = operator_of(node).kind in ("shape", "matrix product")
-    return not is_known(node) or is_silent or returns_view(node.target)
+    return not is_known(node) or operator_of(node).may_be_view or returns_view(node.target)
 
 
 def can_fold(graph: Graph, convolution: int, norm: int) -> bool:
     """Whether a batch norm's scale and shift can go into the convolution's own weights."""
     filters, scaling = graph[convolution], graph[norm]
-    if filters.base_name not in ("conv2d", "conv1d", "conv3d", "convolution") or scaling.base_name != "batch_norm":
+    weighted, norms = operator_of(filters), operator_of(scaling)
+    if not isinstance(weighted, Convolution) or not isinstance(norms, BatchNorm) or not weighted.takes_norm(filters):
         return False
-    is_transposed = filters.base_name == "convolution" and filters.args[6]
-    own_weights = _only_first_depends(graph, filters) and _scales_and_shifts(graph, scaling)
-    return own_weights and not is_transposed and scaling.args[0] == Reference(convolution)
-
-
-def _scales_and_shifts(graph: Graph, norm: Node) -> bool:
-    """Whether a batch norm uses its kept statistics and its own weights."""
-    return norm.args[3] is not None and not norm.args[5] and _only_first_depends(graph, norm)
+    own_weights = _only_first_depends(graph, filters) and norms.scales_and_shifts(graph, scaling)
+    return own_weights and scaling.args[0] == Reference(convolution)
 
 
 def _only_first_depends(graph: Graph, node: Node) -> bool:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from featmap.graph.graph import TensorSpec
 from featmap.graph.sized_graph import SizedGraph
 from featmap.run.program.program import Program
-from featmap.run.region.kinds import is_regional
 from featmap.run.region.reach import Reach
 
 
@@ -33,7 +32,7 @@ def node_costs(sized: SizedGraph, reach: Reach, target: int) -> Iterator[NodeCos
     for index in sorted(reach.needed):
         if index > target or sized.graph[index].is_input:
             continue
-        is_whole = not is_regional(sized, index) or any(source in whole for source, _, _ in sized.reads(index))
+        is_whole = not sized.region(index).is_regional or any(source in whole for source, _, _ in sized.reads(index))
         if is_whole:
             whole.add(index)
         macs = sized.macs(index) or 0

@@ -16,8 +16,6 @@ from featmap.run.region.patches.patches import Patches
 from featmap.run.region.recomputation import Recomputation
 from featmap.run.region.untouched import Untouched
 
-_RESHAPING = ("view", "_unsafe_view", "reshape", "unflatten", "flatten")
-
 
 def direct(run: Recomputation, step: Step, source: int) -> Patches | None:
     """The patches of a value each place of which is computed from the same place; None where shapes forbid it."""
@@ -39,7 +37,7 @@ def computed(program: Program, untouched: Untouched, step: Step, source: int, va
         settings = program.settings[node.index]
         convolution = torch.conv_transpose2d if settings.transposed else torch.conv2d
         return convolution(value, *bound, groups=settings.groups)
-    if node.base_name.startswith(("adaptive", "_adaptive", "upsample", "_upsample")):
+    if sized.operator(node).gives_size:
         # To the size that it has already: run on a patch it would give another size.
         return value
     if sized.operator(node).kind != "shape" or not isinstance(value, Tensor):
@@ -49,13 +47,11 @@ def computed(program: Program, untouched: Untouched, step: Step, source: int, va
 
 def _reshaped(program: Program, untouched: Untouched, step: Step, source: int, value: Tensor) -> Any:
     """An operator of shapes, whose arguments hold sizes of the whole map. Memory stays place by place."""
-    name, sized = step.node.base_name, untouched.sized
+    sized = untouched.sized
     has_one_value = all(isinstance(sized.specs[index], TensorSpec) for index in (source, step.result))
-    if name in _RESHAPING and has_one_value:
+    if sized.operator(step.node).keeps_order and has_one_value:
         return untouched.layout(step.result).from_places(untouched.layout(source).to_places(value))
     specs = list(sized.specs)
     specs[source] = TensorSpec(tuple(value.shape), value.dtype)
     args, kwargs = sized.operator(step.node).resized(Call(sized.graph, step.node, specs, sized.axes))
-    if name in ("clone", "contiguous"):
-        kwargs = {**kwargs, "memory_format": torch.preserve_format}
     return program.call_step(step, args, kwargs, {source: value})

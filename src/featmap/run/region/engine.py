@@ -15,12 +15,12 @@ import torch
 from torch import Tensor
 
 from featmap.geometry import Box
+from featmap.graph.operators.base.regions import Region
 from featmap.graph.sized_graph import SizedGraph
 from featmap.run.program.program import Program
 from featmap.run.program.steps import Step
 from featmap.run.region.direct import direct
-from featmap.run.region.kinds import is_direct, is_regional, is_windowed
-from featmap.run.region.means import mean_change, reduces_space
+from featmap.run.region.means import mean_change
 from featmap.run.region.merged import merged
 from featmap.run.region.patches.patches import Patches
 from featmap.run.region.reach import Reach
@@ -88,26 +88,22 @@ class RegionEngine:
 
     def _regional(self, run: Recomputation, step: Step, source: int) -> State | None:
         """The recomputed regions; None where this operator has to be computed in full."""
-        index = step.node.index
-        is_mean = reduces_space(self.sized.call(step.node), self.sized.operator(step.node))
-        if is_mean and step.result in self.untouched.values:
+        region = self.sized.region(step.node.index)
+        if region == Region.MEAN and step.result in self.untouched.values:
             return Dense(self._mean(run, step, source))
-        if not is_regional(self.sized, index):
-            return None
-        if is_direct(self.sized, index):
+        if region == Region.DIRECT:
             return direct(run, step, source)
-        if is_windowed(self.sized, index):
-            return windowed(run, step, source)
-        return merged(run, step)
+        if region == Region.WINDOWED:
+            return windowed(run, step)
+        return merged(run, step) if region == Region.MERGED else None
 
     def _mean(self, run: Recomputation, step: Step, source: int) -> Tensor:
         places = self.untouched.places(source)
         assert places is not None
         before = self.untouched.values[step.result]
-        change = mean_change(run.patches(source), places, run.count, len(run.column_positions))
-        if step.node.base_name != "sum":
-            height, width = self.sized.size(source)
-            change = change / (height * width)
+        factor = self.sized.operator(step.node).sums_map(self.sized.call(step.node))
+        assert factor is not None
+        change = factor * mean_change(run.patches(source), places, run.count, len(run.column_positions))
         return (before.double() + change.view(run.count, *before.shape[1:])).to(before.dtype)
 
     def _dense(self, run: Recomputation, at: int, step: Step) -> State:

@@ -8,25 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from featmap.graph.operators.base.call import Call
-from featmap.graph.operators.pooling import AdaptivePool, Reduction
 from featmap.run.region.patches.patches import Cached, Patches
-
-
-def reduces_space(call: Call, operator: Any) -> bool:
-    """Whether the operator is a mean or sum over exactly the rows and columns of one map."""
-    axes = call.main.axes
-    if not axes.has_space or axes.batch != 0 or len(call.node.inputs) != 1:
-        return False
-    if (call.main.rows, call.main.columns) == (1, 1):
-        # There is nothing to sum.
-        return False
-    if isinstance(operator, AdaptivePool):
-        return "avg" in call.node.base_name and list(call["output_size"]) == [1, 1]
-    if not isinstance(operator, Reduction) or call.node.base_name not in ("mean", "sum"):
-        return False
-    dims = call.get("dim")
-    return dims is not None and {dim % call.main.rank for dim in dims} == {axes.row, axes.column}
 
 
 def mean_change(patches: Patches, cached: Cached, count: int, column_count: int) -> Tensor:

@@ -6,8 +6,8 @@ from typing import Any
 
 from torch import Tensor
 
+from featmap.graph.operators.moving.cutting import Concatenate
 from featmap.run.program.steps import Step
-from featmap.run.region.kinds import concatenates_channels
 from featmap.run.region.patches.patches import Group, Layout, Patches
 from featmap.run.region.recomputation import Part, Recomputation, parts
 
@@ -16,7 +16,9 @@ def merged(run: Recomputation, step: Step) -> Patches:
     """The patches of a sum, product or concatenation."""
     rows, columns = run.spans(step.result)
     layout = run.untouched.layout(step.result)
-    compute = _concatenated if concatenates_channels(run.sized, step.node) else _combined
+    operator, call = run.sized.operator(step.node), run.sized.call(step.node)
+    joins = isinstance(operator, Concatenate) and operator.joins_channels(call)
+    compute = _concatenated if joins else _combined
     values: dict[Group, Any] = {part.group: compute(run, step, part, layout) for part in parts(rows, columns)}
     return Patches(rows, columns, values, layout)
 

@@ -11,12 +11,13 @@ from torch import Tensor
 
 from featmap.geometry import Interval
 from featmap.graph.graph import TensorSpec
+from featmap.graph.operators.base.sides import Indices
 from featmap.graph.sized_graph import SizedGraph
 from featmap.run.program.program import Program
 from featmap.run.program.steps import Step
 from featmap.run.region.patches.patches import Group, Layout, Patches, Table
 from featmap.run.region.patches.scratch import Scratch
-from featmap.run.region.patches.spans import Indices, Spans
+from featmap.run.region.patches.spans import Spans
 from featmap.run.region.reach import Reach
 from featmap.run.region.untouched import Untouched
 

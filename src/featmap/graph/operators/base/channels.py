@@ -46,6 +46,8 @@ def joined(first: ChannelSet, second: ChannelSet) -> ChannelSet:
 
 def shifted(wanted: ChannelSet, start: int, count: int) -> ChannelSet:
     """The wanted channels that lie in `start` to `start + count`, counted from there."""
+    if count == 0:
+        return IndexSet.of([])
     if not isinstance(wanted, IndexSet):
         return wanted
     return IndexSet.of(channel - start for channel in wanted if start <= channel < start + count)

@@ -1,23 +1,31 @@
-"""What is an entry of the operator table? Geometry, cost and shape of one kind of operator.
+"""The base of all operator classes: what an entry of the operator table has to say of a call.
 
-The base class is the honest answer for an operator that nobody described: it may read everything (`whole`), its cost is
-unknown, and its arguments hold for the captured size alone.
+The base class itself is the honest answer for an operator that nobody described: it may read everything (`whole`), its
+cost is unknown, its arguments hold for the captured size alone, and it runs on whole maps, forwards and backwards.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, ClassVar
 
 from featmap.geometry import AxisRule, Whole
-from featmap.graph.graph import Node
+from featmap.graph.graph import Graph, Node
 from featmap.graph.operators.base.call import NO_AXES, Axes, Call, Operand
 from featmap.graph.operators.base.channels import ALL, SOME, ChannelSet, channel_axis, channel_count
+from featmap.graph.operators.base.regions import (
+    Region,
+    Rules,
+    Windows,
+    has_map_of_weights,
+    is_aligned,
+    keeps_positions,
+    variable,
+)
+from featmap.graph.operators.base.roles import Norm, Role
 from featmap.graph.operators.base.wording import defaults_of, in_words, settings_of
-
-Rules = tuple[AxisRule, AxisRule]
 
 
 class NotResizable(Exception):
@@ -36,13 +44,41 @@ class Operator:
     is_convolution: ClassVar[bool] = False
     keeps_order: ClassVar[bool] = False
     """Whether the value holds the operand's numbers in their order, cut into axes elsewhere."""
+    returns_parts: ClassVar[bool] = False
+    """Whether it returns parts of one axis, each with a size of its own."""
     words: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    title: ClassVar[str] = ""
+    """What people call it, where that is another word than torch's."""
+
+    gives_size: ClassVar[bool] = False
+    """Whether a call names the size of its value, so that run on a part of a map it would give another one."""
+    weights_are_channels: ClassVar[bool] = False
+    """Whether the last axes of weights are no rows and columns, however many they are."""
+    chooses_operand: ClassVar[bool] = False
+    """Whether some of the values come from one operand alone and others from another one."""
+    joins_positions: ClassVar[bool] = False
+    """Whether a value is made of the same position of several maps."""
+    is_linear: ClassVar[bool] = False
+    """Whether the value is a linear function of every operand, so that every rule sends a signal back alike."""
+    passes_gradient: ClassVar[bool] = True
+    is_cast: ClassVar[bool] = False
+    """Whether it gives the same numbers in another type."""
+    keeps_rectified: ClassVar[bool] = False
+    """Whether of values that are 0 on a half line of what they are made of it gives such values."""
+    is_fresh: ClassVar[bool] = False
+    """Whether the value lies in new memory that may be written over."""
+    may_be_view: ClassVar[bool] = False
+    """Whether the value may share memory with an operand though torch's schema does not say so."""
 
     def axes(self, call: Call) -> Axes:
         """The axes of the value; an unknown operator keeps them only where it keeps the shape."""
         if call.operands and call.main.shape == call.out_shape:
             return call.main.axes
         return NO_AXES
+
+    def item_axes(self, call: Call, item: int) -> Axes:
+        """The axes of one of the tensors, where it returns several."""
+        return call.out_axes
 
     def rules(self, call: Call, operand: Operand) -> Rules:
         """How rows and columns of the value read the operand's rows and columns."""
@@ -95,6 +131,105 @@ class Operator:
     def resized(self, call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The call's arguments at the operands' present shapes."""
         raise NotResizable(call.node.operator)
+
+    # How a value is computed.
+
+    def function(self, node: Node) -> Callable[..., Any]:
+        """What computes the value and leaves what it reads as it is."""
+        assert node.target is not None
+        return node.target
+
+    def in_place(self, graph: Graph, node: Node) -> Callable[..., Any] | None:
+        """What computes the value over its first argument's memory; None where nothing does."""
+        return None
+
+    # How it runs on regions.
+
+    def region(self, call: Call) -> Region:
+        """How the value is computed where a part of the input changed."""
+        if self.sums_map(call) is not None:
+            return Region.MEAN
+        read = variable(call)
+        if not read or not keeps_positions(call) or self.reads_whole(call):
+            return Region.DENSE
+        if self.is_positionwise(call):
+            return Region.DIRECT
+        if len(read) == 1 and self.runs_on_boxes(call) and self.windows(call, read[0]) is not None:
+            return Region.WINDOWED
+        fits = self.joins_positions and is_aligned(call) and not self.has_map_of_weights(call)
+        return Region.MERGED if fits else Region.DENSE
+
+    def windows(self, call: Call, operand: Operand) -> Windows | None:
+        """How boxes of the value are computed from gathered boxes of its one operand; None where they cannot be."""
+        return None
+
+    def sums_map(self, call: Call) -> float | None:
+        """The factor of the sum over a whole map that each channel of the value is; None where it is something else."""
+        return None
+
+    def runs_on_boxes(self, call: Call) -> bool:
+        """Whether the value is one tensor of images and channels, as kernels for boxes make them."""
+        return not isinstance(call.specs[call.node.index], tuple) and len(call.out_shape) == 4
+
+    def is_positionwise(self, call: Call) -> bool:
+        """Whether every position is computed from the same position of one value: patches go through as they are."""
+        read = variable(call)
+        sources = {index for index in call.node.inputs if call.graph[index].depends_on_input}
+        if len(read) != 1 or len(sources) != 1 or not keeps_positions(call):
+            return False
+        is_several = isinstance(call.specs[call.node.index], tuple)
+        if self.gives_size and (is_several or call.out_shape != call.main.shape):
+            return False
+        rows, columns = self.rules(call, read[0])
+        return not rows.moves and not columns.moves and not self.has_map_of_weights(call)
+
+    def reads_whole(self, call: Call) -> bool:
+        """Whether the operator reads a whole map, or something that is no map."""
+        for operand in variable(call):
+            if not operand.axes.has_space or any(isinstance(rule, Whole) for rule in self.rules(call, operand)):
+                return True
+        return False
+
+    def has_map_of_weights(self, call: Call) -> bool:
+        """Whether a constant operand differs from position to position."""
+        return not self.weights_are_channels and has_map_of_weights(call)
+
+    # How a signal goes back.
+
+    def role(self, call: Call, norm: Norm) -> Role:
+        """What is done with a signal into the value; `norm` says how normalisations are treated."""
+        if self.is_normalization and norm == "skip" and call.out_shape == call.main.shape:
+            return Role.PASS
+        is_placed = all(o.axes.batch == 0 and o.axes.has_space for o in variable(call))
+        if not keeps_positions(call) or not is_placed or self.reads_whole(call):
+            return Role.WHOLE
+        return self.role_in_space(call) or (Role.PLACEWISE if self.is_positionwise(call) else Role.WHOLE)
+
+    def role_in_space(self, call: Call) -> Role | None:
+        """The role between maps, where the operator has a way back of its own; None: it takes its gradient."""
+        return None
+
+    def acts_linearly(self, call: Call) -> bool:
+        """Whether a signal goes back in the same way under every rule, as through everything linear."""
+        return self.is_linear
+
+    # What is known of its values.
+
+    def is_rectified(self, call: Call) -> bool:
+        """Whether everything below some bound becomes 0, as under ReLU: what never rises above it says nothing."""
+        return False
+
+    def saturation(self, node: Node) -> tuple[float | None, float | None]:
+        """The values at which it saturates, below and above; None where there is none. A rectifier's 0 is none."""
+        return None, None
+
+    def is_probability(self, call: Call) -> bool:
+        """Whether each value is a probability by itself."""
+        return False
+
+    def uses_batch_statistics(self, node: Node) -> bool:
+        """Whether it takes mean and variance from the images that run together, in evaluation too."""
+        return False
 
 
 def whole(call: Call, operand: Operand) -> Rules:

@@ -15,7 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from featmap.run.region.patches.spans import Indices, Spans
+from featmap.graph.operators.base.sides import Indices
+from featmap.run.region.patches.spans import Spans
 from featmap.threads import share_threads
 
 MOST_GROUPS = 9

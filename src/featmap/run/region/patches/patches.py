@@ -18,15 +18,13 @@ from torch import Tensor
 
 from featmap.geometry import Box
 from featmap.graph.operators.base.call import Axes
+from featmap.graph.operators.base.sides import BORDER, Indices
 from featmap.run.region.patches.copying import can_copy, copy_places
 from featmap.run.region.patches.scratch import Scratch
-from featmap.run.region.patches.spans import Indices, Spans
+from featmap.run.region.patches.spans import Spans
 
 Group = tuple[int, int]
 """Which of the row widths and which of the column widths."""
-
-BORDER = -1
-"""A row or column that lies outside the map."""
 
 
 @dataclass(frozen=True, eq=False)

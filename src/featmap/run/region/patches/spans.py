@@ -14,15 +14,13 @@ from functools import cached_property
 from itertools import combinations
 
 import numpy as np
-import numpy.typing as npt
 
 from featmap.geometry import Interval
+from featmap.graph.operators.base.sides import Indices
 
 MOST_WIDTHS = 3
 WORTH_A_WIDTH = 0.97
 """A further width must save at least 3% of the cells: every width is a call of its own."""
-
-Indices = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,4 @@
-"""What do operators read that lay copies of a map, or windows of it, side by side: repeat, roll, unfold?
+"""Operators that lay copies of a map, or windows of it, side by side: repeat, roll, unfold.
 
 Along an axis whose order changes in a way that no rule describes a value reads everything, along all others its own
 place.
@@ -12,7 +12,7 @@ from typing import Any
 from featmap.geometry import AxisRule, Nearest, Pointwise, Repeat
 from featmap.graph.operators.base.call import NO_AXES, Axes, Call
 from featmap.graph.operators.base.operator import whole_axis
-from featmap.graph.operators.reshape import Moving
+from featmap.graph.operators.moving.reshape import Moving
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,10 @@ class Repetition(Moving):
 
 @dataclass(frozen=True)
 class RepeatedUnits(Moving):
-    """repeat_interleave: each place of one axis several times."""
+    """repeat_interleave: each position of one axis several times."""
+
+    def moves_positions_alone(self, call: Call) -> bool:
+        return True
 
     def axes(self, call: Call) -> Axes:
         if call["dim"] is None or not isinstance(call["repeats"], int):

@@ -1,4 +1,4 @@
-"""What happens to rows and columns when a value is reshaped, permuted, mirrored or shuffled?
+"""Reshapes, permutes, expansions and mirror images: where rows and columns go.
 
 A reshape keeps an axis where that axis stands alone in both shapes. The same correspondence gives the reshape's numbers
 at another input size, unless an axis of the new size would have to be split.
@@ -6,17 +6,20 @@ at another input size, unless an axis of the new size would have to be split.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import prod
 from types import MappingProxyType
 from typing import Any, ClassVar
 
-from featmap.geometry import AxisRule, Flip, Pointwise, Repeat, Whole, Window
-from featmap.graph.graph import TensorSpec
+import torch
+
+from featmap.geometry import AxisRule, Flip, Pointwise, Whole
+from featmap.graph.graph import Node, TensorSpec
 from featmap.graph.operators.base.call import Axes, Call, Operand
 from featmap.graph.operators.base.channels import ALL, SOME, ChannelSet
-from featmap.graph.operators.base.operator import NotResizable, Operator, Rules, node_arguments, whole_axis
+from featmap.graph.operators.base.operator import NotResizable, Operator, Rules, node_arguments
+from featmap.graph.operators.base.regions import Windows, moved_boxes, moves_maps, space
 from featmap.graph.operators.pointwise import Elementwise
 
 AxisGroups = list[tuple[list[int], list[int]]]
@@ -28,6 +31,9 @@ class Moving(Operator):
 
     kind: ClassVar[str] = "shape"
     is_known: ClassVar[bool] = True
+    is_linear: ClassVar[bool] = True
+    may_be_view: ClassVar[bool] = True
+    keeps_rectified: ClassVar[bool] = True
 
     def rules(self, call: Call, operand: Operand) -> Rules:
         axes = call.out_axes
@@ -42,6 +48,13 @@ class Moving(Operator):
         """How the value's axis reads the operand's axis that it comes from."""
         return Pointwise()
 
+    def moves_positions_alone(self, call: Call) -> bool:
+        """Whether rows and columns are moved and nothing else, so that boxes of the value are boxes of the operand."""
+        return False
+
+    def windows(self, call: Call, operand: Operand) -> Windows | None:
+        return windows_of_moves(self.rules(call, operand), call, operand) if self.moves_positions_alone(call) else None
+
     def channels(self, call: Call, position: int, wanted: ChannelSet) -> ChannelSet:
         return ALL if wanted is ALL else SOME
 
@@ -50,6 +63,11 @@ class Moving(Operator):
 
     def resized(self, call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
         return node_arguments(call.node)
+
+
+def windows_of_moves(rules: Rules, call: Call, operand: Operand) -> Windows | None:
+    """Boxes as they are gathered, where every position of the value is one of the operand."""
+    return moved_boxes(*rules) if moves_maps(call, operand, *rules) else None
 
 
 def axis_groups(before: tuple[int, ...], after: tuple[int, ...]) -> AxisGroups:
@@ -78,7 +96,7 @@ def axis_groups(before: tuple[int, ...], after: tuple[int, ...]) -> AxisGroups:
 
 @dataclass(frozen=True)
 class Reshape(Moving):
-    """view, reshape, flatten, unflatten, squeeze, unsqueeze."""
+    """flatten and unflatten; what all reshapes share."""
 
     keeps_order: ClassVar[bool] = True
 
@@ -90,25 +108,61 @@ class Reshape(Moving):
         found = super().stated(call)
         return {"size": list(call.out_shape)} if {"size", "shape"} & found.keys() else found
 
-    def axis_count(self, call: Call) -> int:
-        return len(call.out_shape) if call.node.base_name == "unsqueeze" else call.main.rank
-
     def axes(self, call: Call) -> Axes:
-        return call.main.axes.each(_where_axes_went(call).get)
+        return call.main.axes.each(self.where_axes_went(call).get)
+
+    def where_axes_went(self, call: Call) -> dict[int, int]:
+        """For every axis that stands alone in both shapes its number in the value's shape."""
+        return _where_axes_went(call)
+
+
+@dataclass(frozen=True)
+class View(Reshape):
+    """view and reshape: to sizes that the call names."""
+
+    def function(self, node: Node) -> Callable[..., Any]:
+        # Values may lie in memory channels last, where a view of the captured order does not exist.
+        return torch.ops.aten.reshape.default
 
     def resized(self, call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        if call.node.base_name not in ("view", "reshape", "_unsafe_view"):
-            return node_arguments(call.node)
         captured = call.node.spec
         assert isinstance(captured, TensorSpec)
         sizes = resized_shape(call.captured_main_shape, call.main.shape, captured.shape)
         return (call.node.args[0], sizes), {}
 
 
+@dataclass(frozen=True)
+class ViewAs(Reshape):
+    """reshape_as and view_as: to the shape of another value."""
+
+    def function(self, node: Node) -> Callable[..., Any]:
+        return torch.ops.aten.reshape_as.default
+
+
+@dataclass(frozen=True)
+class Unsqueeze(Reshape):
+    """unsqueeze: a new axis of size one."""
+
+    def axis_count(self, call: Call) -> int:
+        return len(call.out_shape)
+
+    def where_axes_went(self, call: Call) -> dict[int, int]:
+        rank = call.main.rank
+        return {axis: axis + (axis >= call["dim"] % (rank + 1)) for axis in range(rank)}
+
+
+@dataclass(frozen=True)
+class Squeeze(Reshape):
+    """squeeze: axes of size one go away."""
+
+    def where_axes_went(self, call: Call) -> dict[int, int]:
+        shape, rank, dim = call.main.shape, call.main.rank, call.get("dim")
+        dims = range(rank) if dim is None else dim if isinstance(dim, list | tuple) else [dim]
+        gone = {axis % rank for axis in dims if shape[axis] == 1}
+        return {axis: number for number, axis in enumerate(axis for axis in range(rank) if axis not in gone)}
+
+
 def _where_axes_went(call: Call) -> dict[int, int]:
-    """For every axis that stands alone in both shapes its place after the reshape."""
-    if call.node.base_name in ("squeeze", "unsqueeze"):
-        return _where_kept_axes_went(call)
     before, after = call.main.shape, call.out_shape
     found: dict[int, int] = {}
     for ours, theirs in axis_groups(before, after):
@@ -118,15 +172,6 @@ def _where_axes_went(call: Call) -> dict[int, int]:
         if len(ours) == 1 and len(theirs) == 1:
             found[ours[0]] = theirs[0]
     return found
-
-
-def _where_kept_axes_went(call: Call) -> dict[int, int]:
-    shape, rank, dim = call.main.shape, call.main.rank, call.get("dim")
-    if call.node.base_name == "unsqueeze":
-        return {axis: axis + (axis >= dim % (rank + 1)) for axis in range(rank)}
-    dims = range(rank) if dim is None else dim if isinstance(dim, list | tuple) else [dim]
-    gone = {axis % rank for axis in dims if shape[axis] == 1}
-    return {axis: place for place, axis in enumerate(axis for axis in range(rank) if axis not in gone)}
 
 
 def resized_shape(before: tuple[int, ...], now: tuple[int, ...], after: tuple[int, ...]) -> list[int]:
@@ -149,29 +194,46 @@ def resized_shape(before: tuple[int, ...], now: tuple[int, ...], after: tuple[in
 
 @dataclass(frozen=True)
 class Permute(Moving):
-    """permute, transpose, movedim, mT: axes change places."""
+    """permute: axes in another order."""
 
     words: ClassVar[Mapping[str, str]] = MappingProxyType({"dims": "order"})
 
     def axes(self, call: Call) -> Axes:
-        order = _order(call)
-        to = {old: new for new, old in enumerate(order)}
+        to = {old: new for new, old in enumerate(self.order(call))}
         return call.main.axes.each(to.__getitem__)
 
+    def order(self, call: Call) -> list[int]:
+        """For every axis of the value the operand's axis that it is."""
+        return [dim % call.main.rank for dim in call["dims"]]
 
-def _order(call: Call) -> list[int]:
-    rank = call.main.rank
-    if "dims" in call.arguments:
-        return [dim % rank for dim in call["dims"]]
-    order = list(range(rank))
-    if call.node.base_name == "numpy_T":
-        return order[::-1]
-    if "source" in call.arguments:
-        return _moved(order, call["source"], call["destination"])
-    names = next((names for names in (("dim0", "dim1"), ("axis0", "axis1")) if names[0] in call.arguments), None)
-    first, second = (call[name] % rank for name in names) if names else (rank - 2, rank - 1)
-    order[first], order[second] = order[second], order[first]
-    return order
+
+@dataclass(frozen=True)
+class Transpose(Permute):
+    """transpose, swapaxes, t, mT: two axes change places, the last two where a call names none."""
+
+    def order(self, call: Call) -> list[int]:
+        rank = call.main.rank
+        order = list(range(rank))
+        names = next((names for names in (("dim0", "dim1"), ("axis0", "axis1")) if names[0] in call.arguments), None)
+        first, second = (call[name] % rank for name in names) if names else (rank - 2, rank - 1)
+        order[first], order[second] = order[second], order[first]
+        return order
+
+
+@dataclass(frozen=True)
+class Reversal(Permute):
+    """numpy_T: all axes in the reverse order."""
+
+    def order(self, call: Call) -> list[int]:
+        return list(range(call.main.rank))[::-1]
+
+
+@dataclass(frozen=True)
+class MoveAxes(Permute):
+    """movedim: some axes at other places."""
+
+    def order(self, call: Call) -> list[int]:
+        return _moved(list(range(call.main.rank)), call["source"], call["destination"])
 
 
 def _moved(order: list[int], source: int | list[int], destination: int | list[int]) -> list[int]:
@@ -189,17 +251,22 @@ def _moved(order: list[int], source: int | list[int], destination: int | list[in
 
 @dataclass(frozen=True)
 class Expand(Elementwise):
-    """expand and expand_as: axes of size one repeated."""
+    """expand: axes of size one repeated."""
 
     kind: ClassVar[str] = "shape"
+    joins_positions: ClassVar[bool] = False
+    is_linear: ClassVar[bool] = True
+    may_be_view: ClassVar[bool] = True
+    keeps_rectified: ClassVar[bool] = True
     words: ClassVar[Mapping[str, str]] = MappingProxyType({"size": "to"})
 
     def stated(self, call: Call) -> dict[str, Any]:
-        return {"size": list(call.out_shape)} if call.node.base_name == "expand" else {}
+        return {"size": list(call.out_shape)}
+
+    def windows(self, call: Call, operand: Operand) -> Windows | None:
+        return windows_of_moves(self.rules(call, operand), call, operand)
 
     def resized(self, call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        if call.node.base_name == "expand_as":
-            return node_arguments(call.node)
         captured = call.node.spec
         assert isinstance(captured, TensorSpec)
         before = call.captured_main_shape
@@ -215,6 +282,17 @@ class Expand(Elementwise):
 
 
 @dataclass(frozen=True)
+class ExpandAs(Expand):
+    """expand_as: to the shape of another value."""
+
+    def stated(self, call: Call) -> dict[str, Any]:
+        return {}
+
+    def resized(self, call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        return node_arguments(call.node)
+
+
+@dataclass(frozen=True)
 class Reverse(Moving):
     """flip."""
 
@@ -227,35 +305,5 @@ class Reverse(Moving):
     def moved_rule(self, call: Call, axis: int, own: int) -> AxisRule:
         return Flip() if own in {dim % call.main.rank for dim in call["dims"]} else Pointwise()
 
-
-@dataclass(frozen=True)
-class PixelShuffle(Moving):
-    """pixel_shuffle and pixel_unshuffle: channels become places, or places channels."""
-
-    def passes_axis(self, call: Call, operand: Operand, axis: int) -> bool:
-        return operand.rank == 4 and axis == 0
-
-    def axes(self, call: Call) -> Axes:
-        return call.plane_axes()
-
-    def moved_rule(self, call: Call, axis: int, own: int) -> AxisRule:
-        if axis != own:
-            return whole_axis(call, axis)
-        if call.node.base_name == "pixel_shuffle":
-            return Repeat(call["upscale_factor"])
-        factor = call["downscale_factor"]
-        return Window(factor, factor)
-
-    def divides_places(self, call: Call) -> bool:
-        return call.node.base_name == "pixel_unshuffle"
-
-
-@dataclass(frozen=True)
-class ChannelShuffle(Moving):
-    """channel_shuffle: channels change places, pixels do not."""
-
-    def axes(self, call: Call) -> Axes:
-        return call.main.axes
-
-    def moved_rule(self, call: Call, axis: int, own: int) -> AxisRule:
-        return whole_axis(call, axis) if own == 1 else Pointwise()
+    def moves_positions_alone(self, call: Call) -> bool:
+        return {dim % call.main.rank for dim in call["dims"]} <= space(call)

@@ -1,10 +1,11 @@
-"""What do operators read that look values up, or put them down, at places which other values name?
+"""Operators that look values up, or put them down, at positions that other values name.
 
 Along an axis whose places are named by numbers nobody knows which are read: there a value may read all of them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -22,51 +23,61 @@ from featmap.graph.operators.base.operator import (
     whole,
     whole_axis,
 )
+from featmap.graph.operators.moving.reshape import Moving
 from featmap.graph.operators.pointwise import Elementwise, joined_axes
-from featmap.graph.operators.reshape import Moving
 
 
 @dataclass(frozen=True)
 class IndexedPlaces(Moving):
-    """index and index_select: some places of one or several axes, by their numbers."""
+    """index: some positions of one or several axes, by their numbers."""
+
+    def named(self, call: Call) -> dict[int, Operand]:
+        """The axes whose positions are named, each with the numbers of its positions."""
+        return {axis: index for axis, index in enumerate(call["indices"]) if index is not None}
+
+    def new_axes(self, call: Call) -> int:
+        """How many axes the named positions have in the value."""
+        return max((index.rank for index in self.named(call).values()), default=0)
 
     def axes(self, call: Call) -> Axes:
         axes: Axes = call["self"].axes
         # Images that are named are in any order, and as many as there are numbers.
-        axes = Axes(None if axes.batch in _named(call) else axes.batch, axes.row, axes.column)
-        return axes.each(_where_axes_went(call).get)
+        axes = Axes(None if axes.batch in self.named(call) else axes.batch, axes.row, axes.column)
+        return axes.each(_where_axes_went(self.named(call), call["self"].rank, self.new_axes(call)).get)
 
     def rules(self, call: Call, operand: Operand) -> Rules:
-        names = any(index.index == operand.index for index in _named(call).values())
+        names = any(index.index == operand.index for index in self.named(call).values())
         return whole(call, operand) if names else super().rules(call, operand)
 
     def moved_rule(self, call: Call, axis: int, own: int) -> AxisRule:
-        return whole_axis(call, axis) if own in _named(call) else Pointwise()
+        return whole_axis(call, axis) if own in self.named(call) else Pointwise()
 
     def channels(self, call: Call, position: int, wanted: ChannelSet) -> ChannelSet:
         source: Operand = call["self"]
-        looks_up = channel_axis(source.axes, source.rank) in {None, *_named(call)}
+        looks_up = channel_axis(source.axes, source.rank) in {None, *self.named(call)}
         return SOME if looks_up else same_channels(call, position, wanted)
 
     def resized(self, call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Numbers of places hold for the size that the axis had."""
         before, now = call.captured_main_shape, call.main.shape
-        if call.main != call["self"] or any(before[axis] != now[axis] for axis in _named(call)):
+        if call.main != call["self"] or any(before[axis] != now[axis] for axis in self.named(call)):
             raise NotResizable(call.node.operator)
         return node_arguments(call.node)
 
 
-def _named(call: Call) -> dict[int, Operand]:
-    """The axes whose places are named, each with the numbers of its places."""
-    if call.node.base_name == "index_select":
+@dataclass(frozen=True)
+class SelectedPlaces(IndexedPlaces):
+    """index_select: some positions of one axis."""
+
+    def named(self, call: Call) -> dict[int, Operand]:
         return {call["dim"] % call["self"].rank: call["index"]}
-    return {axis: index for axis, index in enumerate(call["indices"]) if index is not None}
+
+    def new_axes(self, call: Call) -> int:
+        return 1
 
 
-def _where_axes_went(call: Call) -> dict[int, int]:
-    """The places of the axes in the value, as torch's indexing lays them out."""
-    named, rank = _named(call), call["self"].rank
-    new = 1 if call.node.base_name == "index_select" else max((index.rank for index in named.values()), default=0)
+def _where_axes_went(named: Mapping[int, Operand], rank: int, new: int) -> dict[int, int]:
+    """The numbers of the axes in the value, as torch's indexing lays them out."""
     first, last = min(named, default=0), max(named, default=-1)
     is_one_block = last - first + 1 == len(named)
     start = first if is_one_block else 0
@@ -83,6 +94,9 @@ class Gathering(Elementwise):
     """gather and take_along_dim: each value from the same place of all axes but one, along which a number names it."""
 
     kind: ClassVar[str] = "shape"
+    joins_positions: ClassVar[bool] = False
+    is_linear: ClassVar[bool] = True
+    may_be_view: ClassVar[bool] = True
 
     def axes(self, call: Call) -> Axes:
         dim = along(call)
@@ -107,25 +121,39 @@ class Scattering(Elementwise):
     """
 
     kind: ClassVar[str] = "shape"
+    joins_positions: ClassVar[bool] = False
+    is_linear: ClassVar[bool] = True
+    may_be_view: ClassVar[bool] = True
 
     def axes(self, call: Call) -> Axes:
         found, rank = call["self"].axes, len(call.out_shape)
         for operand in call.operands:
             found = joined_axes(found, operand.axes) if operand.rank == rank else found
-        for dim in _put(call):
+        for dim in self.put_along(call):
             found = found.mixed_along(dim)
         return found
+
+    def along(self, call: Call) -> int | None:
+        """The axis along which positions are named; None where it is not one of the value's."""
+        return along(call)
+
+    def put_along(self, call: Call) -> set[int]:
+        """The axes along which positions are named, or values taken one after the other."""
+        dim = self.along(call)
+        if dim is not None:
+            return {dim}
+        return {axis for axis, index in enumerate(call["indices"]) if index is not None}
 
     def rules(self, call: Call, operand: Operand) -> Rules:
         if operand.index == call["self"].index and call.node.inputs.count(operand.index or 0) == 1:
             return same_but(call, operand, -1)
-        dim = along(call)
+        dim = self.along(call)
         return whole(call, operand) if dim is None else same_but(call, operand, dim)
 
     def channels(self, call: Call, position: int, wanted: ChannelSet) -> ChannelSet:
         if call.operands[position].index == call["self"].index:
             return same_channels(call, position, wanted)
-        is_elsewhere = along(call) in (None, channel_axis(call.out_axes, len(call.out_shape)))
+        is_elsewhere = self.along(call) in (None, channel_axis(call.out_axes, len(call.out_shape)))
         return SOME if is_elsewhere else same_channels(call, position, wanted)
 
     def divides_places(self, call: Call) -> bool:
@@ -133,29 +161,27 @@ class Scattering(Elementwise):
         return True
 
 
-def along(call: Call) -> int | None:
-    """The axis along which places are named; None where it is not one of the value's."""
-    dim = call.get("dim")
-    if _is_masked(call):
-        return -1
-    return dim % len(call.out_shape) if isinstance(dim, int) and call.out_shape else None
+@dataclass(frozen=True)
+class IndexPut(Scattering):
+    """index_put; one number that is put down wherever a mask says so reads the same position of the mask."""
+
+    def along(self, call: Call) -> int | None:
+        is_masked = not call["values"].rank and len(call["indices"]) == 1
+        return -1 if is_masked and call["indices"][0].spec.dtype == torch.bool else along(call)
 
 
-def _is_masked(call: Call) -> bool:
-    """Whether one number is put down wherever a mask says so: then every place is told by the same place."""
-    if call.node.base_name != "index_put" or call["values"].rank or len(call["indices"]) != 1:
-        return False
-    return call["indices"][0].spec.dtype == torch.bool
+@dataclass(frozen=True)
+class MaskedScatter(Scattering):
+    """masked_scatter: values taken one after the other wherever a mask says so."""
 
-
-def _put(call: Call) -> set[int]:
-    """The axes along which places are named, or values taken one after the other."""
-    dim = along(call)
-    if dim is not None:
-        return {dim}
-    if call.node.base_name == "masked_scatter":
+    def put_along(self, call: Call) -> set[int]:
         return set(range(len(call.out_shape)))
-    return {axis for axis, index in enumerate(call["indices"]) if index is not None}
+
+
+def along(call: Call) -> int | None:
+    """The axis along which positions are named; None where it is not one of the value's."""
+    dim = call.get("dim")
+    return dim % len(call.out_shape) if isinstance(dim, int) and call.out_shape else None
 
 
 def same_but(call: Call, operand: Operand, dim: int) -> Rules:
@@ -174,6 +200,8 @@ class Lookup(Operator):
 
     kind: ClassVar[str] = "shape"
     is_known: ClassVar[bool] = True
+    is_linear: ClassVar[bool] = True
+    may_be_view: ClassVar[bool] = True
 
     def axes(self, call: Call) -> Axes:
         return _numbers(call).axes

@@ -1,49 +1,54 @@
-"""What does a value read that is one tensor with another laid over a part of it, as slice assignments do?"""
+"""Values that are one tensor with another laid over a part of it, as slice assignments do."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
-from featmap.geometry import AxisRule, IndexSet, Outside, Pointwise, Slice, TransposedWindow
+from featmap.geometry import AxisRule, IndexSet, Outside, Perhaps, Pointwise, Slice, TransposedWindow
 from featmap.graph.operators.base.call import Axes, Call, Operand
 from featmap.graph.operators.base.channels import ALL, SOME, ChannelSet, channel_axis
 from featmap.graph.operators.base.operator import Rules, lined_up, same_channels, whole, whole_axis
+from featmap.graph.operators.moving.reshape import Moving
 from featmap.graph.operators.pointwise import joined_axes
-from featmap.graph.operators.reshape import Moving
 
 
 @dataclass(frozen=True)
 class Overlay(Moving):
-    """slice_scatter and select_scatter: `src` on some places of one axis, `self` on all others."""
+    """slice_scatter: `src` on some positions of one axis, `self` on all others."""
+
+    selects: ClassVar[bool] = False
+    """Whether one position is laid over, along an axis that `src` does not have."""
 
     def axes(self, call: Call) -> Axes:
-        joined = joined_axes(call["self"].axes, _source_axes(call))
-        return joined if len(_covered(call)) == call.out_shape[_dim(call)] else joined.mixed_along(_dim(call))
+        joined = joined_axes(call["self"].axes, self.source_axes(call))
+        return joined if len(self.covered(call)) == call.out_shape[_dim(call)] else joined.mixed_along(_dim(call))
 
     def rules(self, call: Call, operand: Operand) -> Rules:
         if call["self"].index == call["src"].index:
             return whole(call, operand)
         if operand.index == call["self"].index:
             return lined_up(call, operand, self._rest(call, call.out_axes.row), self._rest(call, call.out_axes.column))
-        axes, own = call.out_axes, _source_axes(call)
+        axes, own = call.out_axes, self.source_axes(call)
         return self._laid(call, axes.row, own.row), self._laid(call, axes.column, own.column)
 
     def _rest(self, call: Call, axis: int | None) -> AxisRule:
         """How the value reads `self` along one axis."""
         if axis is None or axis != _dim(call):
             return Pointwise()
-        covered = _covered(call)
+        covered = self.covered(call)
         return Outside(Slice(covered.start, covered.stop, covered.step))
 
     def _laid(self, call: Call, axis: int | None, own: int | None) -> AxisRule:
         """How the value reads `src` along one axis."""
-        covered = _covered(call)
+        covered = self.covered(call)
+        if self.selects and axis == _dim(call):
+            # The one position that is laid over reads `src`, the others do not.
+            return Perhaps(whole_axis(call, axis))
         if axis is None or axis != own or not covered:
             return whole_axis(call, axis)
         if axis != _dim(call):
             return Pointwise()
-        if _selects(call):
-            return whole_axis(call, axis)
         behind = covered[-1] + 1 - call.out_shape[axis]
         return TransposedWindow(1, covered.step, -covered.start, behind)
 
@@ -52,36 +57,41 @@ class Overlay(Moving):
             return same_channels(call, position, wanted)
         if wanted is SOME:
             return SOME
-        covered, every = _covered(call), range(call.out_shape[_dim(call)])
+        covered, every = self.covered(call), range(call.out_shape[_dim(call)])
         asked = every if wanted is ALL else [channel for channel in every if channel in wanted]
         if call.operands[position].index == call["self"].index:
             return IndexSet.of(channel for channel in asked if channel not in covered)
         found = IndexSet.of(covered.index(channel) for channel in asked if channel in covered)
-        return ALL if found and _selects(call) else found
+        return ALL if found and self.selects else found
 
     def is_along_channels(self, call: Call) -> bool:
         """Whether some channels come from `src` and the others from `self`."""
         return channel_axis(call.out_axes, len(call.out_shape)) == _dim(call)
 
+    def covered(self, call: Call) -> range:
+        """The positions on which `src` lies."""
+        return range(*slice(call["start"], call["end"], call["step"]).indices(call.out_shape[_dim(call)]))
+
+    def source_axes(self, call: Call) -> Axes:
+        """The axes of `src`, counted as the value's."""
+        axes: Axes = call["src"].axes
+        return axes
+
+
+@dataclass(frozen=True)
+class SelectOverlay(Overlay):
+    """select_scatter: `src` on one position of an axis that `src` does not have."""
+
+    selects: ClassVar[bool] = True
+
+    def covered(self, call: Call) -> range:
+        index = call["index"] % call.out_shape[_dim(call)]
+        return range(index, index + 1)
+
+    def source_axes(self, call: Call) -> Axes:
+        axes: Axes = call["src"].axes
+        return axes.each(lambda axis: axis + (axis >= _dim(call)))
+
 
 def _dim(call: Call) -> int:
     return call["dim"] % len(call.out_shape)
-
-
-def _selects(call: Call) -> bool:
-    """Whether one place is laid over, along an axis that `src` does not have."""
-    return call.node.base_name == "select_scatter"
-
-
-def _covered(call: Call) -> range:
-    """The places on which `src` lies."""
-    size = call.out_shape[_dim(call)]
-    if _selects(call):
-        return range(call["index"] % size, call["index"] % size + 1)
-    return range(*slice(call["start"], call["end"], call["step"]).indices(size))
-
-
-def _source_axes(call: Call) -> Axes:
-    """The axes of `src`, counted as the value's."""
-    axes: Axes = call["src"].axes
-    return axes.each(lambda axis: axis + (_selects(call) and axis >= _dim(call)))

@@ -1,4 +1,4 @@
-"""What do operators read that take values from places between the pixels, or put them back where a pool found them?"""
+"""Operators that take values from between the pixels, or put them back where a pool found them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ from featmap.graph.operators.base.operator import (
     whole,
     whole_axis,
 )
-from featmap.graph.operators.pooling import Pool
+from featmap.graph.operators.base.regions import reads_one
+from featmap.graph.operators.base.registry import operator_of
+from featmap.graph.operators.moving.cutting import Item
+from featmap.graph.operators.pooling import MaxPool
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,9 @@ class GridSample(Operator):
 
     kind: ClassVar[str] = "sampling"
     is_known: ClassVar[bool] = True
+
+    def acts_linearly(self, call: Call) -> bool:
+        return reads_one(call)
 
     def axes(self, call: Call) -> Axes:
         rank = len(call.out_shape)
@@ -61,6 +67,7 @@ class AffineGrid(Operator):
 
     kind: ClassVar[str] = "matrix product"
     is_known: ClassVar[bool] = True
+    may_be_view: ClassVar[bool] = True
 
     def axes(self, call: Call) -> Axes:
         rank = len(call.out_shape)
@@ -83,6 +90,7 @@ class Unpool(Operator):
 
     kind: ClassVar[str] = "unpool"
     is_known: ClassVar[bool] = True
+    is_linear: ClassVar[bool] = True
 
     def axes(self, call: Call) -> Axes:
         rank = len(call.out_shape)
@@ -109,7 +117,7 @@ def _found_along(call: Call, axis: int | None) -> AxisRule:
         return whole_axis(call, axis)
     pooled = Call(call.graph, pool, call.specs, call.axes)
     outputs, spatial = call.out_shape[axis], slice(2 - len(call.out_shape), None)
-    window = Pool().axis_rule(pooled, pooled.main, axis)
+    window = operator_of(pool).axis_rule(pooled, pooled.main, axis)  # type: ignore[attr-defined]
     if pooled.main.shape[spatial] != call.out_shape[spatial] or not isinstance(window, Window):
         # torch counts the places in the map that was pooled: in one of another size they lie elsewhere.
         return Whole(outputs)
@@ -124,34 +132,38 @@ def _pool_of(call: Call) -> Node | None:
     if not isinstance(leaf, Reference):
         return None
     item = call.graph[leaf.index]
-    if item.base_name != "getitem" or item.args[1] != 1:
+    if not isinstance(operator_of(item), Item) or item.args[1] != 1:
         return None
     pool = call.graph[item.inputs[0]]
-    is_known = pool.base_name in ("max_pool2d_with_indices", "max_pool3d_with_indices")
-    return pool if is_known and pool.depends_on_input else None
+    return pool if isinstance(operator_of(pool), MaxPool) and pool.depends_on_input else None
 
 
 @dataclass(frozen=True)
-class Columns(Operator):
-    """im2col and col2im (unfold and fold): windows of a map as columns of a matrix, and columns added up to a map.
-
-    Rows and columns of the windows lie on one axis, so that they are none any more.
-    """
+class WindowColumns(Operator):
+    """im2col (unfold): windows of a map as the columns of a matrix; rows and columns lie on one axis, and are none."""
 
     kind: ClassVar[str] = "shape"
     is_known: ClassVar[bool] = True
+    is_linear: ClassVar[bool] = True
+    may_be_view: ClassVar[bool] = True
 
     def axes(self, call: Call) -> Axes:
-        batch = 0 if call.main.axes.batch == 0 else None
-        if call.node.base_name == "im2col":
-            return Axes(batch, None, None) if batch == 0 else NO_AXES
-        rank = len(call.out_shape)
-        return Axes(batch, rank - 2, rank - 1)
+        return Axes(0, None, None) if call.main.axes.batch == 0 else NO_AXES
 
     def macs(self, call: Call) -> int | None:
         return 0
 
     def resized(self, call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        if call.node.base_name == "col2im":
-            raise NotResizable("columns put together to a size that may depend on the input")
         return node_arguments(call.node)
+
+
+@dataclass(frozen=True)
+class AddedColumns(WindowColumns):
+    """col2im (fold): columns of a matrix added up to a map."""
+
+    def axes(self, call: Call) -> Axes:
+        rank = len(call.out_shape)
+        return Axes(0 if call.main.axes.batch == 0 else None, rank - 2, rank - 1)
+
+    def resized(self, call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        raise NotResizable("columns put together to a size that may depend on the input")

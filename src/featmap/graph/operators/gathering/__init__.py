@@ -1,0 +1,1 @@
+"""Operators that take values from, or put them at, positions that other values name."""

@@ -1,0 +1,1 @@
+"""Operators that move values without computing: reshapes, cuts, copies, shuffles."""
