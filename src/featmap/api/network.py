@@ -19,7 +19,7 @@ from featmap.methods.occlusion_cost import OcclusionCost, occlusion_cost
 from featmap.methods.plan import Plan, plan
 from featmap.methods.project import ProjectionTarget, Running, project
 from featmap.methods.receptive_field import FieldAnswer, FieldDrawing, draw_field, receptive_field
-from featmap.methods.shared.projection import Projections, Question, Start
+from featmap.methods.shared.projection import ProjectionQuestion, Projections, Start
 from featmap.methods.shared.target import Activity, Scale, Target
 from featmap.methods.shared.windows import Baseline, Pair
 from featmap.methods.sheet import Sheet, sheet
@@ -273,7 +273,7 @@ class Network:
         (2015), arXiv:1412.6806. The paper's contrast normalisation is left out, as there.
         """
         running = Running(dtype, found_device(device), memory_bytes)
-        question = Question(rule, start, norm)
+        question = ProjectionQuestion(rule, start, norm)
         with default_progress(progress, "projections") as report:
             found = project(self._captured, image, target, question, whole=whole, running=running, progress=report)
         if isinstance(image, list | tuple):
@@ -304,7 +304,7 @@ class Network:
         Raises: ImagesNeeded, NoSuchChannel, AddressError, SettingError, ImageError.
         """
         running = Running(dtype, found_device(device), memory_bytes)
-        question = Question(rule, start, norm)
+        question = ProjectionQuestion(rule, start, norm)
         with default_progress(progress, "sheet", "steps") as report:
             return sheet(self._captured, images, layer, question, channels, k, running=running, progress=report)
 

@@ -101,8 +101,8 @@ def described(result: Any) -> list[str]:
     lines = [f"rule {words['rule']}, started from {words['start']}, normalisations: {words['norm']}"]
     if own := own_gradient_words(words["own_gradients"]):
         lines.append(own)
-    if words["gradient_takers"]:
-        lines.append(f"no rectifiers, so they take their gradient: {', '.join(words['gradient_takers'])}")
+    if words["through_gradient"]:
+        lines.append(f"no rectifiers, so they take their gradient: {', '.join(words['through_gradient'])}")
     if result.started_from < 0:
         lines.append(words["sign"])
     return lines

@@ -43,7 +43,7 @@ class Term:
 
 
 @dataclass(frozen=True)
-class Normalization:
+class NormalizationStep:
     """What stands between the weighted sum and z: a scale and a shift, `None` where they depend on other values."""
 
     operator: str
@@ -64,7 +64,7 @@ class Explanation(Result):
     terms: tuple[Term, ...]
     bias: float | None
     conv: float
-    normalizations: tuple[Normalization, ...]
+    normalizations: tuple[NormalizationStep, ...]
     z: float
     nonlinearity: str | None
     a: float | None
@@ -201,13 +201,13 @@ class _Explainer:
             return Box(0, 0, 0, 0)
         return Box(rows[0].source, columns[0].source, rows[-1].source + 1, columns[-1].source + 1)
 
-    def _normalizations(self) -> tuple[Normalization, ...]:
+    def _normalizations(self) -> tuple[NormalizationStep, ...]:
         return tuple(self._normalization(index) for index in self.layer.normalizations)
 
-    def _normalization(self, index: int) -> Normalization:
+    def _normalization(self, index: int) -> NormalizationStep:
         node = self.network.graph[index]
         if node.base_name != "batch_norm" or self.network.sized.call(node)["training"]:
-            return Normalization(node.base_name, None, None)
+            return NormalizationStep(node.base_name, None, None)
         constants = exact_constants(self.network.graph, self.network.tensors)
         scale, shift = constants.scale_and_shift(node)
-        return Normalization(node.base_name, float(scale[self.channel]), float(shift[self.channel]))
+        return NormalizationStep(node.base_name, float(scale[self.channel]), float(shift[self.channel]))

@@ -35,7 +35,7 @@ _IMAGES_ONLY = "Windows are rows and columns of (channel, row, column); ask a ne
 
 
 @dataclass(frozen=True)
-class Verification:
+class OcclusionCheck:
     """How scores of some positions compare with a full run in float64.
 
     `largest_difference` is in units of the score, `relative` a share of the largest score among those positions.
@@ -64,7 +64,7 @@ class OcclusionMap(Result):
     image_size: tuple[int, int]
     weights_source: str
     recomputed_share: float
-    verification: Verification | None = None
+    verification: OcclusionCheck | None = None
     picture: Image.Image | None = None
 
     @property
@@ -281,14 +281,14 @@ class _Occluding:
             picture=self.network.preprocessing.shown(self.image),
         )
 
-    def verified(self, grid: Numbers, count: int, seed: int) -> Verification:
+    def verified(self, grid: Numbers, count: int, seed: int) -> OcclusionCheck:
         """Some positions again, in float64, each by a full run."""
         chosen = np.random.default_rng(seed).permutation(self.found.count)[:count]
         places = [divmod(int(at), len(self.found.columns)) for at in chosen]
         scores = np.array(list(self._full_scores(places)))
         ours = np.array([grid[place] for place in places])
         largest = float(np.abs(scores - ours).max(initial=0.0))
-        return Verification(len(places), largest, largest / max(float(np.abs(scores).max(initial=0.0)), 1e-300))
+        return OcclusionCheck(len(places), largest, largest / max(float(np.abs(scores).max(initial=0.0)), 1e-300))
 
     def _full_scores(self, places: Sequence[tuple[int, int]]) -> Iterator[float]:
         for row, column in places:

@@ -76,7 +76,7 @@ def _weights_words(network: CapturedNetwork) -> str:
 
 
 @dataclass(frozen=True)
-class Totals:
+class PlanTotals:
     """Sums over the network.
 
     `parameters` counts every parameter of the model, `unused_parameters` those that evaluation never touches.
@@ -103,7 +103,7 @@ class Plan(TableResult):
     model: str
     input_shape: tuple[int, ...]
     layers: tuple[PlanRow, ...]
-    totals: Totals
+    totals: PlanTotals
     preprocessing: str
     unknown_operators: tuple[str, ...]
     weights_source: str
@@ -311,12 +311,12 @@ class _Planner:
         self.seen_weights.update(new)
         return sum(self.graph.weights[name].spec.count for name in new)
 
-    def _totals(self, rows: tuple[PlanRow, ...]) -> Totals:
+    def _totals(self, rows: tuple[PlanRow, ...]) -> PlanTotals:
         every = sum(weight.spec.count for weight in self.graph.weights.values() if weight.kind == "parameter")
         unknown = tuple(dict.fromkeys(row.address for row in rows if row.macs is None))
         outputs = [index for index in self.graph.outputs if index is not None and index < self.count]
         whole = self.count == len(self.graph)
-        return Totals(
+        return PlanTotals(
             parameters=every,
             unused_parameters=every - sum(row.parameters for row in rows) if whole else 0,
             macs=sum(row.macs or 0 for row in rows),

@@ -19,7 +19,7 @@ from featmap.geometry import Box
 from featmap.graph.receptive.fields import receptive_fields
 from featmap.graph.receptive.unit_box import unit_box
 from featmap.images.pictures import Images, batch_of
-from featmap.methods.shared.projection import Projection, Question
+from featmap.methods.shared.projection import Projection, ProjectionQuestion
 from featmap.methods.shared.target import class_score, predicted, score_of
 from featmap.network.address import Address
 from featmap.network.differing import note_differences
@@ -46,7 +46,7 @@ def project(
     network: CapturedNetwork,
     images: Images,
     target: ProjectionTarget,
-    question: Question,
+    question: ProjectionQuestion,
     *,
     whole: bool = False,
     running: Running | None = None,
@@ -74,7 +74,7 @@ def project(
 class Asked:
     """One question to a network, for images of one size."""
 
-    def __init__(self, network: CapturedNetwork, question: Question, running: Running) -> None:
+    def __init__(self, network: CapturedNetwork, question: ProjectionQuestion, running: Running) -> None:
         self.network = network
         self.question = question
         self.running = running
@@ -271,7 +271,7 @@ class Asked:
             box=box,
             field=field,
             image_size=(int(image.shape[1]), int(image.shape[2])),
-            gradient_takers=self.projector(node).engine.gradient_takers,
+            through_gradient=self.projector(node).engine.through_gradient,
             weights_source=self.network.weights_source,
             picture=self._picture(image),
             own_gradients=self.projector(node).engine.own_gradients,

@@ -28,7 +28,7 @@ from featmap.images.folders import Found
 from featmap.images.pictures import Batch, Images, batch_of, listed, picture_in
 from featmap.methods.project import Asked, Running
 from featmap.methods.shared.count import checked_count
-from featmap.methods.shared.projection import Question
+from featmap.methods.shared.projection import ProjectionQuestion
 from featmap.network.address import Address
 from featmap.network.differing import remarks
 from featmap.network.network import CapturedNetwork
@@ -74,16 +74,16 @@ class Sheet(Result):
     """The strongest examples of some maps of a layer, strongest first. `examples` by channel.
 
     An image on which a map is 0 everywhere excites it not at all, and is no example. `skipped` are the pictures in a
-    folder that could not be read, each with the reason; `images` counts the others. `gradient_takers` and
+    folder that could not be read, each with the reason; `images` counts the others. `through_gradient` and
     `own_gradients` are those of its projections. `notes` say why the model's own next calls may give other examples.
     """
 
     address: str
-    question: Question
+    question: ProjectionQuestion
     images: int
     k: int
     examples: Mapping[int, tuple[Example, ...]]
-    gradient_takers: tuple[str, ...]
+    through_gradient: tuple[str, ...]
     weights_source: str
     skipped: tuple[tuple[str, str], ...] = ()
     own_gradients: tuple[str, ...] = ()
@@ -97,7 +97,7 @@ class Sheet(Result):
             "rule": self.question.rule,
             "start": self.question.start,
             "norm": self.question.norm,
-            "gradient_takers": list(self.gradient_takers),
+            "through_gradient": list(self.through_gradient),
             "own_gradients": list(self.own_gradients),
             "maps": [
                 {"channel": channel, "examples": [example.to_json() for example in examples]}
@@ -128,7 +128,7 @@ def sheet(
     network: CapturedNetwork,
     images: Images | None,
     layer: str | Address,
-    question: Question,
+    question: ProjectionQuestion,
     channels: Sequence[int] | None = None,
     k: int = 9,
     *,
@@ -156,7 +156,7 @@ class _Sheet:
         network: CapturedNetwork,
         images: Sequence[Any],
         layer: str | Address,
-        question: Question,
+        question: ProjectionQuestion,
         channels: Sequence[int] | None,
         running: Running,
     ) -> None:
@@ -231,7 +231,7 @@ class _Sheet:
             len(self.images) - len(self.skipped),
             k,
             {channel: tuple(found) for channel, found in examples.items()},  # type: ignore[misc]
-            self.projector.engine.gradient_takers,
+            self.projector.engine.through_gradient,
             self.network.weights_source,
             tuple(self.skipped.values()),
             self.projector.engine.own_gradients,

@@ -35,7 +35,7 @@ class Branches(nn.Module):
         return torch.cat([block(x) for block in self.blocks], dim=1)
 
 
-class Resize(nn.Module):
+class ResizeLayer(nn.Module):
     """Interpolation by a factor."""
 
     def __init__(self, factor: float, mode: str, *, align_corners: bool | None = None) -> None:
@@ -48,7 +48,7 @@ class Resize(nn.Module):
         return functional.interpolate(x, scale_factor=self.factor, mode=self.mode, align_corners=self.align_corners)
 
 
-class Pad(nn.Module):
+class PadLayer(nn.Module):
     """Padding and cropping: (left, right, top, bottom)."""
 
     def __init__(self, amounts: tuple[int, int, int, int], mode: str = "constant") -> None:

@@ -14,7 +14,7 @@ from featmap.graph.graph import Graph, Reference, Weight, map_arguments
 
 
 @dataclass(frozen=True)
-class Support:
+class SupportMask:
     """The pixels on which a unit depends, as a mask (row, column)."""
 
     mask: Tensor
@@ -33,11 +33,11 @@ class Support:
         return int(self.mask.sum()) == self.box.height * self.box.width
 
 
-def gradient_support(module: nn.Module, image: Tensor, channel: int, row: int, column: int) -> Support:
+def gradient_support(module: nn.Module, image: Tensor, channel: int, row: int, column: int) -> SupportMask:
     """The pixels with a gradient at one unit of the module's output; `image` is (1, channel, row, column), float64."""
     image = image.clone().requires_grad_()
     (gradient,) = torch.autograd.grad(module(image)[0, channel, row, column], image, materialize_grads=True)
-    return Support((gradient[0] != 0).any(dim=0))
+    return SupportMask((gradient[0] != 0).any(dim=0))
 
 
 def scrambled_outside(image: Tensor, box: Box, generator: torch.Generator) -> Tensor:

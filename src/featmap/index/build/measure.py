@@ -35,7 +35,7 @@ Reader = Callable[[Sequence[Entry]], Iterable[ReadImage]]
 
 
 @dataclass(frozen=True, eq=False)
-class Table:
+class ImageTable:
     """Arrays (image, map): each image's maximum, its first place, the mean, and how many values are above 0."""
 
     maximum: NDArray[np.float32]
@@ -44,14 +44,14 @@ class Table:
     positive: NDArray[np.int32]
 
     @classmethod
-    def empty(cls, images: int, maps: int) -> Table:
+    def empty(cls, images: int, maps: int) -> ImageTable:
         shape = (images, maps)
         whole = (np.empty(shape, np.float32), np.empty(shape, np.int32))
         return cls(*whole, np.empty(shape, np.float32), np.empty(shape, np.int32))
 
-    def cut(self, images: int) -> Table:
+    def cut(self, images: int) -> ImageTable:
         """The part of the first images."""
-        return Table(self.maximum[:images], self.place[:images], self.mean[:images], self.positive[:images])
+        return ImageTable(self.maximum[:images], self.place[:images], self.mean[:images], self.positive[:images])
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +64,7 @@ class Block:
     tried: int
     images: tuple[ReadImage, ...]
     skipped: tuple[tuple[str, str], ...]
-    table: Table
+    table: ImageTable
     totals: Totals
     full: dict[str, NDArray[np.float16]]
     warned: tuple[tuple[type[Warning], str], ...] = ()
@@ -140,7 +140,7 @@ class _Part:
         self.description = measurer.description
         self.count = count
         self.tried = tried
-        self.table = Table.empty(count, self.description.maps)
+        self.table = ImageTable.empty(count, self.description.maps)
         self.running = RunningPerMap(self.description.maps)
         self.images: list[ReadImage] = []
         self.skipped: list[tuple[str, str]] = []
@@ -245,7 +245,7 @@ class _Part:
         totals = self._totals(table) if count else Totals.none(self.description)
         return Block(self.count, tuple(self.images), tuple(self.skipped), table, totals, full)
 
-    def _totals(self, table: Table) -> Totals:
+    def _totals(self, table: ImageTable) -> Totals:
         description, count = self.description, len(table.maximum)
         strongest = Strongest.of(table.maximum, table.place, description.top_k)
         per_map = self.running.found(table.maximum, table.positive, places_per_map(description))

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featmap.errors import IndexBroken, NoIndex
-from featmap.index.build.measure import Table
+from featmap.index.build.measure import ImageTable
 from featmap.index.schema import layout
 from featmap.index.schema.description import FORMAT, Description
 from featmap.index.schema.totals import PerMap, Totals
@@ -175,9 +175,9 @@ class Snapshot:
             tuple(self.comoments(number) for number in layers),
         )
 
-    def table(self, images: slice, maps: slice | int = slice(None)) -> Table:
+    def table(self, images: slice, maps: slice | int = slice(None)) -> ImageTable:
         """The table of some images and maps."""
-        return Table(*(self.read(f"table/{name}", (images, maps)) for name in layout.TABLE))
+        return ImageTable(*(self.read(f"table/{name}", (images, maps)) for name in layout.TABLE))
 
 
 def record_digest(record: Any) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 
 from featmap.errors import IndexBroken, IndexBusy
 from featmap.images.reading import ReadImage
-from featmap.index.build.measure import Block, Table
+from featmap.index.build.measure import Block, ImageTable
 from featmap.index.schema import layout
 from featmap.index.schema.description import Description
 from featmap.index.schema.totals import Totals
@@ -174,7 +174,7 @@ def _record(image: ReadImage) -> ImageRecord:
     return entry.name, entry.path, entry.label, image.digest, *image.size
 
 
-def block_digest(images: Iterable[ImageRecord], table: Table | None) -> str:
+def block_digest(images: Iterable[ImageRecord], table: ImageTable | None) -> str:
     """What tells whether a block's images and table are those that were written."""
     made = hashlib.sha256(json.dumps(list(images)).encode())
     for name in layout.TABLE if table is not None else ():

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from featmap.errors import FeatmapError
 from featmap.index.schema import layout
-from featmap.index.schema.layout import Layout
+from featmap.index.schema.layout import ArrayLayout
 from featmap.index.store.snapshot import Snapshot
 from featmap.index.store.storage import guarded
 from featmap.index.verify.findings import Say, some, values_of
@@ -65,7 +65,7 @@ def _unlike(wanted: set[str], found: set[str]) -> tuple[list[str], list[str]]:
     return sorted(wanted - found), sorted(found - wanted)
 
 
-def _difference(snapshot: Snapshot, part: Layout, *, grows: bool) -> str:
+def _difference(snapshot: Snapshot, part: ArrayLayout, *, grows: bool) -> str:
     """How an array differs from what the description asks for."""
     with guarded(snapshot.path):
         if part.name not in snapshot.root:
@@ -85,7 +85,7 @@ def _type_name(dtype: Any) -> str:
     return "text" if dtype.kind in "TUO" else str(dtype)
 
 
-def _read(snapshot: Snapshot, part: Layout) -> int:
+def _read(snapshot: Snapshot, part: ArrayLayout) -> int:
     """Reads a whole array, a few chunks at once; returns how many there are."""
     with guarded(snapshot.path):
         found = snapshot.root[part.name]
@@ -96,7 +96,7 @@ def _read(snapshot: Snapshot, part: Layout) -> int:
     return found.nchunks
 
 
-def _lengths(snapshot: Snapshot, parts: list[Layout]) -> dict[str, dict[str, int]]:
+def _lengths(snapshot: Snapshot, parts: list[ArrayLayout]) -> dict[str, dict[str, int]]:
     """Of arrays that grow along the same axis, how long each is."""
     found: dict[str, dict[str, int]] = {}
     for part in parts:

@@ -10,7 +10,7 @@ import numpy as np
 from featmap.errors import ImageError
 from featmap.images.entry import Entry
 from featmap.images.reading import bytes_at, read_image
-from featmap.index.build.measure import Measurer, Table
+from featmap.index.build.measure import ImageTable, Measurer
 from featmap.index.schema.fingerprint import network_fingerprint, preprocessing_fingerprint
 from featmap.index.store.snapshot import Snapshot
 from featmap.index.verify.findings import Say, some, values_of
@@ -84,7 +84,7 @@ def _measured_again(snapshot: Snapshot, say: Say, network: CapturedNetwork, numb
     return len(block.images)
 
 
-def _difference(snapshot: Snapshot, number: int, measured: Table) -> str:
+def _difference(snapshot: Snapshot, number: int, measured: ImageTable) -> str:
     """Maps whose maximum or mean is another; last digits depend on the machine and the batch."""
     wrong: list[str] = []
     for name in ("maximum", "mean"):

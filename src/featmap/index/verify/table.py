@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featmap.errors import FeatmapError
-from featmap.index.build.measure import Table
+from featmap.index.build.measure import ImageTable
 from featmap.index.schema import layout
 from featmap.index.schema.description import Description, IndexedLayer
 from featmap.index.schema.totals import Doubles, Floats, Totals
@@ -40,7 +40,7 @@ class _Again:
         per_map = nothing.per_map
         return cls(per_map.maximum, per_map.positive, per_map.positive_images, per_map.mean, nothing.strongest)
 
-    def add(self, table: Table) -> None:
+    def add(self, table: ImageTable) -> None:
         """Takes in the next images."""
         count = len(table.maximum)
         if not count:
@@ -80,8 +80,8 @@ def check_table(snapshot: Snapshot, say: Say) -> str:
     return f"{words}; the table of {again.images} images gives what is known over all"
 
 
-def _table(snapshot: Snapshot, part: slice) -> Table:
-    return Table(*(values_of(snapshot, f"table/{name}", (part,)) for name in layout.TABLE))
+def _table(snapshot: Snapshot, part: slice) -> ImageTable:
+    return ImageTable(*(values_of(snapshot, f"table/{name}", (part,)) for name in layout.TABLE))
 
 
 def _records(snapshot: Snapshot, part: slice) -> Iterator[ImageRecord]:

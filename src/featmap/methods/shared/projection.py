@@ -24,7 +24,7 @@ NOTHING = "0 everywhere: by this rule nothing of the image reaches the target"
 
 
 @dataclass(frozen=True)
-class Question:
+class ProjectionQuestion:
     """How signals start and flow: the settings that every projection shares."""
 
     rule: Rule = "deconvnet"
@@ -63,14 +63,14 @@ class Projection(Result):
     `values` (channel, row, column) are the projection in preprocessed input units on `box`, the input pixels that can
     influence the target; elsewhere it is 0. `field` is that box before it was cut to the image. `value` is the
     target's own value, `started_from` the number that the signal began with, `unit` its row and column.
-    `gradient_takers` names the nonlinearities on the way that are no rectifiers: under every rule they take their
+    `through_gradient` names the nonlinearities on the way that are no rectifiers: under every rule they take their
     gradient. `own_gradients` names what on the way has a gradient of its own in the model, such as an
     `autograd.Function` with a backward: here it has the gradient of what its forward computes.
     """
 
     image: str
     target: str
-    question: Question
+    question: ProjectionQuestion
     value: float
     started_from: float
     unit: tuple[int, int] | None
@@ -78,7 +78,7 @@ class Projection(Result):
     box: Box
     field: Box
     image_size: tuple[int, int]
-    gradient_takers: tuple[str, ...]
+    through_gradient: tuple[str, ...]
     weights_source: str
     picture: Image.Image | None = None
     own_gradients: tuple[str, ...] = ()
@@ -110,7 +110,7 @@ class Projection(Result):
             "rule": self.question.rule,
             "start": self.question.start,
             "norm": self.question.norm,
-            "gradient_takers": list(self.gradient_takers),
+            "through_gradient": list(self.through_gradient),
             "own_gradients": list(self.own_gradients),
             "sign": self.sign,
             "pools": "values go to the switches; where pools overlap they add up",

@@ -28,7 +28,7 @@ COLOURS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Grid:
+class CellGrid:
     """A grid of square cells: its top left corner, its cells and the size of one."""
 
     left: float
@@ -53,13 +53,13 @@ class Grid:
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class KernelLayout:
     """The places of everything. A legend entry is what it shows, its label and its left edge."""
 
     width: int
     height: int
-    source: Grid
-    result: Grid
+    source: CellGrid
+    result: CellGrid
     numbers: float
     title_line: float
     legend_line: float
@@ -67,7 +67,7 @@ class Layout:
     legend: tuple[tuple[str, str, float], ...]
 
 
-def lay_out(scene: Scene) -> Layout:
+def lay_out(scene: Scene) -> KernelLayout:
     """The layout of a scene; cells are as large as the picture stays handy."""
     source_cells, result_cells = (scene.rows.cells, scene.columns.cells), (scene.rows.outputs, scene.columns.outputs)
     cell = max(14, min(34, 400 // max(*source_cells, *result_cells)))
@@ -85,12 +85,12 @@ def lay_out(scene: Scene) -> Layout:
         result.left + result.width + 2, last, title, *(MARGIN_PX + text_px(line, TEXT_PX) for line in scene.captions)
     )
     size = int(right) + MARGIN_PX, int(captions[-1]) + MARGIN_PX
-    return Layout(*size, source, result, numbers, MARGIN_PX + TITLE_PX - 3, legend_line, captions, entries)
+    return KernelLayout(*size, source, result, numbers, MARGIN_PX + TITLE_PX - 3, legend_line, captions, entries)
 
 
-def centred(left: float, top: float, tallest: int, rows: int, columns: int, cell: int) -> Grid:
+def centred(left: float, top: float, tallest: int, rows: int, columns: int, cell: int) -> CellGrid:
     """A grid in the middle of the height of the taller one."""
-    return Grid(left, top + (tallest - rows * cell) / 2, rows, columns, cell)
+    return CellGrid(left, top + (tallest - rows * cell) / 2, rows, columns, cell)
 
 
 def legend(scene: Scene) -> tuple[tuple[str, str, float], ...]:
@@ -104,7 +104,7 @@ def legend(scene: Scene) -> tuple[tuple[str, str, float], ...]:
     return tuple(placed)
 
 
-def number_px(grid: Grid) -> float:
+def number_px(grid: CellGrid) -> float:
     """The size of the numbers along a grid."""
     return max(8, min(12, grid.cell * 0.45))
 

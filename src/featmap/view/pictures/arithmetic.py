@@ -14,7 +14,7 @@ from featmap.view.drawing.text import MINUS, number, plural
 
 
 @dataclass(frozen=True, eq=False)
-class Term:
+class ShownTerm:
     """What one input channel contributes: `sum` is the sum over window * kernel, both (row, column)."""
 
     channel: int
@@ -31,7 +31,7 @@ class Arithmetic:
     """
 
     title: str
-    terms: Sequence[Term]
+    terms: Sequence[ShownTerm]
     bias: float | None
     conv: float
     scale: float | None
@@ -41,18 +41,18 @@ class Arithmetic:
     a: float | None
 
 
-def largest(arithmetic: Arithmetic, shown: int) -> list[Term]:
+def largest(arithmetic: Arithmetic, shown: int) -> list[ShownTerm]:
     """The terms that contribute most, whatever their sign.
 
     >>> import numpy as np
-    >>> terms = [Term(channel, np.ones((1, 1)), np.ones((1, 1)), total) for channel, total in enumerate((1, -3, 2))]
+    >>> terms = [ShownTerm(at, np.ones((1, 1)), np.ones((1, 1)), total) for at, total in enumerate((1, -3, 2))]
     >>> [term.channel for term in largest(Arithmetic("", terms, None, 0, None, None, 0, None, None), 2)]
     [1, 2]
     """
     return sorted(arithmetic.terms, key=lambda term: -abs(term.sum))[:shown]
 
 
-def rest(arithmetic: Arithmetic, shown: Sequence[Term]) -> list[tuple[str, float]]:
+def rest(arithmetic: Arithmetic, shown: Sequence[ShownTerm]) -> list[tuple[str, float]]:
     """What is added to the shown terms: the other channels as one sum, and the bias; then the weighted sum itself."""
     drawn = {id(term) for term in shown}
     others = [term.sum for term in arithmetic.terms if id(term) not in drawn]
@@ -76,13 +76,13 @@ def stages(arithmetic: Arithmetic) -> list[Stage]:
     return way
 
 
-def shown_words(arithmetic: Arithmetic, shown: Sequence[Term]) -> str:
+def shown_words(arithmetic: Arithmetic, shown: Sequence[ShownTerm]) -> str:
     """How much of the sum is shown in full."""
     count = plural(len(arithmetic.terms), "input channel")
     return f"the {len(shown)} largest of {count}" if len(shown) < len(arithmetic.terms) else count
 
 
-def description(arithmetic: Arithmetic, shown: Sequence[Term]) -> str:
+def description(arithmetic: Arithmetic, shown: Sequence[ShownTerm]) -> str:
     """The picture in words."""
     total = number(math.fsum(term.sum for term in arithmetic.terms))
     bias = f" + {number(arithmetic.bias)} bias" if arithmetic.bias is not None else ""

@@ -14,7 +14,7 @@ from featmap.view.drawing.scale import Scale, scale_of
 from featmap.view.drawing.text import extent, plural
 from featmap.view.sheets.grid import fit_grid
 from featmap.view.sheets.maps import hatched, oddities, range_texts
-from featmap.view.sheets.sheet import Sheet, sheet_pages
+from featmap.view.sheets.sheet import MapSheet, sheet_pages
 from featmap.view.sheets.summary import checked, summarise
 
 
@@ -53,7 +53,7 @@ def contribution_pages(
     grid = fit_grid(len(everything), parts.shape[1], parts.shape[2], page_size)
     head = f"contributions of {plural(len(parts), 'map')} of {parts.shape[1]} x {parts.shape[2]}"
     how = "sorted by share of all magnitudes, which stands below each"
-    sheet = Sheet(
+    sheet = MapSheet(
         title=title,
         lines=[f"{head}, {how}; {grid.tile.statement}", f"colour: {scale.statement}", *oddities(summary, shared=True)],
         values=everything[positions],

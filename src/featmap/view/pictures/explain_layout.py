@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from featmap.view.drawing.cells import CellSize, cell_size
 from featmap.view.drawing.flow import FLOW_PX, flow_width_px
 from featmap.view.drawing.text import MINUS, number
-from featmap.view.pictures.arithmetic import Arithmetic, Term, rest, stages
+from featmap.view.pictures.arithmetic import Arithmetic, ShownTerm, rest, stages
 from featmap.view.sheets.header import TITLE_PX
 
 MARGIN_PX = 24
@@ -31,11 +31,11 @@ GRID_PX = 92
 
 
 @dataclass(frozen=True, eq=False)
-class Layout:
+class ExplainLayout:
     """Columns for name, window, kernel, product, sum and bar; a row per shown term, then rows without grids."""
 
     arithmetic: Arithmetic
-    shown: list[Term]
+    shown: list[ShownTerm]
 
     @property
     def cell(self) -> CellSize:

@@ -18,7 +18,7 @@ LONG_CELL = 32
 Cell = str | int | float | None
 
 
-class Block(Protocol):
+class ReportBlock(Protocol):
     """A piece of a report."""
 
     def html(self) -> str:
@@ -91,7 +91,7 @@ class Code:
 
 
 @dataclass(frozen=True)
-class Table:
+class ReportTable:
     """Columns and rows; a column of numbers only is set to the right."""
 
     columns: tuple[str, ...]

@@ -16,13 +16,13 @@ from PIL import Image
 from featmap.errors import OutputError, SettingError
 from featmap.view.output import write_files
 from featmap.view.report.blocks import (
-    Block,
     Cell,
     Code,
     Heading,
     Items,
     Paragraphs,
-    Table,
+    ReportBlock,
+    ReportTable,
     checked_rows,
     escaped,
 )
@@ -44,9 +44,9 @@ class Report:
 
     title: str
     lead: str = ""
-    blocks: tuple[Block, ...] = ()
+    blocks: tuple[ReportBlock, ...] = ()
 
-    def _with(self, block: Block) -> Report:
+    def _with(self, block: ReportBlock) -> Report:
         return replace(self, blocks=(*self.blocks, block))
 
     @property
@@ -82,7 +82,7 @@ class Report:
 
         Raises: SettingError: a row has more or fewer cells than there are columns.
         """
-        return self._with(Table(tuple(columns), checked_rows(columns, rows), caption))
+        return self._with(ReportTable(tuple(columns), checked_rows(columns, rows), caption))
 
     def figure(
         self, image: Image.Image | Path | Sequence[Image.Image | Path], caption: str = "", alt: str = ""

@@ -27,8 +27,7 @@ from featmap.view.drawing.overlay import Mark, box_picture
 from featmap.view.drawing.scale import check_scale
 from featmap.view.drawing.text import number as number_words
 from featmap.view.output import save, save_named, write_files
-from featmap.view.pictures.arithmetic import Arithmetic
-from featmap.view.pictures.arithmetic import Term as ShownTerm
+from featmap.view.pictures.arithmetic import Arithmetic, ShownTerm
 from featmap.view.pictures.contributions import contribution_pages
 from featmap.view.pictures.explain import value_picture
 from featmap.view.pictures.occlusion import check_colours, occlusion_picture

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from featmap.geometry import Box
-from featmap.methods.shared.projection import NEGATIVE, Projection, Projections, Question, own_gradient_words
+from featmap.methods.shared.projection import NEGATIVE, Projection, ProjectionQuestion, Projections, own_gradient_words
 from featmap.methods.sheet import Example, Sheet
 from featmap.result import json_text, pictures_of, save_result, text_of
 from featmap.view.arrays import npz_bytes, shown_array
@@ -38,7 +38,7 @@ def _(result: Projection) -> list[Image.Image]:
     assert result.picture is not None
     unit = "" if result.unit is None else f", unit at row {result.unit[0]}, column {result.unit[1]}"
     seen = (f"what {result.target} can see of {Path(result.image).name}", f"its value: {number(result.value)}{unit}")
-    said = (_rule_words(result.question, result.gradient_takers), f"started from {number(result.started_from)}")
+    said = (_rule_words(result.question, result.through_gradient), f"started from {number(result.started_from)}")
     if result.started_from < 0 and not result.is_zero:
         said = (*said, NEGATIVE)
     if own := own_gradient_words(result.own_gradients):
@@ -63,7 +63,7 @@ def _(result: Projections) -> list[Image.Image]:
         (each.target if len(names) == 1 else f"{Path(each.image).name}: {each.target}", number(each.value), [shown])
         for each, shown in ((each, _shown_projection(each)) for each in result)
     ]
-    lines = [_rule_words(first.question, first.gradient_takers), colour_words(len(first.values))]
+    lines = [_rule_words(first.question, first.through_gradient), colour_words(len(first.values))]
     lines.append(f"weights: {first.weights_source}")
     lines += _own_lines(own for each in result for own in each.own_gradients)
     on = Path(names[0]).name if len(names) == 1 else f"{len(names)} images"
@@ -80,14 +80,14 @@ def _(result: Sheet, *, page_size: int | None = None) -> list[Image.Image]:
     lines = [
         f"of {plural(result.images, 'image')} for each map those that excite it most, at most {result.k}, strongest "
         "first; left what the unit can see, hatched where it is padding, right its projection",
-        f"{_rule_words(result.question, result.gradient_takers)}; {colour_words(channels)}; weights: "
+        f"{_rule_words(result.question, result.through_gradient)}; {colour_words(channels)}; weights: "
         f"{result.weights_source}",
         *_own_lines(result.own_gradients),
     ]
     return example_sheet(f"what {result.address} responds to", lines, maps, per_page=page_size)
 
 
-def _rule_words(question: Question, takers: Sequence[str]) -> str:
+def _rule_words(question: ProjectionQuestion, takers: Sequence[str]) -> str:
     words = {
         "deconvnet": "deconvnet: at rectifiers what is positive of the signal passes",
         "guided": "guided: at rectifiers what is positive of the signal passes where the unit was active",

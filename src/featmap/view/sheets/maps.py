@@ -14,7 +14,7 @@ from featmap.view.drawing.scale import Kind, Scale, is_shared, scale_of
 from featmap.view.drawing.text import extent, number, plural
 from featmap.view.sheets.grid import Grid, fit_grid
 from featmap.view.sheets.order import SORTS, Sort, key_text, order
-from featmap.view.sheets.sheet import Sheet, sheet_pages
+from featmap.view.sheets.sheet import MapSheet, sheet_pages
 from featmap.view.sheets.summary import Summary, checked, summarise
 
 
@@ -57,7 +57,7 @@ def map_pages(
     scales = scale_of(summary, scale, signed=signed)
     shared = is_shared(summary, scale)
     grid = fit_grid(len(maps), maps.shape[1], maps.shape[2], page_size)
-    sheet = Sheet(
+    sheet = MapSheet(
         title=title,
         lines=_lines(maps.shape, summary, scales, grid, sort, shared=shared),
         values=maps[positions],

@@ -6,7 +6,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from featmap.methods.contributions import Contributions
-from featmap.methods.explain import Explanation, Normalization, Term
+from featmap.methods.explain import Explanation, NormalizationStep, Term
 from featmap.view.tables.parts import counted, natural_width, shape_text, table
 
 LARGEST_SHOWN = 8
@@ -54,7 +54,7 @@ def _after_conv(explanation: Explanation) -> list[list[str]]:
     return rows
 
 
-def _affine(norm: Normalization) -> str:
+def _affine(norm: NormalizationStep) -> str:
     if norm.scale is None or norm.shift is None:
         return "by the map's own statistics"
     return f"x {norm.scale:.6g} {'-' if norm.shift < 0 else '+'} {abs(norm.shift):.6g}"

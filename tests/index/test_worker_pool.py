@@ -187,7 +187,7 @@ def test_a_part_over_which_every_worker_dies_is_named(
     with pytest.raises(WorkError) as caught:
         found.extend(ask(monkeypatch, ray, network, description))
     assert str(caught.value) == (
-        "Workers of the Ray cluster died 4 times over the 3 images from 'image 9' to 'image 11'; the last one: "
+        "Workers of the Ray cluster died 4 times on the 3 images from 'image 9' to 'image 11'; the last one: "
         "the process ... was killed\n\nWhat was committed before is kept, and building again goes on from there. Where "
         "memory ran out, take fewer workers or smaller blocks; Ray's logs may say more."
     )
@@ -199,7 +199,7 @@ def test_workers_that_die_at_the_beginning_end_it(
     monkeypatch: pytest.MonkeyPatch, network: CapturedNetwork, description: Description
 ) -> None:
     ray = FakeRay(lambda method, _: method == "begin")
-    with pytest.raises(WorkError, match=r"^Workers of the Ray cluster died 4 times over the beginning; the last one: "):
+    with pytest.raises(WorkError, match=r"^Workers of the Ray cluster died 4 times at startup; the last one: "):
         list(ask(monkeypatch, ray, network, description))
     assert ray.living == 0
 
