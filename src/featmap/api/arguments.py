@@ -1,4 +1,4 @@
-"""What do all questions accept? Shapes and devices, checked."""
+"""Checks of the arguments that all questions share: shapes and devices."""
 
 from __future__ import annotations
 

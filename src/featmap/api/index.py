@@ -1,4 +1,4 @@
-"""What does a user ask of a dataset? One object with one method per question, each a thin call to `featmap.index`.
+"""`Index`: one method per question about a dataset, each a thin call to `featmap.index`.
 
 Every question reads the newest state of the index, so one can be asked while a build is still going on.
 """

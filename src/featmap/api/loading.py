@@ -1,4 +1,4 @@
-"""How does a user get a network to ask? By a name (`load`), or from a module of one's own (`trace`)."""
+"""Ways to get a network: by a name (`load`), or from a module of one's own (`trace`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What does a user ask of a network? One object with one method per question, each a thin call to `featmap.methods`."""
+"""`Network`: one method per question about a network, each a thin call to `featmap.methods`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which commands are there, and how does each end?
+"""The list of commands, and how each of them ends.
 
 A command is one file, in this folder as a rule, and one line in `COMMANDS`. The file defines `command`, a function with
 typer annotations (or `app`, a `typer.Typer` of commands below it), and `EXAMPLES`, pairs of a purpose and a command

@@ -1,4 +1,4 @@
-"""`featmap audit`: which maps of a network are dead, saturated or redundant on a dataset?"""
+"""`featmap audit`: the maps of a network that are dead, saturated or redundant on a dataset."""
 
 from __future__ import annotations
 

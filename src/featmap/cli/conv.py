@@ -1,4 +1,4 @@
-"""`featmap conv`: how large is the result of one convolution, and what does it cost?"""
+"""`featmap conv`: the size and cost of one convolution."""
 
 from __future__ import annotations
 

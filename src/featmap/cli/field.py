@@ -1,4 +1,4 @@
-"""`featmap field`: which input pixels can influence a layer's units, or one of them?"""
+"""`featmap field`: the input pixels that can influence a layer's units, or one of them."""
 
 from __future__ import annotations
 

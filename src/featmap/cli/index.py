@@ -1,4 +1,4 @@
-"""`featmap index`: build the index of a dataset, and what is asked of it by those who look after it."""
+"""`featmap index`: commands that build, inspect and verify the index of a dataset."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`featmap occlude`: where in the picture does an answer come from?"""
+"""`featmap occlude`: the parts of a picture that a score depends on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`featmap plan`: how big is every map of a network, what does it cost, what can it see?"""
+"""`featmap plan`: size, cost and receptive field of every layer of a network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`featmap project`: what of the picture does a unit, a map or a class answer to?"""
+"""`featmap project`: what in the picture a unit, a map or a class responds to."""
 
 from __future__ import annotations
 

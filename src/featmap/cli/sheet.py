@@ -1,4 +1,4 @@
-"""`featmap sheet`: what do the maps of a layer respond to?"""
+"""`featmap sheet`: what the maps of a layer respond to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`featmap solve`: which padding and stride give a wanted size?"""
+"""`featmap solve`: the paddings and strides that give a wanted size."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A small real data set, "which photograph is this crop from?", made from photographs that scikit-image brings along.
+"""A small real data set, labelled by photograph, made from photographs that come with scikit-image.
 
 Each photograph is cut into cells and about every fourth cell is held out. Training crops touch no held-out cell and
 test crops lie inside one, so no pixel is seen in both and the test accuracy is honest. The files are read from the

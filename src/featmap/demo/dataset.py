@@ -1,4 +1,4 @@
-"""What do the demo's maps respond to over some thousand crops? An index of them, its strongest crops and its audit."""
+"""The demo's section on a whole dataset: an index of some thousand crops, its strongest crops and its audit."""
 
 from __future__ import annotations
 

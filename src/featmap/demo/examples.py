@@ -1,4 +1,4 @@
-"""What do the demo's maps respond to? Its projections and sheets, over crops that the network never saw in training."""
+"""The demo's section on what maps respond to: projections and sheets over crops held out from training."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The answers for a whole dataset, on disk: what the extremes of each map are on every image, and what that says.
+"""Answers for a whole dataset, on disk: the extremes of each map on every image, and questions about them.
 
 A build reads the images once. `entries` and `images` say which there are and read them, `wish`, `describe` and `budget`
 what is kept of them; `measure` measures a block, `totals` adds blocks up; `layout`, `writer`, `snapshot` and `storage`

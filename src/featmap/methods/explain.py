@@ -1,4 +1,4 @@
-"""What does one value consist of? The products of the sliding window, their sums, bias, normalisation, nonlinearity.
+"""The arithmetic of one value: products under the sliding window, their sums, bias, normalisation, nonlinearity.
 
 Everything is computed in float64 from the layer's own input, so that the printed sum is the network's value.
 """

@@ -1,4 +1,4 @@
-"""What is a convolution as a matrix? The sparse one that multiplies the flattened input to the flattened output."""
+"""A convolution as a matrix: the sparse one that maps the flattened input to the flattened output."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where in the picture does an answer come from? Windows are written over one by one, and the score is watched.
+"""Occlusion: the score of a picture while a window is written over it, position by position.
 
 Exact: each score is that of the full network on the occluded image, but only what a window changes, and of that what
 the target needs, is computed again. After Zeiler and Fergus (2014); recomputing: Nakandala et al. (2019).

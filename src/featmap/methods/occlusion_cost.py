@@ -1,4 +1,4 @@
-"""What will an occlusion recompute, layer by layer, and how much can be gained at most? Counted, nothing is run."""
+"""The cost of an occlusion, layer by layer, and the most that can be gained; counted, nothing is run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How big is every map of a network, what does it cost and what can it see, before anything runs?
+"""The plan of a network before anything runs: size, cost and receptive field of every layer.
 
 One row per layer and per operator that stands alone; shapes without the batch axis.
 """

@@ -1,4 +1,4 @@
-"""What of the picture does a unit, a map or a class answer to? Its signal, led back to the pixels.
+"""Projections: the signal of a unit, a map or a class, propagated back to the pixels.
 
 Deconvnet after Zeiler and Fergus (2014), guided backpropagation after Springenberg et al. (2015), and the gradient. The
 rules act on operators, so functional, reused and in-place rectifiers count like any other.

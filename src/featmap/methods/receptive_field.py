@@ -1,4 +1,4 @@
-"""What can a layer, or one unit, see of the image?"""
+"""What a layer, or one unit, can see of the image."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What must an index say? A naive answer to every question: all maps are kept, and numpy is asked in plain words.
+"""An oracle of an index: naive answers to every question, from all maps, in plain numpy.
 
 Every value is what the captured graph gives node by node for one image alone, rounded once to float32, as an index
 holds it. With networks in float64 the answers are equal in every digit of a maximum, a place or a count: how a sum was

@@ -1,4 +1,4 @@
-"""Numbers to pictures: every file turns plain numpy data into one kind of picture or page.
+"""Pictures of numbers: every file turns plain numpy data into one kind of picture or page.
 
     maps            pages of feature maps                       explain         the arithmetic of one value
     contributions   what every input map adds to one map        overlay         boxes on a photograph

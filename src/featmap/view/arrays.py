@@ -1,4 +1,4 @@
-"""Array files of tensors, in their own types; NumPy, which lacks the shorter floating ones, holds them wider."""
+"""Array files of tensors, in their own types, or wider where NumPy lacks the type."""
 
 from __future__ import annotations
 

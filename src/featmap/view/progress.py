@@ -1,4 +1,4 @@
-"""How far is the work? A bar on standard error with rate and time left, once the work has taken a second.
+"""Progress: a bar on standard error with rate and time left, once the work has taken a second.
 
 Work that reports nothing for that long, as one large batch does, shows on a terminal that it is going on.
 """

@@ -1,4 +1,4 @@
-"""What do all commands share? The `--json` option, and where output goes.
+"""What all commands share: the `--json` option, and where output goes.
 
 Answers go to standard output, everything else to standard error, so that `featmap ... --json > file` holds one JSON
 document and nothing else. rich is imported only when something is drawn with it.

@@ -1,4 +1,4 @@
-"""How does a command line name a network? The options that every command with a MODEL shares, and its notes."""
+"""Options that name a network, shared by every command with a MODEL, and the notes of a network."""
 
 from __future__ import annotations
 

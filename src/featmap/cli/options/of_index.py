@@ -1,4 +1,4 @@
-"""What do the commands on an index share? Its path, the options of a question, and how an answer is given."""
+"""Options of the commands on an index: its path, the options of a question, and how an answer is given."""
 
 from __future__ import annotations
 

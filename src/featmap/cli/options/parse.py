@@ -1,4 +1,4 @@
-"""What do the words of a command line mean? Sizes, pairs and paddings, always (rows, columns)."""
+"""Parsers for the values of a command line: sizes, pairs and paddings, always (rows, columns)."""
 
 from __future__ import annotations
 

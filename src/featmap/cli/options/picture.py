@@ -1,4 +1,4 @@
-"""Which pictures does a command line name? Paths, and `-` for the one that standard input holds."""
+"""Pictures that a command line names: paths, and `-` for standard input."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does a dataset become an index? New images are measured block by block, and each block is committed."""
+"""Building an index: new images are measured block by block, and each block is committed."""
 
 from __future__ import annotations
 

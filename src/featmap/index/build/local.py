@@ -1,4 +1,4 @@
-"""How is a build run on this machine? Images are read ahead by threads while the network runs on those before."""
+"""Builds on this machine: threads read images ahead while the network runs on earlier ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What do the maps hold on some images? One pass of the network over them, each value measured as it is made."""
+"""Measuring images: one pass of the network over them, each value measured as it is made."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""On which Ray cluster does a build run? The one that is there, the one at an address, or one on this machine."""
+"""The Ray cluster of a build: the connected one, the one at an address, or one started on this machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How is a build run on a Ray cluster? Parts go to workers wherever there are some; their blocks come back in order.
+"""Builds on a Ray cluster: a worker pool measures parts anywhere; their blocks come back in order.
 
 Actors rather than Ray Data: one committer needs the blocks in the order of the parts, each with the number of images
 before it, and the network is made ready once per worker. No more than two parts per worker are under way or waiting

@@ -1,4 +1,4 @@
-"""What does one worker of a Ray cluster do, and what travels to it and back?"""
+"""One worker of a Ray cluster, and what is sent to it and back."""
 
 from __future__ import annotations
 

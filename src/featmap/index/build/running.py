@@ -1,4 +1,4 @@
-"""What is known of every map while the images of a block come in? Sums, of which none grows with the images."""
+"""Running sums of every map while the images of a block are measured; none grows with the number of images."""
 
 from __future__ import annotations
 

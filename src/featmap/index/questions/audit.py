@@ -1,4 +1,4 @@
-"""Which maps are of no use? Dead, nearly dead, constant, saturated or redundant ones, layer by layer and in all.
+"""Maps of no use: dead, nearly dead, constant, saturated or redundant, layer by layer and in total.
 
 Only maps whose nonlinearity is 0 on a half line (ReLU, ReLU6, Hardswish, a clamp at 0 ...) can be dead: sums, scores
 and maps behind GELU may well be below 0 everywhere, which is counted as that and is no fault.

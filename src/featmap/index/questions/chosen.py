@@ -1,4 +1,4 @@
-"""Which images does a question ask about? All, or those with a label, of a subset."""
+"""The images that a question asks about: all, or those with a label or in a subset."""
 
 from __future__ import annotations
 

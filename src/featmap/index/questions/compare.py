@@ -1,4 +1,4 @@
-"""What changed between two networks on the same images? Two indexes of two checkpoints: maps that died, that changed.
+"""Two checkpoints on the same images, by their indexes: maps that died, came alive or changed.
 
 Only images that both hold, the same by their digest, are compared; only layers of the same address and number of maps.
 """

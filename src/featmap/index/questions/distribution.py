@@ -1,4 +1,4 @@
-"""What does one map hold over the whole dataset? Moments and quantiles of its values, a histogram of its maxima."""
+"""One map over the whole dataset: moments and quantiles of its values, a histogram of its maxima."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which image is compared with the others? One of the index, or another one, measured as the index measured its own."""
+"""The image that others are compared with: one of the index, or another one, measured in the same way."""
 
 from __future__ import annotations
 

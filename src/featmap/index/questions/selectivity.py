@@ -1,4 +1,4 @@
-"""Which label does a map answer to? For each map its mean activity per label, and how far the best label stands out.
+"""The label that each map responds to: its mean activity per label, and the margin of the best one.
 
 The index of Morcos, Barrett, Rabinowitz and Botvinick (2018), arXiv:1803.06959: (best - rest) / (best + rest), where
 best is the mean over the images of the label with the highest mean, and rest the mean over all other images. It is 1

@@ -1,4 +1,4 @@
-"""How does an indexed image look to the network? Read again from where it lay, and only if it is still the same."""
+"""An indexed image as the network saw it: read again from its path, and only if it is unchanged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which images look alike to a layer? The nearest by the maxima, or the means, of all its maps."""
+"""The images most alike to a layer: nearest by the maxima, or the means, of all its maps."""
 
 from __future__ import annotations
 

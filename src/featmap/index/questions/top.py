@@ -1,4 +1,4 @@
-"""Which images excite a map most, and what of them? Each image's strongest unit, with exactly what that unit can see.
+"""The images that excite a map most: each one's strongest unit, with exactly the pixels that it can see.
 
 Every image counts once, by its largest value. Of equal values the earlier image comes first.
 """

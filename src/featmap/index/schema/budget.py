@@ -1,4 +1,4 @@
-"""How much is kept and how much is worth its cost? Sizes of blocks, of tails for quantiles, and of correlations.
+"""Budgets of an index: sizes of blocks, of tails for quantiles, and of correlations.
 
 What does not fit is left out whole, and the answers say that it is not known; nothing is estimated.
 """

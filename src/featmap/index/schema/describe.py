@@ -1,4 +1,4 @@
-"""What will an index of this network keep? Its layers with their boxes, and what fits the budgets."""
+"""The description of an index to be built: its layers with their boxes, and what fits the budgets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What does an index say of itself? The network, its preprocessing and layers, and what is kept: plain data."""
+"""What an index says of itself: the network, its preprocessing and layers, and what is kept; plain data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is this the network that the index is of? Sixteen digits of a digest, for the network and for its preprocessing."""
+"""Fingerprints of a network and of its preprocessing: sixteen digits of a digest each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does an index lie in its arrays? Their names, axes, types and chunks, the same for plain zarr and xarray.
+"""The arrays of an index: names, axes, types and chunks, the same for plain zarr and xarray.
 
 image/    name, path, label, digest, rows, columns         one per image
 label/    name                                             one per label

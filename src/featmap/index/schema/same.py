@@ -1,4 +1,4 @@
-"""Is an index of this network, and does it keep what is wished?"""
+"""The check that an index is of this network and keeps what is wished."""
 
 from __future__ import annotations
 

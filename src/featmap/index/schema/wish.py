@@ -1,4 +1,4 @@
-"""What does a user want an index to keep?"""
+"""What a user wants an index to keep."""
 
 from __future__ import annotations
 

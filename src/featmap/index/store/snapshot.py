@@ -1,4 +1,4 @@
-"""How is an index read? A snapshot is its state at one moment, with a whole number of blocks."""
+"""Reading an index: a snapshot is its state at one moment, with a whole number of blocks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where does an index lie? In a folder or at an object store's URL, as an icechunk repository with one builder."""
+"""Storage of an index: an icechunk repository with one builder, in a folder or at an object store's URL."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How is an index written? Block by block: a commit adds a whole one, or nothing at all."""
+"""Writing an index block by block: a commit adds a whole block, or nothing at all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Are the arrays of an index those that its description asks for, whole, and do they agree about the images?"""
+"""Checks of the arrays of an index: as described, whole, and in agreement about the images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was checked, and what is wrong? Every check is made, however much the others found."""
+"""What was checked and what is wrong; every check is made, whatever the others found."""
 
 from __future__ import annotations
 

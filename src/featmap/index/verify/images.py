@@ -1,4 +1,4 @@
-"""Do the images still lie where they lay, and does the network still measure them as it did?"""
+"""Checks against the images and the network: files are unchanged, measurements repeat."""
 
 from __future__ import annotations
 

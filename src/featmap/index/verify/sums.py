@@ -1,4 +1,4 @@
-"""Is what is known over all images possible? Counts, moments, extremes, strongest images, largest values, correlations.
+"""Checks that totals are possible: counts, moments, extremes, strongest images, largest values, correlations.
 
 Each says something of the others: the largest value is the maximum, no mean lies beyond the extremes.
 """

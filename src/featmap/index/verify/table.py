@@ -1,4 +1,4 @@
-"""Is everything as it was written? Blocks have their digests, and the table gives what is known over all images.
+"""Checks against what was written: blocks have their digests, and the table gives the totals.
 
 Computed again a block at a time, so that memory does not grow with the images.
 """

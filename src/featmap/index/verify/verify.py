@@ -1,4 +1,4 @@
-"""Is everything in an index as it was written? All that can be checked is checked, all that is wrong is said.
+"""Verification of an index: everything that can be checked is checked, every problem is reported.
 
 Chunks carry checksums, and blocks digests; what is known over all images is computed again from the table. An index
 that keeps no table has less to compare with: there, totals are checked for what they can be, not for what they are.

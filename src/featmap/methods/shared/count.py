@@ -1,4 +1,4 @@
-"""How many are asked for? A whole number, at least one."""
+"""Checking a count: a whole number, at least one."""
 
 from __future__ import annotations
 

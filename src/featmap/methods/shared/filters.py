@@ -1,4 +1,4 @@
-"""What are the weights of one layer's convolution, seen from one of its output channels?"""
+"""The weights of one layer's convolution, by output channel."""
 
 from __future__ import annotations
 

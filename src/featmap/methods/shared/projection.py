@@ -1,4 +1,4 @@
-"""What is a projection? A signal led back from a unit, a map or a score to the pixels, and how it was asked for."""
+"""A projection: the signal of a unit, a map or a score, propagated back to the pixels, and its settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which input values and which weights meet in one value of a convolution?
+"""The input values and weights that meet in one value of a convolution.
 
 Along each axis a list of taps: the input index (outside the map where it lies on padding) and the kernel index. One
 description serves plain, dilated, padded, grouped and transposed convolutions, one value or the whole matrix.

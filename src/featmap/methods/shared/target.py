@@ -1,4 +1,4 @@
-"""What is a score? One number of a network's answer: a class, a place of the output, a map's activity, or one unit."""
+"""Scores: a class, one value of the output, a map's activity, or one unit, each read as one number."""
 
 from __future__ import annotations
 

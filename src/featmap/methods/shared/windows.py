@@ -1,4 +1,4 @@
-"""Where do the windows of an occlusion lie, and what is written over the pixels below them?"""
+"""The windows of an occlusion, and what is written over the pixels below them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Modules that are registered, called or answer oddly: shared, sliced, nested, with several outputs."""
+"""Modules with unusual registration, calls or outputs: shared, sliced, nested, with several outputs."""
 
 from __future__ import annotations
 

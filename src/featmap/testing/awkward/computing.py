@@ -1,4 +1,4 @@
-"""Modules that compute oddly: in other types, with masks and complex numbers, without gradients, at random."""
+"""Modules with unusual arithmetic: other types, masks and complex numbers, no gradients, randomness."""
 
 from __future__ import annotations
 

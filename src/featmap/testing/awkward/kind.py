@@ -1,4 +1,4 @@
-"""What is an awkward module? A forward in a few lines, the parts that it uses, and an image for it."""
+"""A kind of awkward module: a forward in a few lines, the parts that it uses, and an image for it."""
 
 from __future__ import annotations
 

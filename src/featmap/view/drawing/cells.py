@@ -1,4 +1,4 @@
-"""What does a small grid of numbers look like? Coloured cells, with the numbers in them as long as there are few."""
+"""A small grid of numbers: coloured cells, with the numbers in them as long as there are few."""
 
 from __future__ import annotations
 

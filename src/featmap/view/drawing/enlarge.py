@@ -1,4 +1,4 @@
-"""How does a box of an image become a picture? Enlarged in whole pixels or averaged down, hatched where it is empty.
+"""A box of an image as a picture: enlarged in whole pixels or averaged down, hatched where it is empty.
 
 A box may reach beyond the image; there is nothing to show there, and the picture says so instead of inventing pixels.
 """

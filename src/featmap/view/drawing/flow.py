@@ -1,4 +1,4 @@
-"""How does a value go from stage to stage? Boxes in a row, with what happens between them on the arrows."""
+"""The path of a value from stage to stage: boxes in a row, with the operations between them on the arrows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where in the photograph does a value come from? Boxes outlined on the dimmed photograph, each cut out beside it.
+"""Boxes on a photograph: outlined on the dimmed photograph, each cut out beside it.
 
 A box may reach beyond the image, as receptive fields at the border do. What lies outside is hatched: the layers read
 padding there, and no pixel of the photograph.

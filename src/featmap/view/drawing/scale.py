@@ -1,4 +1,4 @@
-"""Which value does each end of the colours stand for? Per map or shared, always with 0 in it, always said in words."""
+"""The values at the ends of the colours: per map or shared, always including 0, always stated in words."""
 
 from __future__ import annotations
 

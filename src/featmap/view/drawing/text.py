@@ -1,4 +1,4 @@
-"""How does text get into a picture? With the fonts that matplotlib brings, the same on every machine."""
+"""Text in pictures, in the fonts that come with matplotlib, the same on every machine."""
 
 from __future__ import annotations
 

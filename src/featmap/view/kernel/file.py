@@ -1,4 +1,4 @@
-"""How does the picture of a sliding kernel get into a file? As SVG or GIF, by the name's ending."""
+"""Files of a sliding kernel: SVG or GIF, by the suffix."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How is a sliding kernel drawn as a GIF, for where an SVG cannot move?
+"""The sliding kernel as a GIF, for where an SVG cannot move.
 
 The picture is that of `kernel_svg`, drawn with a palette of its own: the parts that stand still once, the rest again
 for every output.

@@ -1,4 +1,4 @@
-"""Where does each part of the picture of a sliding kernel stand? In pixels, origin top left, for every drawing."""
+"""The layout of the picture of a sliding kernel: pixels from the top left, for every drawing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does a kernel slide over its input? The scene as data; `kernel_svg` and `kernel_gif` draw it.
+"""The scene of a sliding kernel as data, which `svg` and `gif` draw.
 
 Every kind of convolution is shown in one way: a kernel that moves over a grid of cells and makes one output at each
 stop. The grid of a convolution is its padded input. A transposed convolution is seen from its output: zeros stand

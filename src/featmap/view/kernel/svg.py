@@ -1,4 +1,4 @@
-"""How is a sliding kernel drawn as one SVG file that moves by itself?
+"""The sliding kernel as one animated SVG file.
 
 The animation is pure CSS: one step per output across, one per row of outputs down. Without CSS, in a still, or where
 the reader asks for reduced motion, the first stop of the kernel is seen.

@@ -1,4 +1,4 @@
-"""What is known about the arithmetic of one value? Plain numbers, in the form that the picture of it takes."""
+"""The arithmetic of one value as plain numbers, in the form that its picture takes."""
 
 from __future__ import annotations
 

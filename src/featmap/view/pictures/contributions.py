@@ -1,4 +1,4 @@
-"""What does every input map contribute to one output map? The maps that add up to it, the strongest first."""
+"""Pages of contributions: the maps that add up to one output map, the strongest first."""
 
 from __future__ import annotations
 

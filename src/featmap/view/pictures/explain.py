@@ -1,4 +1,4 @@
-"""What does one value of a feature map consist of? Its arithmetic as one picture.
+"""The arithmetic of one value as one picture.
 
 Row by row the largest contributions, window times kernel, then the other channels and the bias as bars on one scale,
 then the way from the weighted sum to z and a. Nothing is computed here but products and the sum of what is not shown.

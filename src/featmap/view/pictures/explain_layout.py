@@ -1,4 +1,4 @@
-"""Where does everything stand in the picture of one value's arithmetic? Columns and rows, computed before drawing."""
+"""The layout of the picture of one value's arithmetic: columns and rows, computed before drawing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does a distribution look? The maxima per image as bars, and below them what all values are, in words."""
+"""A histogram: the maxima per image as bars, and the distribution of all values in words below."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does a projection look? Beside what the unit could see, grey where it is 0, as strong as its largest value."""
+"""A projection beside what the unit could see: grey where it is 0, full colour at its largest value."""
 
 from __future__ import annotations
 

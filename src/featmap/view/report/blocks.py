@@ -1,4 +1,4 @@
-"""What can stand in a report? Headings, text, lists, tables, code and figures; each knows its own HTML.
+"""Blocks of a report: headings, text, lists, tables and code; each knows its own HTML.
 
 Everything that comes from outside is escaped here. Figures have a file of their own.
 """

@@ -1,4 +1,4 @@
-"""How does a picture stand in a report? As data inside the page, described in words, scrolling where it is too wide."""
+"""Figures of a report: pictures as data inside the page, described in words, scrolling where too wide."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How do answers become a page to read and to send? One HTML file that needs no server, no script and no network.
+"""Reports: one HTML file to read and to send, without server, script or network.
 
 A report grows by methods that each return a longer report, and is written at the end, whole or not at all.
 """

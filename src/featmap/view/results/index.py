@@ -1,4 +1,4 @@
-"""How do the answers of an index look, and how are they saved? Registered with their types."""
+"""Printing, pictures and files of the answers of an index, registered with their types."""
 
 from __future__ import annotations
 

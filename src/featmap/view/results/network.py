@@ -1,4 +1,4 @@
-"""How does each type of result print, look and save? Registered here for the functions that results call."""
+"""Printing, pictures and files of a network's answers, registered with their types."""
 
 from __future__ import annotations
 

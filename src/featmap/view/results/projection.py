@@ -1,4 +1,4 @@
-"""How do projections and sheets look, and how are they saved? Registered with their types."""
+"""Printing, pictures and files of projections and sheets, registered with their types."""
 
 from __future__ import annotations
 

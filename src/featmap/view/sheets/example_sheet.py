@@ -1,4 +1,4 @@
-"""How do the examples of many maps become pages? A block per map: the crops, beside them projections, if any."""
+"""Pages of examples: a block per map with its crops and, where there are any, their projections."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many maps stand on a page, in how many columns? So many that every one stays legible on an ordinary screen."""
+"""The grid of a page: how many maps, in how many columns, so that each is legible on an ordinary screen."""
 
 from __future__ import annotations
 

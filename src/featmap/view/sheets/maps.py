@@ -1,4 +1,4 @@
-"""What do all maps of a layer look like on one image? Pages of small pictures with everything needed to read them."""
+"""Pages of all maps of a layer on one image: small pictures with everything needed to read them."""
 
 from __future__ import annotations
 

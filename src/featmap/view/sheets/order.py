@@ -1,4 +1,4 @@
-"""In which order do the maps stand? By channel, or by a number of each map, the largest first."""
+"""The order of maps on a page: by channel, or by a number of each map, the largest first."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How do ordered, labelled maps become pages? Colours in one array per page, then frames and texts over it."""
+"""Pages of ordered, labelled maps: colours in one array per page, then frames and texts over it."""
 
 from __future__ import annotations
 

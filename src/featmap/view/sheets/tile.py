@@ -1,4 +1,4 @@
-"""How many pixels does one map get? Whole pixels per value when there is room, otherwise averages over areas."""
+"""The size of one map in pixels: whole pixels per value where there is room, else averages over areas."""
 
 from __future__ import annotations
 

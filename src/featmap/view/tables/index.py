@@ -1,4 +1,4 @@
-"""How do the answers of an index look in a terminal? As tables and a few lines."""
+"""Tables of the answers of an index, for a terminal."""
 
 from __future__ import annotations
 

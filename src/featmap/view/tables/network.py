@@ -1,4 +1,4 @@
-"""How do a plan, a receptive field, maps and an occlusion's cost look in a terminal? As tables and a few lines."""
+"""Tables of a plan, a receptive field, maps and an occlusion's cost, for a terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What are tables made of? Columns, numbers in few digits, text without colours; each kind of result has its own."""
+"""Parts of tables: headings, numbers in few digits, text without colours."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does the arithmetic of one value, or of one map, look in a terminal? Its terms as a table."""
+"""Tables of the arithmetic of one value, or of one map, for a terminal."""
 
 from __future__ import annotations
 
