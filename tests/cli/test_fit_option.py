@@ -81,7 +81,7 @@ def test_what_is_no_fit(fit: str) -> None:
     ended = featmap(f"plan {SMALL} --fit '{fit}'")
     assert (ended.code, ended.out) == (2, "")
     assert ended.err == (
-        f"--fit '{fit}' is no way to fit a picture.\n\n"
+        f"--fit '{fit}' is not a way to fit a picture.\n\n"
         "Write stretch, crop, pad, or pad with a colour of bytes: pad:114, pad:124,116,104.\n"
     )
 

@@ -277,7 +277,7 @@ def test_top_of_a_layer(photos: Path) -> None:
     assert [each["address"] for each in found["maps"]] == ["stem:a/0", "stem:a/2", "stem:a/3"]
     assert found["maps"][0] == document("top photos.fmi stem/0 -k 2")
     assert len(document("top photos.fmi stem -k 2")["maps"]) == 4
-    assert refused("top photos.fmi stem --channels 0,x").startswith("--channels '0,x' is no list of maps.")
+    assert refused("top photos.fmi stem --channels 0,x").startswith("--channels '0,x' is not a list of maps.")
 
 
 def is_png(data: bytes) -> bool:
@@ -354,7 +354,7 @@ def test_a_broken_bound_ends_with_1_after_the_answer(photos: Path) -> None:
 
 def test_a_bound_that_is_none_ends_with_2(photos: Path) -> None:
     assert refused("audit photos.fmi --fail-on 'dead>many'") == (
-        "'dead>many' is no bound of an audit.\n\nWrite NAME>NUMBER or NAME>NUMBER%, such as dead>5%; NAME is one of "
+        "'dead>many' is not a bound of an audit.\n\nWrite NAME>NUMBER or NAME>NUMBER%, such as dead>5%; NAME is one of "
         "dead, nearly_dead, constant, saturated, sparsity, redundant_pairs, beyond_input, and >= < <= compare "
         "too.\n"
     )
@@ -386,7 +386,7 @@ def test_verify_of_a_sound_index(photos: Path) -> None:
     with_files = document("index verify photos.fmi --files --model cli.networks:Small")
     assert with_files["checked"] == [
         *found["checked"],
-        "10 of 10 images lie in files, which were read again",
+        "10 of 10 images are in files, which were read again",
         "the network and its preprocessing are those of the index; 8 images were measured again",
     ]
 
@@ -477,7 +477,7 @@ def test_an_index_of_another_network(photos: Path) -> None:
 def test_an_index_that_keeps_something_else(photos: Path) -> None:
     assert refused(f"{BUILD} photos.fmi --top-k 7 --no-table") == (
         "'photos.fmi' keeps something else: top_k is 10, not 7; table is True, not False.\n\n"
-        "Leave these settings out, the index goes on as it was begun; or build into another path.\n"
+        "Leave these settings out, and the index goes on with its own; or build into another path.\n"
     )
 
 
@@ -567,5 +567,5 @@ def test_an_interrupt_before_anything_is_kept(photos: Path, tmp_path: Path, monk
 
     monkeypatch.setattr(fm.Index, "build", interrupted)
     path = tmp_path / "new.fmi"
-    assert featmap(f"{BUILD} {path}") == Ended(130, "", f"interrupted: '{path}' was not begun.\n")
+    assert featmap(f"{BUILD} {path}") == Ended(130, "", f"interrupted: '{path}' was not started.\n")
     assert not path.exists()

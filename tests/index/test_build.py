@@ -178,7 +178,7 @@ def test_another_network_preprocessing_or_setting_is_refused_with_both_fingerpri
     assert refused(OtherIndex, path, theirs, images, path, wish) == (
         f"'{path}' keeps something else: layers: it has 3:a too; top_k is 7, not 8; table is True, not False; "
         "full: it has no 0:a; correlation is all, not none; block is 4, not 5.\n\n"
-        "Leave these settings out, the index goes on as it was begun; or build into another path."
+        "Leave these settings out, and the index goes on with its own; or build into another path."
     )
     assert build_index(theirs, images, path, Wish()).known == 4
 
@@ -208,7 +208,7 @@ def test_what_is_no_index_is_left_alone(tmp_path: Path) -> None:
     session.commit("somebody's own")
     assert refused(NoIndex, foreign, net, images, foreign, WISH) == (
         f"'{foreign}' is an icechunk repository, but no index of featmap.\n\n"
-        "Give the path of an index; or build again, if a build was cut off at its beginning."
+        "Give the path of an index; or build again, if a build was interrupted at its start."
     )
 
 

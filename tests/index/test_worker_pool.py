@@ -335,4 +335,4 @@ def test_a_cluster_without_what_is_asked_for_is_said(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(ray, "nodes", list)
     with pytest.raises(SettingError) as caught:
         share_of(ray, None, on_gpu=False)
-    assert str(caught.value) == "The Ray cluster has no processor yet.\n\nSay how many workers there shall be."
+    assert str(caught.value) == "The Ray cluster has no processor yet.\n\nSay how many workers to use."

@@ -152,7 +152,7 @@ def test_values_without_rows_and_columns_have_maps_of_one_value() -> None:
 
 
 NO_VECTOR = (
-    "Written does not return one score per class; its output has shape {0}.\n\nName a place of the output, such as "
+    "Written does not return one score per class; its output has shape {0}.\n\nName a position in the output, such as "
     "'[3,10,12]' or \"['logits'][3]\", or a map or unit by its address."
 )
 NO_PLACE = "Give one index per axis, each below the size of its axis."
@@ -219,7 +219,7 @@ NO_PLACE = "Give one index per axis, each below the size of its axis."
             MAPS,
             {"target": "[1,2"},
             InputError,
-            "'[1,2' is no place of an output.\n\nWrite indices in brackets: '[3,10,12]' or \"['logits'][0][3]\".",
+            "'[1,2' is not a position in an output.\n\nWrite indices in brackets: '[3,10,12]' or \"['logits'][0][3]\".",
         ),
         (
             MAPS,

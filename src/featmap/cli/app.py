@@ -1,10 +1,10 @@
 """The list of commands, and how each of them ends.
 
-A command is one file, in this folder as a rule, and one line in `COMMANDS`. The file defines `command`, a function with
+A command is one file, usually in this folder, and one line in `COMMANDS`. The file defines `command`, a function with
 typer annotations (or `app`, a `typer.Typer` of commands below it), and `EXAMPLES`, pairs of a purpose and a command
-line that end its help. It is imported when it is asked for, and imports what is heavy inside the function. It calls the
-library and prints. Errors it lets go: here a wrong question becomes exit code 2, failed work 1, an interrupt 130, all
-without traceback unless `--debug` is given.
+line that end its help. It is imported only when it is needed, and imports heavy packages inside the function. It calls
+the library and prints. It does not catch errors: here a wrong question becomes exit code 2, failed work 1, an interrupt
+130, all without a traceback unless `--debug` is given.
 """
 
 from __future__ import annotations

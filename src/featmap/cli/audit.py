@@ -30,7 +30,7 @@ def command(
         float, Option(metavar="SHARE", help="Nearly dead: above 0 on less than this share of images.")
     ] = 0.01,
     saturated: Annotated[
-        float, Option(metavar="SHARE", help="Saturated: at a bound in this share of places or more.")
+        float, Option(metavar="SHARE", help="Saturated: at a bound at this share of positions or more.")
     ] = 0.99,
     redundant: Annotated[
         float, Option(metavar="R", help="Redundant: a correlation of this or more, of either sign.")
@@ -41,7 +41,7 @@ def command(
     """Dead, nearly dead, constant, saturated and redundant maps, and sparsity, by layer and in all.
 
     Only maps behind a nonlinearity that is 0 on a half line, such as ReLU, can be
-    dead; others that are never above 0 are counted as never positive, no fault.
+    dead; others that are never above 0 count as never positive, which is not a fault.
 
     --fail-on takes dead, nearly_dead, constant, saturated, sparsity,
     redundant_pairs or beyond_input (layers that see more than the input), one of

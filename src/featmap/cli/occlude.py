@@ -42,7 +42,7 @@ def command(
     target: Annotated[
         str | None,
         Option(
-            metavar="TARGET", help="A class, a place of the output ('[3,10]'), a map or a unit (default: predicted)."
+            metavar="TARGET", help="A class, a position in the output ('[3,10]'), a map or a unit (default: predicted)."
         ),
     ] = None,
     output: Annotated[
@@ -121,6 +121,6 @@ def baseline_of(text: str) -> float | list[float] | Literal["mean", "local"]:
         values = [float(part) for part in text.split(",")]
     except ValueError:
         raise SettingError(
-            f"--baseline '{text}' is no baseline.", "Write a number, one per channel (0.1,0,0), mean or local."
+            f"--baseline '{text}' is not a baseline.", "Write a number, one per channel (0.1,0,0), mean or local."
         ) from None
     return values[0] if len(values) == 1 else values

@@ -168,7 +168,7 @@ class _Walk:
     def _fields(self, report: Report) -> Report:
         report = report.section("Receptive fields: what a unit can see")
         report = report.text(
-            "The box of one unit is exact: scrambling every pixel outside of it changes nothing in the unit. Drawn are "
+            "The box of one unit is exact: scrambling every pixel outside of it does not change the unit. Drawn are "
             "the strongest unit of a map in an early, a middle and a deep layer."
         )
         marks = [self._mark(layer) for layer in ("features.2", "features.7", DEEP)]

@@ -44,7 +44,7 @@ class Term:
 
 @dataclass(frozen=True)
 class NormalizationStep:
-    """What stands between the weighted sum and z: a scale and a shift, `None` where they depend on other values."""
+    """The normalisation between the weighted sum and z: scale and shift, `None` where they depend on other values."""
 
     operator: str
     scale: float | None
@@ -74,7 +74,7 @@ class Explanation(Result):
 
     @property
     def value(self) -> float:
-        """The value that was asked about: the address says which stage."""
+        """The value of the address's stage."""
         stage = Address.parse(self.address).stage
         return {"conv": self.conv, "z": self.z, "a": self.a if self.a is not None else self.z}[stage or "a"]
 

@@ -69,7 +69,7 @@ class OcclusionMap(Result):
 
     @property
     def drop(self) -> Numbers:
-        """By how much the score falls at each position; an infinite score that stays as it is falls by 0."""
+        """The drop of the score at each position; an infinite score that does not change drops by 0."""
         same = self.grid == self.score
         return np.where(same, 0.0, self.score - np.where(same, 0.0, self.grid))
 
@@ -93,7 +93,7 @@ class OcclusionMap(Result):
 
     @property
     def semantics(self) -> dict[str, Any]:
-        """What was done, in words and numbers: nothing about an occlusion should have to be guessed."""
+        """What was done, in words and numbers, so that nothing about an occlusion has to be guessed."""
         return {
             "window": list(self.windows.window),
             "stride": list(self.windows.stride),
@@ -150,7 +150,7 @@ class OcclusionMap(Result):
 
 
 def share_words(share: float | None) -> str:
-    """How large an effect is beside the score.
+    """The size of an effect relative to the score.
 
     >>> share_words(0.0161), share_words(0.0001), share_words(None)
     ('1.6% of the score', 'below 0.1% of the score', 'of no known share: the score is 0')
@@ -194,7 +194,7 @@ def occlude(
     maps: list[OcclusionMap] = []
     for number, name in enumerate(batch.names):
         image = batch.values[number].detach()
-        # A model may draw random numbers in evaluation too; the user's own sequence goes on as if nobody had.
+        # A model may draw random numbers in evaluation too; the user's own sequence is not disturbed.
         with torch.random.fork_rng(devices=[]):
             run = _Occluding(network, image, score, scale, found, baseline, dtype, device, memory_bytes)
             grid = run.grid(_shifted(progress, number * found.count, total))
@@ -282,7 +282,7 @@ class _Occluding:
         )
 
     def verified(self, grid: Numbers, count: int, seed: int) -> OcclusionCheck:
-        """Some positions again, in float64, each by a full run."""
+        """Checks some positions in float64, each by a full run."""
         chosen = np.random.default_rng(seed).permutation(self.found.count)[:count]
         places = [divmod(int(at), len(self.found.columns)) for at in chosen]
         scores = np.array(list(self._full_scores(places)))

@@ -1,8 +1,8 @@
 """An oracle of an index: naive answers to every question, from all maps, in plain numpy.
 
 Every value is what the captured graph gives node by node for one image alone, rounded once to float32, as an index
-holds it. With networks in float64 the answers are equal in every digit of a maximum, a place or a count: how a sum was
-ordered lies far below that rounding.
+holds it. With networks in float64 the answers are equal in every digit of a maximum, a position or a count: the order
+of a sum matters far below that rounding.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Hypothesis strategies for networks that lay their maps out anew: views, permutes, windows, slices, tokens.
+"""Hypothesis strategies for networks that rearrange their maps: views, permutes, windows, slices, tokens.
 
-Between such steps stand operators on whatever axes there are then: convolutions on windows, linear layers on the last
-axis, products of matrices, means along one axis. All weights are positive, so that nothing cancels.
+Between such steps are operators on the axes of that moment: convolutions on windows, linear layers on the last
+axis, matrix products, means along one axis. All weights are positive, so that nothing cancels.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ def _rearranged(draw: st.DrawFn, shape: Shape, rank: int | None = None) -> nn.Mo
 
 @st.composite
 def _familiar(draw: st.DrawFn, shape: Shape) -> nn.Module:
-    """A way of laying maps out anew that networks use, where the shape allows it."""
+    """A rearrangement of maps that networks use, where the shape allows it."""
     n, c, h, w = shape
     ways: list[nn.Module] = [
         RearrangingStep("transposed", lambda x: x.transpose(2, 3)),

@@ -89,4 +89,4 @@ def plain(value: Any) -> Any:
     """What JSON has no word for, in words that it has."""
     if isinstance(value, Fraction):
         return float(value)
-    raise TypeError(f"{type(value).__name__} is no JSON value")
+    raise TypeError(f"{type(value).__name__} is not a JSON value")

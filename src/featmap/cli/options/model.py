@@ -62,7 +62,7 @@ def fit_of(text: str) -> tuple[str, int | tuple[int, ...]]:
     found = re.fullmatch(r"(stretch|crop|pad)(?:(?<=pad):(\d{1,3}(?:,\d{1,3})*))?", text.strip().lower())
     colours = tuple(int(colour) for colour in (found[2] or "0").split(",")) if found else ()
     if not found or max(colours) > 255:
-        problem = f"--fit '{text}' is no way to fit a picture."
+        problem = f"--fit '{text}' is not a way to fit a picture."
         raise SettingError(
             problem, "Write stretch, crop, pad, or pad with a colour of bytes: pad:114, pad:124,116,104."
         )
@@ -80,7 +80,8 @@ def shape(text: str | None) -> tuple[int, ...] | None:
     found = re.fullmatch(r"(\d+)[x×](\d+)[x×](\d+)", text.strip().lower())
     if not found or "0" in {part.lstrip("0") or "0" for part in found.groups()}:
         raise SettingError(
-            f"--input '{text}' is no input shape.", "Write channels x rows x columns, for example --input 3x224x224."
+            f"--input '{text}' is not an input shape.",
+            "Write channels x rows x columns, for example --input 3x224x224.",
         )
     return tuple(int(part) for part in found.groups())
 
@@ -92,7 +93,9 @@ def found_device(name: str | None) -> torch.device | None:
     import torch
 
     if not re.fullmatch(r"(cpu|cuda|mps|xpu)(:\d+)?", name):
-        raise SettingError(f"--device '{name}' is no device.", "Name cpu, cuda, cuda:1, mps or xpu, or leave it out.")
+        raise SettingError(
+            f"--device '{name}' is not a device.", "Name cpu, cuda, cuda:1, mps or xpu, or leave it out."
+        )
     try:
         found = torch.device(name)
         torch.empty(1, device=found)

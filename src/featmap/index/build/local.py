@@ -59,7 +59,7 @@ class ReadAhead:
 def reading_ahead(
     network: CapturedNetwork, batch: int, *, strict: bool, workers: int | None = None
 ) -> Generator[ReadAhead]:
-    """A reader whose threads are gone afterwards, also after an interrupt."""
+    """A reader whose threads end with the context, also after an interrupt."""
     pool = ThreadPoolExecutor(workers or min(8, os.cpu_count() or 1), thread_name_prefix="featmap-read")
     try:
         yield ReadAhead(network, _AHEAD * batch, pool, strict=strict)

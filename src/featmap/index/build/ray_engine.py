@@ -1,8 +1,8 @@
 """Builds on a Ray cluster: a worker pool measures parts anywhere; their blocks come back in order.
 
 Actors rather than Ray Data: one committer needs the blocks in the order of the parts, each with the number of images
-before it, and the network is made ready once per worker. No more than two parts per worker are under way or waiting
-for their turn, so memory does not grow with the number of images. A worker that dies is replaced, and what it had is
+before it, and the network is prepared once per worker. At most two parts per worker are in progress or waiting for
+their turn, so memory does not grow with the number of images. A worker that dies is replaced, and its parts are
 measured again.
 """
 
@@ -61,12 +61,12 @@ def ray_blocks(
         return
     payload = shipped(network)
     device = device or _device(network)
-    # What does not fit lies on the disk meanwhile.
+    # What does not fit is spilled to disk.
     shared_bytes = payload.size_bytes + _PARTS_PER_WORKER * (workers or 4) * block_bytes(description)
     store_bytes = min(shared_bytes, available_bytes() // 4)
     with connected(address, store_bytes) as ray:
         share = share_of(ray, workers, on_gpu=device.type == "cuda")
-        # Ray shows each worker its own GPU alone.
+        # Each worker sees only its own GPU.
         place = torch.device("cuda") if device.type == "cuda" else device
         task = Task(description, place, strict, share.threads, str(Path.cwd()))
         pool = _WorkerPool(ray, network, payload, task, share, floors, tick)
@@ -77,7 +77,7 @@ def ray_blocks(
 
 
 def block_bytes(description: Description) -> int:
-    """About what a block takes on its way: the table, whole maps, and what is known of all its images together."""
+    """The approximate size of a block in transit: the table, whole maps, and the totals of its images."""
     layers = description.layers
     whole = sum(2 * layer.channels * layer.places for layer in layers if layer.address in description.full)
     together = sum(4 * layer.channels * layer.tail + 8 * bool(layer.correlated) * layer.channels**2 for layer in layers)
@@ -106,7 +106,7 @@ class _Part:
 
 @dataclass(eq=False)
 class _Worker:
-    """A worker: `starting` until it is ready, then `work`, the parts that it was given, the oldest first."""
+    """A worker: `starting` until it is ready, then `work`, its assigned parts, the oldest first."""
 
     actor: Any
     starting: Any
@@ -118,7 +118,7 @@ class _Worker:
 
 
 class _WorkerPool:
-    """The workers, what they were given, and the blocks that are not yet asked for."""
+    """The workers, their assigned parts, and the blocks that are not handed over yet."""
 
     def __init__(
         self,
@@ -147,7 +147,7 @@ class _WorkerPool:
         self.workers += [self._started() for _ in range(share.workers)]
 
     def _started(self) -> _Worker:
-        # A dead actor is replaced rather than restarted: where its node is gone, others go on with what it had.
+        # A dead actor is replaced rather than restarted: where its node is gone, others take over its parts.
         actor = self.actor_class.remote(self.payload, self.task)
         return _Worker(actor, actor.begin.remote())
 
@@ -172,7 +172,7 @@ class _WorkerPool:
             tried += len(entries)
 
     def _hand_out(self, fresh: Iterator[_Part]) -> bool:
-        """Gives every worker what it can take; whether anything is still to come."""
+        """Gives every worker the parts that it can take; returns whether anything is still to come."""
         while (worker := self._free()) is not None and (part := self._next(fresh)) is not None:
             reference = worker.actor.block.remote(part.entries, part.tried, self._present_floors())
             worker.work[reference] = part
@@ -195,20 +195,20 @@ class _WorkerPool:
         return part
 
     def _present_floors(self) -> Any:
-        """The floors, sent once for as long as they are the same. Older, lower ones would give the same blocks' sum."""
+        """The floors, sent again only when they change. Older, lower ones would give the same totals."""
         if self.sent_floors[0] != self.handed_over:
             self.sent_floors = (self.handed_over, self.ray.put(list(self.floors())))
         return self.sent_floors[1]
 
     def _collect(self) -> None:
-        """Waits for the next answer of any worker."""
+        """Waits for the next result of any worker."""
         workers = {reference: worker for worker in self.workers for reference in worker.awaited}
         (reference, *_), _ = self.ray.wait(list(workers), num_returns=1)
         worker = workers[reference]
         try:
             answer = self.ray.get(reference)
         except self.ray.exceptions.RayTaskError as error:
-            # What fails there fails here as the same exception.
+            # An exception there is raised here as itself.
             raise error.cause from error
         except self.ray.exceptions.RayError as error:
             self._replace(worker, error)
@@ -224,7 +224,7 @@ class _WorkerPool:
             self.tick(len(part.entries))
 
     def _replace(self, worker: _Worker, reason: Exception) -> None:
-        """Another worker for one that died; what it had is lost. Raises: WorkError: it happens again and again."""
+        """Replaces a worker that died and queues its parts again. Raises: WorkError: it happens again and again."""
         self.workers.remove(worker)
         self.ray.kill(worker.actor)
         parts = list(worker.work.values())
@@ -232,7 +232,7 @@ class _WorkerPool:
             self.failed_starts += 1
             self._check(self.failed_starts, "at startup", reason)
         for part in parts[:1]:
-            # The others were not begun.
+            # The others were not started.
             part.attempts += 1
             self._check(part.attempts, f"on {part}", reason)
         self.lost += parts
@@ -248,6 +248,6 @@ class _WorkerPool:
 
 
 def _said(reason: Exception) -> str:
-    """What is of use in Ray's long texts: the first line and the last, without colours."""
+    """The useful part of Ray's long texts: the first line and the last, without colours."""
     lines = [line.strip() for line in re.sub(r"\x1b\[[\d;]*m", "", str(reason)).splitlines() if line.strip()]
     return " ... ".join(dict.fromkeys([*lines[:1], *lines[-1:]])) or type(reason).__name__

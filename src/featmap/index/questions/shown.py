@@ -14,7 +14,7 @@ from featmap.index.schema.description import Description
 
 
 def framed_image(description: Description, path: str, digest: str | None = None) -> Image.Image | None:
-    """The image at a path as the network saw it, resized and cropped; None where it is gone, or is another by now."""
+    """The image at a path as the network saw it, resized and cropped; None where it is gone or has changed."""
     if not path:
         return None
     try:

@@ -18,13 +18,13 @@ MapShape = tuple[int, int, int]
 
 
 def correlated_places(shapes: Sequence[MapShape], macs: int, wanted: str) -> list[int]:
-    """Over how many places per image the maps of each layer are correlated; 0 is not at all.
+    """Over how many positions per image the maps of each layer are correlated; 0 is not at all.
 
     "auto" spends a hundredth of the network's own multiply-adds, at least 4 million per image, and 192 MiB.
     """
     if wanted != "auto":
         return [rows * columns if wanted == "all" else 0 for _, rows, columns in shapes]
-    # The cheapest layers first: what they leave of their share goes to the others.
+    # The cheapest layers first: the rest of their share goes to the others.
     cheapest = sorted(range(len(shapes)), key=lambda number: _products(shapes[number]))
     fitting = _fitting(cheapest, shapes)
     left = max(_CORRELATION_SHARE * macs, _CORRELATION_MACS)
@@ -57,7 +57,7 @@ def tail_lengths(shapes: Sequence[MapShape], budget_bytes: int, planned: int) ->
     """How many of the largest values of each map are kept: what the quantiles of twice the planned images need.
 
     Small maps first. A layer that does not fit keeps what the planned images alone need, or what their higher
-    quantiles need, or nothing. Where nobody knows how many images come, all share the budget.
+    quantiles need, or nothing. Where the number of images is unknown, all share the budget.
     """
     if not planned:
         maps = sum(channels for channels, *_ in shapes)

@@ -43,7 +43,7 @@ class ArrayLayout:
     dtype: Any
 
     def created(self, root: Any) -> None:
-        """The array in a zarr group. A checksum in every chunk shows what the disk has changed."""
+        """The array in a zarr group. A checksum in every chunk reveals corruption on disk."""
         from zarr.codecs import ZstdCodec
 
         root.create_array(
@@ -58,9 +58,9 @@ class ArrayLayout:
 
     @property
     def fill(self) -> Any:
-        """What stands where nothing was written yet, or a chunk was lost: no value is known there.
+        """The value where nothing was written yet, or a chunk was lost: unknown.
 
-        A count of 0 or an empty name in place of a lost one shows elsewhere.
+        A count of 0 or an empty name instead of a lost one is detected elsewhere.
         """
         if self.dtype is str:
             return ""
@@ -96,7 +96,7 @@ def growing(description: Description) -> list[ArrayLayout]:
 
 
 def standing(description: Description) -> list[ArrayLayout]:
-    """The arrays that are written anew with every block."""
+    """The arrays that are rewritten with every block."""
     maps, k = description.maps, description.top_k
     found = [ArrayLayout(f"map/{name}", (maps,), ("map",), (_CHUNK,), _TYPES.get(name, "int64")) for name in PER_MAP]
     rows = max(1, _CHUNK // k)
@@ -125,7 +125,7 @@ def naming(description: Description) -> list[ArrayLayout]:
 
 
 def _table_chunks(description: Description) -> tuple[int, int]:
-    """Tall for many images, so that one map is read from few files; never less than a block, if one gets full."""
+    """Tall for many images, so that one map is read from few files; at least a block, if one fills up."""
     block = min(description.block, max(description.planned or description.block, _FEWEST_ROWS))
     rows = max(block, min(description.planned // 128, 8192))
     return rows, max(1, min(description.maps, max(16, 2 * _CHUNK // rows)))
@@ -137,7 +137,7 @@ def tail_name(number: int) -> str:
 
 
 def comoment_name(number: int) -> str:
-    """The array of how a layer's maps vary together."""
+    """The array of a layer's co-moments."""
     return f"comoment/{number:04}"
 
 

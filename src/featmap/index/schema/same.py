@@ -33,7 +33,7 @@ def check_same(description: Description, network: CapturedNetwork, wish: Wish, p
     if problems:
         raise OtherIndex(
             f"'{path}' keeps something else: {'; '.join(problems)}.",
-            "Leave these settings out, the index goes on as it was begun; or build into another path.",
+            "Leave these settings out, and the index goes on with its own; or build into another path.",
         )
 
 

@@ -40,7 +40,7 @@ class Snapshot:
             self.id: str = session.snapshot_id
             self.root: Any = _group(session.store)
             if self.root is None:
-                # A state that cannot be read looks to zarr like one that holds nothing.
+                # To zarr, a state that cannot be read looks like an empty one.
                 next(self._repository.ancestry(snapshot_id=self.id))
         self._arrays: dict[str, Any] = {}
 
@@ -52,7 +52,7 @@ class Snapshot:
         return found
 
     def newest(self) -> Snapshot:
-        """This, where nothing was committed since; else the newest state. Raises: NoIndex, IndexBroken."""
+        """This snapshot, where nothing was committed since; else the newest state. Raises: NoIndex, IndexBroken."""
         with suppress(IndexBroken), guarded(self.path):
             if self._repository.lookup_branch("main") == self.id:
                 return self
@@ -73,7 +73,7 @@ class Snapshot:
         if not isinstance(record, dict):
             if RECORD_DIGEST in attributes or has_images:
                 raise IndexBroken(f"'{self.path}': its description is lost.", VERIFY)
-            remedy = "Give the path of an index; or build again, if a build was cut off at its beginning."
+            remedy = "Give the path of an index; or build again, if a build was interrupted at its start."
             raise NoIndex(f"'{self.path}' is an icechunk repository, but no index of featmap.", remedy)
         if record.get("format") != FORMAT:
             if attributes.get(RECORD_DIGEST) not in (None, record_digest(record)):

@@ -22,7 +22,7 @@ _DIGEST = re.compile("[0-9a-f]{64}")
 
 
 def check_arrays(snapshot: Snapshot, say: Say, unread: set[str]) -> str:
-    """Every array is as it was made, and every chunk can be read; `unread` takes in those of which that is not so."""
+    """Checks that every array is as it was made and every chunk can be read; the others are added to `unread`."""
     description = snapshot.description
     growing = layout.growing(description)
     chunks = 0
@@ -50,7 +50,7 @@ def check_arrays(snapshot: Snapshot, say: Say, unread: set[str]) -> str:
 
 
 def _listed(snapshot: Snapshot) -> set[str]:
-    """The names of all arrays and groups, as whoever reads the index without featmap finds them."""
+    """The names of all arrays and groups, as a reader without featmap finds them."""
     from zarr.core.sync import sync
 
     async def names() -> set[str]:
@@ -97,7 +97,7 @@ def _read(snapshot: Snapshot, part: ArrayLayout) -> int:
 
 
 def _lengths(snapshot: Snapshot, parts: list[ArrayLayout]) -> dict[str, dict[str, int]]:
-    """Of arrays that grow along the same axis, how long each is."""
+    """The lengths of arrays that grow along the same axis."""
     found: dict[str, dict[str, int]] = {}
     for part in parts:
         found.setdefault(part.axes[0], {})[part.name] = snapshot.length(part.name)
@@ -105,7 +105,7 @@ def _lengths(snapshot: Snapshot, parts: list[ArrayLayout]) -> dict[str, dict[str
 
 
 def check_names_of_maps(snapshot: Snapshot, say: Say) -> str:
-    """Which map is which."""
+    """Checks the names of maps."""
     layers = snapshot.description.layers
     layer = np.concatenate([np.full(layer.channels, number) for number, layer in enumerate(layers)])
     channel = np.concatenate([np.arange(layer.channels) for layer in layers])
@@ -117,7 +117,7 @@ def check_names_of_maps(snapshot: Snapshot, say: Say) -> str:
 
 
 def check_blocks(snapshot: Snapshot, say: Say) -> str:
-    """Blocks follow one another without a gap, and hold all images."""
+    """Checks that blocks are contiguous and hold all images."""
     first, images, tried = (values_of(snapshot, f"block/{name}") for name in ("first", "images", "tried"))
     if (images < 0).any() or (first != np.cumsum(images) - images).any():
         say("Blocks do not follow one another: block/first does not agree with the sums of block/images.")
@@ -130,7 +130,7 @@ def check_blocks(snapshot: Snapshot, say: Say) -> str:
 
 
 def check_images(snapshot: Snapshot, say: Say) -> str:
-    """Names, digests, sizes and labels are such as there can be, and no image was skipped too."""
+    """Checks that names, digests, sizes and labels are valid, and that no image is also skipped."""
     names, digests, skipped, reasons = (
         [str(text) for text in values_of(snapshot, name)]
         for name in ("image/name", "image/digest", "skipped/name", "skipped/reason")

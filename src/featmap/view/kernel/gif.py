@@ -1,7 +1,7 @@
 """The sliding kernel as a GIF, for where an SVG cannot move.
 
-The picture is that of `kernel_svg`, drawn with a palette of its own: the parts that stand still once, the rest again
-for every output.
+The picture is that of `svg`, drawn with its own palette: the parts that do not move once, the rest again for every
+output.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The scene of a sliding kernel as data, which `svg` and `gif` draw.
 
 Every kind of convolution is shown in one way: a kernel that moves over a grid of cells and makes one output at each
-stop. The grid of a convolution is its padded input. A transposed convolution is seen from its output: zeros stand
-between the inputs, stride - 1 of them, and the kernel, turned round, moves by one cell; its caption says so.
+stop. The grid of a convolution is its padded input. A transposed convolution is shown from its output: stride - 1 zeros
+are inserted between the inputs, and the kernel, flipped, moves by one cell; its caption says so.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The sliding kernel as one animated SVG file.
 
 The animation is pure CSS: one step per output across, one per row of outputs down. Without CSS, in a still, or where
-the reader asks for reduced motion, the first stop of the kernel is seen.
+the reader prefers reduced motion, the first stop of the kernel is shown.
 """
 
 from __future__ import annotations

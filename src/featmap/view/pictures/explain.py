@@ -1,7 +1,7 @@
 """The arithmetic of one value as one picture.
 
 Row by row the largest contributions, window times kernel, then the other channels and the bias as bars on one scale,
-then the way from the weighted sum to z and a. Nothing is computed here but products and the sum of what is not shown.
+then the path from the weighted sum to z and a. Only products and the sum of what is not shown are computed here.
 """
 
 from __future__ import annotations

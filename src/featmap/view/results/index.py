@@ -143,7 +143,7 @@ def _missing(shown: Sequence[_Map]) -> list[str]:
 
 
 def _exciting(result: TopImages) -> list[TopExample]:
-    """An image on which a map is 0 everywhere excites it not at all."""
+    """An image on which a map is 0 everywhere does not excite it."""
     return [example for example in result.examples if example.value != 0]
 
 

@@ -91,7 +91,7 @@ def summary_table(result: IndexSummary) -> RenderableType:
 def _places(correlated: int, places: int) -> str:
     if not correlated:
         return "not kept"
-    return "all places" if correlated == places else f"{correlated} of {places} places per image"
+    return "all positions" if correlated == places else f"{correlated} of {places} positions per image"
 
 
 def top_table(result: TopImages) -> RenderableType:
@@ -138,7 +138,7 @@ def audit_table(result: Audit) -> RenderableType:
         f"nearly: above 0 on less than {limits.nearly_dead * 100:.3g}% of the images",
         "never positive: never above 0, and not dead; no fault where nothing rectifies",
         "sparsity: the share of values not above 0; in all, the mean of all maps",
-        f"saturated: at a bound of the nonlinearity in {limits.saturated * 100:.3g}% of the places or more",
+        f"saturated: at a bound of the nonlinearity in {limits.saturated * 100:.3g}% of the positions or more",
         f"redundant: pairs whose correlation is {limits.redundant:.3g} or more, of either sign",
     ]
     dead = [f"{layer.address}: dead {_channels(layer.dead)}" for layer in result.layers if layer.dead]
@@ -163,7 +163,7 @@ def _pairs(pairs: Sequence[tuple[int, int, float]]) -> str:
 
 def _audit_row(layer: LayerAudit) -> list[str]:
     pairs = "?" if layer.redundant_pairs is None else str(len(layer.redundant_pairs))
-    notes = [f"over {layer.correlated} of {layer.places} places"] if 0 < layer.correlated < layer.places else []
+    notes = [f"over {layer.correlated} of {layer.places} positions"] if 0 < layer.correlated < layer.places else []
     notes += ["sees beyond the input"] if layer.sees_beyond_input else []
     deaths = ("dead", "nearly_dead")
     counts = [str(len(getattr(layer, name))) if layer.rectified or name not in deaths else "-" for name in COUNTED]
