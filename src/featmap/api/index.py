@@ -179,7 +179,7 @@ class Index:
         return top_sheet(self._now(), layer, k, Choice(label, subset), Values(least, most), channels)
 
     def audit(self, nearly_dead: float = 0.01, saturated: float = 0.99, redundant: float = 0.95) -> Audit:
-        """The maps that are dead, nearly dead, constant, saturated or redundant, by layer and in all.
+        """The maps that are dead, nearly dead, constant, saturated or redundant, by layer and in total.
 
         Only maps behind a nonlinearity that is 0 on a half line, such as ReLU, can be dead; others that are never above
         0 are `never_positive`, which is not a fault.

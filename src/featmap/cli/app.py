@@ -44,7 +44,7 @@ CLICK_ERROR: type[Exception] = next(base for base in typer.BadParameter.__mro__ 
 
 
 class Commands(TyperGroup):
-    """The commands, each imported when it is first asked for."""
+    """The commands, each imported when it is first used."""
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
         return list(COMMANDS)
@@ -78,12 +78,12 @@ def loaded(name: str) -> Any:
 
 
 def epilog(examples: Iterable[tuple[str, str]]) -> str:
-    """The end of a help text: each example is what it is for and the line to type."""
+    """The end of a help text: for each example its purpose and the line to type."""
     return "\n\n".join(f"[dim]{purpose}[/dim]\n  [bold cyan]{line}[/bold cyan]" for purpose, line in examples)
 
 
 def ended(error: Exception, *, debug: bool) -> int:
-    """Say on standard error what went wrong, and return the exit code."""
+    """Print what went wrong on standard error, and return the exit code."""
     is_ours = isinstance(error, FeatmapError)
     if debug:
         traceback.print_exception(error)
@@ -137,6 +137,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # not every terminal has a ×
     words = list(sys.argv[1:] if arguments is None else arguments)
-    if "--debug" in words:  # it may stand anywhere, typer knows it only in front
+    if "--debug" in words:  # it may be anywhere, typer accepts it only in front
         words = ["--debug", *(word for word in words if word != "--debug")]
     app(words, prog_name="featmap")

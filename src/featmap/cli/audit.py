@@ -38,7 +38,7 @@ def command(
     output: TableOutput = None,
     as_json: Json = False,
 ) -> None:
-    """Dead, nearly dead, constant, saturated and redundant maps, and sparsity, by layer and in all.
+    """Dead, nearly dead, constant, saturated and redundant maps, and sparsity, by layer and in total.
 
     Only maps behind a nonlinearity that is 0 on a half line, such as ReLU, can be
     dead; others that are never above 0 count as never positive, which is not a fault.

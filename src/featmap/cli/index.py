@@ -194,7 +194,7 @@ def build(
 
 
 def _listed(addresses: list[str] | None) -> list[str] | None:
-    """Addresses given one by one or with commas between."""
+    """Addresses given one by one or separated by commas."""
     if not addresses:
         return None
     return [part.strip() for text in addresses for part in text.split(",") if part.strip()]

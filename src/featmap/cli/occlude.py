@@ -64,7 +64,7 @@ def command(
     trust: Trust = False,
     as_json: Json = False,
 ) -> None:
-    """Writes a window over the picture, position by position, and watches the score. Exact, and only what a window
+    """Writes a window over the picture, position by position, and records the score. Exact, and only what a window
     changes is computed again."""
     from featmap.view.results.network import check_occlusion_output, print_to
 

@@ -41,7 +41,7 @@ def command(
     Paddings below the kernel's span: with more, a window would lie on
     padding alone. Those that PyTorch's layer takes come first, of these the
     symmetric ones, then the smallest. Answers that PyTorch or TensorFlow
-    have a name for say it; what PyTorch's layer does not take is marked.
+    have a name for show it; those that PyTorch's layer does not take are marked.
 
     [bold]same[/bold] wants size / stride, rounded up (transposed: size × stride),
     at stride 1 unless --stride says otherwise.
@@ -68,7 +68,7 @@ def command(
 
 @dataclass(frozen=True)
 class SizeQuestion:
-    """What stays the same in all answers; pairs are (rows, columns)."""
+    """The settings shared by all answers; pairs are (rows, columns)."""
 
     size: tuple[int, int]
     kernel: tuple[int, int]
@@ -79,7 +79,7 @@ class SizeQuestion:
 
     @property
     def kind(self) -> str:
-        """What has the kernel."""
+        """The operator that has the kernel."""
         if self.pool:
             return "ceil-mode pool kernel" if self.ceil_mode else "pool kernel"
         return "transposed kernel" if self.transpose else "kernel"
@@ -113,7 +113,7 @@ def as_data(way: AxisSolution) -> dict[str, Any]:
 
 
 def print_answers(question: SizeQuestion, found: SizeSolution, most: int | None) -> None:
-    """One table if rows and columns pose the same question, else one for each."""
+    """One table if rows and columns have the same question, else one for each."""
     from rich.text import Text
 
     dilated = f" with dilation {by(question.dilation, brief=True)}" if max(question.dilation) > 1 else ""
@@ -127,13 +127,13 @@ def print_answers(question: SizeQuestion, found: SizeSolution, most: int | None)
 
 
 def print_axis(name: str, question: SizeQuestion, axis: int, ways: Sequence[AxisSolution], most: int | None) -> None:
-    """The answers of one axis, aligned, each with its sum and the names it is known by."""
+    """The answers of one axis, aligned, each with its sum and its names."""
     from rich.text import Text
 
     shown = ways[:most]
     reasons = list(dict.fromkeys(way.not_in_pytorch for way in shown if way.not_in_pytorch))
     cells = [cells_of(way, question, axis, reasons) for way in shown]
-    widths = [max(len(row[column]) for row in cells) for column in range(3)]
+    widths = [max(len(row[entry]) for row in cells) for entry in range(3)]
     console = answers()
     console.print(Text(f"\n{name}: {count(len(ways), 'answer')}"))
     for setting, formula, names in cells:

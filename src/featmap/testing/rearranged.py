@@ -50,7 +50,7 @@ class RearrangingStep(nn.Module):
 
 
 class WithItself(nn.Module):
-    """A map plus what a block of its own shape makes of it."""
+    """A map plus the output of a block for it."""
 
     def __init__(self, block: nn.Module) -> None:
         super().__init__()
@@ -147,7 +147,7 @@ def _familiar(draw: st.DrawFn, shape: Shape) -> nn.Module:
 
 @st.composite
 def _along(draw: st.DrawFn, shape: Shape) -> nn.Module:
-    """Something along one axis, whichever it is."""
+    """An operation along one axis, whichever it is."""
     axis = draw(st.integers(0, len(shape) - 1))
     ways: dict[str, Callable[[Tensor], Tensor]] = {
         "gated": lambda x: x * x.mean(axis, keepdim=True),

@@ -24,7 +24,7 @@ class RandomNetwork:
 
 @st.composite
 def networks(draw: st.DrawFn, max_blocks: int = 4) -> RandomNetwork:
-    """A network of one to `max_blocks` blocks in float64 that torch itself runs without complaint."""
+    """A network of one to `max_blocks` blocks in float64 that torch itself runs without an error."""
     channels = draw(st.sampled_from([1, 3, 5]))
     shape = (channels, draw(st.integers(7, 18)), draw(st.integers(7, 18)))
     blocks: list[nn.Module] = []

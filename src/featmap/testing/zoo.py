@@ -114,7 +114,7 @@ def zoo_names() -> list[str]:
 
 
 def zoo_model(model: str) -> ZooModel:
-    """The zoo's record of a network: how it is built and what input it takes."""
+    """The zoo's record of a network: its constructor and its input."""
     zoo, _, name = model.partition(":")
     return torchvision_model(name, None) if zoo == "torchvision" else timm_model(name, None)
 

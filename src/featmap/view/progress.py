@@ -18,7 +18,7 @@ PATIENCE_S = 1.0
 
 @contextmanager
 def default_progress(progress: Report | bool | None, what: str, unit: str = "images") -> Generator[Report | None]:
-    """What to report to: the caller's own function, nothing for False, else a bar that appears after a second."""
+    """The progress to report to: the caller's own function, none for False, else a bar that appears after a second."""
     if progress is False:
         yield None
     elif callable(progress):

@@ -54,7 +54,7 @@ def load_model(
 
 
 def fit_of(text: str) -> tuple[str, int | tuple[int, ...]]:
-    """How pictures fit, and the colour of what is padded.
+    """How pictures fit, and the colour of the padding.
 
     >>> fit_of("crop"), fit_of("pad:114"), fit_of("pad:124,116,104")
     (('crop', 0), ('pad', 114), ('pad', (124, 116, 104)))
@@ -87,7 +87,7 @@ def shape(text: str | None) -> tuple[int, ...] | None:
 
 
 def found_device(name: str | None) -> torch.device | None:
-    """The device of that name. Raises: SettingError: it is none that computes, or this machine does not have it."""
+    """The device of that name. Raises: SettingError: it does not compute, or this machine does not have it."""
     if name is None:
         return None
     import torch
@@ -107,7 +107,7 @@ def found_device(name: str | None) -> torch.device | None:
 
 
 def check_overwrites_none(output: str, images: Sequence[str]) -> None:
-    """Raises OutputError where the file to be written is one of the pictures that are asked about."""
+    """Raises OutputError where the file to be written is one of the input pictures."""
     for image in images:
         if Path(output).resolve() == Path(image).resolve():
             raise OutputError(f"'{output}' is the picture itself; it would be overwritten.", "Choose another file.")

@@ -181,11 +181,11 @@ def _step_into(value: Any, steps: list[Any], network: CapturedNetwork) -> Any:
         if rest:
             steps.insert(0, tuple(rest))
         step = first
-    fields = getattr(value, "_fields", ())
+    names = getattr(value, "_fields", ())
     try:
-        return getattr(value, step) if step in fields else value[step]
+        return getattr(value, step) if step in names else value[step]
     except (KeyError, IndexError, TypeError) as error:
-        keys = list(value) if isinstance(value, dict) else ", ".join(fields) or f"0 to {len(value) - 1}"
+        keys = list(value) if isinstance(value, dict) else ", ".join(names) or f"0 to {len(value) - 1}"
         raise InputError(f"The output of {network.name} has no part {step!r}.", f"Its parts are {keys}.") from error
 
 

@@ -26,7 +26,7 @@ class _Own(nn.Conv2d):
 
 
 class _Called(nn.Module):
-    """What is called is `__call__` itself."""
+    """Overrides `__call__` itself."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -21,7 +21,7 @@ DIGIT_PX = 10
 
 @dataclass(frozen=True)
 class CellSize:
-    """Pixels of one cell, and whether its number is written into it."""
+    """The size of a cell in pixels, and whether its number is written into it."""
 
     width: int
     height: int

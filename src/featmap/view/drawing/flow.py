@@ -18,7 +18,7 @@ GROUND = (246, 247, 249)
 
 @dataclass(frozen=True)
 class Stage:
-    """A value on its way, and what made it from the one before."""
+    """A stage of a value, and the operation that made it from the previous one."""
 
     name: str
     value: float
@@ -36,7 +36,7 @@ class Stage:
 
     @property
     def arrow_px(self) -> int:
-        """Length of the arrow that leads to it."""
+        """Length of the arrow to it."""
         return max(ARROW_PX, width_px(self.made_by, 12) + 28)
 
 

@@ -28,7 +28,7 @@ from featmap.view.kernel.scene import Kind, Scene
 SHADES = 12
 """Steps from a text's colour to the paper's, for smooth letters."""
 PALE = 0.6
-"""How much of the paper lies over the kernel where it meets no input."""
+"""The opacity of the paper over the kernel where it meets no input."""
 
 Draw = ImageDraw.ImageDraw
 Corners = tuple[float, float, float, float]

@@ -54,7 +54,7 @@ class CellGrid:
 
 @dataclass(frozen=True, slots=True)
 class KernelLayout:
-    """The places of everything. A legend entry is what it shows, its label and its left edge."""
+    """The positions of all parts. A legend entry is its colour, its label and its left edge."""
 
     width: int
     height: int
@@ -68,7 +68,7 @@ class KernelLayout:
 
 
 def lay_out(scene: Scene) -> KernelLayout:
-    """The layout of a scene; cells are as large as the picture stays handy."""
+    """The layout of a scene; cells are as large as a handy picture allows."""
     source_cells, result_cells = (scene.rows.cells, scene.columns.cells), (scene.rows.outputs, scene.columns.outputs)
     cell = max(14, min(34, 400 // max(*source_cells, *result_cells)))
     numbers = cell * 0.5 + 14
@@ -94,7 +94,7 @@ def centred(left: float, top: float, tallest: int, rows: int, columns: int, cell
 
 
 def legend(scene: Scene) -> tuple[tuple[str, str, float], ...]:
-    """What the colours mean, from left to right, only of what there is."""
+    """The meaning of the colours that occur, from left to right."""
     entries = [(kind.name.lower(), str(kind)) for kind in Kind if scene.cells(kind)]
     placed: list[tuple[str, str, float]] = []
     left = float(MARGIN_PX)
@@ -110,5 +110,5 @@ def number_px(grid: CellGrid) -> float:
 
 
 def text_px(text: str, size_px: int, letter: float = LETTER) -> float:
-    """About how wide a line comes out, whatever the font."""
+    """The approximate width of a line, whatever the font."""
     return len(text) * size_px * letter

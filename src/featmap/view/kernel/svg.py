@@ -103,7 +103,7 @@ def legend_tile(what: str, left: float, top: float) -> Iterable[str]:
 
 
 def source(scene: Scene, layout: KernelLayout) -> Iterable[str]:
-    """The grid that the kernel moves over; what is no input lies above the kernel, which shines through."""
+    """The grid that the kernel moves over; other cells than inputs cover the kernel, which shines through."""
     grid = layout.source
     kernel = [(row, column) for row in scene.rows.read(0) for column in scene.columns.read(0)]
     yield heading("input", scene.input_size, grid, layout)
@@ -120,7 +120,7 @@ def source(scene: Scene, layout: KernelLayout) -> Iterable[str]:
 
 
 def result(layout: KernelLayout) -> Iterable[str]:
-    """The output: tiles that fill in, row by row, and the one that is made now."""
+    """The output: tiles that fill in, row by row, and the current one."""
     grid = layout.result
     every = [(row, column) for row in range(grid.rows) for column in range(grid.columns)]
     yield heading("output", (grid.rows, grid.columns), grid, layout)
@@ -168,7 +168,7 @@ def numbers(grid: CellGrid, rows: Sequence[int | None], columns: Sequence[int | 
 
 
 def heading(what: str, size: tuple[int, int], grid: CellGrid, layout: KernelLayout) -> str:
-    """What a grid is, above it."""
+    """The title above a grid."""
     words = f"{what} {size[0]} × {size[1]}"
     return text(words, grid.left + grid.width / 2, grid.top - layout.numbers, TEXT_PX, "heading")
 

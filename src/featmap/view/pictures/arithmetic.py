@@ -27,7 +27,7 @@ class ShownTerm:
 class Arithmetic:
     """The arithmetic of one value: sum of the terms + bias = conv, conv * scale + shift = z, nonlinearity(z) = a.
 
-    What the layer does not have is None.
+    Parts that the layer does not have are None.
     """
 
     title: str
@@ -53,7 +53,7 @@ def largest(arithmetic: Arithmetic, shown: int) -> list[ShownTerm]:
 
 
 def rest(arithmetic: Arithmetic, shown: Sequence[ShownTerm]) -> list[tuple[str, float]]:
-    """What is added to the shown terms: the other channels as one sum, and the bias; then the weighted sum itself."""
+    """The rest of the sum: the other channels as one sum, and the bias; then the weighted sum itself."""
     drawn = {id(term) for term in shown}
     others = [term.sum for term in arithmetic.terms if id(term) not in drawn]
     rows = [(f"{plural(len(others), 'other channel')} together", math.fsum(others))] if others else []
@@ -63,7 +63,7 @@ def rest(arithmetic: Arithmetic, shown: Sequence[ShownTerm]) -> list[tuple[str, 
 
 
 def stages(arithmetic: Arithmetic) -> list[Stage]:
-    """The way from the weighted sum to z and a; z stands apart from conv only where something lies between."""
+    """The path from the weighted sum to z and a; z is separate from conv only where something is between them."""
     scale, shift = arithmetic.scale, arithmetic.shift
     parts = [] if scale is None else [f"× {number(scale, 4)}"]
     if shift is not None:
@@ -77,7 +77,7 @@ def stages(arithmetic: Arithmetic) -> list[Stage]:
 
 
 def shown_words(arithmetic: Arithmetic, shown: Sequence[ShownTerm]) -> str:
-    """How much of the sum is shown in full."""
+    """The part of the sum that is shown in full, in words."""
     count = plural(len(arithmetic.terms), "input channel")
     return f"the {len(shown)} largest of {count}" if len(shown) < len(arithmetic.terms) else count
 

@@ -26,7 +26,7 @@ def contribution_pages(
     page_size: int | None = None,
     channels: Sequence[int] | None = None,
 ) -> list[Image.Image]:
-    """The contributions of all input maps to one output map, and first of all what they add up to.
+    """The contributions of all input maps to one output map, after their sum.
 
     Sorted by share: the sum of a contribution's magnitudes over that of all. All contributions share one colour scale,
     centred on 0; the total has its own, because it can be far larger than any of them.

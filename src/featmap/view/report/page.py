@@ -77,12 +77,12 @@ class Report:
         """The report with a list."""
         return self._with(Items(tuple(entries)))
 
-    def table(self, columns: Sequence[str], rows: Sequence[Sequence[Cell]], caption: str = "") -> Report:
-        """The report with a table; columns that hold numbers only are set to the right.
+    def table(self, headings: Sequence[str], rows: Sequence[Sequence[Cell]], caption: str = "") -> Report:
+        """The report with a table; numbers are aligned right where a heading has nothing else below it.
 
-        Raises: SettingError: a row has more or fewer cells than there are columns.
+        Raises: SettingError: a row has more or fewer cells than there are headings.
         """
-        return self._with(ReportTable(tuple(columns), checked_rows(columns, rows), caption))
+        return self._with(ReportTable(tuple(headings), checked_rows(headings, rows), caption))
 
     def figure(
         self, image: Image.Image | Path | Sequence[Image.Image | Path], caption: str = "", alt: str = ""

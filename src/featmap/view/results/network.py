@@ -175,7 +175,7 @@ RESULT_FILES = (".png", ".json", ".txt")
 
 
 def check_output(path: str | Path, suffixes: Sequence[str], what: str) -> None:
-    """Raises OutputError where nothing can be written to that path: asked before the work, not after it."""
+    """Raises OutputError where nothing can be written to that path; checked before the work."""
     path = Path(path)
     if path.suffix.lower() not in suffixes:
         ending = f"ends in '{path.suffix}'" if path.suffix else "has no suffix"
@@ -213,7 +213,7 @@ def _save_maps(maps: Mapping[str, FeatureMaps], path: Path, options: Mapping[str
 
 
 def register_results() -> None:
-    """Importing this module has registered everything; calling this says that it is wanted."""
+    """Called so that this module is imported, which registers everything."""
 
 
 @pictures_of.register
@@ -277,7 +277,7 @@ def print_to(console: Console, result: Result) -> None:
 
 
 def print_rows_to(console: Console, plan: Plan) -> None:
-    """Prints the rows of a plan that ends early: its totals would be those of no network."""
+    """Prints the rows of a plan that ends early, without totals, which would belong to no network."""
     if console.is_terminal:
         console.print(plan_rows(plan, console.width))
     else:

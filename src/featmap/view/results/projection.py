@@ -25,7 +25,7 @@ PROJECTION_FILES = (".png", ".npz", ".json", ".txt")
 
 
 def register_projections() -> None:
-    """Importing this module has registered everything; calling this says that it is wanted."""
+    """Called so that this module is imported, which registers everything."""
 
 
 def check_projection_output(path: str | Path) -> None:
@@ -47,7 +47,7 @@ def _(result: Projection) -> list[Image.Image]:
     title = f"{result.question.rule} of {result.target}"
     box, field = _edges(result.box), _edges(result.field)
     if field == (0, 0, 0, 0):
-        # A unit that reads nothing but padding, of which nobody knows where it would lie.
+        # A unit that reads only padding, whose position on the image is unknown.
         box = field = (0, 0, *result.image_size)
         values = np.zeros((values.shape[0], *result.image_size))
     return [projection_picture(result.picture, values, box, field, title, (seen, said))]
@@ -99,7 +99,7 @@ def _rule_words(question: ProjectionQuestion, takers: Sequence[str]) -> str:
 
 
 def _own_lines(named: Iterable[str]) -> list[str]:
-    """A line for what the model says of its own gradients, each once; none where it says nothing."""
+    """A line for each gradient of the model's own, each once."""
     words = own_gradient_words(tuple(dict.fromkeys(named)))
     return [words] if words else []
 
@@ -137,7 +137,7 @@ def _(result: Sheet) -> str:
 
 
 def _name(image: str) -> str:
-    """A picture's name within the folder that was given; of one given by its whole path the last part."""
+    """A picture's name within the given folder; for one given by its whole path the last part."""
     return Path(image).name if Path(image).is_absolute() else image
 
 

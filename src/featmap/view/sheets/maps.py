@@ -30,10 +30,10 @@ def map_pages(
 ) -> list[Image.Image]:
     """The feature maps of one image as pages, each map with its channel and, on a scale of its own, its range.
 
-    Maps smaller than their place are magnified in whole pixels per value, larger ones averaged over areas; the header
-    says which, and it says the order, the scale, the range of all values, how many maps are 0 everywhere and how many
+    Maps smaller than their tile are magnified in whole pixels per value, larger ones averaged over areas; the header
+    states which, and also the order, the scale, the range of all values, how many maps are 0 everywhere and how many
     values are NaN or infinite. Colours always come from the values of the whole map. A map that holds one value only is
-    hatched, its value stands below it.
+    hatched, with its value below it.
 
     Arguments:
         values: (channel, row, column), of any float or integer type.
@@ -80,7 +80,7 @@ def _names(maps: int, channels: Sequence[int] | None) -> list[str]:
 
 
 def hatched(summary: Summary, *, shared: bool) -> NDArray[np.bool_]:
-    """Which maps have nothing to show: those that are 0, and those of one value where that has no scale to stand on."""
+    """The maps with nothing to show: those that are 0, and those of one value where that has no scale."""
     return summary.dead if shared else summary.constant
 
 
@@ -97,7 +97,7 @@ def _lines(shape: tuple[int, ...], summary: Summary, scale: Scale, grid: Grid, s
 
 
 def oddities(summary: Summary, *, shared: bool) -> list[str]:
-    """What is said about maps without contrast and values that are no numbers; nothing where there are none."""
+    """Notes on maps without contrast and on values that are NaN or infinite; empty where there are none."""
     dead, constant = int(summary.dead.sum()), int((hatched(summary, shared=shared) & ~summary.dead).sum())
     broken = int(summary.broken.sum())
     said = [

@@ -44,7 +44,7 @@ def order(summary: Summary, sort: str) -> NDArray[np.intp]:
 
 
 def key_text(summary: Summary, sort: str, position: int) -> str:
-    """The number that put a map at its place, for its label."""
+    """The number that a map was sorted by, for its label."""
     if sort == "index":
         return ""
     value = float(getattr(summary, sort)[position])

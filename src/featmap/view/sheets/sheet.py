@@ -26,10 +26,10 @@ PAPER = 255
 
 @dataclass(frozen=True, eq=False)
 class MapSheet:
-    """Maps in the order in which they are shown, with all that is said about them.
+    """Maps in the order in which they are shown, with all texts about them.
 
     `labels` name the maps, `notes` hold per map texts of which the first that fits is shown, `flat` are the maps to
-    hatch because one value is all they hold.
+    hatch because they hold one value only.
     """
 
     title: str

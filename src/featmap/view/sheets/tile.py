@@ -42,7 +42,7 @@ class Tile:
 
     @property
     def statement(self) -> str:
-        """What the picture says about the size.
+        """The statement of the picture about the size.
 
         >>> fit_tile(7, 7, 90, 90).statement
         'one value is 12 x 12 pixels'
@@ -58,9 +58,9 @@ class Tile:
 
 
 def fit_tile(rows: int, columns: int, room_rows_px: float, room_columns_px: float) -> Tile:
-    """The largest tile in the room that keeps the proportions, in whole pixels per value if it can.
+    """The largest tile that fits and keeps the proportions, in whole pixels per value if it can.
 
-    A side that would come out too short to be seen is stretched, because a map of 1 x 1000 has to be seen as well.
+    A side that would be too short to see is stretched, because a map of 1 x 1000 has to be visible as well.
 
     >>> fit_tile(28, 28, 90, 90).rows
     TileAxis(values=28, pixels=84)
@@ -101,7 +101,7 @@ def _average(values: NDArray[np.float64], tile: Tile) -> NDArray[np.float64]:
 def _average_rows(values: NDArray[np.float64], axis: TileAxis) -> NDArray[np.float64]:
     """Means between the edges of the pixels, as differences of a running sum.
 
-    A product with a matrix of weights says the same, but small products are slow when other threads hold the cores.
+    A product with a matrix of weights gives the same, but small products are slow when other threads hold the cores.
     """
     edges = np.arange(axis.pixels + 1) * (axis.values / axis.pixels)
     whole = np.minimum(edges.astype(np.intp), axis.values - 1)

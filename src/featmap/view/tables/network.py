@@ -14,7 +14,7 @@ from featmap.methods.plan import MAC_CONVENTION, Plan, PlanRow
 from featmap.methods.receptive_field import FieldAnswer
 from featmap.view.tables.parts import WIDEST, count, field_texts, natural_width, shape_text, size_text, table
 
-_PLAN_COLUMNS = (
+_PLAN_HEADINGS = (
     ("layer", "left"),
     ("operator", "left"),
     ("details", "left"),
@@ -29,7 +29,7 @@ _PLAN_COLUMNS = (
 
 
 _FIRST_LEFT_OUT = ("details", "operator", "stages", "stride", "parameters", "MACs", "status", "field")
-"""The columns of a plan that give way where room is short; addresses and output shapes never do."""
+"""The headings of a plan that are left out where space is short; addresses and output shapes never are."""
 
 
 def plan_table(plan: Plan, width: int = WIDEST) -> RenderableType:
@@ -38,14 +38,14 @@ def plan_table(plan: Plan, width: int = WIDEST) -> RenderableType:
 
 
 def plan_rows(plan: Plan, width: int = WIDEST) -> RenderableType:
-    """The plan's rows; columns that do not fit are left out, and named."""
+    """The plan's rows; entries that do not fit are left out, and their headings named."""
     made, left_out = _fitting_table(plan, width)
-    hint = [Text(f"left out for want of room: {', '.join(left_out)}", style="dim")] if left_out else []
+    hint = [Text(f"left out for lack of space: {', '.join(left_out)}", style="dim")] if left_out else []
     return Group(Text(f"{plan.model}, input {shape_text(plan.input_shape)}", style="bold"), made, *hint)
 
 
 def _fitting_table(plan: Plan, width: int) -> tuple[Table, tuple[str, ...]]:
-    """The table with as many columns as fit, and the columns left out; what still does not fit is not cut."""
+    """The table with as many entries per row as fit, and the headings left out; the rest is never cut."""
     rows = [_plan_row(row) for row in plan]
     for number in range(len(_FIRST_LEFT_OUT)):
         made = _table_without(_FIRST_LEFT_OUT[:number], rows)
@@ -55,8 +55,8 @@ def _fitting_table(plan: Plan, width: int) -> tuple[Table, tuple[str, ...]]:
 
 
 def _table_without(left_out: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
-    kept = [at for at, (heading, _) in enumerate(_PLAN_COLUMNS) if heading not in left_out]
-    made = table([_PLAN_COLUMNS[at] for at in kept], [[row[at] for at in kept] for row in rows])
+    kept = [at for at, (heading, _) in enumerate(_PLAN_HEADINGS) if heading not in left_out]
+    made = table([_PLAN_HEADINGS[at] for at in kept], [[row[at] for at in kept] for row in rows])
     made.width = natural_width(made)
     return made
 
@@ -159,7 +159,7 @@ _COST_COLUMNS = (
 
 
 def cost_table(cost: OcclusionCost) -> RenderableType:
-    """What an occlusion recomputes per layer, and what that gains."""
+    """The recomputed part per layer of an occlusion, and the gain."""
     rows = [
         [row.address, count(row.macs), f"{row.exact:.1%}", f"{row.recomputed:.1%}", "" if row.is_regional else "whole"]
         for row in cost.layers

@@ -69,7 +69,7 @@ def _grid(term: Term, shown: int) -> str:
 
 
 def contributions_table(contributions: Contributions, shown: int = LARGEST_SHOWN) -> RenderableType:
-    """What the input maps add to a map: the largest shares, the rest in one row, the bias, and their sum."""
+    """Contributions of input maps to a map: the largest shares, the rest in one row, the bias, and their sum."""
     shares = contributions.shares.tolist()
     sums = contributions.values.sum(dim=(1, 2)).tolist()
     order = sorted(range(len(shares)), key=lambda at: (-shares[at], at))
