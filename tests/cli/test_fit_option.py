@@ -1,4 +1,4 @@
-"""`--fit`: every command with a picture takes it, says it, and an index of it knows others from its own."""
+"""`--fit`: taken by every command with a picture, stated in answers, and part of an index's identity."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`featmap maps`: sheets and arrays of one or several layers and pictures, and what of that cannot be asked for."""
+"""`featmap maps`: sheets and arrays of one or several layers and pictures, and its refusals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`featmap occlude`: answers, files, progress, and what of it cannot be asked."""
+"""`featmap occlude`: answers, files, progress, and its refusals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The words of a command line: what they mean, and every refusal's whole text."""
+"""Values of a command line: their meaning, and every refusal's whole text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`featmap project` and `featmap sheet`: answers, files, and what of them cannot be asked."""
+"""`featmap project` and `featmap sheet`: answers, files, and their refusals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a build takes, leaves out and refuses: whole texts of all errors, and what is read."""
+"""What a build takes, skips and refuses: whole texts of all errors."""
 
 from __future__ import annotations
 

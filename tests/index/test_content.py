@@ -1,4 +1,4 @@
-"""Does an index hold what its images gave? Random networks and a trained one against an oracle that keeps all maps."""
+"""The content of an index: random networks and a trained one against an oracle that keeps all maps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An index lies in an object store as it does in a folder; a second builder is refused when it commits."""
+"""An index in an object store, like one in a folder; a second builder is refused when it commits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Verify: every array that is not as it was written is found, and every byte that matters."""
+"""Verification: every array that is not as it was written is found, and every byte that matters."""
 
 from __future__ import annotations
 

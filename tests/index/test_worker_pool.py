@@ -1,4 +1,4 @@
-"""Who measures what on a Ray cluster: order, bounds and deaths, on a cluster in this process that a test commands."""
+"""The worker pool of a Ray cluster: order, bounds and deaths, on a fake cluster that a test controls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`net.occlude`: what is asked, what comes back, how it is checked, shown and saved, and what cannot be asked."""
+"""`net.occlude`: arguments, results, verification, pictures, files and refusals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Plans: numbers that everybody can check by hand, what is shared, unused or unknown, and the names of the data."""
+"""Plans: numbers that can be checked by hand, shared, unused and unknown parts, and the names of the data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Projections: the paper's own words as oracle, starts and targets, results that say what was done, and errors."""
+"""Projections: the paper's definition as oracle, starts and targets, descriptions in results, and errors."""
 
 from __future__ import annotations
 

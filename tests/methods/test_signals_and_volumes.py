@@ -1,4 +1,4 @@
-"""Networks on signals and volumes: sizes and costs are told, receptive fields are not."""
+"""Networks on signals and volumes: sizes and costs are known, receptive fields are not."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What a target means: a class, a place of any output, a map's activity, one unit; and what it cannot mean."""
+"""Targets: a class, a position in any output, a map's activity, one unit; and what is not a target."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where windows lie, and what is written over the pixels below them."""
+"""Positions of windows, and the values written over the pixels below them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Random networks that lay maps out anew: a unit's box is the gradient's support, or holds it."""
+"""Random networks that rearrange maps: a unit's box is the gradient's support, or holds it."""
 
 import pytest
 import torch
