@@ -107,11 +107,11 @@ def test_a_comparison_of_other_fits_says_so(tall: Path) -> None:
     for name, fit in (("padded", "--fit pad"), ("again", "--fit pad"), ("cropped", "--fit crop")):
         assert featmap(f"index build {SMALL} tall.png cat.png -o {name}.fmi {fit}").code == 0
     said = (
-        "pictures were prepared otherwise, before: scale into 12x16 (bilinear), pad with colour 0, values / 255; "
+        "pictures were prepared differently, before: scale into 12x16 (bilinear), pad with colour 0, values / 255; "
         "after: scale to cover 12x16 (bilinear), crop centre 12x16, values / 255\n"
     )
     assert said in featmap("index compare padded.fmi cropped.fmi").out
-    assert "prepared otherwise" not in featmap("index compare padded.fmi again.fmi").out
+    assert "prepared differently" not in featmap("index compare padded.fmi again.fmi").out
     found = json.loads(featmap("index compare padded.fmi cropped.fmi --json").out)
     assert found["preprocessing_before"] == FITS["pad"]
     assert found["preprocessing_after"] == FITS["crop"]

@@ -398,7 +398,7 @@ def test_verify_ends_with_1_where_anything_is_wrong(copied: Path) -> None:
     ended = featmap("index verify new.fmi --files")
     assert (ended.code, ended.err) == (1, "")
     assert ended.out.startswith(f"new.fmi: 1 problem\n\nwrong  {lost}\nright  ")
-    assert "lie in files" not in ended.out
+    assert "are in files" not in ended.out
     assert done("index verify new.fmi").startswith("new.fmi: sound\n")
     other = featmap("index verify photos.fmi --model cli.networks:Small --weights later.pt --json")
     problem = "The index is of another network: its fingerprint is X, that of the one given is X."
@@ -432,7 +432,7 @@ def test_what_is_damaged_is_not_called_something_else(copied: Path) -> None:
 
 def test_verify_where_nothing_is(photos: Path) -> None:
     assert refused("index verify none.fmi") == DOES_NOT_EXIST
-    assert refused("index verify empty").startswith("'empty' is no index.\n\n")
+    assert refused("index verify empty").startswith("'empty' is not an index.\n\n")
     with pytest.raises(NoIndex):
         fm.Index("none.fmi").verify()
     with pytest.raises(InputError, match="An index is of a Network, got Small"):
@@ -458,9 +458,9 @@ def test_where_there_is_no_index(photos: Path, line: str) -> None:
 
 def test_a_path_that_exists_and_is_no_index(photos: Path) -> None:
     assert refused(f"{BUILD} photos") == (
-        "The folder 'photos' exists and is no index: it holds broken.png, cat, dog.\n\nChoose another path.\n"
+        "The folder 'photos' exists and is not an index: it holds broken.png, cat, dog.\n\nChoose another path.\n"
     )
-    assert refused(f"{BUILD} later.pt") == "'later.pt' exists and is no index.\n\nChoose another path.\n"
+    assert refused(f"{BUILD} later.pt") == "'later.pt' exists and is not an index.\n\nChoose another path.\n"
     assert refused("top later.pt stem/0") == "'later.pt' is a file, no index.\n\nAn index is a folder; give its path.\n"
 
 

@@ -188,20 +188,20 @@ def test_what_is_no_index_is_left_alone(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("kept")
     choose = "\n\nChoose another path."
-    assert refused(NoIndex, file, net, images, file, WISH) == f"'{file}' exists and is no index.{choose}"
+    assert refused(NoIndex, file, net, images, file, WISH) == f"'{file}' exists and is not an index.{choose}"
     assert file.read_text() == "kept"
 
     folder = tmp_path / "folder"
     for name in ("a", "b", "c"):
         (folder / name).mkdir(parents=True)
-    said = f"The folder '{folder}' exists and is no index: it holds a, b, c.{choose}"
+    said = f"The folder '{folder}' exists and is not an index: it holds a, b, c.{choose}"
     assert refused(NoIndex, folder, net, images, folder, WISH) == said
     (folder / "d").write_text("d")
     assert refused(NoIndex, folder, net, images, folder, WISH) == said.replace("c.", "c and more.")
 
     foreign = tmp_path / "foreign"
     own = icechunk.Repository.create(icechunk.local_filesystem_storage(str(foreign)))
-    said = f"The folder '{foreign}' exists and is no index: it holds refs, snapshots.{choose}"
+    said = f"The folder '{foreign}' exists and is not an index: it holds refs, snapshots.{choose}"
     assert refused(NoIndex, foreign, net, images, foreign, WISH).startswith(said[: -len("refs, snapshots." + choose)])
     session = own.writable_session("main")
     zarr.create_group(session.store)

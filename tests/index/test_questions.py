@@ -381,7 +381,7 @@ def test_what_similar_refuses(case: Case, tmp_path: Path) -> None:
         "Give a name as `featmap index show` lists them; for another picture, give the network too (net=..., --model)."
     )
     assert refusal(InputError, similar, 1.5, "0") == (
-        f"A float is no image of '{path}'.\n\nGive a number or a name; for another picture, give the network too "
+        f"A float is not an image of '{path}'.\n\nGive a number or a name; for another picture, give the network too "
         "(net=...)."
     )
     assert refusal(SettingError, similar, 1, "0", by="median") == "by is 'median'.\n\nIt is one of maximum, mean."
@@ -628,15 +628,15 @@ def test_paths_that_hold_no_index(case: Case, tmp_path: Path) -> None:
     for name, problem, remedy in (
         ("missing", f"There is no index '{tmp_path / 'missing'}'.", f"{build} {tmp_path / 'missing'}."),
         ("file.txt", f"'{tmp_path / 'file.txt'}' is a file, no index.", "An index is a folder; give its path."),
-        ("notes", f"'{tmp_path / 'notes'}' is no index.", f"{build} {tmp_path / 'notes'}."),
+        ("notes", f"'{tmp_path / 'notes'}' is not an index.", f"{build} {tmp_path / 'notes'}."),
     ):
         assert refusal(NoIndex, fm.Index.open, tmp_path / name) == f"{problem}\n\n{remedy}"
     assert refusal(NoIndex, fm.Index.build, case.net, images(), tmp_path / "notes", progress=False) == (
-        f"The folder '{tmp_path / 'notes'}' exists and is no index: it holds 0.txt, 1.txt, 2.txt and more.\n\n"
+        f"The folder '{tmp_path / 'notes'}' exists and is not an index: it holds 0.txt, 1.txt, 2.txt and more.\n\n"
         "Choose another path."
     )
     assert refusal(NoIndex, fm.Index.build, case.net, images(), tmp_path / "file.txt", progress=False) == (
-        f"'{tmp_path / 'file.txt'}' exists and is no index.\n\nChoose another path."
+        f"'{tmp_path / 'file.txt'}' exists and is not an index.\n\nChoose another path."
     )
     assert refusal(InputError, fm.Index.build, case.net, tmp_path / "empty", tmp_path / "new", progress=False) == (
         f"There is no image in '{tmp_path / 'empty'}'.\n\nGive a folder, a list or a tar file with images."

@@ -351,7 +351,7 @@ def test_another_network_is_named(index: Path, made: Path) -> None:
 def test_where_nothing_was_ever_an_index_that_is_said(tmp_path: Path) -> None:
     with pytest.raises(NoIndex, match="There is no index"):
         verify(tmp_path / "nothing")
-    with pytest.raises(NoIndex, match="is no index"):
+    with pytest.raises(NoIndex, match="is not an index"):
         verify(tmp_path)
     (tmp_path / "file").write_text("")
     with pytest.raises(NoIndex, match="is a file, no index"):

@@ -168,7 +168,7 @@ NO_PLACE = "Give one index per axis, each below the size of its axis."
             CLASSES,
             {"target": True},
             InputError,
-            "A target of True is no class.\n\nGive a class index, an output index or an address.",
+            "A target of True is not a class.\n\nGive a class index, an output index or an address.",
         ),
         (MAPS, {"target": 0}, InputError, NO_VECTOR.format("1x4x6x7")),
         (MAPS, {"target": None}, InputError, NO_VECTOR.format("1x4x6x7")),

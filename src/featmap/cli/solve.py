@@ -38,8 +38,8 @@ def command(
 ) -> None:
     """Every padding and stride that give a wanted size, or why none does.
 
-    Paddings below the kernel's span: with more, a window would lie on
-    padding alone. Those that PyTorch's layer takes come first, of these the
+    Paddings below the kernel's span: with more, a window would cover
+    only padding. Those that PyTorch's layer takes come first, of these the
     symmetric ones, then the smallest. Answers that PyTorch or TensorFlow
     have a name for show it; those that PyTorch's layer does not take are marked.
 

@@ -1,7 +1,7 @@
 """A small real data set, labelled by photograph, made from photographs that come with scikit-image.
 
 Each photograph is cut into cells and about every fourth cell is held out. Training crops touch no held-out cell and
-test crops lie inside one, so no pixel is seen in both and the test accuracy is honest. The files are read from the
+test crops are inside one, so no pixel is seen in both and the test accuracy is honest. The files are read from the
 installed package itself, never through `skimage.data`, whose functions may download what is not there.
 """
 

@@ -104,7 +104,7 @@ def _among(chosen: str) -> str:
 
 @dataclass(frozen=True)
 class Values:
-    """Which maxima count: from `least` to `most`, both included; None is no bound."""
+    """Which maxima count: from `least` to `most`, both included; None means no bound."""
 
     least: float | None = None
     most: float | None = None

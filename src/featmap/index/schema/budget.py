@@ -79,7 +79,7 @@ def tail_rank(count: int, quantile: float) -> int:
     >>> tail_rank(100, 0.99), tail_rank(1000, 0.999), tail_rank(7, 0.5)
     (2, 2, 4)
     """
-    # In whole thousandths: 0.99 * 100 is no whole number as a float.
+    # In whole thousandths: 0.99 * 100 is not a whole number as a float.
     return count - max(-(-count * round(quantile * 1000) // 1000), 1) + 1
 
 

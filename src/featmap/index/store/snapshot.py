@@ -65,7 +65,7 @@ class Snapshot:
 
     @cached_property
     def description(self) -> Description:
-        """What the index says of itself. Raises: NoIndex: it is no index of ours."""
+        """What the index says of itself. Raises: NoIndex: it is not an index of featmap."""
         with guarded(self.path):
             attributes = {} if self.root is None else dict(self.root.attrs)
             has_images = self.root is not None and "image" in self.root

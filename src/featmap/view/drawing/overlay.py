@@ -38,7 +38,7 @@ def box_picture(image: Image.Image | NDArray[Any], marks: Sequence[Mark], title:
     Small images are magnified in whole pixels, large ones averaged down; the captions say which, and they say the rows
     and columns of every box and how much of it is outside. The photograph is extended by at most half its side.
 
-    Raises: SettingError: no box, a box without area, an array that is no picture.
+    Raises: SettingError: no box, a box without area, an array that is not a picture.
 
     >>> photograph = np.zeros((64, 64, 3), np.uint8)
     >>> box_picture(photograph, [Mark((-4, 8, 20, 32), "conv2:a/0@2,5")]).info["Description"]

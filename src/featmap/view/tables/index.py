@@ -130,15 +130,15 @@ def audit_table(result: Audit) -> RenderableType:
     rows = [_audit_row(layer) for layer in result.layers]
     pairs = "?" if totals["redundant_pairs"] is None else str(totals["redundant_pairs"])
     counts = [str(totals[name]) for name in ("maps", *COUNTED)]
-    rows.append(["in all", *counts, f"{totals['sparsity']:.1%}", pairs, ""])
+    rows.append(["total", *counts, f"{totals['sparsity']:.1%}", pairs, ""])
     limits = result.thresholds
     words = [
         f"over {counted(result.images, 'image')}; weights: {result.weights_source}",
-        "dead: 0 everywhere, behind a nonlinearity that is 0 on a half line, such as ReLU; -: there is none",
+        "dead: 0 everywhere, behind a nonlinearity that is 0 on a half line, such as ReLU; -: no such nonlinearity",
         f"nearly: above 0 on less than {limits.nearly_dead * 100:.3g}% of the images",
-        "never positive: never above 0, and not dead; no fault where nothing rectifies",
-        "sparsity: the share of values not above 0; in all, the mean of all maps",
-        f"saturated: at a bound of the nonlinearity in {limits.saturated * 100:.3g}% of the positions or more",
+        "never positive: never above 0, and not dead; not a fault without a rectifier",
+        "sparsity: the share of values not above 0; total: the mean of all maps",
+        f"saturated: at a bound of the nonlinearity at {limits.saturated * 100:.3g}% of the positions or more",
         f"redundant: pairs whose correlation is {limits.redundant:.3g} or more, of either sign",
     ]
     dead = [f"{layer.address}: dead {_channels(layer.dead)}" for layer in result.layers if layer.dead]
@@ -253,7 +253,7 @@ def comparison_table(result: Comparison) -> RenderableType:
     words = f"changed: maxima over the images correlate less than {result.changed_below:g}"
     prepared = [result.preprocessing_before, result.preprocessing_after]
     if prepared[0] != prepared[1]:
-        only.append(f"pictures were prepared otherwise, before: {prepared[0]}; after: {prepared[1]}")
+        only.append(f"pictures were prepared differently, before: {prepared[0]}; after: {prepared[1]}")
     return Group(Text(title, style="bold"), table(headings, rows), *map(Text, (*lines, *only, words)))
 
 

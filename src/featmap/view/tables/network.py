@@ -113,7 +113,7 @@ def field_text(answer: FieldAnswer) -> str:
     return "\n".join(lines)
 
 
-_MAP_COLUMNS = (
+_MAP_HEADINGS = (
     ("address", "left"),
     ("maps", "right"),
     ("size", "right"),
@@ -127,7 +127,7 @@ _MAP_COLUMNS = (
 def maps_table(every: Sequence[FeatureMaps]) -> RenderableType:
     """A row for the maps of each address: how many, how large, and the range of their values over all images."""
     return Group(
-        table(_MAP_COLUMNS, [_map_row(maps) for maps in every]),
+        table(_MAP_HEADINGS, [_map_row(maps) for maps in every]),
         Text(""),
         *(Text(f"images: {_listed(maps.images)}\nweights: {maps.weights_source}") for maps in every[:1]),
     )
@@ -149,7 +149,7 @@ def _listed(names: Sequence[str], shown: int = 5) -> str:
     return ", ".join(names[:shown]) + more
 
 
-_COST_COLUMNS = (
+_COST_HEADINGS = (
     ("layer", "left"),
     ("MACs", "right"),
     ("can change", "right"),
@@ -167,7 +167,7 @@ def cost_table(cost: OcclusionCost) -> RenderableType:
     windows = f"{cost.positions} windows of {cost.window[0]} x {cost.window[1]}"
     return Group(
         Text(f"occlusion, {windows}, stride {cost.stride[0]} x {cost.stride[1]}", style="bold"),
-        table(_COST_COLUMNS, rows),
+        table(_COST_HEADINGS, rows),
         Text(""),
         Text(
             f"gain over one full run per window, in multiply-adds: {cost.expected:.2f}x of at most {cost.ceiling:.2f}x"

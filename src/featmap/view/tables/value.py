@@ -13,12 +13,12 @@ LARGEST_SHOWN = 8
 
 
 def explanation_table(explanation: Explanation, shown: int = LARGEST_SHOWN, width: int | None = None) -> RenderableType:
-    """The arithmetic of one value: the largest contributions, the rest in one row, then the way to the value.
+    """The arithmetic of one value: the largest contributions, the rest in one row, then the steps to the value.
 
     Of each window the largest products are written out, three of them or as many as fit into the width.
     """
     for products in (3, 2, 1):
-        made = table(_EXPLANATION_COLUMNS, _explanation_rows(explanation, shown, products))
+        made = table(_EXPLANATION_HEADINGS, _explanation_rows(explanation, shown, products))
         made.width = natural_width(made)
         if width is None or made.width <= width:
             break
@@ -32,7 +32,7 @@ def explanation_table(explanation: Explanation, shown: int = LARGEST_SHOWN, widt
     )
 
 
-_EXPLANATION_COLUMNS = (("", "left"), ("window x kernel", "left"), ("value", "right"))
+_EXPLANATION_HEADINGS = (("", "left"), ("window x kernel", "left"), ("value", "right"))
 
 
 def _explanation_rows(explanation: Explanation, shown: int, products: int) -> list[list[str]]:
