@@ -313,8 +313,8 @@ def selectivity(
 ) -> None:
     """Which label each map of a layer responds to, and how much more than to the others.
 
-        The selectivity is (best - rest) / (best + rest): best is the mean over the
-        images of the label with the highest mean, rest that over all others. It is 1
+    The selectivity is (best - rest) / (best + rest): best is the mean over the
+    images of the label with the highest mean, rest that over all others. It is 1
     for a map that responds to one label alone, 0 for one that responds to all equally.
     """
     import featmap

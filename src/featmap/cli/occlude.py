@@ -64,8 +64,10 @@ def command(
     trust: Trust = False,
     as_json: Json = False,
 ) -> None:
-    """Writes a window over the picture, position by position, and records the score. Exact, and only what a window
-    changes is computed again."""
+    """Writes a window over the picture, position by position, and records the score.
+
+    Exact, though only what a window changes is computed again.
+    """
     from featmap.view.results.network import check_occlusion_output, print_to
 
     if output is not None:
