@@ -12,7 +12,7 @@ from torch import nn
 import featmap as fm
 from featmap.images.entries import Entry
 from featmap.images.reading import ReadImage
-from featmap.index.build.measure import Block, Table
+from featmap.index.build.measure import Block, ImageTable
 from featmap.index.schema.describe import describe
 from featmap.index.schema.description import Description
 from featmap.index.schema.totals import PerMap, Totals
@@ -54,7 +54,7 @@ def _block(description: Description, random: np.random.Generator, first: int, co
         ReadImage(Entry(name, LABELS[(first + at) % len(LABELS)], None, f"/data/{name}"), "0" * 64, (375, 500))
         for at, name in enumerate(names)
     )
-    table = Table(maximum, place, maximum / 2, place)
+    table = ImageTable(maximum, place, maximum / 2, place)
     totals = Totals(
         count, PerMap.none(MAPS), Strongest.none(MAPS, description.top_k), (np.zeros((MAPS, 0), np.float32),), (None,)
     )

@@ -158,7 +158,8 @@ def test_an_input_without_values_is_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(InputError) as caught:
         fm.trace(conv(), shape)
     assert str(caught.value) == (
-        f"{shape} is no shape of an image.\n\nGive (channels, rows, columns) as whole numbers, such as (3, 224, 224)."
+        f"{shape} is not the shape of an image.\n\n"
+        "Give (channels, rows, columns) as whole numbers, such as (3, 224, 224)."
     )
 
 

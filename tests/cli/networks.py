@@ -1,4 +1,4 @@
-"""Networks that command lines of the tests name: `cli.networks:Small` and the like, with weights that are written."""
+"""Networks that command lines of the tests name: `cli.networks:Small` and the like, with written weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How commands are found, and how each kind of ending looks."""
+"""How commands are found, and how each kind of exit looks."""
 
 from __future__ import annotations
 

@@ -89,7 +89,8 @@ def test_a_model_that_branches_on_values() -> None:
 def test_input_shapes_that_are_none(shape: str) -> None:
     for command in ("plan", "field"):
         assert refused(f"{command} {SMALL} {'stem' * (command == 'field')} --input '{shape}'") == (
-            f"--input '{shape}' is no input shape.\n\nWrite channels x rows x columns, for example --input 3x224x224.\n"
+            f"--input '{shape}' is not an input shape.\n\n"
+            "Write channels x rows x columns, for example --input 3x224x224.\n"
         )
 
 

@@ -1,4 +1,4 @@
-"""`featmap explain`: one value, and one whole map, taken apart."""
+"""`featmap explain`: the arithmetic of one value, and of one whole map."""
 
 from __future__ import annotations
 

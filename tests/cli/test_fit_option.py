@@ -1,4 +1,4 @@
-"""`--fit`: every command with a picture takes it, says it, and an index of it knows others from its own."""
+"""`--fit`: taken by every command with a picture, stated in answers, and part of an index's identity."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_what_is_no_fit(fit: str) -> None:
     ended = featmap(f"plan {SMALL} --fit '{fit}'")
     assert (ended.code, ended.out) == (2, "")
     assert ended.err == (
-        f"--fit '{fit}' is no way to fit a picture.\n\n"
+        f"--fit '{fit}' is not a way to fit a picture.\n\n"
         "Write stretch, crop, pad, or pad with a colour of bytes: pad:114, pad:124,116,104.\n"
     )
 
@@ -107,11 +107,11 @@ def test_a_comparison_of_other_fits_says_so(tall: Path) -> None:
     for name, fit in (("padded", "--fit pad"), ("again", "--fit pad"), ("cropped", "--fit crop")):
         assert featmap(f"index build {SMALL} tall.png cat.png -o {name}.fmi {fit}").code == 0
     said = (
-        "pictures were prepared otherwise, before: scale into 12x16 (bilinear), pad with colour 0, values / 255; "
+        "pictures were prepared differently, before: scale into 12x16 (bilinear), pad with colour 0, values / 255; "
         "after: scale to cover 12x16 (bilinear), crop centre 12x16, values / 255\n"
     )
     assert said in featmap("index compare padded.fmi cropped.fmi").out
-    assert "prepared otherwise" not in featmap("index compare padded.fmi again.fmi").out
+    assert "prepared differently" not in featmap("index compare padded.fmi again.fmi").out
     found = json.loads(featmap("index compare padded.fmi cropped.fmi --json").out)
     assert found["preprocessing_before"] == FITS["pad"]
     assert found["preprocessing_after"] == FITS["crop"]

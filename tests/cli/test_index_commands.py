@@ -277,7 +277,7 @@ def test_top_of_a_layer(photos: Path) -> None:
     assert [each["address"] for each in found["maps"]] == ["stem:a/0", "stem:a/2", "stem:a/3"]
     assert found["maps"][0] == document("top photos.fmi stem/0 -k 2")
     assert len(document("top photos.fmi stem -k 2")["maps"]) == 4
-    assert refused("top photos.fmi stem --channels 0,x").startswith("--channels '0,x' is no list of maps.")
+    assert refused("top photos.fmi stem --channels 0,x").startswith("--channels '0,x' is not a list of maps.")
 
 
 def is_png(data: bytes) -> bool:
@@ -354,7 +354,7 @@ def test_a_broken_bound_ends_with_1_after_the_answer(photos: Path) -> None:
 
 def test_a_bound_that_is_none_ends_with_2(photos: Path) -> None:
     assert refused("audit photos.fmi --fail-on 'dead>many'") == (
-        "'dead>many' is no bound of an audit.\n\nWrite NAME>NUMBER or NAME>NUMBER%, such as dead>5%; NAME is one of "
+        "'dead>many' is not a bound of an audit.\n\nWrite NAME>NUMBER or NAME>NUMBER%, such as dead>5%; NAME is one of "
         "dead, nearly_dead, constant, saturated, sparsity, redundant_pairs, beyond_input, and >= < <= compare "
         "too.\n"
     )
@@ -386,7 +386,7 @@ def test_verify_of_a_sound_index(photos: Path) -> None:
     with_files = document("index verify photos.fmi --files --model cli.networks:Small")
     assert with_files["checked"] == [
         *found["checked"],
-        "10 of 10 images lie in files, which were read again",
+        "10 of 10 images are in files, which were read again",
         "the network and its preprocessing are those of the index; 8 images were measured again",
     ]
 
@@ -398,7 +398,7 @@ def test_verify_ends_with_1_where_anything_is_wrong(copied: Path) -> None:
     ended = featmap("index verify new.fmi --files")
     assert (ended.code, ended.err) == (1, "")
     assert ended.out.startswith(f"new.fmi: 1 problem\n\nwrong  {lost}\nright  ")
-    assert "lie in files" not in ended.out
+    assert "are in files" not in ended.out
     assert done("index verify new.fmi").startswith("new.fmi: sound\n")
     other = featmap("index verify photos.fmi --model cli.networks:Small --weights later.pt --json")
     problem = "The index is of another network: its fingerprint is X, that of the one given is X."
@@ -432,7 +432,7 @@ def test_what_is_damaged_is_not_called_something_else(copied: Path) -> None:
 
 def test_verify_where_nothing_is(photos: Path) -> None:
     assert refused("index verify none.fmi") == DOES_NOT_EXIST
-    assert refused("index verify empty").startswith("'empty' is no index.\n\n")
+    assert refused("index verify empty").startswith("'empty' is not an index.\n\n")
     with pytest.raises(NoIndex):
         fm.Index("none.fmi").verify()
     with pytest.raises(InputError, match="An index is of a Network, got Small"):
@@ -458,9 +458,9 @@ def test_where_there_is_no_index(photos: Path, line: str) -> None:
 
 def test_a_path_that_exists_and_is_no_index(photos: Path) -> None:
     assert refused(f"{BUILD} photos") == (
-        "The folder 'photos' exists and is no index: it holds broken.png, cat, dog.\n\nChoose another path.\n"
+        "The folder 'photos' exists and is not an index: it holds broken.png, cat, dog.\n\nChoose another path.\n"
     )
-    assert refused(f"{BUILD} later.pt") == "'later.pt' exists and is no index.\n\nChoose another path.\n"
+    assert refused(f"{BUILD} later.pt") == "'later.pt' exists and is not an index.\n\nChoose another path.\n"
     assert refused("top later.pt stem/0") == "'later.pt' is a file, no index.\n\nAn index is a folder; give its path.\n"
 
 
@@ -477,7 +477,7 @@ def test_an_index_of_another_network(photos: Path) -> None:
 def test_an_index_that_keeps_something_else(photos: Path) -> None:
     assert refused(f"{BUILD} photos.fmi --top-k 7 --no-table") == (
         "'photos.fmi' keeps something else: top_k is 10, not 7; table is True, not False.\n\n"
-        "Leave these settings out, the index goes on as it was begun; or build into another path.\n"
+        "Leave these settings out, and the index goes on with its own; or build into another path.\n"
     )
 
 
@@ -567,5 +567,5 @@ def test_an_interrupt_before_anything_is_kept(photos: Path, tmp_path: Path, monk
 
     monkeypatch.setattr(fm.Index, "build", interrupted)
     path = tmp_path / "new.fmi"
-    assert featmap(f"{BUILD} {path}") == Ended(130, "", f"interrupted: '{path}' was not begun.\n")
+    assert featmap(f"{BUILD} {path}") == Ended(130, "", f"interrupted: '{path}' was not started.\n")
     assert not path.exists()

@@ -1,4 +1,4 @@
-"""What is not needed is not loaded: help, wrong lines and `import featmap` wait for nothing heavy."""
+"""Lazy imports: help, wrong command lines and `import featmap` load nothing heavy."""
 
 from __future__ import annotations
 

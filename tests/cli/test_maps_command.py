@@ -1,4 +1,4 @@
-"""`featmap maps`: sheets and arrays of one or several layers and pictures, and what of that cannot be asked for."""
+"""`featmap maps`: sheets and arrays of one or several layers and pictures, and its refusals."""
 
 from __future__ import annotations
 
@@ -198,7 +198,7 @@ ONE_OF = "Use one of index, maximum, mean, positive."
         ),
         (
             "-o maps.npz --device gpu",
-            "--device 'gpu' is no device.\n\nName cpu, cuda, cuda:1, mps or xpu, or leave it out.\n",
+            "--device 'gpu' is not a device.\n\nName cpu, cuda, cuda:1, mps or xpu, or leave it out.\n",
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""`featmap occlude`: answers, files, progress, and what of it cannot be asked."""
+"""`featmap occlude`: answers, files, progress, and its refusals."""
 
 from __future__ import annotations
 
@@ -165,7 +165,7 @@ NO_SIZE = "Give a whole number from 1 on, or (rows, columns): {0}=16."
         ),
         (
             f"{HEADED} cat.png --target [7 --window 4",
-            "'[7' is no place of an output.\n\nWrite indices in brackets: '[3,10,12]' or \"['logits'][0][3]\".",
+            "'[7' is not a position in an output.\n\nWrite indices in brackets: '[3,10,12]' or \"['logits'][0][3]\".",
         ),
         (
             f"{HEADED} cat.png --target stem/1 --window 4",
@@ -174,7 +174,7 @@ NO_SIZE = "Give a whole number from 1 on, or (rows, columns): {0}=16."
         (
             f"{SMALL} cat.png --window 4",
             "cli.networks:Small does not return one score per class; its output has shape 1x4x6x8.\n\n"
-            "Name a place of the "
+            "Name a position in the "
             "output, such as '[3,10,12]' or \"['logits'][3]\", or a map or unit by its address.",
         ),
         (
@@ -195,13 +195,13 @@ NO_SIZE = "Give a whole number from 1 on, or (rows, columns): {0}=16."
             "A window of 16 x 16 (rows x columns) does not fit into an image of 12 x 16.\n\n"
             "Use a window of at most 12 x 16.",
         ),
-        (f"{UNIT} --window 0", "window (0, 0) is no size in pixels.\n\n" + NO_SIZE.format("window")),
-        (f"{UNIT} --window 4x-2", "window (4, -2) is no size in pixels.\n\n" + NO_SIZE.format("window")),
+        (f"{UNIT} --window 0", "window (0, 0) is not a size in pixels.\n\n" + NO_SIZE.format("window")),
+        (f"{UNIT} --window 4x-2", "window (4, -2) is not a size in pixels.\n\n" + NO_SIZE.format("window")),
         (
             f"{UNIT} --window big",
             "--window 'big' is neither a number nor ROWSxCOLUMNS.\n\nWrite --window 3, or --window 3x5.",
         ),
-        (f"{UNIT} --stride 0", "stride (0, 0) is no size in pixels.\n\n" + NO_SIZE.format("stride")),
+        (f"{UNIT} --stride 0", "stride (0, 0) is not a size in pixels.\n\n" + NO_SIZE.format("stride")),
         (
             f"{UNIT} --stride 1.5",
             "--stride '1.5' is neither a number nor ROWSxCOLUMNS.\n\nWrite --stride 3, or --stride 3x5.",
@@ -209,11 +209,11 @@ NO_SIZE = "Give a whole number from 1 on, or (rows, columns): {0}=16."
         (f"{UNIT} --baseline 1,2", "The baseline has 2 values; the image has 3 channels.\n\nGive one number, or 3."),
         (
             f"{UNIT} --baseline grey",
-            "--baseline 'grey' is no baseline.\n\nWrite a number, one per channel (0.1,0,0), mean or local.",
+            "--baseline 'grey' is not a baseline.\n\nWrite a number, one per channel (0.1,0,0), mean or local.",
         ),
         (
             f"{UNIT} --baseline nan",
-            "baseline nan is no finite number.\n\nUse a number, a value per channel, 'mean', 'local' or a function.",
+            "baseline nan is not a finite number.\n\nUse a number, a value per channel, 'mean', 'local' or a function.",
         ),
         (f"{UNIT} --scale log", "scale 'log' is unknown; it can be logit, probability.\n\nUse scale='logit'."),
         (
@@ -245,7 +245,7 @@ NO_SIZE = "Give a whole number from 1 on, or (rows, columns): {0}=16."
         ),
         (
             f"{UNIT} --device tpu",
-            "--device 'tpu' is no device.\n\nName cpu, cuda, cuda:1, mps or xpu, or leave it out.",
+            "--device 'tpu' is not a device.\n\nName cpu, cuda, cuda:1, mps or xpu, or leave it out.",
         ),
     ],
 )

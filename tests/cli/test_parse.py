@@ -1,4 +1,4 @@
-"""The words of a command line: what they mean, and every refusal's whole text."""
+"""Values of a command line: their meaning, and every refusal's whole text."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_a_text_that_is_no_padding(text: str) -> None:
     with pytest.raises(SettingError) as caught:
         parse.padding(text)
     assert str(caught.value) == (
-        f"--padding {text!r} is no padding.\n\n"
+        f"--padding {text!r} is not a padding.\n\n"
         "Write --padding 1, --padding 1x2 (rows x columns), --padding same, or all four sides as in "
         "--padding 0,1,2,3 (top,left,bottom,right)."
     )

@@ -43,7 +43,7 @@ def test_terminals_of_any_width(columns: int) -> None:
 
 def test_what_a_narrow_terminal_leaves_out_is_named() -> None:
     narrow = on_terminal(f"plan {SMALL}", 60).out
-    assert "left out for want of room: details, operator" in narrow
+    assert "left out for lack of space: details, operator" in narrow
     assert "left out" not in on_terminal(f"plan {SMALL}", 140).out
 
 

@@ -1,4 +1,4 @@
-"""`-`: a picture from standard input gives what its path gives, and what is wrong with it is said."""
+"""`-`: a picture from standard input gives what its path gives, with the same errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A model whose own next call may answer otherwise: every method says why, and the model stays as it is.
+"""Models whose next call may give another answer: every method says why, and the model is unchanged.
 
 Three reasons: it draws random numbers in evaluation, it writes state that it reads, it takes statistics of the batch.
 """

@@ -1,4 +1,4 @@
-"""Operators by which images of one batch change one another: every answer is that of each image by itself."""
+"""Operators by how images of one batch affect one another: every answer is that of each image by itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The model is the user's: every method of a network leaves it as it was, after success, error and interrupt.
+"""The user's model: every method of a network leaves it as it was, after success, error and interrupt.
 
 The model has mixed training modes, frozen weights, gradients, hooks and nonlinearities in place. The interrupts strike
 at every stage of a question: while the model is captured, while its graph is sized, and in the middle of a run.

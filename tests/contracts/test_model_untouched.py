@@ -1,4 +1,4 @@
-"""The model is the user's: whatever is asked, and however it ends, it is the same afterwards."""
+"""The user's model: unchanged after every question, however it ends."""
 
 import random
 from collections.abc import Callable

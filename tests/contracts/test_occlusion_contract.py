@@ -1,4 +1,4 @@
-"""The model is the user's, in occlusions and projections too: the same after every answer, error and interrupt."""
+"""The user's model in occlusions and projections: unchanged after every answer, error and interrupt."""
 
 from __future__ import annotations
 

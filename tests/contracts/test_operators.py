@@ -22,7 +22,7 @@ from featmap.graph.receptive.unit_box import unit_box
 from featmap.graph.sized_graph import SizedGraph
 from featmap.methods.maps import as_maps
 from featmap.run.program.program import Program
-from featmap.testing.oracles import Support
+from featmap.testing.oracles import SupportMask
 from support.closeness import assert_close
 
 SHAPE = (3, 8, 6)
@@ -465,6 +465,13 @@ NOT_CAPTURED = {
     "_native_batch_norm_legit_no_training": "made functional it is written as batch_norm again",
     "_batch_norm_no_update": "torch's own choice on some devices",
     "cudnn_batch_norm": "torch's own choice on some devices",
+    "native_batch_norm": "made functional it is written as batch_norm again",
+    "_native_batch_norm_legit": "only of a batch's own statistics, beside an assignment",
+    "_native_batch_norm_legit_functional": "made functional it is written as batch_norm again",
+    "_batch_norm_with_update": "torch's own choice on some devices",
+    "_batch_norm_with_update_functional": "torch's own choice on some devices",
+    "detach_": "returns its input's values and is left out of the graph",
+    "detach_copy": "returns its input's values and is left out of the graph",
     "native_layer_norm": "an operator inside layer_norm",
     "native_group_norm": "an operator inside group_norm",
     "_to_copy": "an operator inside to, which stays",
@@ -674,7 +681,7 @@ def check_boxes(name: str, module: nn.Module, net: fm.Network) -> None:
                 assert (answer.box, True) == (support.box, support.fills_box), (channel, row, column)
 
 
-def support_by_trial(module: nn.Module, sized: SizedGraph, output: int, unit: tuple[int, int, int]) -> Support:
+def support_by_trial(module: nn.Module, sized: SizedGraph, output: int, unit: tuple[int, int, int]) -> SupportMask:
     """The pixels that change a unit when they are changed, one after the other."""
     x = image(SHAPE)
     mask = torch.zeros(SHAPE[1:], dtype=torch.bool)
@@ -684,12 +691,12 @@ def support_by_trial(module: nn.Module, sized: SizedGraph, output: int, unit: tu
             changed = x.clone()
             changed[..., row, column] += 0.5
             mask[row, column] = as_maps(sized, output, module(changed))[0][unit] != value
-    return Support(mask)
+    return SupportMask(mask)
 
 
-def support_of(module: nn.Module, sized: SizedGraph, output: int, unit: tuple[int, int, int]) -> Support:
+def support_of(module: nn.Module, sized: SizedGraph, output: int, unit: tuple[int, int, int]) -> SupportMask:
     """The pixels with a gradient at a unit of the network's output, whatever the order of its axes."""
     x = image(SHAPE).requires_grad_()
     value = as_maps(sized, output, module(x))[0][unit]
     (gradient,) = torch.autograd.grad(value, x, materialize_grads=True, allow_unused=True)
-    return Support((gradient[0] != 0).any(dim=0))
+    return SupportMask((gradient[0] != 0).any(dim=0))

@@ -1,4 +1,4 @@
-"""Every operator of the table, occluded: places, units and maps of its value equal full runs of the module itself."""
+"""Every operator of the table, occluded: positions, units and maps of its value equal full runs of the module."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every operator of the table on the way back: `gradient` is the module's own, the other rules are well defined."""
+"""Every operator of the table, backwards: `gradient` is the module's own, the other rules are well defined."""
 
 from __future__ import annotations
 

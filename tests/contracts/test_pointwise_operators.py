@@ -1,4 +1,4 @@
-"""Operators that are pointwise by the table or by torch's own tag: each value changes with the same place alone."""
+"""Pointwise operators, by the table or by torch's tag: each value changes with the same position alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The demo's index is made of crops in one tar file, used again, and made anew for a network trained anew."""
+"""The demo's index: made of crops in one tar file, reused, and made again for a newly trained network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The walk asks about what is worth a look, shows what it says, and stops where its photographs are not there."""
+"""The walk: it asks what is worth a look, shows what it says, and stops where its photographs are missing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A small network, small images and a small index of them; its whole content read past our own code."""
+"""A small network, small images and a small index of them; its whole content, read without featmap's code."""
 
 from __future__ import annotations
 

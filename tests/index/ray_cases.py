@@ -1,4 +1,4 @@
-"""A small network and a data set that lies partly in files and partly in memory, some of it unreadable."""
+"""A small network and a data set partly in files and partly in memory, some of it unreadable."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a build takes, leaves out and refuses: whole texts of all errors, and what is read."""
+"""What a build takes, skips and refuses: whole texts of all errors."""
 
 from __future__ import annotations
 
@@ -178,7 +178,7 @@ def test_another_network_preprocessing_or_setting_is_refused_with_both_fingerpri
     assert refused(OtherIndex, path, theirs, images, path, wish) == (
         f"'{path}' keeps something else: layers: it has 3:a too; top_k is 7, not 8; table is True, not False; "
         "full: it has no 0:a; correlation is all, not none; block is 4, not 5.\n\n"
-        "Leave these settings out, the index goes on as it was begun; or build into another path."
+        "Leave these settings out, and the index goes on with its own; or build into another path."
     )
     assert build_index(theirs, images, path, Wish()).known == 4
 
@@ -188,27 +188,27 @@ def test_what_is_no_index_is_left_alone(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("kept")
     choose = "\n\nChoose another path."
-    assert refused(NoIndex, file, net, images, file, WISH) == f"'{file}' exists and is no index.{choose}"
+    assert refused(NoIndex, file, net, images, file, WISH) == f"'{file}' exists and is not an index.{choose}"
     assert file.read_text() == "kept"
 
     folder = tmp_path / "folder"
     for name in ("a", "b", "c"):
         (folder / name).mkdir(parents=True)
-    said = f"The folder '{folder}' exists and is no index: it holds a, b, c.{choose}"
+    said = f"The folder '{folder}' exists and is not an index: it holds a, b, c.{choose}"
     assert refused(NoIndex, folder, net, images, folder, WISH) == said
     (folder / "d").write_text("d")
     assert refused(NoIndex, folder, net, images, folder, WISH) == said.replace("c.", "c and more.")
 
     foreign = tmp_path / "foreign"
     own = icechunk.Repository.create(icechunk.local_filesystem_storage(str(foreign)))
-    said = f"The folder '{foreign}' exists and is no index: it holds refs, snapshots.{choose}"
+    said = f"The folder '{foreign}' exists and is not an index: it holds refs, snapshots.{choose}"
     assert refused(NoIndex, foreign, net, images, foreign, WISH).startswith(said[: -len("refs, snapshots." + choose)])
     session = own.writable_session("main")
     zarr.create_group(session.store)
     session.commit("somebody's own")
     assert refused(NoIndex, foreign, net, images, foreign, WISH) == (
         f"'{foreign}' is an icechunk repository, but no index of featmap.\n\n"
-        "Give the path of an index; or build again, if a build was cut off at its beginning."
+        "Give the path of an index; or build again, if a build was interrupted at its start."
     )
 
 

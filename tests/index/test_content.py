@@ -1,4 +1,4 @@
-"""Does an index hold what its images gave? Random networks and a trained one against an oracle that keeps all maps."""
+"""The content of an index: random networks and a trained one against an oracle that keeps all maps."""
 
 from __future__ import annotations
 
@@ -275,7 +275,7 @@ def test_whole_maps_beyond_float16_are_refused_and_nothing_is_written(tmp_path: 
         fm.Index.build(net, images, tmp_path / "i.fmi", full=["0"], progress=False)
     assert str(error.value) == (
         "'0:a' has values beyond 65,504, more than float16 holds.\n\n"
-        "Leave its whole maps out (full, --full); what the index keeps besides is float32."
+        "Leave its whole maps out (full, --full); everything else in the index is float32."
     )
     assert fm.Index.open(tmp_path / "i.fmi").images == 0
     assert fm.Index.build(net, images, tmp_path / "j.fmi", progress=False).images == 3

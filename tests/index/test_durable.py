@@ -1,4 +1,4 @@
-"""Whatever happens to a builder, the index holds whole blocks of what it had, and goes on to the same content."""
+"""Interrupted builds: the index holds whole blocks of what it had, and continues to the same content."""
 
 from __future__ import annotations
 

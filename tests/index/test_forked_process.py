@@ -1,4 +1,4 @@
-"""An index in a process that was forked says that it cannot be read there, instead of waiting for ever."""
+"""An index in a forked process says that it cannot be read there, instead of waiting forever."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An index lies in an object store as it does in a folder; a second builder is refused when it commits."""
+"""An index in an object store, like one in a folder; a second builder is refused when it commits."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def _next_block(net: fm.Network, url: str) -> tuple[object, object]:
 
 
 def test_there_is_no_index(url: str) -> None:
-    with pytest.raises(NoIndex, match="is no index"):
+    with pytest.raises(NoIndex, match="is not an index"):
         fm.Index.open(url)
-    with pytest.raises(NoIndex, match=r"cannot lie at a ftp:// address"):
+    with pytest.raises(NoIndex, match=r"cannot be stored at a ftp:// address"):
         fm.Index.open("ftp://bucket/photos.fmi")

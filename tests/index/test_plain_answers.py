@@ -1,4 +1,4 @@
-"""Small things that a reader of answers and messages would stumble over."""
+"""Details of answers and messages that a reader would stumble over."""
 
 from __future__ import annotations
 

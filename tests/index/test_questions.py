@@ -195,7 +195,7 @@ def test_what_top_refuses(case: Case) -> None:
     )
     for wrong, words in ((5, "5"), ([0.5], "[0.5]"), ([True, False], "[True, False]")):
         assert refusal(SettingError, top, "0:a/1", subset=wrong) == (
-            f"The subset {words} is no list of images.\n\nGive numbers, names, a slice or a pattern."
+            f"The subset {words} is not a list of images.\n\nGive numbers, names, a slice or a pattern."
         )
     assert refusal(NotKept, top, "0:a/1", subset="photo*") == (
         f"No image of '{path}' has a name like 'photo*'.\n\n"
@@ -308,7 +308,7 @@ def test_bounds_that_an_audit_does_not_know(case: Case, tmp_path: Path) -> None:
     names = "dead, nearly_dead, constant, saturated, sparsity, redundant_pairs, beyond_input"
     for wrong in ("dead", "dead>", "dead>5%%", "dead==5", "ded>5%", "dead>-1", "dead>1.2.3", "dead>.", "", "5%<dead"):
         assert refusal(SettingError, FailOn.parse, wrong) == (
-            f"'{wrong}' is no bound of an audit.\n\n"
+            f"'{wrong}' is not a bound of an audit.\n\n"
             f"Write NAME>NUMBER or NAME>NUMBER%, such as dead>5%; NAME is one of {names}, and >= < <= compare too."
         )
     for text, most in (("dead>500%", 100), ("sparsity>30", 1), ("sparsity<130%", 100)):
@@ -381,7 +381,7 @@ def test_what_similar_refuses(case: Case, tmp_path: Path) -> None:
         "Give a name as `featmap index show` lists them; for another picture, give the network too (net=..., --model)."
     )
     assert refusal(InputError, similar, 1.5, "0") == (
-        f"A float is no image of '{path}'.\n\nGive a number or a name; for another picture, give the network too "
+        f"A float is not an image of '{path}'.\n\nGive a number or a name; for another picture, give the network too "
         "(net=...)."
     )
     assert refusal(SettingError, similar, 1, "0", by="median") == "by is 'median'.\n\nIt is one of maximum, mean."
@@ -628,15 +628,15 @@ def test_paths_that_hold_no_index(case: Case, tmp_path: Path) -> None:
     for name, problem, remedy in (
         ("missing", f"There is no index '{tmp_path / 'missing'}'.", f"{build} {tmp_path / 'missing'}."),
         ("file.txt", f"'{tmp_path / 'file.txt'}' is a file, no index.", "An index is a folder; give its path."),
-        ("notes", f"'{tmp_path / 'notes'}' is no index.", f"{build} {tmp_path / 'notes'}."),
+        ("notes", f"'{tmp_path / 'notes'}' is not an index.", f"{build} {tmp_path / 'notes'}."),
     ):
         assert refusal(NoIndex, fm.Index.open, tmp_path / name) == f"{problem}\n\n{remedy}"
     assert refusal(NoIndex, fm.Index.build, case.net, images(), tmp_path / "notes", progress=False) == (
-        f"The folder '{tmp_path / 'notes'}' exists and is no index: it holds 0.txt, 1.txt, 2.txt and more.\n\n"
+        f"The folder '{tmp_path / 'notes'}' exists and is not an index: it holds 0.txt, 1.txt, 2.txt and more.\n\n"
         "Choose another path."
     )
     assert refusal(NoIndex, fm.Index.build, case.net, images(), tmp_path / "file.txt", progress=False) == (
-        f"'{tmp_path / 'file.txt'}' exists and is no index.\n\nChoose another path."
+        f"'{tmp_path / 'file.txt'}' exists and is not an index.\n\nChoose another path."
     )
     assert refusal(InputError, fm.Index.build, case.net, tmp_path / "empty", tmp_path / "new", progress=False) == (
         f"There is no image in '{tmp_path / 'empty'}'.\n\nGive a folder, a list or a tar file with images."
@@ -669,7 +669,7 @@ def test_an_index_of_something_else_is_not_built_on(case: Case) -> None:
     )
     assert refusal(OtherIndex, fm.Index.build, case.net, images(), path, top_k=7, table=False, progress=False) == (
         f"'{path}' keeps something else: top_k is 5, not 7; table is True, not False.\n\n"
-        "Leave these settings out, the index goes on as it was begun; or build into another path."
+        "Leave these settings out, and the index goes on with its own; or build into another path."
     )
     assert refusal(
         OtherIndex, fm.Index.build, case.net, images(), path, layers=["0:a", "1"], progress=False

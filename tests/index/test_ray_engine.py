@@ -1,4 +1,4 @@
-"""Builds on a Ray cluster of this machine: same content as the local engine, whoever dies on the way."""
+"""Builds on a Ray cluster of this machine: same content as the local engine, whichever worker dies."""
 
 from __future__ import annotations
 

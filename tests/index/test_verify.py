@@ -1,4 +1,4 @@
-"""Verify: every array that is not as it was written is found, and every byte that matters."""
+"""Verification: every array that is not as it was written is found, and every byte that matters."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_what_is_said_of_a_sound_index(made: Path) -> None:
             "2 layers' largest values, up to 32 a map, are in order",
             "3 blocks have the digest that they were written with; the table of 10 images gives what is known over all",
             "the whole maps of 10 images and layers have their maxima",
-            "10 of 10 images lie in files, which were read again",
+            "10 of 10 images are in files, which were read again",
             "the network and its preprocessing are those of the index; 3 images were measured again",
         ],
         "problems": [],
@@ -190,12 +190,12 @@ HARMED = {
     "Strongest images are not in order: 0:a/0.": put("map/strongest_value", [1, 2, 3, 4, 5]),
     "The number of strongest images is wrong: 0:a/0.": put("map/strongest_value", np.nan),
     "A strongest image is named twice: 0:a/0.": put("map/strongest_image", 2),
-    "A strongest image or its place does not exist: 0:a/0.": put("map/strongest_place", 144),
-    "Values lie at a bound that the nonlinearity lacks: 0:a/0.": put("map/at_bound", 1),
+    "A strongest image or its position does not exist: 0:a/0.": put("map/strongest_place", 144),
+    "Values are at a bound that the nonlinearity lacks: 0:a/0.": put("map/at_bound", 1),
     "The largest values are not in order: 0:a/0.": put("tail/0000", np.arange(32)),
     "The number of largest values is wrong: 0:a/0.": put("tail/0000", np.nan),
-    "Correlations hold what is no number: 0:a/0.": put("comoment/0000", np.nan),
-    "The mean of correlated places lies outside of minimum and maximum: 0:a/0.": put("comoment/0000", 1e6),
+    "Correlations hold NaN or infinity: 0:a/0.": put("comoment/0000", np.nan),
+    "The mean of correlated positions is outside of minimum and maximum: 0:a/0.": put("comoment/0000", 1e6),
     "Whole maps of 0:a have other maxima: images 0.": put("full/0000", 0),
 }
 
@@ -351,7 +351,7 @@ def test_another_network_is_named(index: Path, made: Path) -> None:
 def test_where_nothing_was_ever_an_index_that_is_said(tmp_path: Path) -> None:
     with pytest.raises(NoIndex, match="There is no index"):
         verify(tmp_path / "nothing")
-    with pytest.raises(NoIndex, match="is no index"):
+    with pytest.raises(NoIndex, match="is not an index"):
         verify(tmp_path)
     (tmp_path / "file").write_text("")
     with pytest.raises(NoIndex, match="is a file, no index"):

@@ -1,4 +1,4 @@
-"""Nothing of a dataset is lost without a word: what was found is measured, skipped or left out, and adds up."""
+"""Completeness of a dataset's index: every image found is measured, skipped or left out, and the counts add up."""
 
 from __future__ import annotations
 

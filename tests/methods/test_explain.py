@@ -1,4 +1,4 @@
-"""One value taken apart: against plain loops written from the definition, and against the network's own value."""
+"""The arithmetic of one value: against plain loops written from the definition, and the network's own value."""
 
 from __future__ import annotations
 

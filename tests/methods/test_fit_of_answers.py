@@ -1,4 +1,4 @@
-"""Whatever the fit: what is drawn is what the network saw, and a unit's box in the picture holds what changes it."""
+"""Answers under every fit: what is drawn is what the network saw, and a unit's box holds what changes it."""
 
 from __future__ import annotations
 

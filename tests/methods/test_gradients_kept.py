@@ -1,4 +1,4 @@
-"""Forwards in which a gradient is cut, goes through complex numbers, masks or casts: `gradient` is autograd's own."""
+"""Forwards that cut a gradient, use complex numbers, masks or casts: `gradient` is autograd's own."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""`net.occlude`: what is asked, what comes back, how it is checked, shown and saved, and what cannot be asked."""
+"""`net.occlude`: arguments, results, verification, pictures, files and refusals."""
 
 from __future__ import annotations
 
@@ -469,7 +469,7 @@ def test_memory_stays_within_its_budget(behind: nn.Module) -> None:
         (
             {"stride": 0},
             SettingError,
-            "stride 0 is no size in pixels.\n\nGive a whole number from 1 on, or (rows, columns): stride=16.",
+            "stride 0 is not a size in pixels.\n\nGive a whole number from 1 on, or (rows, columns): stride=16.",
         ),
         ({"target": 5}, InputError, "There is no class 5; Sequential has 5.\n\nAsk for a class from 0 to 4."),
         (

@@ -1,4 +1,4 @@
-"""Gradients that a model has of its own: `gradient` equals the module's autograd, or the result names what differs."""
+"""Gradients that a model defines itself: `gradient` equals autograd, or the result names the difference."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Plans: numbers that everybody can check by hand, what is shared, unused or unknown, and the names of the data."""
+"""Plans: numbers that can be checked by hand, shared, unused and unknown parts, and the names of the data."""
 
 from __future__ import annotations
 
@@ -180,7 +180,7 @@ def test_a_plan_is_a_table() -> None:
     assert frame["macs"].sum() == plan.totals.macs
     assert frame.loc[0, "stages"] == "conv z a"
     assert frame.loc[0, "receptive_field_size"] == [7, 7]
-    with pytest.raises(KeyError, match=r"'no\.such\.row' is no row of this plan"):
+    with pytest.raises(KeyError, match=r"'no\.such\.row' is not a row of this plan"):
         plan["no.such.row"]
 
 

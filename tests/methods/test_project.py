@@ -1,4 +1,4 @@
-"""Projections: the paper's own words as oracle, starts and targets, results that say what was done, and errors."""
+"""Projections: the paper's definition as oracle, starts and targets, descriptions in results, and errors."""
 
 from __future__ import annotations
 
@@ -135,8 +135,8 @@ def test_normalisations_scale_or_are_skipped() -> None:
 def test_other_nonlinearities_take_the_gradient_and_the_result_says_which() -> None:
     made = case_of(nn.Sequential(conv(3, 4), nn.SiLU(), conv(4, 4), nn.ReLU6(), conv(4, 4), nn.GELU()), SHAPE)
     found = made.net.project(made.image, "4/2@3,3", "guided", **ASKED)
-    assert found.gradient_takers == ("gelu", "silu")
-    assert found.semantics["gradient_takers"] == ["gelu", "silu"]
+    assert found.through_gradient == ("gelu", "silu")
+    assert found.semantics["through_gradient"] == ["gelu", "silu"]
     value, whole = expected(made.net, made.image, "4:a", (2, 3, 3), "guided")
     assert_close(found, whole, value)
 
@@ -160,7 +160,7 @@ def test_other_nonlinearities_take_the_gradient_and_the_result_says_which() -> N
 def test_every_rectifier(rectify: Any, rule: str) -> None:
     made = case_of(written(lambda m, x: m.last(rectify(m.first(x))), first=conv(3, 4), last=conv(4, 4)), SHAPE)
     found = made.net.project(made.image, "last:z/2@3,3", rule, "one", **ASKED)
-    assert found.gradient_takers == ()
+    assert found.through_gradient == ()
     value, whole = expected(made.net, made.image, "last:z", (2, 3, 3), rule)
     started = max(value, 0.0) if rule != "gradient" else value
     if started:
@@ -241,8 +241,8 @@ MISTAKES: dict[str, tuple[Any, dict[str, Any], type[FeatmapError], str]] = {
     "an unknown norm": ("5:a/2", {"norm": "off"}, SettingError, "norm 'off' is unknown"),
     "all of a unit": ("5:a/2@1,1", {"whole": True}, SettingError, "is one unit"),
     "all of a score": ((1, 1, 1), {"whole": True}, SettingError, "a score has no positions"),
-    "a list of numbers and addresses": (["5:a/1", 3], {}, InputError, "is no list of units and maps"),
-    "an empty list": ([], {}, InputError, "is no list of units and maps"),
+    "a list of numbers and addresses": (["5:a/1", 3], {}, InputError, "is not a list of units and maps"),
+    "an empty list": ([], {}, InputError, "is not a list of units and maps"),
     "whole numbers": ("5:a/1", {"dtype": torch.int32}, SettingError, "has no fractions"),
     "several layers": (["5:a/1", "3:a/1"], {}, AddressError, "units of one layer"),
     "a class of a network of maps": (3, {}, InputError, "does not return one score per class"),
@@ -358,7 +358,7 @@ def test_what_is_neither_linear_nor_a_rectifier_is_named() -> None:
 
     made = case_of(written(forward, first=conv(3, 4), last=conv(4, 3)), SHAPE)
     found = made.net.project(made.image, "last:z/1@3,3", "gradient", **ASKED)
-    assert found.gradient_takers == ("gt", "maximum", "mul", "softmax", "where")
+    assert found.through_gradient == ("gt", "maximum", "mul", "softmax", "where")
     value, whole = expected(made.net, made.image, "last:z", (1, 3, 3), "gradient")
     assert_close(found, whole, value)
 

@@ -1,4 +1,4 @@
-"""The answer about what a layer or a unit sees: numbers of the literature, its status, its data."""
+"""Receptive fields of layers and units: numbers of the literature, status, data."""
 
 from __future__ import annotations
 

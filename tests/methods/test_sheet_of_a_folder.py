@@ -1,4 +1,4 @@
-"""A sheet over a folder does as an index does: what cannot be read is skipped and told, names are within the folder."""
+"""Sheets over a folder, like an index: unreadable images are skipped and listed, names are within the folder."""
 
 from __future__ import annotations
 

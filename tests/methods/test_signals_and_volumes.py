@@ -1,4 +1,4 @@
-"""Networks on signals and volumes: sizes and costs are told, receptive fields are not."""
+"""Networks on signals and volumes: sizes and costs are known, receptive fields are not."""
 
 import json
 
@@ -20,7 +20,7 @@ NETWORKS = {
 def test_a_receptive_field_that_is_not_worked_out_is_refused(name: str, address: str) -> None:
     module, shape = NETWORKS[name]
     net = fm.trace(module, shape)
-    with pytest.raises(InputError, match="which are no images; receptive fields of signals and volumes"):
+    with pytest.raises(InputError, match="which are not images; receptive fields of signals and volumes"):
         net.receptive_field(address)
 
 

@@ -1,4 +1,4 @@
-"""What a target means: a class, a place of any output, a map's activity, one unit; and what it cannot mean."""
+"""Targets: a class, a position in any output, a map's activity, one unit; and what is not a target."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ def test_values_without_rows_and_columns_have_maps_of_one_value() -> None:
 
 
 NO_VECTOR = (
-    "Written does not return one score per class; its output has shape {0}.\n\nName a place of the output, such as "
+    "Written does not return one score per class; its output has shape {0}.\n\nName a position in the output, such as "
     "'[3,10,12]' or \"['logits'][3]\", or a map or unit by its address."
 )
 NO_PLACE = "Give one index per axis, each below the size of its axis."
@@ -168,7 +168,7 @@ NO_PLACE = "Give one index per axis, each below the size of its axis."
             CLASSES,
             {"target": True},
             InputError,
-            "A target of True is no class.\n\nGive a class index, an output index or an address.",
+            "A target of True is not a class.\n\nGive a class index, an output index or an address.",
         ),
         (MAPS, {"target": 0}, InputError, NO_VECTOR.format("1x4x6x7")),
         (MAPS, {"target": None}, InputError, NO_VECTOR.format("1x4x6x7")),
@@ -219,7 +219,7 @@ NO_PLACE = "Give one index per axis, each below the size of its axis."
             MAPS,
             {"target": "[1,2"},
             InputError,
-            "'[1,2' is no place of an output.\n\nWrite indices in brackets: '[3,10,12]' or \"['logits'][0][3]\".",
+            "'[1,2' is not a position in an output.\n\nWrite indices in brackets: '[3,10,12]' or \"['logits'][0][3]\".",
         ),
         (
             MAPS,

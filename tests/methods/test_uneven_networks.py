@@ -1,4 +1,4 @@
-"""Layers whose units do not move evenly, in networks: what the answers say, and the boxes of their units."""
+"""Networks whose units do not move evenly: the answers about them, and the boxes of their units."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where windows lie, and what is written over the pixels below them."""
+"""Positions of windows, and the values written over the pixels below them."""
 
 from __future__ import annotations
 
@@ -64,16 +64,16 @@ NO_SIZE = "Give a whole number from 1 on, or (rows, columns): {0}=16."
 @pytest.mark.parametrize(
     ("window", "stride", "text"),
     [
-        (0, 1, "window 0 is no size in pixels.\n\n" + NO_SIZE.format("window")),
-        ((3, -1), 1, "window (3, -1) is no size in pixels.\n\n" + NO_SIZE.format("window")),
-        (True, 1, "window True is no size in pixels.\n\n" + NO_SIZE.format("window")),
-        (2.0, 1, "window 2.0 is no size in pixels.\n\n" + NO_SIZE.format("window")),
-        ("16", 1, "window 16 is no size in pixels.\n\n" + NO_SIZE.format("window")),
-        ((1, 2, 3), 1, "window (1, 2, 3) is no size in pixels.\n\n" + NO_SIZE.format("window")),
-        (None, 1, "window None is no size in pixels.\n\n" + NO_SIZE.format("window")),
-        (3, 0, "stride 0 is no size in pixels.\n\n" + NO_SIZE.format("stride")),
-        (3, -8, "stride -8 is no size in pixels.\n\n" + NO_SIZE.format("stride")),
-        (3, (4, False), "stride (4, False) is no size in pixels.\n\n" + NO_SIZE.format("stride")),
+        (0, 1, "window 0 is not a size in pixels.\n\n" + NO_SIZE.format("window")),
+        ((3, -1), 1, "window (3, -1) is not a size in pixels.\n\n" + NO_SIZE.format("window")),
+        (True, 1, "window True is not a size in pixels.\n\n" + NO_SIZE.format("window")),
+        (2.0, 1, "window 2.0 is not a size in pixels.\n\n" + NO_SIZE.format("window")),
+        ("16", 1, "window 16 is not a size in pixels.\n\n" + NO_SIZE.format("window")),
+        ((1, 2, 3), 1, "window (1, 2, 3) is not a size in pixels.\n\n" + NO_SIZE.format("window")),
+        (None, 1, "window None is not a size in pixels.\n\n" + NO_SIZE.format("window")),
+        (3, 0, "stride 0 is not a size in pixels.\n\n" + NO_SIZE.format("stride")),
+        (3, -8, "stride -8 is not a size in pixels.\n\n" + NO_SIZE.format("stride")),
+        (3, (4, False), "stride (4, False) is not a size in pixels.\n\n" + NO_SIZE.format("stride")),
         (
             11,
             1,
@@ -148,9 +148,9 @@ MORE = "Use a number, a value per channel, 'mean', 'local' or a function."
         ([], "The baseline has 0 values; the image has 3 channels.\n\nGive one number, or 3."),
         (torch.zeros(3, 4, 5), "The baseline has 60 values; the image has 3 channels.\n\nGive one number, or 3."),
         ("grey", f"baseline 'grey' is unknown.\n\n{MORE}"),
-        (math.nan, f"baseline nan is no finite number.\n\n{MORE}"),
-        ([0, math.inf, 0], f"baseline [0, inf, 0] is no finite number.\n\n{MORE}"),
-        (None, f"baseline None is no finite number.\n\n{MORE}"),
+        (math.nan, f"baseline nan is not a finite number.\n\n{MORE}"),
+        ([0, math.inf, 0], f"baseline [0, inf, 0] is not a finite number.\n\n{MORE}"),
+        (None, f"baseline None is not a finite number.\n\n{MORE}"),
         (
             lambda image: image[:2],
             "The baseline function gave (2, 4, 5); the image has shape (3, 4, 5).\n\n"

@@ -1,4 +1,4 @@
-"""Captum's Deconvolution and GuidedBackprop are the oracle where every ReLU is an `nn.ReLU` of its own, and only there.
+"""Captum's Deconvolution and GuidedBackprop as oracle, where every ReLU is an `nn.ReLU` of its own.
 
 Captum acts on modules: a functional ReLU it does not see, and it says nothing. Ours acts on operators, so all spellings
 of one network have one projection.

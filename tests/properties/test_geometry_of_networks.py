@@ -11,7 +11,7 @@ import featmap as fm
 from featmap.geometry import Status
 from featmap.methods.receptive_field import FieldAnswer
 from featmap.testing.modules import make_positive, transparent
-from featmap.testing.oracles import Support, gradient_support, scrambled_outside
+from featmap.testing.oracles import SupportMask, gradient_support, scrambled_outside
 from featmap.testing.strategies import RandomNetwork, networks
 
 EXAMPLES = settings(
@@ -52,7 +52,7 @@ def test_the_geometry_of_a_network_is_what_torch_does(
     assert other[unit].item() == pytest.approx(output[unit].item(), rel=1e-12)
 
 
-def check_support(answer: FieldAnswer, support: Support) -> None:
+def check_support(answer: FieldAnswer, support: SupportMask) -> None:
     """An exact box is the gradient's support and filled by it, another contains it."""
     if answer.status == Status.EXACT:
         assert support.box == answer.box

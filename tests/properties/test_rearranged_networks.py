@@ -1,4 +1,4 @@
-"""Random networks that lay maps out anew: a unit's box is the gradient's support, or holds it."""
+"""Random networks that rearrange maps: a unit's box is the gradient's support, or holds it."""
 
 import pytest
 import torch
@@ -9,7 +9,7 @@ import featmap as fm
 from featmap.geometry import Interval, Status
 from featmap.graph.receptive.unit_boxes import UnitBoxes
 from featmap.run.as_maps import as_maps
-from featmap.testing.oracles import Support
+from featmap.testing.oracles import SupportMask
 from featmap.testing.rearranged import rearranged_networks
 from featmap.testing.strategies import RandomNetwork
 
@@ -32,7 +32,7 @@ def test_the_box_of_a_unit_is_what_has_a_gradient(run: str, drawn: RandomNetwork
     channel, row, column = (data.draw(st.integers(0, size - 1)) for size in maps.shape[1:])
     answer = network.receptive_field(f"{network._captured.resolver.describe(node)}/{channel}@{row},{column}")
     (gradient,) = torch.autograd.grad(maps[0, channel, row, column], image, materialize_grads=True)
-    support = Support((gradient[0] != 0).any(dim=0))
+    support = SupportMask((gradient[0] != 0).any(dim=0))
     assert answer.box is not None
     assert answer.box.contains(support.box), (answer, support.box)
     if answer.status == Status.EXACT:

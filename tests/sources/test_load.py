@@ -190,7 +190,8 @@ def test_a_shape_that_is_none_is_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(InputError) as caught:
         fm.load("torchvision:squeezenet1_1", input_shape=shape)
     assert str(caught.value) == (
-        f"{shape!r} is no shape of an image.\n\nGive (channels, rows, columns) as whole numbers, such as (3, 224, 224)."
+        f"{shape!r} is not the shape of an image.\n\n"
+        "Give (channels, rows, columns) as whole numbers, such as (3, 224, 224)."
     )
 
 

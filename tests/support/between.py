@@ -1,4 +1,4 @@
-"""Two convolutions with something between them, as a subclass says."""
+"""Two convolutions with a subclass's operation between them."""
 
 from torch import Tensor, nn
 

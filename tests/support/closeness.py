@@ -1,4 +1,4 @@
-"""How close is close? In float64 1e-9 and in float32 1e-4 of the map's largest value, as the project promises."""
+"""Tolerances: in float64 1e-9 and in float32 1e-4 of the map's largest value, as the project promises."""
 
 from __future__ import annotations
 

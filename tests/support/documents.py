@@ -1,4 +1,4 @@
-"""Run the code blocks of a Markdown document as its reader would, and say where the document differs from the truth.
+"""Documents run as a reader would run them: the code blocks, and where the document differs from the output.
 
 `python` blocks of a document share one namespace; a block with `>>>` is compared as a doctest. Of `console` and `sh`
 blocks the lines after `$ ` are given to bash, and the lines below them are compared with what really comes out on

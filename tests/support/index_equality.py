@@ -1,4 +1,4 @@
-"""Does an index hold exactly what its images gave? Every array of a snapshot against the oracle that kept all maps."""
+"""Comparison of an index with its images: every array of a snapshot against the oracle that kept all maps."""
 
 from __future__ import annotations
 

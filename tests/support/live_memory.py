@@ -1,4 +1,4 @@
-"""How much memory tensors take at any moment of a run, measured: by watching every tensor that torch makes."""
+"""Memory of tensors at any moment of a run, measured by watching every tensor that torch makes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Everything about a module and its surroundings that a question must leave as it was."""
+"""Everything about a module and its surroundings that a question must not change."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A module of functions that keep something, as packages of networks have them."""
+"""A module of functions that keep state, as packages of networks have them."""
 
 from typing import Any
 

@@ -9,10 +9,10 @@ from view_pages import decoded, tiles
 from featmap.errors import SettingError
 from featmap.view.drawing.palette import palette
 from featmap.view.drawing.scale import scale_of
-from featmap.view.pictures.arithmetic import Arithmetic, Term, largest, rest, stages
+from featmap.view.pictures.arithmetic import Arithmetic, ShownTerm, largest, rest, stages
 from featmap.view.pictures.contributions import contribution_pages, shares
 from featmap.view.pictures.explain import value_picture
-from featmap.view.pictures.explain_layout import Layout, limit
+from featmap.view.pictures.explain_layout import ExplainLayout, limit
 from featmap.view.sheets.grid import fit_grid
 from featmap.view.sheets.summary import summarise
 
@@ -21,7 +21,8 @@ def arithmetic(channels=8, rows=3, columns=3, *, bias=0.5, scale=2.0, shift=-0.2
     random = np.random.default_rng(channels)
     grids = [(random.normal(size=(rows, columns)), random.normal(size=(rows, columns))) for _ in range(channels)]
     terms = [
-        Term(channel, window, kernel, float((window * kernel).sum())) for channel, (window, kernel) in enumerate(grids)
+        ShownTerm(channel, window, kernel, float((window * kernel).sum()))
+        for channel, (window, kernel) in enumerate(grids)
     ]
     conv = math.fsum(term.sum for term in terms) + (bias or 0)
     z = conv if scale is None else conv * scale + shift
@@ -58,7 +59,7 @@ def test_the_way_to_a_names_every_step():
 @pytest.mark.parametrize("size", [(1, 1), (3, 3), (2, 4), (5, 5), (1, 7), (7, 7), (11, 11)])
 def test_cells_have_the_colours_of_their_values(size):
     known = arithmetic(3, *size)
-    layout = Layout(known, largest(known, 5))
+    layout = ExplainLayout(known, largest(known, 5))
     pixels = np.asarray(value_picture(known))
     colours = palette(signed=True).colours
     for (_, grids), left in zip(layout.columns, layout.lefts, strict=True):
@@ -72,7 +73,7 @@ def test_cells_have_the_colours_of_their_values(size):
 
 def test_bars_have_one_scale():
     known = arithmetic()
-    layout = Layout(known, largest(known, 5))
+    layout = ExplainLayout(known, largest(known, 5))
     values = [term.sum for term in layout.shown] + [value for _, value in layout.rest]
     zero = layout.bar_place(0.0)
     lengths = [layout.bar_place(value) - zero for value in values]
@@ -84,7 +85,7 @@ def test_bars_have_one_scale():
 
 
 def test_sums_have_the_same_decimals():
-    layout = Layout(arithmetic(), largest(arithmetic(), 5))
+    layout = ExplainLayout(arithmetic(), largest(arithmetic(), 5))
     texts = [layout.aligned(term.sum) for term in layout.shown]
     assert len({len(text.partition(".")[2]) for text in texts}) == 1
 
@@ -96,7 +97,7 @@ def test_a_term_that_is_not_shown_changes_the_picture():
 
 
 def test_values_that_are_not_finite_are_drawn():
-    term = Term(0, np.array([[np.nan, np.inf]]), np.array([[1.0, 2.0]]), math.nan)
+    term = ShownTerm(0, np.array([[np.nan, np.inf]]), np.array([[1.0, 2.0]]), math.nan)
     known = Arithmetic("x", [term], None, math.nan, None, None, math.nan, "relu", math.nan)
     assert "a NaN" in value_picture(known).info["Description"]
 

@@ -5,7 +5,15 @@ import sys
 
 import pytest
 
-MODULES = ["maps", "contributions", "explain", "overlay", "report", "output", "panel"]
+MODULES = [
+    "sheets.maps",
+    "pictures.contributions",
+    "pictures.explain",
+    "drawing.overlay",
+    "report.page",
+    "output",
+    "drawing.panel",
+]
 
 
 @pytest.mark.parametrize("module", MODULES)

@@ -1,4 +1,4 @@
-"""Pictures get into files whole or not at all."""
+"""Pictures are written whole or not at all."""
 
 import errno
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""When does a progress bar appear? After a second, on standard error; of work that reports nothing on terminals."""
+"""Progress bars: after a second, on standard error; also for work that reports nothing, on terminals."""
 
 from __future__ import annotations
 

@@ -143,7 +143,7 @@ def test_wide_things_scroll_in_containers_that_the_keyboard_reaches(report):
     assert all(region["tabindex"] == "0" and region["aria-label"] for region in regions)
 
 
-def test_columns_of_numbers_are_set_to_the_right(report):
+def test_numbers_are_aligned_right(report):
     cells = [attributes.get("class") for attributes in Page(report.html()).all("td")]
     assert cells == [None, "number", None, None, "number", "long"]
 
@@ -184,7 +184,8 @@ def test_ragged_tables_are_refused():
     with pytest.raises(SettingError) as caught:
         Report("x").table(["a", "b"], [[1, 2], [3]])
     assert str(caught.value) == (
-        "Row 1 of the table has 1 cell, the table has 2 columns.\n\nPass one cell per column; None leaves a cell empty."
+        "Row 1 of the table has 1 cell, the table has 2 headings.\n\n"
+        "Pass one cell per heading; None leaves a cell empty."
     )
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from featmap.view.sheets.tile import Axis, Tile, fit_tile, magnified, reduced
+from featmap.view.sheets.tile import Tile, TileAxis, fit_tile, magnified, reduced
 
 
 def area_average(values, axis):
@@ -23,7 +23,7 @@ def area_average(values, axis):
 @given(st.integers(20, 60), st.integers(20, 60), st.integers(16, 19), st.integers(16, 19), st.integers(0, 99))
 def test_reduction_is_the_average_over_areas(rows, columns, height, width, seed):
     values = np.random.default_rng(seed).normal(size=(rows, columns))
-    tile = Tile(Axis(rows, height), Axis(columns, width))
+    tile = Tile(TileAxis(rows, height), TileAxis(columns, width))
     expected = area_average(area_average(values, tile.rows).T, tile.columns).T
     assert np.allclose(reduced(values, tile), expected, atol=1e-12)
     assert np.isclose(reduced(values, tile).mean(), values.mean())
@@ -32,14 +32,14 @@ def test_reduction_is_the_average_over_areas(rows, columns, height, width, seed)
 def test_whole_factors_are_block_means():
     values = np.random.default_rng(0).normal(size=(64, 64))
     blocks = values.reshape(32, 2, 32, 2).mean(axis=(1, 3))
-    assert np.allclose(reduced(values, Tile(Axis(64, 32), Axis(64, 32))), blocks)
+    assert np.allclose(reduced(values, Tile(TileAxis(64, 32), TileAxis(64, 32))), blocks)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_values_that_are_not_finite_never_vanish(bad):
     values = np.zeros((50, 50))
     values[25, 30] = bad
-    small = reduced(values, Tile(Axis(50, 17), Axis(50, 19)))
+    small = reduced(values, Tile(TileAxis(50, 17), TileAxis(50, 19)))
     assert 1 <= np.isnan(small).sum() <= 4
     assert (small[~np.isnan(small)] == 0).all()
 
@@ -56,7 +56,7 @@ def test_a_tile_is_a_whole_multiple_or_smaller(rows, columns, room):
 
 def test_magnifying_repeats_every_colour():
     pixels = np.arange(12, dtype=np.uint8).reshape(2, 2, 3)
-    large = magnified(pixels, Tile(Axis(2, 6), Axis(2, 8)))
+    large = magnified(pixels, Tile(TileAxis(2, 6), TileAxis(2, 8)))
     assert large.shape == (6, 8, 3)
     assert (large[:3, :4] == pixels[0, 0]).all()
     assert (large[3:, 4:] == pixels[1, 1]).all()

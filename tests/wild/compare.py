@@ -60,8 +60,8 @@ class Row:
 def compare(wild: Wild) -> Row:
     """The row of one network.
 
-    Untrained weights let some networks' values vanish, down to where float32 has no digits left: those are compared once
-    more in float64, and what differs there counts.
+    Untrained weights let some networks' values vanish, down to where float32 has no digits left: those are compared
+    once more in float64, and what differs there counts.
     """
     warnings.simplefilter("ignore")
     row = _compared(wild, torch.float32)

@@ -1,4 +1,4 @@
-"""What does a user hold? `Network` and `Index`, each with one method per question, and `load` and `trace`."""
+"""The objects that a user holds: `Network` and `Index`, with one method per question, made by `load` and `trace`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What do all questions accept? Shapes and devices, checked."""
+"""Checks of the arguments that all questions share: shapes and devices."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def checked_shape(shape: Any) -> tuple[int, ...]:
     numbers = shape if isinstance(shape, tuple | list) else ()
     if not numbers or not all(isinstance(size, int) and not isinstance(size, bool) and size >= 1 for size in numbers):
         raise InputError(
-            f"{shape!r} is no shape of an image.",
+            f"{shape!r} is not the shape of an image.",
             "Give (channels, rows, columns) as whole numbers, such as (3, 224, 224).",
         )
     return tuple(numbers)

@@ -1,4 +1,4 @@
-"""What does a user ask of a dataset? One object with one method per question, each a thin call to `featmap.index`.
+"""`Index`: one method per question about a dataset, each a thin call to `featmap.index`.
 
 Every question reads the newest state of the index, so one can be asked while a build is still going on.
 """
@@ -79,23 +79,22 @@ class Index:
         retry: bool = False,
         progress: Progress | bool | None = None,
     ) -> Index:
-        """Measures every image once and keeps what its maps hold; builds on where an index is there already.
+        """Measures every image once and keeps what its maps hold; extends an index that exists already.
 
         Each block of images is one commit: whatever ends a build, the index holds whole blocks, and building again goes
-        on from there and adds what is new. Images that cannot be read are kept in a list with the reason.
+        on from there and adds new images. Images that cannot be read are kept in a list with the reason.
 
         Arguments: images: a folder, a list (.csv, .tsv, .txt), a tar file, a glob, or anything that gives images, or
         pairs of an image and its label, one by one. layers: addresses; every layer's activation (its last stage, where
         it has none) if not given. stage: taken of layers that have it; "a" if not given. top_k: strongest images kept
-        of each map; 100 if not given. table: keep every image's maximum, place, mean and number of positives of every
-        map; True if not given. full: layers whose whole maps are kept, as float16. correlation: "auto", over as many
-        places per image as cost a hundredth of the network; "all" or "none". quantile_bytes: what the largest values,
-        for exact quantiles, may take; 32 MiB if not given. block: images per commit. engine: "local" or "ray", with so
-        many `workers` and a cluster's `address`. strict: an image that cannot be read ends the build. retry: try those
-        again that could not be read.
-        Raises: OtherIndex: the index there is of another network, preprocessing or setting. NoIndex: something else
-        lies there. IndexBusy: another builder is at work. IndexBroken, AddressError, InputError, ImageError,
-        SettingError.
+        of each map; 100 if not given. table: keep every image's maximum, its position, mean and number of positives of
+        every map; True if not given. full: layers whose whole maps are kept, as float16. correlation: "auto", over as
+        many positions per image as cost a hundredth of the network; "all" or "none". quantile_bytes: what the largest
+        values, for exact quantiles, may take; 32 MiB if not given. block: images per commit. engine: "local" or "ray",
+        with so many `workers` and a cluster's `address`. strict: an image that cannot be read ends the build. retry:
+        try those again that could not be read. Raises: OtherIndex: the index there is of another network, preprocessing
+        or setting. NoIndex: something else is there. IndexBusy: another builder is at work. IndexBroken, AddressError,
+        InputError, ImageError, SettingError.
 
         >>> import featmap as fm, tempfile, torch
         >>> net = fm.trace(torch.nn.Sequential(torch.nn.Conv2d(3, 6, 5), torch.nn.ReLU()), (3, 32, 32))
@@ -142,7 +141,7 @@ class Index:
         return tuple(layer.address for layer in self.description.layers)
 
     def summary(self) -> IndexSummary:
-        """What it holds: network, layers, images, labels, and the images that could not be read."""
+        """Its content: network, layers, images, labels, and the images that could not be read."""
         return summary(self._now())
 
     def top(
@@ -180,13 +179,13 @@ class Index:
         return top_sheet(self._now(), layer, k, Choice(label, subset), Values(least, most), channels)
 
     def audit(self, nearly_dead: float = 0.01, saturated: float = 0.99, redundant: float = 0.95) -> Audit:
-        """The maps that are dead, nearly dead, constant, saturated or redundant, by layer and in all.
+        """The maps that are dead, nearly dead, constant, saturated or redundant, by layer and in total.
 
         Only maps behind a nonlinearity that is 0 on a half line, such as ReLU, can be dead; others that are never above
-        0 are `never_positive`, which is no fault.
+        0 are `never_positive`, which is not a fault.
 
         Arguments: nearly_dead: above 0 on less than this share of the images. saturated: at a bound of the nonlinearity
-        in at least this share of the places. redundant: pairs with at least this correlation, of either sign.
+        at this share of the positions or more. redundant: pairs with at least this correlation, of either sign.
         Raises: SettingError, NotKept.
         """
         return audit(self._now(), Thresholds(nearly_dead, saturated, redundant))
@@ -227,7 +226,7 @@ class Index:
         return selectivity(self._now(), address, by)
 
     def compare(self, after: Index | str | Path, changed_below: float = CHANGED_BELOW) -> Comparison:
-        """What became of the maps in another index of the same images, that of a later checkpoint for instance.
+        """How the maps changed in another index of the same images, of a later checkpoint for instance.
 
         Raises: OtherIndex: they have no image or no layer in common. NotKept: one keeps no table.
         """
@@ -239,11 +238,11 @@ class Index:
     ) -> Verification:
         """What was checked of the index, and what is wrong with it, even where it cannot be opened any more.
 
-        Every array is read, and what is known over all images is computed again from the table. One that `Index.open`
-        refuses is asked for as `Index(path).verify()`.
-        Arguments: files: every image that lies in a file is read again, and has the bytes that it had. net: it is the
-        network of the index, and measures some of the images as it did.
-        Raises: NoIndex: nothing that was ever an index lies there.
+        Every array is read, and the totals are computed again from the table. An index that `Index.open` refuses is
+        verified by `Index(path).verify()`.
+        Arguments: files: also check that every image in a file has the bytes that were measured. net: also check that
+        this is the network of the index, and measures some of the images as it did.
+        Raises: NoIndex: there never was an index.
         """
         if net is not None:
             _check_network(net)

@@ -1,4 +1,4 @@
-"""How does a user get a network to ask? By a name (`load`), or from a module of one's own (`trace`)."""
+"""Ways to get a network: by a name (`load`), or from a module of one's own (`trace`)."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def load(
 ) -> Network:
     """The network that a name stands for.
 
-    Without weights it can be planned at once; where values are asked for, it runs on random ones (seed 0) and says so.
+    Without weights it can be planned at once; where values are needed, it runs on random ones (seed 0) and says so.
 
     Arguments: model: `torchvision:NAME`, `timm:NAME`, `package.module:callable` (a module, its class, or a function
     that returns one), or a `.pt2` file of torch.export. weights: a `.safetensors` or state-dict file, or a name of the
@@ -71,7 +71,7 @@ def load(
     """
     _check_name(model)
     input_shape = None if input_shape is None else checked_shape(input_shape)
-    # Packages that are imported and networks that are built may draw random numbers of all kinds.
+    # Importing packages and building networks may draw random numbers of all kinds.
     with same_random_state():
         captured = load_network(
             model,

@@ -1,4 +1,4 @@
-"""What does a user ask of a network? One object with one method per question, each a thin call to `featmap.methods`."""
+"""`Network`: one method per question about a network, each a thin call to `featmap.methods`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from featmap.methods.occlusion_cost import OcclusionCost, occlusion_cost
 from featmap.methods.plan import Plan, plan
 from featmap.methods.project import ProjectionTarget, Running, project
 from featmap.methods.receptive_field import FieldAnswer, FieldDrawing, draw_field, receptive_field
-from featmap.methods.shared.projection import Projections, Question, Start
+from featmap.methods.shared.projection import ProjectionQuestion, Projections, Start
 from featmap.methods.shared.target import Activity, Scale, Target
 from featmap.methods.shared.windows import Baseline, Pair
 from featmap.methods.sheet import Sheet, sheet
@@ -144,7 +144,7 @@ class Network:
     ) -> MapSet:
         """The feature maps of these images: a table from full address to `FeatureMaps`.
 
-        What is not asked for is not kept, and nothing behind the last wanted layer is run.
+        Other maps are not kept, and nothing behind the last wanted layer is run.
 
         Arguments: images: a path, a list of paths, a PIL image, an array (row, column, channel), or a float tensor
         (image, channel, row, column) that is already preprocessed. layers: addresses; every layer's activation (its
@@ -190,12 +190,12 @@ class Network:
         memory_bytes: int | None = None,
         progress: Progress | bool | None = None,
     ) -> Any:
-        """Where in the picture a score comes from: a window is written over it position by position.
+        """What in the picture a score depends on: a window is written over it, position by position.
 
         Exact: every score is that of the whole network on the occluded image; only what the window changes, and of
         that what the target needs, is computed again.
 
-        Arguments: target: a class index; `None` for the predicted class; a place of another output, `(3, 10, 12)` or
+        Arguments: target: a class index; `None` for the predicted class; a position in another output, `(3, 10, 12)` or
         "['logits'][3]"; a map (`features.28:a/12`) or a unit by its address. window, stride: pixels, one number or
         (rows, columns); windows stay inside the image, the last of each axis is aligned with its edge. baseline: what
         is written, in preprocessed values: a number, one per channel, "mean" (of the image), "local" (of the window),
@@ -247,16 +247,16 @@ class Network:
         memory_bytes: int | None = None,
         progress: Progress | bool | None = None,
     ) -> Any:
-        """What of the picture a unit, a map or a class answers to: its signal, led back to the pixels.
+        """What in the picture a unit, a map or a class responds to: its signal, propagated back to the pixels.
 
-        At every rectifier (ReLU, ReLU6, a clamp at 0: functional, reused or in place) the rule decides: "gradient"
-        lets the signal through where the unit was active, "deconvnet" where the signal is positive, "guided" where
-        both. Everything linear is transposed; maximum pools lead to their switches, where they overlap signals add up;
-        other nonlinearities take their gradient, and the result names them.
+        At every rectifier (ReLU, ReLU6, a clamp at 0: functional, reused or in place) the rule decides: "gradient" lets
+        the signal through where the unit was active, "deconvnet" where the signal is positive, "guided" where both.
+        Everything linear is transposed; maximum pools pass it to their switches, and where windows overlap signals add
+        up; other nonlinearities use their gradient, and the result names them.
 
         Arguments: target: a unit (`features.21:a/117@10,12`), a map (its strongest unit; with whole=True all
         positions with their values), a layer (every map) or a list of addresses of one layer; a class index, `None`
-        for the predicted class, or a place of another output. start: the signal begins with the unit's "value" or
+        for the predicted class, or a position in another output. start: the signal begins with the unit's "value" or
         with "one"; from stage conv or z it is rectified first, unless the rule is "gradient". norm: evaluating
         normalisations "scale" the signal, or "skip" it. memory_bytes: how much one batch of units may take.
         Returns: a `Projection`; `Projections` for several maps or units; a list of them for a list of images.
@@ -273,7 +273,7 @@ class Network:
         (2015), arXiv:1412.6806. The paper's contrast normalisation is left out, as there.
         """
         running = Running(dtype, found_device(device), memory_bytes)
-        question = Question(rule, start, norm)
+        question = ProjectionQuestion(rule, start, norm)
         with default_progress(progress, "projections") as report:
             found = project(self._captured, image, target, question, whole=whole, running=running, progress=report)
         if isinstance(image, list | tuple):
@@ -304,7 +304,7 @@ class Network:
         Raises: ImagesNeeded, NoSuchChannel, AddressError, SettingError, ImageError.
         """
         running = Running(dtype, found_device(device), memory_bytes)
-        question = Question(rule, start, norm)
+        question = ProjectionQuestion(rule, start, norm)
         with default_progress(progress, "sheet", "steps") as report:
             return sheet(self._captured, images, layer, question, channels, k, running=running, progress=report)
 

@@ -1,10 +1,10 @@
-"""Which commands are there, and how does each end?
+"""The list of commands, and how each of them ends.
 
-A command is one file, in this folder as a rule, and one line in `COMMANDS`. The file defines `command`, a function with
+A command is one file, usually in this folder, and one line in `COMMANDS`. The file defines `command`, a function with
 typer annotations (or `app`, a `typer.Typer` of commands below it), and `EXAMPLES`, pairs of a purpose and a command
-line that end its help. It is imported when it is asked for, and imports what is heavy inside the function. It calls the
-library and prints. Errors it lets go: here a wrong question becomes exit code 2, failed work 1, an interrupt 130, all
-without traceback unless `--debug` is given.
+line that end its help. It is imported only when it is needed, and imports heavy packages inside the function. It calls
+the library and prints. It does not catch errors: here a wrong question becomes exit code 2, failed work 1, an interrupt
+130, all without a traceback unless `--debug` is given.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ CLICK_ERROR: type[Exception] = next(base for base in typer.BadParameter.__mro__ 
 
 
 class Commands(TyperGroup):
-    """The commands, each imported when it is first asked for."""
+    """The commands, each imported when it is first used."""
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
         return list(COMMANDS)
@@ -78,12 +78,12 @@ def loaded(name: str) -> Any:
 
 
 def epilog(examples: Iterable[tuple[str, str]]) -> str:
-    """The end of a help text: each example is what it is for and the line to type."""
+    """The end of a help text: for each example its purpose and the line to type."""
     return "\n\n".join(f"[dim]{purpose}[/dim]\n  [bold cyan]{line}[/bold cyan]" for purpose, line in examples)
 
 
 def ended(error: Exception, *, debug: bool) -> int:
-    """Say on standard error what went wrong, and return the exit code."""
+    """Print what went wrong on standard error, and return the exit code."""
     is_ours = isinstance(error, FeatmapError)
     if debug:
         traceback.print_exception(error)
@@ -137,6 +137,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # not every terminal has a ×
     words = list(sys.argv[1:] if arguments is None else arguments)
-    if "--debug" in words:  # it may stand anywhere, typer knows it only in front
+    if "--debug" in words:  # it may be anywhere, typer accepts it only in front
         words = ["--debug", *(word for word in words if word != "--debug")]
     app(words, prog_name="featmap")

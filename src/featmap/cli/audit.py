@@ -1,4 +1,4 @@
-"""`featmap audit`: which maps of a network are dead, saturated or redundant on a dataset?"""
+"""`featmap audit`: the maps of a network that are dead, saturated or redundant on a dataset."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def command(
         float, Option(metavar="SHARE", help="Nearly dead: above 0 on less than this share of images.")
     ] = 0.01,
     saturated: Annotated[
-        float, Option(metavar="SHARE", help="Saturated: at a bound in this share of places or more.")
+        float, Option(metavar="SHARE", help="Saturated: at a bound at this share of positions or more.")
     ] = 0.99,
     redundant: Annotated[
         float, Option(metavar="R", help="Redundant: a correlation of this or more, of either sign.")
@@ -38,10 +38,10 @@ def command(
     output: TableOutput = None,
     as_json: Json = False,
 ) -> None:
-    """Dead, nearly dead, constant, saturated and redundant maps, and sparsity, by layer and in all.
+    """Dead, nearly dead, constant, saturated and redundant maps, and sparsity, by layer and in total.
 
     Only maps behind a nonlinearity that is 0 on a half line, such as ReLU, can be
-    dead; others that are never above 0 are counted as never positive, no fault.
+    dead; others that are never above 0 count as never positive, which is not a fault.
 
     --fail-on takes dead, nearly_dead, constant, saturated, sparsity,
     redundant_pairs or beyond_input (layers that see more than the input), one of

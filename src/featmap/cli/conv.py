@@ -1,4 +1,4 @@
-"""`featmap conv`: how large is the result of one convolution, and what does it cost?"""
+"""`featmap conv`: the size and cost of one convolution."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def command(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Sizes, weights and cost of one convolution, and how they come about.
+    """Sizes, weights and cost of one convolution, and how they are computed.
 
     One MAC is one multiply and add per weight and output value; biases are not counted among them.
     """
@@ -109,7 +109,7 @@ SETTINGS = (
 
 
 def print_table(layer: ConvolutionArithmetic) -> None:
-    """The answer for people: each number with how it comes about."""
+    """The answer as a table: each number with its derivation."""
     kind = "transposed convolution" if layer.transpose else "convolution"
     before, after = by(layer.input_size), by(layer.output_size)
     print_facts(
@@ -119,7 +119,7 @@ def print_table(layer: ConvolutionArithmetic) -> None:
 
 
 def size_facts(layer: ConvolutionArithmetic) -> list[Fact]:
-    """Rows and columns, in one line where they come about in the same way."""
+    """Rows and columns, in one line where they are computed in the same way."""
     from featmap.geometry import size_formula
 
     facts: list[Fact] = []
@@ -152,7 +152,7 @@ def weight_facts(layer: ConvolutionArithmetic) -> list[Fact]:
 
 
 def field_facts(layer: ConvolutionArithmetic) -> list[Fact]:
-    """What one unit sees."""
+    """The receptive field of one unit."""
     from featmap.view.tables.parts import field_texts
 
     field = layer.receptive_field
@@ -163,7 +163,7 @@ def field_facts(layer: ConvolutionArithmetic) -> list[Fact]:
 
 
 def dense_fact(layer: ConvolutionArithmetic) -> Fact:
-    """The fully connected layer that would stand in its place."""
+    """The fully connected layer that would replace it."""
     how = f"{layer.output_values:,} units × ({count(layer.input_values, 'input')} + 1 bias)"
     return "dense layer instead", f"{layer.dense_weights:,}", how
 

@@ -1,4 +1,4 @@
-"""`featmap explain`: what does one value, or one whole map, consist of?"""
+"""`featmap explain`: the arithmetic of one value, or the contributions to one whole map."""
 
 from __future__ import annotations
 

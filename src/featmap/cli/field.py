@@ -1,4 +1,4 @@
-"""`featmap field`: which input pixels can influence a layer's units, or one of them?"""
+"""`featmap field`: the input pixels that can influence a layer's units, or one of them."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def command(
 
 
 def check_drawing(address: str, image: str | None, output: str | None) -> None:
-    """Raises QuestionError where nothing can be drawn: asked before the network is loaded."""
+    """Raises QuestionError where nothing can be drawn; checked before the network is loaded."""
     from featmap.errors import AddressSyntaxError, OutputError
     from featmap.network.address import Address
     from featmap.view.results.network import check_output

@@ -1,4 +1,4 @@
-"""`featmap index`: build the index of a dataset, and what is asked of it by those who look after it."""
+"""`featmap index`: commands that build, inspect and verify the index of a dataset."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def build(
     correlation: Annotated[
         str | None,
         Option(
-            help="How the maps of a layer vary together: over all places, a sample (auto), or not at all (none).",
+            help="How the maps of a layer vary together: over all positions, a sample (auto), or not at all (none).",
             show_default="auto",
             rich_help_panel=KEPT,
         ),
@@ -194,7 +194,7 @@ def build(
 
 
 def _listed(addresses: list[str] | None) -> list[str] | None:
-    """Addresses given one by one or with commas between."""
+    """Addresses given one by one or separated by commas."""
     if not addresses:
         return None
     return [part.strip() for text in addresses for part in text.split(",") if part.strip()]
@@ -207,12 +207,12 @@ def _say_what_is_kept(path: str) -> None:
     try:
         print_message(f"interrupted: '{path}' holds {Snapshot.of(path).images:,} images; the same command goes on.")
     except FeatmapError:
-        print_message(f"interrupted: '{path}' was not begun.")
+        print_message(f"interrupted: '{path}' was not started.")
 
 
 @app.command(epilog=epilog(EXAMPLES_OF["show"]))
 def show(index: IndexPath, as_json: Json = False) -> None:
-    """What an index holds: network, layers, images, labels, and the images that could not be read."""
+    """The content of an index: network, layers, images, labels, and the images that could not be read."""
     import featmap
 
     give(featmap.Index.open(index).summary(), None, as_json=as_json)
@@ -233,7 +233,7 @@ def verify(
     trust: Trust = False,
     as_json: Json = False,
 ) -> None:
-    """Whether everything in an index is as it was written, and what is not; ends with exit code 1 where it is not."""
+    """Check that everything in an index is as it was written; the exit code is 1 where something is not."""
     import featmap
 
     network = None if model is None else load_model(model, weights, input, fit, trust=trust)
@@ -311,11 +311,11 @@ def selectivity(
     output: TableOutput = None,
     as_json: Json = False,
 ) -> None:
-    """Which label each map of a layer answers to, and how much more than to the others.
+    """Which label each map of a layer responds to, and how much more than to the others.
 
     The selectivity is (best - rest) / (best + rest): best is the mean over the
     images of the label with the highest mean, rest that over all others. It is 1
-    for a map that answers to one label alone, 0 for one that answers to all alike.
+    for a map that responds to one label alone, 0 for one that responds to all equally.
     """
     import featmap
 
@@ -333,7 +333,7 @@ def compare(
     output: TableOutput = None,
     as_json: Json = False,
 ) -> None:
-    """What became of the maps in another index of the same images, that of a later checkpoint for instance."""
+    """How the maps changed in another index of the same images, of a later checkpoint for instance."""
     import featmap
 
     check_file(output, has_picture=False)

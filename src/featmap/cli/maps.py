@@ -1,4 +1,4 @@
-"""`featmap maps`: what do the feature maps of a picture hold?"""
+"""`featmap maps`: the feature maps of a picture."""
 
 from __future__ import annotations
 

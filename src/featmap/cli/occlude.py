@@ -1,4 +1,4 @@
-"""`featmap occlude`: where in the picture does an answer come from?"""
+"""`featmap occlude`: the parts of a picture that a score depends on."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def command(
     target: Annotated[
         str | None,
         Option(
-            metavar="TARGET", help="A class, a place of the output ('[3,10]'), a map or a unit (default: predicted)."
+            metavar="TARGET", help="A class, a position in the output ('[3,10]'), a map or a unit (default: predicted)."
         ),
     ] = None,
     output: Annotated[
@@ -64,8 +64,10 @@ def command(
     trust: Trust = False,
     as_json: Json = False,
 ) -> None:
-    """Writes a window over the picture, position by position, and watches the score. Exact, and only what a window
-    changes is computed again."""
+    """Writes a window over the picture, position by position, and records the score.
+
+    Exact, though only what a window changes is computed again.
+    """
     from featmap.view.results.network import check_occlusion_output, print_to
 
     if output is not None:
@@ -121,6 +123,6 @@ def baseline_of(text: str) -> float | list[float] | Literal["mean", "local"]:
         values = [float(part) for part in text.split(",")]
     except ValueError:
         raise SettingError(
-            f"--baseline '{text}' is no baseline.", "Write a number, one per channel (0.1,0,0), mean or local."
+            f"--baseline '{text}' is not a baseline.", "Write a number, one per channel (0.1,0,0), mean or local."
         ) from None
     return values[0] if len(values) == 1 else values

@@ -1,4 +1,4 @@
-"""`featmap plan`: how big is every map of a network, what does it cost, what can it see?"""
+"""`featmap plan`: size, cost and receptive field of every layer of a network."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def command(
 def _planned(model: str, weights: str | None, input_shape: str | None, fit: str | None, *, trust: bool) -> Plan:
     """The plan at the wanted input shape. Raises: PartialPlan: where a layer cannot take it, with the rows up to there.
 
-    Pictures are framed for the shape that a network is loaded with, so it is loaded with the wanted one.
+    Pictures are fitted to the shape that a network is loaded with, so it is loaded with the wanted one.
     """
     from featmap.errors import CaptureRefused, InputError
 
@@ -84,7 +84,7 @@ def _resize(model: str, weights: str | None, wanted: tuple[int, ...], fit: str |
 
 
 def _cost(network: Network, cost: str, window: tuple[int, int], stride: tuple[int, int], *, as_json: bool) -> None:
-    """What an occlusion would recompute."""
+    """The cost of an occlusion."""
     from featmap.view.results.network import print_to
 
     if cost != "occlusion":

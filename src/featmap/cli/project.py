@@ -1,4 +1,4 @@
-"""`featmap project`: what of the picture does a unit, a map or a class answer to?"""
+"""`featmap project`: what in the picture a unit, a map or a class responds to."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from featmap.cli.options.picture import Image, given_picture
 
 EXAMPLES = (
     (
-        "What the strongest unit of a map answers to:",
+        "What the strongest unit of a map responds to:",
         "featmap project torchvision:vgg16 cat.jpg features.21:a/117 -o projection.png",
     ),
     (
@@ -70,7 +70,7 @@ def command(
     trust: Trust = False,
     as_json: Json = False,
 ) -> None:
-    """Leads the signal of a unit, a map or a class back to the pixels: what it answers to in this picture."""
+    """Propagates the signal of a unit, a map or a class back to the pixels: what it responds to in this picture."""
     from featmap.view.results.network import print_to
     from featmap.view.results.projection import check_projection_output
 
@@ -101,8 +101,8 @@ def described(result: Any) -> list[str]:
     lines = [f"rule {words['rule']}, started from {words['start']}, normalisations: {words['norm']}"]
     if own := own_gradient_words(words["own_gradients"]):
         lines.append(own)
-    if words["gradient_takers"]:
-        lines.append(f"no rectifiers, so they take their gradient: {', '.join(words['gradient_takers'])}")
+    if words["through_gradient"]:
+        lines.append(f"not rectifiers, so they use their gradient: {', '.join(words['through_gradient'])}")
     if result.started_from < 0:
         lines.append(words["sign"])
     return lines

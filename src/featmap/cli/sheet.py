@@ -1,4 +1,4 @@
-"""`featmap sheet`: what do the maps of a layer respond to?"""
+"""`featmap sheet`: what the maps of a layer respond to."""
 
 from __future__ import annotations
 
@@ -92,7 +92,9 @@ def numbers(text: str) -> list[int]:
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
         if not first.isdigit() or (dash and not last.isdigit()):
-            raise SettingError(f"--channels '{text}' is no list of maps.", "Write numbers and ranges: 7,117 or 0-15.")
+            raise SettingError(
+                f"--channels '{text}' is not a list of maps.", "Write numbers and ranges: 7,117 or 0-15."
+            )
         if int(last or first) < int(first):
             raise SettingError(
                 f"--channels '{text}': {part.strip()} runs backwards.", "Write the smaller number first."

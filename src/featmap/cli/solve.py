@@ -1,4 +1,4 @@
-"""`featmap solve`: which padding and stride give a wanted size?"""
+"""`featmap solve`: the paddings and strides that give a wanted size."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ def command(
 ) -> None:
     """Every padding and stride that give a wanted size, or why none does.
 
-    Paddings below the kernel's span: with more, a window would lie on
-    padding alone. Those that PyTorch's layer takes come first, of these the
+    Paddings below the kernel's span: with more, a window would cover
+    only padding. Those that PyTorch's layer takes come first, of these the
     symmetric ones, then the smallest. Answers that PyTorch or TensorFlow
-    have a name for say it; what PyTorch's layer does not take is marked.
+    have a name for show it; those that PyTorch's layer does not take are marked.
 
     [bold]same[/bold] wants size / stride, rounded up (transposed: size × stride),
     at stride 1 unless --stride says otherwise.
@@ -49,7 +49,7 @@ def command(
     from featmap.geometry import solve_size
 
     numbers = parse.size(size), parse.pair(kernel, "--kernel"), parse.pair(dilation, "--dilation")
-    question = Question(*numbers, transpose, pool or ceil_mode, ceil_mode)
+    question = SizeQuestion(*numbers, transpose, pool or ceil_mode, ceil_mode)
     found = solve_size(
         question.size,
         "same" if output.strip().lower() == "same" else parse.pair(output, "--output"),
@@ -67,8 +67,8 @@ def command(
 
 
 @dataclass(frozen=True)
-class Question:
-    """What stays the same in all answers; pairs are (rows, columns)."""
+class SizeQuestion:
+    """The settings shared by all answers; pairs are (rows, columns)."""
 
     size: tuple[int, int]
     kernel: tuple[int, int]
@@ -79,7 +79,7 @@ class Question:
 
     @property
     def kind(self) -> str:
-        """What has the kernel."""
+        """The operator that has the kernel."""
         if self.pool:
             return "ceil-mode pool kernel" if self.ceil_mode else "pool kernel"
         return "transposed kernel" if self.transpose else "kernel"
@@ -94,7 +94,7 @@ class Question:
         return [self.rule(way, axis).output_size(self.size[axis]) for axis, way in enumerate(firsts)]
 
 
-def as_document(question: Question, found: SizeSolution) -> dict[str, Any]:
+def as_document(question: SizeQuestion, found: SizeSolution) -> dict[str, Any]:
     """The answer as data; `solutions` serve both axes, each of `rows` goes with each of `columns`."""
     return {
         "output_size": question.output_size(found),
@@ -112,8 +112,8 @@ def as_data(way: AxisSolution) -> dict[str, Any]:
     return {"padding": [way.before, way.after], **strides, "output_padding": way.output_padding, **names}
 
 
-def print_answers(question: Question, found: SizeSolution, most: int | None) -> None:
-    """One table if rows and columns pose the same question, else one for each."""
+def print_answers(question: SizeQuestion, found: SizeSolution, most: int | None) -> None:
+    """One table if rows and columns have the same question, else one for each."""
     from rich.text import Text
 
     dilated = f" with dilation {by(question.dilation, brief=True)}" if max(question.dilation) > 1 else ""
@@ -126,14 +126,14 @@ def print_answers(question: Question, found: SizeSolution, most: int | None) -> 
         print_axis("columns", question, 1, found.columns, most)
 
 
-def print_axis(name: str, question: Question, axis: int, ways: Sequence[AxisSolution], most: int | None) -> None:
-    """The answers of one axis, aligned, each with its sum and the names it is known by."""
+def print_axis(name: str, question: SizeQuestion, axis: int, ways: Sequence[AxisSolution], most: int | None) -> None:
+    """The answers of one axis, aligned, each with its sum and its names."""
     from rich.text import Text
 
     shown = ways[:most]
     reasons = list(dict.fromkeys(way.not_in_pytorch for way in shown if way.not_in_pytorch))
     cells = [cells_of(way, question, axis, reasons) for way in shown]
-    widths = [max(len(row[column]) for row in cells) for column in range(3)]
+    widths = [max(len(row[entry]) for row in cells) for entry in range(3)]
     console = answers()
     console.print(Text(f"\n{name}: {count(len(ways), 'answer')}"))
     for setting, formula, names in cells:
@@ -146,7 +146,7 @@ def print_axis(name: str, question: Question, axis: int, ways: Sequence[AxisSolu
         console.print(Text(f"  [{number}] {reason}", "dim"))
 
 
-def cells_of(way: AxisSolution, question: Question, axis: int, reasons: Sequence[str]) -> tuple[str, str, str]:
+def cells_of(way: AxisSolution, question: SizeQuestion, axis: int, reasons: Sequence[str]) -> tuple[str, str, str]:
     """An answer, its sum, and its names with the number of the reason why PyTorch does not take it."""
     from featmap.geometry import size_formula
 

@@ -1,4 +1,4 @@
-"""`featmap top`: which images of a dataset excite a map most, and what of them?"""
+"""`featmap top`: the images of a dataset that excite a map most, and the pixels that do so."""
 
 from __future__ import annotations
 

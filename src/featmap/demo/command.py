@@ -21,7 +21,7 @@ def command(
     as_json: Json = False,
 ) -> None:
     """Trains a small network on real photographs (about a minute, once) and walks through featmap with it."""
-    # Where another program is busy, waiting threads that spin made the training four times slower.
+    # On a busy machine, spinning threads made the training four times slower.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from featmap.demo.tour import run_demo
 
@@ -36,7 +36,7 @@ def command(
 
 
 def program() -> str:
-    """What to type to run featmap: with its path where its folder is none of those that the shell searches."""
+    """The command that runs featmap, with its path where its folder is not on PATH."""
     beside = Path(sys.executable).with_name("featmap")
     if shutil.which("featmap") or not beside.exists():
         return "featmap"

@@ -1,7 +1,7 @@
-"""A small real data set, "which photograph is this crop from?", made from photographs that scikit-image brings along.
+"""A small real data set, labelled by photograph, made from photographs that come with scikit-image.
 
 Each photograph is cut into cells and about every fourth cell is held out. Training crops touch no held-out cell and
-test crops lie inside one, so no pixel is seen in both and the test accuracy is honest. The files are read from the
+test crops are inside one, so no pixel is seen in both and the test accuracy is honest. The files are read from the
 installed package itself, never through `skimage.data`, whose functions may download what is not there.
 """
 
@@ -46,7 +46,7 @@ PHOTOGRAPHS = tuple(FILES)
 
 @dataclass(frozen=True)
 class Crop:
-    """A square window of a photograph; `label` is the photograph's place in `PHOTOGRAPHS`."""
+    """A square window of a photograph; `label` is the photograph's index in `PHOTOGRAPHS`."""
 
     photograph: str
     label: int
@@ -57,7 +57,7 @@ class Crop:
 def photograph(name: str) -> Image.Image:
     """One of scikit-image's bundled photographs, in full size and as RGB (grey ones have three equal channels).
 
-    Raises: ImageMissing: no photograph of that name, or the installed scikit-image does not bring it.
+    Raises: ImageMissing: no photograph of that name, or the installed scikit-image does not include it.
     MissingPackage: scikit-image is not installed. ImageBroken: its file cannot be read.
 
     >>> photograph("cat").size
@@ -115,7 +115,7 @@ def _cells(size: int) -> list[Interval]:
 def crops(split: Split, per_photograph: int, seed: int = 0) -> tuple[Crop, ...]:
     """`per_photograph` crops of every photograph, scaled to 64 x 64 pixels, the same for the same seed.
 
-    Place and window size (52 to 80 pixels of the photograph) are random. No training crop shares a pixel with any
+    Position and window size (52 to 80 pixels of the photograph) are random. No training crop shares a pixel with any
     test crop, whatever the seeds.
 
     >>> [crop.photograph for crop in crops("test", 1)][:3]

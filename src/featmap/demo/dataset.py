@@ -1,4 +1,4 @@
-"""What do the demo's maps respond to over some thousand crops? An index of them, its strongest crops and its audit."""
+"""The demo's section on a whole dataset: an index of some thousand crops, its strongest crops and its audit."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ SHOWN, K = 10, 9
 
 
 def indexed(folder: Path, small: Network, per_photograph: int = PER_PHOTOGRAPH) -> Index:
-    """The index of held-out crops, which lie in one tar file beside it; what is there already is used again."""
+    """The index of held-out crops, which are in one tar file beside it; an existing one is used again."""
     images = folder / CROPS_NAME
     write_files({images: packed(crops("test", per_photograph, seed=1))})
     path = folder / INDEX_NAME
     try:
         return Index.build(small, images, path)
     except (OtherIndex, NoIndex, IndexBroken):
-        # It is of a network trained before, or damaged; the demo made it, and makes it anew.
+        # It is damaged or of an earlier network; the demo made it, and makes it again.
         shutil.rmtree(path)
         return Index.build(small, images, path)
 
@@ -68,8 +68,8 @@ def dataset(report: Report, index: Index, keep: Callable[[Sequence[Image.Image],
         )
         report = report.figure(sheet.pages(), words)
     report = report.subsection("Audit: which maps are of no use")
-    columns, rows = audit_cells(index.audit())
-    report = report.table(columns, rows, "Maps that are above 0 nowhere, on few images, or that say what others say.")
+    headings, rows = audit_cells(index.audit())
+    report = report.table(headings, rows, "Maps that are above 0 nowhere, on few images, or that say what others say.")
     strongest = index.distribution(_strongest(index, LAYERS[-1]))
     keep(strongest.pages(), "distribution.png")
     return report.subsection("One map over all crops").figure(
@@ -89,7 +89,7 @@ def _strongest(index: Index, layer: str) -> str:
 
 def audit_cells(audit: Audit) -> tuple[list[str], list[list[str | int]]]:
     """The audit as the report's table shows it."""
-    columns = ["layer", "maps", "dead", "nearly dead", "constant", "sparsity", "redundant pairs"]
+    headings = ["layer", "maps", "dead", "nearly dead", "constant", "sparsity", "redundant pairs"]
     rows: list[list[str | int]] = []
     for layer in audit.layers:
         counts = layer.counts()
@@ -97,4 +97,4 @@ def audit_cells(audit: Audit) -> tuple[list[str], list[list[str | int]]]:
         deaths = [counts[name] if layer.rectified else "-" for name in ("dead", "nearly_dead")]
         numbers = [counts["maps"], *deaths, counts["constant"]]
         rows.append([f"`{layer.address}`", *numbers, f"{layer.sparsity:.1%}", pairs])
-    return columns, rows
+    return headings, rows

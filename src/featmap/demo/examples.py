@@ -1,4 +1,4 @@
-"""What do the demo's maps respond to? Its projections and sheets, over crops that the network never saw in training."""
+"""The demo's section on what maps respond to: projections and sheets over crops held out from training."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def projections(
     """The report's section on what the maps respond to; `small` is the network at the size of the crops."""
     report = report.section("Projections: what the maps respond to")
     report = report.text(
-        "The signal of one unit is led back to the pixels through the transposed filters (Zeiler and Fergus 2014): "
-        "beside what the unit can see stands what of it the unit answers to."
+        "The signal of one unit is propagated back to the pixels through the transposed filters (Zeiler and Fergus "
+        "2014): beside what the unit can see is what the unit responds to in it."
     )
     found = net.project(picture, unit, progress=False)
     keep(found.pages(), "projection.png")

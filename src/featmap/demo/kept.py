@@ -23,7 +23,7 @@ RECORD_NAME = "network.json"
 
 @dataclass(frozen=True)
 class Record:
-    """What was measured and how: enough to use the weights, and to know whether they answer the same settings."""
+    """What was measured and how: enough to use the weights, and to know whether they match the settings."""
 
     classes: tuple[str, ...]
     mean: tuple[float, ...]
@@ -37,7 +37,7 @@ class Record:
 
 
 def keep(weights: dict[str, Tensor], record: Record, folder: Path) -> None:
-    """Write the weights and their record into `folder`, which is made if need be.
+    """Write the weights and their record into `folder`, which is made if needed.
 
     Raises: OutputError: the folder cannot be made or written.
     """
@@ -55,12 +55,12 @@ def keep(weights: dict[str, Tensor], record: Record, folder: Path) -> None:
 def read_kept(folder: Path, settings_digest: str) -> tuple[dict[str, Tensor], Record] | None:
     """The weights kept in `folder`, if they are whole and were made with these settings; otherwise None."""
     try:
-        fields = json.loads((folder / RECORD_NAME).read_bytes())
+        entries = json.loads((folder / RECORD_NAME).read_bytes())
         content = (folder / WEIGHTS_NAME).read_bytes()
-        if fields.pop("weights_digest") != _digest(content) or fields["settings_digest"] != settings_digest:
+        if entries.pop("weights_digest") != _digest(content) or entries["settings_digest"] != settings_digest:
             return None
-        tuples = {name: tuple(value) for name, value in fields.items() if isinstance(value, list)}
-        return load(content), Record(**fields | tuples)
+        tuples = {name: tuple(value) for name, value in entries.items() if isinstance(value, list)}
+        return load(content), Record(**entries | tuples)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 

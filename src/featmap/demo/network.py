@@ -22,7 +22,7 @@ FIRST_LAYER_SCALE = 0.1
 class DemoNetwork(nn.Module):
     """Three times two convolutions and a pooling; then the mean of each map and one linear layer.
 
-    Loads by name, `featmap.demo.train:demo_network`, and says itself what input it takes.
+    Can be loaded by name, `featmap.demo.train:demo_network`, and declares its own input.
 
     >>> DemoNetwork().classifier
     Linear(in_features=64, out_features=12, bias=True)
@@ -59,7 +59,7 @@ demo_network = DemoNetwork
 
 
 def initialised(seed: int) -> DemoNetwork:
-    """The network before training; `seed` alone decides its weights (He et al. 2015), biases are zero."""
+    """The network before training; the weights depend on `seed` alone (He et al. 2015), biases are zero."""
     with torch.random.fork_rng(devices=[]):
         network = demo_network()
     random = torch.Generator().manual_seed(seed)
@@ -68,7 +68,7 @@ def initialised(seed: int) -> DemoNetwork:
             nn.init.kaiming_normal_(parameter, nonlinearity="relu", generator=random)
         else:
             nn.init.zeros_(parameter)
-    # What is seen in the first kernels after training shall be learned, not left over from the draw.
+    # The first kernels after training should show what was learned, not the initial draw.
     with torch.no_grad():
         next(network.parameters()).mul_(FIRST_LAYER_SCALE)
     return network

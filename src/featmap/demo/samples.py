@@ -14,7 +14,7 @@ from torch import Tensor
 
 from featmap.demo.crops import Crop
 
-# Of the training crops, per colour, rounded; pixel values count from 0 to 1.
+# Statistics of the training crops, per colour, rounded; pixel values count from 0 to 1.
 MEAN = (0.46, 0.37, 0.34)
 STD = (0.27, 0.22, 0.23)
 

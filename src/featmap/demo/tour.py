@@ -38,7 +38,7 @@ PHOTOGRAPH_SHAPE = (3, 296, 448)
 
 @dataclass(frozen=True)
 class Tour:
-    """What the walk left behind."""
+    """The results of the walk: the report, all files, and commands to try next."""
 
     report: Path
     files: tuple[Path, ...]
@@ -62,7 +62,7 @@ def run_demo(folder: Path = Path("demo"), say: Callable[[str], None] = lambda _:
 
 @contextmanager
 def _made(folder: Path) -> Generator[None]:
-    """The folder, made before the work so that a wrong one is said at once; gone again if nothing came into it."""
+    """The folder, made before the work so that an error comes at once; deleted again if it stays empty."""
     is_new = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -168,7 +168,7 @@ class _Walk:
     def _fields(self, report: Report) -> Report:
         report = report.section("Receptive fields: what a unit can see")
         report = report.text(
-            "The box of one unit is exact: scrambling every pixel outside of it changes nothing in the unit. Drawn are "
+            "The box of one unit is exact: scrambling every pixel outside of it does not change the unit. Drawn are "
             "the strongest unit of a map in an early, a middle and a deep layer."
         )
         marks = [self._mark(layer) for layer in ("features.2", "features.7", DEEP)]
@@ -179,7 +179,7 @@ class _Walk:
         )
 
     def _occlusions(self, report: Report) -> Report:
-        """Where the answer, and one map's activity, come from."""
+        """Occlusions of the answer, and of one map's activity."""
         classes = self.record.classes
         report = report.section("Occlusion: where does an answer come from")
         report = report.text(
@@ -212,7 +212,7 @@ class _Walk:
         return Mark((box.top, box.left, box.bottom, box.right), unit)
 
     def _strongest(self, layer: str) -> str:
-        """The address of the largest activation of a layer that does not lie on its border."""
+        """The address of the largest activation of a layer that is not on its border."""
         maps = self.net.maps(self.picture, layer, progress=False)[layer]
         inner = maps.values[0, :, 2:-2, 2:-2]
         channel, place = divmod(int(inner.flatten().argmax()), inner.shape[1] * inner.shape[2])
@@ -247,7 +247,7 @@ def _input_text() -> str:
 
 
 def _plan_cells(plan: Plan) -> tuple[list[str], list[list[str | int]], str]:
-    columns = ["layer", "operator", "output", "parameters", "MACs", "field", "stride", "stages"]
+    headings = ["layer", "operator", "output", "parameters", "MACs", "field", "stride", "stages"]
     rows: list[list[str | int]] = []
     for row in plan:
         size, stride, _ = field_texts(row.receptive_field)
@@ -255,7 +255,7 @@ def _plan_cells(plan: Plan) -> tuple[list[str], list[list[str | int]], str]:
         stages = " ".join(row.stages)
         output = shape_text(row.output_shape)
         rows.append([f"`{row.address}`", operator, output, row.parameters, count(row.macs), size, stride, stages])
-    return columns, rows, "One row per layer; outputs are maps x rows x columns."
+    return headings, rows, "One row per layer; outputs are maps x rows x columns."
 
 
 def _heading(maps: FeatureMaps) -> str:

@@ -1,4 +1,4 @@
-"""Train the demo's network to tell from which photograph a crop was cut, in about a minute, and keep it for next time.
+"""Training of the demo's network, which tells the photographs apart, in about a minute; kept for the next run.
 
 The same settings give the same weights on the same machine. Everything random is drawn from generators of its own, so
 the caller's random state stays as it was, and nothing is written before the training is complete.

@@ -1,7 +1,6 @@
-"""The answers for a whole dataset, on disk: what the extremes of each map are on every image, and what that says.
+"""Answers for a whole dataset, on disk: the extremes of each map on every image, and questions about them.
 
-A build reads the images once. `entries` and `images` say which there are and read them, `wish`, `describe` and `budget`
-what is kept of them; `measure` measures a block, `totals` adds blocks up; `layout`, `writer`, `snapshot` and `storage`
-keep them on disk; `local` and `ray_engine` are where the work is done, `build` puts it together. The questions read a
-snapshot: `top`, `audit`, `similar`, `distribution`, `selectivity`, `compare`, `verify`.
+A build reads the images once. `schema` holds what an index keeps and in which arrays, `build` measures images block by
+block, here or on a cluster, `store` writes and reads the index on disk. `questions` are answered from a snapshot;
+`verify` checks an index.
 """

@@ -1,4 +1,4 @@
-"""What does every input map contribute to one feature map? Their contributions and the bias sum to stage conv."""
+"""Contributions of the input maps to one feature map; with the bias they sum to stage conv."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What does one value consist of? The products of the sliding window, their sums, bias, normalisation, nonlinearity.
+"""The arithmetic of one value: products under the sliding window, their sums, bias, normalisation, nonlinearity.
 
 Everything is computed in float64 from the layer's own input, so that the printed sum is the network's value.
 """
@@ -45,8 +45,8 @@ class Term:
 
 
 @dataclass(frozen=True)
-class Normalization:
-    """What stands between the weighted sum and z: a scale and a shift, `None` where they depend on other values."""
+class NormalizationStep:
+    """The normalisation between the weighted sum and z: scale and shift, `None` where they depend on other values."""
 
     operator: str
     scale: float | None
@@ -66,7 +66,7 @@ class Explanation(Result):
     terms: tuple[Term, ...]
     bias: float | None
     conv: float
-    normalizations: tuple[Normalization, ...]
+    normalizations: tuple[NormalizationStep, ...]
     z: float
     nonlinearity: str | None
     a: float | None
@@ -76,7 +76,7 @@ class Explanation(Result):
 
     @property
     def value(self) -> float:
-        """The value that was asked about: the address says which stage."""
+        """The value of the address's stage."""
         stage = Address.parse(self.address).stage
         return {"conv": self.conv, "z": self.z, "a": self.a if self.a is not None else self.z}[stage or "a"]
 
@@ -203,14 +203,14 @@ class _Explainer:
             return Box(0, 0, 0, 0)
         return Box(rows[0].source, columns[0].source, rows[-1].source + 1, columns[-1].source + 1)
 
-    def _normalizations(self) -> tuple[Normalization, ...]:
+    def _normalizations(self) -> tuple[NormalizationStep, ...]:
         return tuple(self._normalization(index) for index in self.layer.normalizations)
 
-    def _normalization(self, index: int) -> Normalization:
+    def _normalization(self, index: int) -> NormalizationStep:
         node = self.network.graph[index]
         operator = operator_of(node)
         if not isinstance(operator, BatchNorm) or not operator.scales_and_shifts(self.network.graph, node):
-            return Normalization(printed_name(node), None, None)
+            return NormalizationStep(printed_name(node), None, None)
         constants = exact_constants(self.network.graph, self.network.tensors)
         scale, shift = constants.scale_and_shift(node)
-        return Normalization(printed_name(node), float(scale[self.channel]), float(shift[self.channel]))
+        return NormalizationStep(printed_name(node), float(scale[self.channel]), float(shift[self.channel]))

@@ -1,4 +1,4 @@
-"""What do the feature maps of these images hold?
+"""Feature maps of images.
 
 Whole images run through the captured graph in batches; only the wanted stages are kept.
 """

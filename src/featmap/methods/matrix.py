@@ -1,4 +1,4 @@
-"""What is a convolution as a matrix? The sparse one that multiplies the flattened input to the flattened output."""
+"""A convolution as a matrix: the sparse one that maps the flattened input to the flattened output."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ class LayerMatrix(Result):
 
     @property
     def entries(self) -> int:
-        """How many places of the matrix hold a weight."""
+        """How many cells of the matrix hold a weight."""
         return int(self.matrix.values().numel())
 
     @property
     def share_of_nonzeros(self) -> float:
-        """Entries divided by all places."""
+        """Entries divided by all cells."""
         rows, columns = self.matrix.shape
         return self.entries / (rows * columns)
 
@@ -69,7 +69,7 @@ class LayerMatrix(Result):
 def layer_matrix(network: CapturedNetwork, layer: Layer, input_size: tuple[int, int] | None = None) -> LayerMatrix:
     """The layer's matrix for an input map of `input_size` rows and columns (as in the network, if not given)."""
     filters = filters_of(network, layer)
-    # The matrix depends on what weights are made of, not on what the layer reads.
+    # The matrix depends on the weights, not on what the layer reads.
     made = [index for index in network.graph[layer.producer].inputs if not network.graph[index].depends_on_input]
     note_differences(network, made)
     size = input_size or network.sized.size(filters.source)

@@ -1,4 +1,4 @@
-"""Where in the picture does an answer come from? Windows are written over one by one, and the score is watched.
+"""Occlusion: the score of a picture while a window is written over it, position by position.
 
 Exact: each score is that of the full network on the occluded image, but only what a window changes, and of that what
 the target needs, is computed again. After Zeiler and Fergus (2014); recomputing: Nakandala et al. (2019).
@@ -35,7 +35,7 @@ _IMAGES_ONLY = "Windows are rows and columns of (channel, row, column); ask a ne
 
 
 @dataclass(frozen=True)
-class Verification:
+class OcclusionCheck:
     """How scores of some positions compare with a full run in float64.
 
     `largest_difference` is in units of the score, `relative` a share of the largest score among those positions.
@@ -64,12 +64,12 @@ class OcclusionMap(Result):
     image_size: tuple[int, int]
     weights_source: str
     recomputed_share: float
-    verification: Verification | None = None
+    verification: OcclusionCheck | None = None
     picture: Image.Image | None = None
 
     @property
     def drop(self) -> Numbers:
-        """By how much the score falls at each position; an infinite score that stays as it is falls by 0."""
+        """The drop of the score at each position; an infinite score that does not change drops by 0."""
         same = self.grid == self.score
         return np.where(same, 0.0, self.score - np.where(same, 0.0, self.grid))
 
@@ -93,7 +93,7 @@ class OcclusionMap(Result):
 
     @property
     def semantics(self) -> dict[str, Any]:
-        """What was done, in words and numbers: nothing about an occlusion should have to be guessed."""
+        """What was done, in words and numbers, so that nothing about an occlusion has to be guessed."""
         return {
             "window": list(self.windows.window),
             "stride": list(self.windows.stride),
@@ -150,7 +150,7 @@ class OcclusionMap(Result):
 
 
 def share_words(share: float | None) -> str:
-    """How large an effect is beside the score.
+    """The size of an effect relative to the score.
 
     >>> share_words(0.0161), share_words(0.0001), share_words(None)
     ('1.6% of the score', 'below 0.1% of the score', 'of no known share: the score is 0')
@@ -194,7 +194,7 @@ def occlude(
     maps: list[OcclusionMap] = []
     for number, name in enumerate(batch.names):
         image = batch.values[number].detach()
-        # A model may draw random numbers in evaluation too; the user's own sequence goes on as if nobody had.
+        # A model may draw random numbers in evaluation too; the user's own sequence is not disturbed.
         with torch.random.fork_rng(devices=[]):
             run = _Occluding(network, image, score, scale, found, baseline, dtype, device, memory_bytes)
             grid = run.grid(_shifted(progress, number * found.count, total))
@@ -281,14 +281,14 @@ class _Occluding:
             picture=self.network.preprocessing.shown(self.image),
         )
 
-    def verified(self, grid: Numbers, count: int, seed: int) -> Verification:
-        """Some positions again, in float64, each by a full run."""
+    def verified(self, grid: Numbers, count: int, seed: int) -> OcclusionCheck:
+        """Checks some positions in float64, each by a full run."""
         chosen = np.random.default_rng(seed).permutation(self.found.count)[:count]
         places = [divmod(int(at), len(self.found.columns)) for at in chosen]
         scores = np.array(list(self._full_scores(places)))
         ours = np.array([grid[place] for place in places])
         largest = float(np.abs(scores - ours).max(initial=0.0))
-        return Verification(len(places), largest, largest / max(float(np.abs(scores).max(initial=0.0)), 1e-300))
+        return OcclusionCheck(len(places), largest, largest / max(float(np.abs(scores).max(initial=0.0)), 1e-300))
 
     def _full_scores(self, places: Sequence[tuple[int, int]]) -> Iterator[float]:
         for row, column in places:

@@ -1,4 +1,4 @@
-"""What will an occlusion recompute, layer by layer, and how much can be gained at most? Counted, nothing is run."""
+"""The cost of an occlusion, layer by layer, and the most that can be gained; counted, nothing is run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from featmap.run.region.reach import needed_boxes, reach
 class CostRow:
     """One layer: the multiply-adds of a full run, and the shares of them that a position takes on average.
 
-    `exact` counts the places that can change, `recomputed` those that are computed. `is_regional` is false from the
+    `exact` counts the positions that can change, `recomputed` those that are computed. `is_regional` is false from the
     first operator on that reads whole maps.
     """
 

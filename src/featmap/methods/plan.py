@@ -1,4 +1,4 @@
-"""How big is every map of a network, what does it cost and what can it see, before anything runs?
+"""The plan of a network before anything runs: size, cost and receptive field of every layer.
 
 One row per layer and per operator that stands alone; shapes without the batch axis.
 """
@@ -34,7 +34,7 @@ class PlanRow:
 
     `input_shape` and `output_shape` are (channels, rows, columns), or (features,) for vectors. `macs` is `None` where
     an operator's cost is unknown. `parameters` counts those first used here. `receptive_field` is `None` where the
-    network takes no images: fields of signals and volumes are not worked out.
+    network takes no images: fields of signals and volumes are not computed.
     """
 
     address: str
@@ -50,7 +50,7 @@ class PlanRow:
 
     @property
     def feature_maps(self) -> int:
-        """How many maps (or features) come out."""
+        """The number of output maps (or features)."""
         return self.output_shape[0] if self.output_shape else 1
 
     def to_json(self) -> dict[str, Any]:
@@ -76,7 +76,7 @@ def _weights_words(network: CapturedNetwork) -> str:
 
 
 @dataclass(frozen=True)
-class Totals:
+class PlanTotals:
     """Sums over the network.
 
     `parameters` counts every parameter of the model, `unused_parameters` those that evaluation never touches.
@@ -96,14 +96,14 @@ class Totals:
 class Plan(TableResult):
     """The table of a network at one input size; see `featmap.Network.plan`.
 
-    `joined_images` names what the model calls once on several images joined along the batch, with their number: each of
-    them has rows of its own, `c#1` and `c#2`; `c` is the first.
+    `joined_images` names what the model calls once on several images joined along the batch, with their number: each
+    has its own rows, `c#1` and `c#2`; `c` is the first.
     """
 
     model: str
     input_shape: tuple[int, ...]
     layers: tuple[PlanRow, ...]
-    totals: Totals
+    totals: PlanTotals
     preprocessing: str
     unknown_operators: tuple[str, ...]
     weights_source: str
@@ -124,7 +124,7 @@ class Plan(TableResult):
         for row in self.layers:
             if row.address in (address, asked, first):
                 return row
-        raise KeyError(f"'{address}' is no row of this plan")
+        raise KeyError(f"'{address}' is not a row of this plan")
 
     def _is_joined(self, address: str) -> bool:
         return any(f"{address}.".startswith(f"{path}.") for path in self.joined_images)
@@ -298,7 +298,7 @@ class _Planner:
         return [name for name in names if self.graph.weights[name].kind == "parameter"]
 
     def _constant_weights(self) -> dict[int, list[str]]:
-        """For every value made of weights alone the weights that it is made of."""
+        """The weights behind every value that is computed from weights alone."""
         owned: dict[int, list[str]] = {}
         for node in self.graph:
             if not node.depends_on_input:
@@ -311,12 +311,12 @@ class _Planner:
         self.seen_weights.update(new)
         return sum(self.graph.weights[name].spec.count for name in new)
 
-    def _totals(self, rows: tuple[PlanRow, ...]) -> Totals:
+    def _totals(self, rows: tuple[PlanRow, ...]) -> PlanTotals:
         every = sum(weight.spec.count for weight in self.graph.weights.values() if weight.kind == "parameter")
         unknown = tuple(dict.fromkeys(row.address for row in rows if row.macs is None))
         outputs = [index for index in self.graph.outputs if index is not None and index < self.count]
         whole = self.count == len(self.graph)
-        return Totals(
+        return PlanTotals(
             parameters=every,
             unused_parameters=every - sum(row.parameters for row in rows) if whole else 0,
             macs=sum(row.macs or 0 for row in rows),

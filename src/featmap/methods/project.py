@@ -1,4 +1,4 @@
-"""What of the picture does a unit, a map or a class answer to? Its signal, led back to the pixels.
+"""Projections: the signal of a unit, a map or a class, propagated back to the pixels.
 
 Deconvnet after Zeiler and Fergus (2014), guided backpropagation after Springenberg et al. (2015), and the gradient. The
 rules act on operators, so functional, reused and in-place rectifiers count like any other.
@@ -19,7 +19,7 @@ from featmap.geometry import Box
 from featmap.graph.receptive.fields import receptive_fields
 from featmap.graph.receptive.unit_box import unit_box
 from featmap.images.pictures import Images, batch_of
-from featmap.methods.shared.projection import Projection, Question
+from featmap.methods.shared.projection import Projection, ProjectionQuestion
 from featmap.methods.shared.target import class_score, predicted, score_of
 from featmap.network.address import Address
 from featmap.network.differing import note_differences
@@ -35,7 +35,7 @@ ProjectionTarget: TypeAlias = "int | str | Address | Sequence[int] | Sequence[st
 
 @dataclass(frozen=True)
 class Running:
-    """How a projection is computed: where, how precisely, in how much memory."""
+    """How a projection is computed: device, precision, memory."""
 
     dtype: torch.dtype | None = None
     device: torch.device | None = None
@@ -46,7 +46,7 @@ def project(
     network: CapturedNetwork,
     images: Images,
     target: ProjectionTarget,
-    question: Question,
+    question: ProjectionQuestion,
     *,
     whole: bool = False,
     running: Running | None = None,
@@ -63,7 +63,7 @@ def project(
     asked = Asked(network, question, running or Running())
     found: list[Projection] = []
     for number, name in enumerate(batch.names):
-        # A model may draw random numbers in evaluation too; the user's own sequence goes on as if nobody had.
+        # A model may draw random numbers in evaluation too; the user's own sequence is not disturbed.
         with torch.random.fork_rng(devices=[]):
             found += asked.projections(batch.values[number].detach(), name, target, whole=whole)
         if progress is not None:
@@ -74,7 +74,7 @@ def project(
 class Asked:
     """One question to a network, for images of one size."""
 
-    def __init__(self, network: CapturedNetwork, question: Question, running: Running) -> None:
+    def __init__(self, network: CapturedNetwork, question: ProjectionQuestion, running: Running) -> None:
         self.network = network
         self.question = question
         self.running = running
@@ -82,7 +82,7 @@ class Asked:
         self._shown: tuple[Tensor, Image.Image] | None = None
 
     def projector(self, node: int) -> Projector:
-        """What leads signals from a value to the image; made once."""
+        """The projector from a value to the image; made once."""
         if node not in self._projectors:
             question, running = self.question, self.running
             self._check_gradient(node)
@@ -131,7 +131,7 @@ class Asked:
             if addresses and not any(isinstance(part, str | Address) for part in addresses):
                 return None
             if not addresses or not all(isinstance(part, str | Address) for part in addresses):
-                problem = f"{target!r} is no list of units and maps."
+                problem = f"{target!r} is not a list of units and maps."
                 raise InputError(problem, "A list holds addresses of one layer; ask for a class by its number alone.")
         elif not _is_address(target):
             return None
@@ -271,7 +271,7 @@ class Asked:
             box=box,
             field=field,
             image_size=(int(image.shape[1]), int(image.shape[2])),
-            gradient_takers=self.projector(node).engine.gradient_takers,
+            through_gradient=self.projector(node).engine.through_gradient,
             weights_source=self.network.weights_source,
             picture=self._picture(image),
             own_gradients=self.projector(node).engine.own_gradients,
@@ -279,7 +279,7 @@ class Asked:
 
 
 def _is_address(target: Any) -> bool:
-    """Whether a target is written as an address, not as a class or a place of the output."""
+    """Whether a target is written as an address, not as a class or a position in the output."""
     if isinstance(target, Address):
         return True
     text = target.strip() if isinstance(target, str) else ""
@@ -287,7 +287,7 @@ def _is_address(target: Any) -> bool:
 
 
 def _hull(places: Sequence[Place]) -> Box | None:
-    """The box of the units that are named; None where some map's strongest has to be looked for."""
+    """The box of the named units; None where a map's strongest unit has to be found first."""
     units = [place.address.unit for place in places]
     if any(unit is None for unit in units):
         return None

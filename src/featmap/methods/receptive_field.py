@@ -1,4 +1,4 @@
-"""What can a layer, or one unit, see of the image?"""
+"""What a layer, or one unit, can see of the image."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class FieldAnswer(Result):
 
 
 def takes_images(network: CapturedNetwork) -> bool:
-    """Whether what goes in has rows and columns, as receptive fields are told in."""
+    """Whether the input has rows and columns, the units of receptive fields."""
     return network.sized.axes[network.graph.image_input].has_space
 
 
@@ -52,8 +52,8 @@ def receptive_field(network: CapturedNetwork, address: str | Address) -> FieldAn
     if not takes_images(network):
         shape = " x ".join(map(str, network.input_shape))
         raise InputError(
-            f"'{place.address}': {network.name} takes inputs of shape {shape}, which are no images; receptive "
-            "fields of signals and volumes are not worked out.",
+            f"'{place.address}': {network.name} takes inputs of shape {shape}, which are not images; receptive "
+            "fields of signals and volumes are not computed.",
             "Ask for sizes and costs (plan), or for its values (maps).",
         )
     field = receptive_fields(network.sized)[place.node]
@@ -68,7 +68,7 @@ class FieldDrawing(Result):
     """A unit's box on a picture as the network sees it.
 
     `box` is in the network's input pixels, those of `picture`. `picture_box` is in the pixels of the picture that was
-    given, of `picture_size` (rows, columns): all that is read for the box; empty where it lies on padding alone.
+    given, of `picture_size` (rows, columns): all that is read for the box; empty where it covers only padding.
     """
 
     address: str

@@ -1,8 +1,8 @@
-"""What do the maps of a layer respond to? For every map the images that excite it most, each cropped to what the
-strongest unit can see, beside that unit's projection: the figure of Zeiler and Fergus (2014).
+"""Sheets of a layer: for every map the images that excite it most, each cropped to what the strongest unit can see,
+beside that unit's projection, as in the figures of Zeiler and Fergus (2014).
 
-Images are read one by one, twice: once to find the strongest units, once to project them. Projections lie in a
-temporary file, so memory does not grow with their number.
+Images are read one by one, twice: once to find the strongest units, once to project them. Projections are kept in
+a temporary file, so memory does not grow with their number.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from featmap.images.folders import Found
 from featmap.images.pictures import Batch, Images, batch_of, listed, picture_in
 from featmap.methods.project import Asked, Running
 from featmap.methods.shared.count import checked_count
-from featmap.methods.shared.projection import Question
+from featmap.methods.shared.projection import ProjectionQuestion
 from featmap.network.address import Address
 from featmap.network.differing import remarks
 from featmap.network.network import CapturedNetwork
@@ -73,17 +73,17 @@ class Example:
 class Sheet(Result):
     """The strongest examples of some maps of a layer, strongest first. `examples` by channel.
 
-    An image on which a map is 0 everywhere excites it not at all, and is no example. `skipped` are the pictures in a
-    folder that could not be read, each with the reason; `images` counts the others. `gradient_takers` and
+    An image on which a map is 0 everywhere does not excite it, and is not an example. `skipped` are the pictures in a
+    folder that could not be read, each with the reason; `images` counts the others. `through_gradient` and
     `own_gradients` are those of its projections. `notes` say why the model's own next calls may give other examples.
     """
 
     address: str
-    question: Question
+    question: ProjectionQuestion
     images: int
     k: int
     examples: Mapping[int, tuple[Example, ...]]
-    gradient_takers: tuple[str, ...]
+    through_gradient: tuple[str, ...]
     weights_source: str
     skipped: tuple[tuple[str, str], ...] = ()
     own_gradients: tuple[str, ...] = ()
@@ -97,7 +97,7 @@ class Sheet(Result):
             "rule": self.question.rule,
             "start": self.question.start,
             "norm": self.question.norm,
-            "gradient_takers": list(self.gradient_takers),
+            "through_gradient": list(self.through_gradient),
             "own_gradients": list(self.own_gradients),
             "maps": [
                 {"channel": channel, "examples": [example.to_json() for example in examples]}
@@ -128,7 +128,7 @@ def sheet(
     network: CapturedNetwork,
     images: Images | None,
     layer: str | Address,
-    question: Question,
+    question: ProjectionQuestion,
     channels: Sequence[int] | None = None,
     k: int = 9,
     *,
@@ -156,7 +156,7 @@ class _Sheet:
         network: CapturedNetwork,
         images: Sequence[Any],
         layer: str | Address,
-        question: Question,
+        question: ProjectionQuestion,
         channels: Sequence[int] | None,
         running: Running,
     ) -> None:
@@ -231,7 +231,7 @@ class _Sheet:
             len(self.images) - len(self.skipped),
             k,
             {channel: tuple(found) for channel, found in examples.items()},  # type: ignore[misc]
-            self.projector.engine.gradient_takers,
+            self.projector.engine.through_gradient,
             self.network.weights_source,
             tuple(self.skipped.values()),
             self.projector.engine.own_gradients,
@@ -272,7 +272,7 @@ class _Sheet:
                 row, column = divmod(int(places[channel]), int(maps.shape[2]))
                 unit = Unit(channel, row, column, starts[channel])
                 if values[channel] == 0:
-                    # Nothing in the image excites the map: its largest value is everywhere.
+                    # Nothing in the image excites the map: its largest value is at every position.
                     continue
                 ranked = [*best[channel], _Found(number, unit, float(values[channel]))]
                 best[channel] = sorted(ranked, key=lambda found: -found.value)[:k]
@@ -296,7 +296,7 @@ class _Sheet:
 
 
 def _read(network: CapturedNetwork, image: Any) -> Batch:
-    """An image as the network takes it; one in a folder has its name there. Raises: ImageError, InputError."""
+    """An image as the network takes it; one in a folder is named within it. Raises: ImageError, InputError."""
     if not isinstance(image, Found):
         return batch_of(network, image)
     if image.problem:
@@ -305,7 +305,7 @@ def _read(network: CapturedNetwork, image: Any) -> Batch:
 
 
 def _spooled(projections: Sequence[Tensor]) -> list[NDArray[np.float32]]:
-    """The projections in one temporary file, which is gone with the last of them."""
+    """The projections in one temporary file, which is deleted with the last of them."""
     sizes = [projection.numel() for projection in projections]
     size_bytes = 4 * max(sum(sizes), 1)
     with tempfile.TemporaryFile() as file:
@@ -320,6 +320,6 @@ def _spooled(projections: Sequence[Tensor]) -> list[NDArray[np.float32]]:
         found.append(part)
         first += size
     if hasattr(mmap, "MADV_DONTNEED"):
-        # What is written stays in the file; it is read back when it is looked at.
+        # Written values stay in the file and are read back on access.
         mapped.madvise(mmap.MADV_DONTNEED)
     return found

@@ -1,8 +1,8 @@
-"""What must an index say? A naive answer to every question: all maps are kept, and numpy is asked in plain words.
+"""An oracle of an index: naive answers to every question, from all maps, in plain numpy.
 
 Every value is what the captured graph gives node by node for one image alone, rounded once to float32, as an index
-holds it. With networks in float64 the answers are equal in every digit of a maximum, a place or a count: how a sum was
-ordered lies far below that rounding.
+holds it. With networks in float64 the answers are equal in every digit of a maximum, a position or a count: the order
+of a sum matters far below that rounding.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from featmap.testing.oracles import node_values
 
 Floats = NDArray[np.floating[Any]]
 Choose = Callable[[int, int], Sequence[int]]
-"""The places that count, given how many a map has and an image's number."""
+"""The positions that count, given how many a map has and an image's number."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +55,7 @@ class IndexOracle:
         return len(self.labels)
 
     def values(self, address: str, channel: int) -> NDArray[np.float64]:
-        """All values of one map, (image, place)."""
+        """All values of one map, (image, position)."""
         maps = self.maps[address]
         return maps[:, channel].reshape(len(maps), -1).astype(np.float64)
 
@@ -64,7 +64,7 @@ class IndexOracle:
         return _apart(self.maps[address]).max(axis=2)
 
     def place(self, address: str) -> NDArray[np.int64]:
-        """The first place of the largest value, counted row by row, (image, channel)."""
+        """The first position of the largest value, counted row by row, (image, channel)."""
         return _apart(self.maps[address]).argmax(axis=2)
 
     def mean(self, address: str) -> NDArray[np.float64]:
@@ -81,7 +81,7 @@ class IndexOracle:
         return float(((values - values.mean()) ** 2).sum())
 
     def at_bound(self, address: str, channel: int, bounds: tuple[float, float]) -> int:
-        """How many values lie at or beyond a bound."""
+        """How many values are at or beyond a bound."""
         low, high = (float(np.float32(bound)) for bound in bounds)
         values = self.values(address, channel)
         return int(((values <= low) | (values >= high)).sum()) if np.isfinite((low, high)).any() else 0
@@ -102,7 +102,7 @@ class IndexOracle:
         return sorted(numbers, key=lambda number: (-maxima[number], number))[:k]
 
     def correlation(self, address: str, choose: Choose | None = None) -> NDArray[np.float64]:
-        """Pearson's correlation of every two maps over their places; 0 where either is constant."""
+        """Pearson's correlation of every two maps over their positions; 0 where either is constant."""
         rows = self._places(address, choose)
         channels = rows.shape[1]
         found = np.zeros((channels, channels))
@@ -112,7 +112,7 @@ class IndexOracle:
         return found
 
     def _places(self, address: str, choose: Choose | None) -> NDArray[np.float64]:
-        """The values at the places that count, of all images, (place, channel)."""
+        """The values at the positions that count, of all images, (position, channel)."""
         rows: list[NDArray[np.float64]] = []
         for number, maps in enumerate(_apart(self.maps[address]).astype(np.float64)):
             taken = range(maps.shape[1]) if choose is None else choose(maps.shape[1], number)
@@ -159,12 +159,12 @@ class IndexOracle:
         return {pair: float(matrix[pair]) for pair in pairs if abs(matrix[pair]) >= least}
 
     def vector(self, address: str, by: str) -> NDArray[np.float64]:
-        """What images are compared by, (image, channel), with the digits that an index keeps."""
+        """The vectors that images are compared by, (image, channel), in the precision that an index keeps."""
         found = self.maximum(address) if by == "maximum" else self.mean(address).astype(np.float32)
         return found.astype(np.float64)
 
     def distances(self, address: str, query: Floats, by: str, measure: str) -> NDArray[np.float64]:
-        """How far every image is from a vector (channel)."""
+        """The distance of every image from a vector (channel)."""
         return np.array([_distance(query, each, measure) for each in self.vector(address, by)])
 
     def selectivity(self, address: str, channel: int, by: str) -> tuple[str, float, float, float | None]:
@@ -197,7 +197,7 @@ def pearson(one: Floats, other: Floats) -> float | None:
 
 
 def _apart(maps: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Maps with their places in one row, (image, channel, place)."""
+    """Maps with flattened positions, (image, channel, position)."""
     return maps.reshape(*maps.shape[:2], -1)
 
 

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 
 class Residual(nn.Module):
-    """The input plus what a block makes of it, through a projection where the shapes differ."""
+    """The input plus a block's output, through a projection where the shapes differ."""
 
     def __init__(self, block: nn.Module, projection: nn.Module | None = None) -> None:
         super().__init__()
@@ -25,7 +25,7 @@ class Residual(nn.Module):
 
 
 class Branches(nn.Module):
-    """What several blocks make of one input, behind one another along the channels."""
+    """The outputs of several blocks for one input, concatenated along the channels."""
 
     def __init__(self, blocks: Sequence[nn.Module]) -> None:
         super().__init__()
@@ -35,7 +35,7 @@ class Branches(nn.Module):
         return torch.cat([block(x) for block in self.blocks], dim=1)
 
 
-class Resize(nn.Module):
+class ResizeLayer(nn.Module):
     """Interpolation by a factor."""
 
     def __init__(self, factor: float, mode: str, *, align_corners: bool | None = None) -> None:
@@ -48,7 +48,7 @@ class Resize(nn.Module):
         return functional.interpolate(x, scale_factor=self.factor, mode=self.mode, align_corners=self.align_corners)
 
 
-class Pad(nn.Module):
+class PadLayer(nn.Module):
     """Padding and cropping: (left, right, top, bottom)."""
 
     def __init__(self, amounts: tuple[int, int, int, int], mode: str = "constant") -> None:
@@ -61,9 +61,9 @@ class Pad(nn.Module):
 
 
 class SumPool(nn.Module):
-    """Sums what a maximum pool would choose from: same windows, but every value in them has a gradient.
+    """Sums the values that a maximum pool would choose from: the same windows, but every value in them has a gradient.
 
-    Written from the definition: output o reads the inputs o * stride - padding + t * dilation that lie on the map.
+    Written from the definition: output o reads the inputs o * stride - padding + t * dilation that are on the map.
     """
 
     def __init__(self, pool: nn.MaxPool2d) -> None:
@@ -90,9 +90,9 @@ class SumPool(nn.Module):
 
 
 class Affine(nn.Module):
-    """What an evaluating batch norm is: a scale and a shift per channel.
+    """A batch norm in evaluation: a scale and a shift per channel.
 
-    torch 2.13's own backward of it goes wrong where its gradient lies in memory in an unusual order.
+    torch 2.13's own backward of it is wrong where its gradient has an unusual memory order.
     """
 
     def __init__(self, norm: nn.BatchNorm2d) -> None:
@@ -121,7 +121,7 @@ def transparent(module: nn.Module) -> nn.Module:
 
 
 def make_positive(module: nn.Module, seed: int = 0) -> nn.Module:
-    """Weights and biases from 0.5 to 1.5 and harmless statistics, so that no path cancels and no ReLU cuts."""
+    """Weights and biases from 0.5 to 1.5 and positive statistics, so that no path cancels and no ReLU is 0."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for tensor in module.parameters():

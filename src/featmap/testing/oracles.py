@@ -14,7 +14,7 @@ from featmap.graph.graph import Graph, Reference, Weight, map_arguments
 
 
 @dataclass(frozen=True)
-class Support:
+class SupportMask:
     """The pixels on which a unit depends, as a mask (row, column)."""
 
     mask: Tensor
@@ -33,11 +33,11 @@ class Support:
         return int(self.mask.sum()) == self.box.height * self.box.width
 
 
-def gradient_support(module: nn.Module, image: Tensor, channel: int, row: int, column: int) -> Support:
+def gradient_support(module: nn.Module, image: Tensor, channel: int, row: int, column: int) -> SupportMask:
     """The pixels with a gradient at one unit of the module's output; `image` is (1, channel, row, column), float64."""
     image = image.clone().requires_grad_()
     (gradient,) = torch.autograd.grad(module(image)[0, channel, row, column], image, materialize_grads=True)
-    return Support((gradient[0] != 0).any(dim=0))
+    return SupportMask((gradient[0] != 0).any(dim=0))
 
 
 def scrambled_outside(image: Tensor, box: Box, generator: torch.Generator) -> Tensor:
@@ -80,8 +80,8 @@ def node_values(
 ) -> list[Any]:
     """Every value of a captured graph with one input for one image (1, channel, row, column).
 
-    Node by node as captured: nothing folded, freed, overwritten, laid out anew or left out. Where the image asks for
-    gradients, every value has its way back to it. `replaced` are functions that stand for the operators of some nodes.
+    Node by node as captured: nothing folded, freed, overwritten, rearranged or left out. Where the image requires
+    gradients, every value is connected to it. `replaced` are functions that replace the operators of some nodes.
     """
     values: list[Any] = []
 
@@ -101,7 +101,7 @@ def node_values(
 
 
 class _Rectified(torch.autograd.Function):
-    """A rectifier whose way back follows a rule; where it lets the gradient through, torch itself says."""
+    """A rectifier whose backward follows a rule; torch itself decides where the gradient passes."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, operator: Any, rule: str) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -123,7 +123,7 @@ class _Rectified(torch.autograd.Function):
 def ruled_values(
     graph: Graph, weights: Mapping[str, Tensor], image: Tensor, rule: str, rectifiers: Collection[int]
 ) -> list[Any]:
-    """Every value of a graph as `node_values`, with a rule at the rectifiers (by node) on the way back."""
+    """Every value of a graph as `node_values`, with a rule at the rectifiers (by node) in the backward."""
 
     def rectified(node: Any) -> Any:
         return lambda x, *rest, **named: _Rectified.apply(x, lambda y: node.target(y, *rest, **named), rule)
@@ -136,7 +136,7 @@ def deconvnet_of_chain(layers: Sequence[nn.Module], image: Tensor, unit: tuple[i
     """Zeiler and Fergus' projection through a chain of convolutions, ReLUs and maximum pools, layer by layer.
 
     The signal starts at a unit (channel, row, column) of the last layer's value. Backwards: a ReLU rectifies the
-    signal, a pool lays every value on the place that its switch remembers (adding where they meet), a convolution
+    signal, a pool puts every value at its switch (adding where they meet), a convolution
     filters with its transposed filters. Returns: (channel, row, column) of the image.
     """
     inputs: list[Tensor] = []
@@ -158,7 +158,7 @@ def deconvnet_of_chain(layers: Sequence[nn.Module], image: Tensor, unit: tuple[i
 
 
 def _unpooled(layer: nn.MaxPool2d, given: Tensor, signal: Tensor) -> Tensor:
-    """Every value on its switch, one by one."""
+    """Every value at its switch, one by one."""
     _, switches = nn.functional.max_pool2d(
         given, layer.kernel_size, layer.stride, layer.padding, layer.dilation, layer.ceil_mode, return_indices=True
     )
@@ -170,7 +170,7 @@ def _unpooled(layer: nn.MaxPool2d, given: Tensor, signal: Tensor) -> Tensor:
 
 
 def _laid_filters(layer: nn.Conv2d, given: Tensor, signal: Tensor) -> Tensor:
-    """Every value times its filter, laid over what the filter read, one by one."""
+    """Every value times its filter, added to what the filter read, one by one."""
     (top, left), (down, right), (step, across) = layer.padding, layer.stride, layer.dilation  # type: ignore[misc]
     weight, (height, width) = layer.weight.detach(), layer.kernel_size
     made = nn.functional.pad(torch.zeros_like(given), (left, left, top, top))  # type: ignore[arg-type]

@@ -1,7 +1,7 @@
-"""Hypothesis strategies for networks that lay their maps out anew: views, permutes, windows, slices, tokens.
+"""Hypothesis strategies for networks that rearrange their maps: views, permutes, windows, slices, tokens.
 
-Between such steps stand operators on whatever axes there are then: convolutions on windows, linear layers on the last
-axis, products of matrices, means along one axis. All weights are positive, so that nothing cancels.
+Between such steps are operators on the axes of that moment: convolutions on windows, linear layers on the last
+axis, matrix products, means along one axis. All weights are positive, so that nothing cancels.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Rearranged(nn.Module):
         return f"{self.split}, {self.order}, {self.joined}"
 
 
-class Step(nn.Module):
+class RearrangingStep(nn.Module):
     """A function of one tensor with a name."""
 
     def __init__(self, name: str, function: Callable[[Tensor], Tensor]) -> None:
@@ -50,7 +50,7 @@ class Step(nn.Module):
 
 
 class WithItself(nn.Module):
-    """A map plus what a block of its own shape makes of it."""
+    """A map plus the output of a block for it."""
 
     def __init__(self, block: nn.Module) -> None:
         super().__init__()
@@ -94,7 +94,7 @@ def _steps(draw: st.DrawFn, shape: Shape) -> nn.Module:
         kinds.append("product")
     kind = draw(st.sampled_from(kinds))
     if kind == "product":
-        return Step("x @ x.mT", lambda x: x @ x.transpose(-1, -2))
+        return RearrangingStep("x @ x.mT", lambda x: x @ x.transpose(-1, -2))
     if kind == "linear":
         return nn.Linear(last, draw(st.sampled_from([2, last])))
     if kind == "convolution":
@@ -121,23 +121,23 @@ def _rearranged(draw: st.DrawFn, shape: Shape, rank: int | None = None) -> nn.Mo
 
 @st.composite
 def _familiar(draw: st.DrawFn, shape: Shape) -> nn.Module:
-    """A way of laying maps out anew that networks use, where the shape allows it."""
+    """A rearrangement of maps that networks use, where the shape allows it."""
     n, c, h, w = shape
     ways: list[nn.Module] = [
-        Step("transposed", lambda x: x.transpose(2, 3)),
-        Step("tokens", lambda x: x.flatten(2).transpose(1, 2)),
-        Step("channels last", lambda x: x.permute(0, 2, 3, 1)),
-        Step("channels first", lambda x: x.permute(0, 3, 1, 2)),
-        Step("flip", lambda x: x.flip(2)),
-        Step("flat and back", lambda x: x.flatten(2).view(n, c, h, w)),
-        Step("cut", lambda x: x[:, :, 1:] if h > 1 else x),
+        RearrangingStep("transposed", lambda x: x.transpose(2, 3)),
+        RearrangingStep("tokens", lambda x: x.flatten(2).transpose(1, 2)),
+        RearrangingStep("channels last", lambda x: x.permute(0, 2, 3, 1)),
+        RearrangingStep("channels first", lambda x: x.permute(0, 3, 1, 2)),
+        RearrangingStep("flip", lambda x: x.flip(2)),
+        RearrangingStep("flat and back", lambda x: x.flatten(2).view(n, c, h, w)),
+        RearrangingStep("cut", lambda x: x[:, :, 1:] if h > 1 else x),
     ]
     if h % 2 == w % 2 == 0:
         ways += [
             Rearranged((n, c, h // 2, 2, w // 2, 2), (0, 3, 5, 1, 2, 4), (n, 4 * c, h // 2, w // 2)),
             Rearranged((n, c, h // 2, 2, w // 2, 2), (0, 2, 4, 1, 3, 5), (n * h * w // 4, c, 2, 2)),
             Rearranged((n, c, 2, h // 2, 2, w // 2), (0, 3, 5, 2, 4, 1), (n * h * w // 4, 4, c)),
-            Step("focus", lambda x: torch.cat([x[..., i::2, j::2] for i in (0, 1) for j in (0, 1)], 1)),
+            RearrangingStep("focus", lambda x: torch.cat([x[..., i::2, j::2] for i in (0, 1) for j in (0, 1)], 1)),
         ]
     if c % 4 == 0:
         ways.append(Rearranged((n, c // 4, 2, 2, h, w), (0, 1, 4, 2, 5, 3), (n, c // 4, 2 * h, 2 * w)))
@@ -147,7 +147,7 @@ def _familiar(draw: st.DrawFn, shape: Shape) -> nn.Module:
 
 @st.composite
 def _along(draw: st.DrawFn, shape: Shape) -> nn.Module:
-    """Something along one axis, whichever it is."""
+    """An operation along one axis, whichever it is."""
     axis = draw(st.integers(0, len(shape) - 1))
     ways: dict[str, Callable[[Tensor], Tensor]] = {
         "gated": lambda x: x * x.mean(axis, keepdim=True),
@@ -163,7 +163,7 @@ def _along(draw: st.DrawFn, shape: Shape) -> nn.Module:
         "one more axis": lambda x: x.unsqueeze(axis).squeeze(axis),
     }
     name = draw(st.sampled_from(sorted(ways)))
-    return Step(f"{name} {axis}", ways[name])
+    return RearrangingStep(f"{name} {axis}", ways[name])
 
 
 @st.composite

@@ -9,7 +9,7 @@ from hypothesis import assume
 from hypothesis import strategies as st
 from torch import nn
 
-from featmap.testing.modules import Branches, Pad, Residual, Resize
+from featmap.testing.modules import Branches, PadLayer, Residual, ResizeLayer
 
 _KERNEL = st.tuples(st.integers(1, 4), st.integers(1, 4))
 
@@ -24,7 +24,7 @@ class RandomNetwork:
 
 @st.composite
 def networks(draw: st.DrawFn, max_blocks: int = 4) -> RandomNetwork:
-    """A network of one to `max_blocks` blocks in float64 that torch itself runs without complaint."""
+    """A network of one to `max_blocks` blocks in float64 that torch itself runs without an error."""
     channels = draw(st.sampled_from([1, 3, 5]))
     shape = (channels, draw(st.integers(7, 18)), draw(st.integers(7, 18)))
     blocks: list[nn.Module] = []
@@ -113,17 +113,17 @@ def _resizes(draw: st.DrawFn) -> nn.Module:
     mode = draw(st.sampled_from(["nearest", "nearest-exact", "bilinear", "bicubic"]))
     factor = draw(st.sampled_from([2, 3, 1.5, 0.5]))
     corners = draw(st.booleans()) if mode in ("bilinear", "bicubic") else None
-    return Resize(factor, mode, align_corners=corners)
+    return ResizeLayer(factor, mode, align_corners=corners)
 
 
 @st.composite
 def _pads(draw: st.DrawFn) -> nn.Module:
     if draw(st.booleans()):
         amounts = tuple(draw(st.integers(-2, 3)) for _ in range(4))
-        return Pad((amounts[0], amounts[1], amounts[2], amounts[3]))
+        return PadLayer((amounts[0], amounts[1], amounts[2], amounts[3]))
     amounts = tuple(draw(st.integers(0, 2)) for _ in range(4))
     mode = draw(st.sampled_from(["reflect", "replicate", "circular"]))
-    return Pad((amounts[0], amounts[1], amounts[2], amounts[3]), mode)
+    return PadLayer((amounts[0], amounts[1], amounts[2], amounts[3]), mode)
 
 
 @st.composite

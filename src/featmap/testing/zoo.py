@@ -1,4 +1,4 @@
-"""On which networks of torchvision and timm are plans checked, and how is one of them built without memory?
+"""The networks of torchvision and timm on which plans are checked, built without memory.
 
 All of torchvision's classification networks but its transformers, and of timm every convolutional family that it has,
 with a few networks that mix convolutions with attention. Small variants stand for their family; large ones are there
@@ -114,7 +114,7 @@ def zoo_names() -> list[str]:
 
 
 def zoo_model(model: str) -> ZooModel:
-    """The zoo's record of a network: how it is built and what input it takes."""
+    """The zoo's record of a network: its constructor and its input."""
     zoo, _, name = model.partition(":")
     return torchvision_model(name, None) if zoo == "torchvision" else timm_model(name, None)
 

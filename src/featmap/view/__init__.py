@@ -1,10 +1,9 @@
-"""Numbers to pictures: every file turns plain numpy data into one kind of picture or page.
+"""Pictures, pages and tables of results.
 
-    maps            pages of feature maps                       explain         the arithmetic of one value
-    contributions   what every input map adds to one map        overlay         boxes on a photograph
-    report          a page of HTML in one file                  output          pictures to files, whole or not at all
+    results     printing, pictures and files of each type of result     tables      answers as text in a terminal
+    pictures    one kind of answer each, as a picture                   sheets      pages of many maps
+    drawing     parts that pictures are made of                         kernel      a sliding kernel, animated
+    report      one HTML page                                           output      files, whole or not at all
 
-The rest are their parts. Maps: summary, order, scale, palette, tile, grid, header, sheet. Explain: arithmetic,
-explain_layout, cells, flow. Overlay: enlarge, hatch, panel. Report: report_blocks, report_figure, report_style. All:
-text. Nothing here imports torch, and nothing is imported before it is asked for.
+Importing this folder loads nothing; `drawing`, `kernel`, `report` and `sheets` take plain numpy data.
 """

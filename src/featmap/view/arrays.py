@@ -1,4 +1,4 @@
-"""Array files of tensors, in their own types; NumPy, which lacks the shorter floating ones, holds them wider."""
+"""Array files of tensors, in their own types, or wider where NumPy lacks the type."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def as_array(values: Tensor) -> NDArray[Any]:
 
 
 def shown_array(values: Tensor) -> NDArray[Any]:
-    """What a picture shows of values: of complex ones their magnitudes."""
+    """Values as a picture shows them: of complex ones the magnitudes."""
     return as_array((values.abs() if values.is_complex() else values).float())
 
 
@@ -32,7 +32,7 @@ def npz_bytes(arrays: Mapping[str, Tensor | NDArray[Any]]) -> bytes:
     plain = {name: as_array(part) if isinstance(part, Tensor) else part for name, part in arrays.items()}
     if held := next((name for name, part in plain.items() if part.dtype.hasobject), None):
         raise OutputError(f"'{held}' holds Python objects, no numbers.", "Save numbers.")
-    # Its own word against pickles is newer than numpy 1.26, which would write it as one more array.
+    # The argument that forbids pickles is newer than numpy 1.26, which would write it as one more array.
     np.savez(buffer, **plain)  # pyright: ignore[reportArgumentType]
     return buffer.getvalue()
 
@@ -40,7 +40,7 @@ def npz_bytes(arrays: Mapping[str, Tensor | NDArray[Any]]) -> bytes:
 def safetensors_bytes(tensors: Mapping[str, Tensor]) -> bytes:
     """Tensors by name as a .safetensors file, in their own types.
 
-    Raises: OutputError: a type that the format has no name for.
+    Raises: OutputError: a type that the format lacks.
     """
     from safetensors.torch import save
 
@@ -50,5 +50,5 @@ def safetensors_bytes(tensors: Mapping[str, Tensor]) -> bytes:
             f"'{wide}' holds values of type complex128; a .safetensors file can hold complex64 at most.",
             "Save as .npz.",
         )
-    # Two maps may be views of one tensor, which the format refuses.
+    # Two maps may be views of one tensor, which the format rejects.
     return save({name: part.clone() for name, part in held.items()})

@@ -1,4 +1,4 @@
-"""How does a picture get into a file? Whole or not at all: written beside its place, then renamed."""
+"""Writing files whole or not at all: to a temporary file beside the path, then renamed."""
 
 from __future__ import annotations
 

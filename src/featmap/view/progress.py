@@ -1,4 +1,4 @@
-"""How far is the work? A bar on standard error with rate and time left, once the work has taken a second.
+"""Progress: a bar on standard error with rate and time left, once the work has taken a second.
 
 Work that reports nothing for that long, as one large batch does, shows on a terminal that it is going on.
 """
@@ -18,7 +18,7 @@ PATIENCE_S = 1.0
 
 @contextmanager
 def default_progress(progress: Report | bool | None, what: str, unit: str = "images") -> Generator[Report | None]:
-    """What to report to: the caller's own function, nothing for False, else a bar that appears after a second."""
+    """The progress to report to: the caller's own function, none for False, else a bar that appears after a second."""
     if progress is False:
         yield None
     elif callable(progress):

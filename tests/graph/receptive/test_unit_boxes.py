@@ -15,7 +15,7 @@ from featmap.geometry import Box
 from featmap.graph.receptive.unit_box import unit_box
 from featmap.graph.receptive.unit_boxes import UnitBoxes
 from featmap.graph.sized_graph import SizedGraph
-from featmap.testing.modules import Branches, Pad
+from featmap.testing.modules import Branches, PadLayer
 from featmap.testing.strategies import RandomNetwork, networks
 from support.tiny_modules import conv, written
 
@@ -86,7 +86,7 @@ def test_what_no_pixel_influences_has_no_span() -> None:
 def test_where_rows_and_columns_belong_together_the_box_holds_the_true_one() -> None:
     """A sum whose parts see other columns: the place between two rows of the first part reads the second part alone."""
     up = nn.ConvTranspose2d(3, 4, 1, stride=2)
-    other = nn.Sequential(nn.Upsample(size=(7, 7)), conv(3, 4, 1), Pad((4, -4, 0, 0)))
+    other = nn.Sequential(nn.Upsample(size=(7, 7)), conv(3, 4, 1), PadLayer((4, -4, 0, 0)))
     module = written(lambda self, x: self.up(x) + self.other(x), up=up, other=other)
     sized = fm.trace(module, (3, 4, 4))._captured.sized
     node = sized.graph.outputs[0]

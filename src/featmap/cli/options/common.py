@@ -1,4 +1,4 @@
-"""What do all commands share? The `--json` option, and where output goes.
+"""What all commands share: the `--json` option, and where output goes.
 
 Answers go to standard output, everything else to standard error, so that `featmap ... --json > file` holds one JSON
 document and nothing else. rich is imported only when something is drawn with it.
@@ -28,7 +28,7 @@ Fact = tuple[str, str, str]
 
 
 def answers() -> Console:
-    """Where an answer is drawn with rich: standard output. Lines are never broken, and `:a:` is no emoji."""
+    """Where an answer is drawn with rich: standard output. Lines are never broken, and `:a:` is not an emoji."""
     from rich.console import Console
 
     return Console(highlight=False, soft_wrap=True, emoji=False)
@@ -47,10 +47,10 @@ def print_message(text: str) -> None:
 
 
 def print_facts(title: str, facts: Sequence[Fact]) -> None:
-    """A title and three aligned columns on standard output."""
+    """A title and lines of three aligned entries on standard output."""
     from rich.text import Text
 
-    names, numbers = (max(len(fact[column]) for fact in facts) for column in (0, 1))
+    names, numbers = (max(len(fact[entry]) for fact in facts) for entry in (0, 1))
     console = answers()
     console.print(Text(title, "bold"), end="\n\n")
     for name, number, how in facts:
@@ -81,12 +81,12 @@ def print_json(document: Any) -> None:
     """One JSON document on standard output; fractions become numbers, lists of numbers stay on one line."""
     has_all_signs = (sys.stdout.encoding or "").lower().startswith("utf")
     text = json.dumps(finite(document), indent=2, ensure_ascii=not has_all_signs, default=plain)
-    # Within JSON's strings a line break is always escaped, so no string can be touched by this.
+    # Within JSON's strings a line break is always escaped, so this changes no string.
     typer.echo(re.sub(r"\[\n([^\[\]{}]*?)\n *\]", lambda found: f"[{' '.join(found[1].split())}]", text))
 
 
 def plain(value: Any) -> Any:
-    """What JSON has no word for, in words that it has."""
+    """Values that JSON lacks, as values that it has."""
     if isinstance(value, Fraction):
         return float(value)
-    raise TypeError(f"{type(value).__name__} is no JSON value")
+    raise TypeError(f"{type(value).__name__} is not a JSON value")

@@ -1,4 +1,4 @@
-"""How does a command line name a network? The options that every command with a MODEL shares, and its notes."""
+"""Options that name a network, shared by every command with a MODEL, and the notes of a network."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def load_model(
 
 
 def fit_of(text: str) -> tuple[str, int | tuple[int, ...]]:
-    """How pictures fit, and the colour of what is padded.
+    """How pictures fit, and the colour of the padding.
 
     >>> fit_of("crop"), fit_of("pad:114"), fit_of("pad:124,116,104")
     (('crop', 0), ('pad', 114), ('pad', (124, 116, 104)))
@@ -62,7 +62,7 @@ def fit_of(text: str) -> tuple[str, int | tuple[int, ...]]:
     found = re.fullmatch(r"(stretch|crop|pad)(?:(?<=pad):(\d{1,3}(?:,\d{1,3})*))?", text.strip().lower())
     colours = tuple(int(colour) for colour in (found[2] or "0").split(",")) if found else ()
     if not found or max(colours) > 255:
-        problem = f"--fit '{text}' is no way to fit a picture."
+        problem = f"--fit '{text}' is not a way to fit a picture."
         raise SettingError(
             problem, "Write stretch, crop, pad, or pad with a colour of bytes: pad:114, pad:124,116,104."
         )
@@ -80,19 +80,22 @@ def shape(text: str | None) -> tuple[int, ...] | None:
     found = re.fullmatch(r"(\d+)[x×](\d+)[x×](\d+)", text.strip().lower())
     if not found or "0" in {part.lstrip("0") or "0" for part in found.groups()}:
         raise SettingError(
-            f"--input '{text}' is no input shape.", "Write channels x rows x columns, for example --input 3x224x224."
+            f"--input '{text}' is not an input shape.",
+            "Write channels x rows x columns, for example --input 3x224x224.",
         )
     return tuple(int(part) for part in found.groups())
 
 
 def found_device(name: str | None) -> torch.device | None:
-    """The device of that name. Raises: SettingError: it is none that computes, or this machine does not have it."""
+    """The device of that name. Raises: SettingError: it does not compute, or this machine does not have it."""
     if name is None:
         return None
     import torch
 
     if not re.fullmatch(r"(cpu|cuda|mps|xpu)(:\d+)?", name):
-        raise SettingError(f"--device '{name}' is no device.", "Name cpu, cuda, cuda:1, mps or xpu, or leave it out.")
+        raise SettingError(
+            f"--device '{name}' is not a device.", "Name cpu, cuda, cuda:1, mps or xpu, or leave it out."
+        )
     try:
         found = torch.device(name)
         torch.empty(1, device=found)
@@ -104,7 +107,7 @@ def found_device(name: str | None) -> torch.device | None:
 
 
 def check_overwrites_none(output: str, images: Sequence[str]) -> None:
-    """Raises OutputError where the file to be written is one of the pictures that are asked about."""
+    """Raises OutputError where the file to be written is one of the input pictures."""
     for image in images:
         if Path(output).resolve() == Path(image).resolve():
             raise OutputError(f"'{output}' is the picture itself; it would be overwritten.", "Choose another file.")

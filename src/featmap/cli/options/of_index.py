@@ -1,4 +1,4 @@
-"""What do the commands on an index share? Its path, the options of a question, and how an answer is given."""
+"""Options of the commands on an index: its path, the options of a question, and how an answer is given."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def give(result: Any, output: str | None, *, as_json: bool, **options: Any) -> N
 
 
 def check_file(output: str | None, *, has_picture: bool = True) -> None:
-    """Raises OutputError where an answer cannot be written to that path: asked before the work."""
+    """Raises OutputError where an answer cannot be written to that path; checked before the work."""
     from featmap.view.results.index import PICTURED, TABLES, check_index_output
 
     if output is not None:

@@ -1,4 +1,4 @@
-"""What do the words of a command line mean? Sizes, pairs and paddings, always (rows, columns)."""
+"""Parsers for the values of a command line: sizes, pairs and paddings, always (rows, columns)."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def padding(text: str) -> tuple[Pair, Pair] | Literal["same"]:
         rows, columns = pair(text, "--padding")
     except SettingError:
         raise SettingError(
-            f"--padding {text!r} is no padding.",
+            f"--padding {text!r} is not a padding.",
             "Write --padding 1, --padding 1x2 (rows x columns), --padding same, or all four sides as in "
             "--padding 0,1,2,3 (top,left,bottom,right).",
         ) from None

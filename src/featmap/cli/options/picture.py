@@ -1,4 +1,4 @@
-"""Which pictures does a command line name? Paths, and `-` for the one that standard input holds."""
+"""Pictures that a command line names: paths, and `-` for standard input."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ _PLAIN = {"LA": "L", "La": "L", "RGBA": "RGB", "RGBa": "RGB", "PA": "RGB", "CMYK
 def given_picture(image: str) -> str | Picture:
     """The path as it is, its picture read once; for `-` the picture in standard input.
 
-    What is wrong with a picture is said before weights are fetched. Raises: ImageError.
+    Errors of a picture are raised before weights are fetched. Raises: ImageError.
     """
     from featmap.images.pictures import read_picture
 
     if image == STANDARD_INPUT:
         return read_standard_input()
     with warnings.catch_warnings():
-        # What is not used of a picture is said where it is asked about.
+        # Warnings about unused parts of a picture come where it is used.
         warnings.simplefilter("ignore")
         read_picture(image)
     return image
@@ -64,8 +64,8 @@ def read_standard_input() -> Picture:
     with notes():
         picture: Any = picture_in(io.BytesIO(data), NAME)
     if picture.mode in _PLAIN:
-        # What is not used of it was said, and is not said again.
+        # Warnings about unused parts were given already.
         picture = picture.convert(_PLAIN[picture.mode])
-    # By this attribute pictures in memory are named.
+    # Pictures in memory are named by this attribute.
     picture.filename = NAME
     return picture

@@ -96,8 +96,17 @@ class Places:
     def channels(self, index: int, way: Way, wanted: ChannelSet) -> ChannelSet:
         """The channels of the operand that the wanted channels of a value read."""
         call = self.sized.call(self.sized.graph[index])
-        read = self.sized.operator(call.node).channels(call, way.position, wanted)
+        operator, operand = self.sized.operator(call.node), call.operands[way.position]
+        read = operator.channels(call, way.position, wanted)
+        if read is ALL and wanted is not ALL and self._passes_others(operator, call, operand):
+            return SOME
         return read if read is ALL or way.tells_channels else SOME
+
+    def _passes_others(self, operator: Operator, call: Call, operand: Operand) -> bool:
+        """Whether an axis that is gone over one by one counts among the channels: images that nobody knows, say."""
+        known = (operand.axes.batch, operand.axes.row, operand.axes.column)
+        others = [axis for axis in range(operand.rank) if axis not in known and operand.shape[axis] > 1]
+        return any(operator.passes_axis(call, operand, axis) for axis in others)
 
     def is_plain(self, index: int) -> bool:
         """Whether rows and columns of a value are axes of their own."""

@@ -1,4 +1,4 @@
-"""How does a dataset become an index? New images are measured block by block, and each block is committed."""
+"""Building an index: new images are measured block by block, and each block is committed."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def _listed(images: Any, tally: Tally) -> tuple[Iterable[Entry], int]:
 
 
 Run = Callable[[Iterable[Sequence[Entry]], int, Callable[[], Sequence[Floats]], Tick], Iterator[Finish]]
-"""An engine: parts, images tried before, floors of the tails, tick. What it gives is finished while it goes on."""
+"""An engine: parts, images tried before, floors of the tails, tick. Its blocks are finished while it continues."""
 
 
 def _engine(
@@ -150,7 +150,7 @@ def _itself(block: Block) -> Block:
 
 
 class _Build:
-    """What a build knows while it goes on."""
+    """The state of a running build."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""How is a build run on this machine? Images are read ahead by threads while the network runs on those before."""
+"""Builds on this machine: threads read images ahead while the network runs on earlier ones."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class ReadAhead:
 def reading_ahead(
     network: CapturedNetwork, batch: int, *, strict: bool, workers: int | None = None
 ) -> Generator[ReadAhead]:
-    """A reader whose threads are gone afterwards, also after an interrupt."""
+    """A reader whose threads end with the context, also after an interrupt."""
     pool = ThreadPoolExecutor(workers or min(8, os.cpu_count() or 1), thread_name_prefix="featmap-read")
     try:
         yield ReadAhead(network, _AHEAD * batch, pool, strict=strict)

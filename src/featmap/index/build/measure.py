@@ -1,4 +1,4 @@
-"""What do the maps hold on some images? One pass of the network over them, each value measured as it is made."""
+"""Measuring images: one pass of the network over them, each value measured as it is made."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ Reader = Callable[[Sequence[Entry]], Iterable[ReadImage]]
 
 
 @dataclass(frozen=True, eq=False)
-class Table:
-    """Arrays (image, map): each image's maximum, its first place, the mean, and how many values are above 0."""
+class ImageTable:
+    """Arrays (image, map): each image's maximum, its first position, the mean, and how many values are above 0."""
 
     maximum: NDArray[np.float32]
     place: NDArray[np.int32]
@@ -44,27 +44,27 @@ class Table:
     positive: NDArray[np.int32]
 
     @classmethod
-    def empty(cls, images: int, maps: int) -> Table:
+    def empty(cls, images: int, maps: int) -> ImageTable:
         shape = (images, maps)
         whole = (np.empty(shape, np.float32), np.empty(shape, np.int32))
         return cls(*whole, np.empty(shape, np.float32), np.empty(shape, np.int32))
 
-    def cut(self, images: int) -> Table:
+    def cut(self, images: int) -> ImageTable:
         """The part of the first images."""
-        return Table(self.maximum[:images], self.place[:images], self.mean[:images], self.positive[:images])
+        return ImageTable(self.maximum[:images], self.place[:images], self.mean[:images], self.positive[:images])
 
 
 @dataclass(frozen=True, eq=False)
 class Block:
     """Some images, measured. `tried` counts those that were read, `skipped` are pairs of a name and the reason.
 
-    `full` holds whole maps (image, channel, row, column) by address. `warned` is what another process warned of.
+    `full` holds whole maps (image, channel, row, column) by address. `warned` holds the warnings of another process.
     """
 
     tried: int
     images: tuple[ReadImage, ...]
     skipped: tuple[tuple[str, str], ...]
-    table: Table
+    table: ImageTable
     totals: Totals
     full: dict[str, NDArray[np.float16]]
     warned: tuple[tuple[type[Warning], str], ...] = ()
@@ -75,7 +75,7 @@ Finish = Callable[[], Block]
 
 
 class Measurer:
-    """A network made ready to measure the layers of an index. Its `runner` may run batches side by side."""
+    """A network prepared to measure the layers of an index. Its `runner` may run batches side by side."""
 
     def __init__(self, network: CapturedNetwork, description: Description, device: torch.device | None = None) -> None:
         self.runner = InTurn()
@@ -114,7 +114,7 @@ class Measurer:
             found = part.measure(read([entry for entry in entries if entry.name not in broken]), tick)
             if not found:
                 break
-            # Sums that took in what is no number are lost; the block is measured again without those images.
+            # Sums with a NaN or infinity are lost; the block is measured again without those images.
             broken |= found
             tick = None
         part.skipped += broken.items()
@@ -123,7 +123,7 @@ class Measurer:
 
 @dataclass(frozen=True, eq=False)
 class _Found:
-    """What a batch gives: the statistics of every map, and by layer the rows whose co-moments are taken."""
+    """The results of a batch: the statistics of every map, and by layer the rows whose co-moments are taken."""
 
     first: int
     images: list[ReadImage]
@@ -140,7 +140,7 @@ class _Part:
         self.description = measurer.description
         self.count = count
         self.tried = tried
-        self.table = Table.empty(count, self.description.maps)
+        self.table = ImageTable.empty(count, self.description.maps)
         self.running = RunningPerMap(self.description.maps)
         self.images: list[ReadImage] = []
         self.skipped: list[tuple[str, str]] = []
@@ -161,7 +161,7 @@ class _Part:
 
     def measure(self, images: Iterable[ReadImage], tick: Tick | None) -> dict[str, str]:
         """Takes in the images; returns the reason for each that turns out to be no numbers, by its name."""
-        # A model may draw random numbers in evaluation too; the user's own sequence goes on as if nobody had.
+        # A model may draw random numbers in evaluation too; the user's own sequence is not disturbed.
         with torch.random.fork_rng(devices=[]):
             batches = self._numbered(batched(self._readable(images, tick), self.measurer.batch))
             for found in self.measurer.runner.each(self._measured, batches):
@@ -188,7 +188,7 @@ class _Part:
             first += len(batch)
 
     def _measured(self, numbered: tuple[int, list[ReadImage]]) -> _Found:
-        """What one batch gives; other batches may be measured at the same time."""
+        """The results of one batch; other batches may be measured at the same time."""
         first, images = numbered
         measurer = self.measurer
         found = _Found(first, images, MapStatistics.empty(len(images), self.description.maps), {})
@@ -214,7 +214,7 @@ class _Part:
             self._keep_whole(layer, maps, found.first)
 
     def _take(self, found: _Found) -> None:
-        """Adds what a batch gave to the sums, whose last digits depend on the order of batches."""
+        """Adds a batch to the sums, whose last digits depend on the order of batches."""
         is_number = np.isfinite(found.statistics.mean)
         for layer in () if is_number.all() else self.description.layers:
             for at in np.flatnonzero(~is_number[:, layer.maps].all(axis=1)).tolist():
@@ -233,19 +233,19 @@ class _Part:
         if bool((halves.isinf() & maps.isfinite()).any()):
             raise WorkError(
                 f"'{layer.address}' has values beyond {np.finfo(np.float16).max:,.0f}, more than float16 holds.",
-                "Leave its whole maps out (full, --full); what the index keeps besides is float32.",
+                "Leave its whole maps out (full, --full); everything else in the index is float32.",
             )
         self.full[layer.address][start : start + len(maps)] = halves.cpu().numpy()
 
     def block(self) -> Block:
-        """What was taken in."""
+        """The block measured so far."""
         count = len(self.images)
         full = {address: maps[:count] for address, maps in self.full.items()}
         table = self.table.cut(count)
         totals = self._totals(table) if count else Totals.none(self.description)
         return Block(self.count, tuple(self.images), tuple(self.skipped), table, totals, full)
 
-    def _totals(self, table: Table) -> Totals:
+    def _totals(self, table: ImageTable) -> Totals:
         description, count = self.description, len(table.maximum)
         strongest = Strongest.of(table.maximum, table.place, description.top_k)
         per_map = self.running.found(table.maximum, table.positive, places_per_map(description))

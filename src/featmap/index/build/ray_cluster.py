@@ -1,4 +1,4 @@
-"""On which Ray cluster does a build run? The one that is there, the one at an address, or one on this machine."""
+"""The Ray cluster of a build: the connected one, the one at an address, or one started on this machine."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _PROCESSORS_PER_WORKER = 4
 
 @dataclass(frozen=True)
 class Share:
-    """How many workers there are, and what each has of the cluster; `processors` is below 1 where they share one."""
+    """The number of workers, and each one's share of the cluster; `processors` is below 1 where they share one."""
 
     workers: int
     processors: float
@@ -48,7 +48,7 @@ def connected(address: str | None, store_bytes: int) -> Generator[Any]:
 
     Where this process is connected already, that cluster is used and left as it is. Otherwise the one at `address` or
     at RAY_ADDRESS, or without both one that is started here, with `store_bytes` for what processes share, and ends
-    with the block. Raises: MissingPackage. WorkError: nothing answers at the address.
+    with the block. Raises: MissingPackage. WorkError: no cluster responds at the address.
     """
     ray = imported_ray()
     if ray.is_initialized():
@@ -80,7 +80,7 @@ def _connect(ray: Any, address: str | None, store_bytes: int) -> None:
 
 @contextmanager
 def _process_as_before() -> Generator[None]:
-    """Ray sets a handler for SIGTERM and variables of the environment, and leaves them; they are put back."""
+    """Restores the handler for SIGTERM and the environment variables that Ray sets."""
     handler = signal.getsignal(signal.SIGTERM)
     environment = dict(os.environ)
     try:
@@ -101,9 +101,9 @@ def _put_back(name: str, value: str | None) -> None:
 
 
 def share_of(ray: Any, workers: Any, *, on_gpu: bool) -> Share:
-    """What each of so many workers gets of the cluster; with `None` there are as many as keep it busy.
+    """Each worker's share of the cluster; with `None` there are as many workers as keep it busy.
 
-    Raises: SettingError: the number is none, or the cluster has nothing to compute on.
+    Raises: SettingError: the number is not valid, or the cluster has nothing to compute on.
     """
     if workers is not None and (not isinstance(workers, int) or isinstance(workers, bool) or workers < 1):
         raise SettingError(f"workers is {workers!r}.", "Give a whole number from 1 on.")
@@ -115,13 +115,13 @@ def share_of(ray: Any, workers: Any, *, on_gpu: bool) -> Share:
     if workers is None:
         workers = gpus if on_gpu else workers_for(processors)
     if not workers:
-        raise SettingError("The Ray cluster has no processor yet.", "Say how many workers there shall be.")
+        raise SettingError("The Ray cluster has no processor yet.", "Say how many workers to use.")
     each = processors_each(processors, workers)
     return Share(workers, each, min(1.0, gpus / workers) if on_gpu else 0.0)
 
 
 def workers_for(processors: Sequence[int]) -> int:
-    """How many workers keep nodes of so many processors busy: one per four, at least one per node.
+    """The number of workers that keep nodes with these processors busy: one per four, at least one per node.
 
     >>> workers_for([2]), workers_for([8, 8, 2, 0])
     (1, 5)
@@ -130,7 +130,7 @@ def workers_for(processors: Sequence[int]) -> int:
 
 
 def processors_each(processors: Sequence[int], workers: int) -> float:
-    """The most processors that every one of some workers can have, each on one node of so many.
+    """The most processors that each worker can have, given the processors of every node.
 
     >>> processors_each([4, 4, 4, 4], 3), processors_each([6, 6], 3), processors_each([2], 4)
     (4, 3, 0.5)
@@ -138,5 +138,5 @@ def processors_each(processors: Sequence[int], workers: int) -> float:
     for each in range(max(processors, default=0), 0, -1):
         if sum(count // each for count in processors) >= workers:
             return each
-    # Ray keeps four digits; rounded up, the last worker would wait for ever.
+    # Ray keeps four digits; rounded up, the last worker would wait forever.
     return int(10_000 * sum(processors) / workers) / 10_000 or 1

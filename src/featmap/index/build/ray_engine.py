@@ -1,8 +1,8 @@
-"""How is a build run on a Ray cluster? Parts go to workers wherever there are some; their blocks come back in order.
+"""Builds on a Ray cluster: a worker pool measures parts anywhere; their blocks come back in order.
 
 Actors rather than Ray Data: one committer needs the blocks in the order of the parts, each with the number of images
-before it, and the network is made ready once per worker. No more than two parts per worker are under way or waiting
-for their turn, so memory does not grow with the number of images. A worker that dies is replaced, and what it had is
+before it, and the network is prepared once per worker. At most two parts per worker are in progress or waiting for
+their turn, so memory does not grow with the number of images. A worker that dies is replaced, and its parts are
 measured again.
 """
 
@@ -59,25 +59,25 @@ def ray_blocks(
     first = next(waiting, None)
     if first is None:
         return
-    freight = shipped(network)
+    payload = shipped(network)
     device = device or _device(network)
-    # What does not fit lies on the disk meanwhile.
-    shared_bytes = freight.size_bytes + _PARTS_PER_WORKER * (workers or 4) * block_bytes(description)
+    # What does not fit is spilled to disk.
+    shared_bytes = payload.size_bytes + _PARTS_PER_WORKER * (workers or 4) * block_bytes(description)
     store_bytes = min(shared_bytes, available_bytes() // 4)
     with connected(address, store_bytes) as ray:
         share = share_of(ray, workers, on_gpu=device.type == "cuda")
-        # Ray shows each worker its own GPU alone.
+        # Each worker sees only its own GPU.
         place = torch.device("cuda") if device.type == "cuda" else device
         task = Task(description, place, strict, share.threads, str(Path.cwd()))
-        team = _Team(ray, network, freight, task, share, floors, tick)
+        pool = _WorkerPool(ray, network, payload, task, share, floors, tick)
         try:
-            yield from team.blocks(chain([first], waiting), tried)
+            yield from pool.blocks(chain([first], waiting), tried)
         finally:
-            team.dismiss()
+            pool.shut_down()
 
 
 def block_bytes(description: Description) -> int:
-    """About what a block takes on its way: the table, whole maps, and what is known of all its images together."""
+    """The approximate size of a block in transit: the table, whole maps, and the totals of its images."""
     layers = description.layers
     whole = sum(2 * layer.channels * layer.places for layer in layers if layer.address in description.full)
     together = sum(4 * layer.channels * layer.tail + 8 * bool(layer.correlated) * layer.channels**2 for layer in layers)
@@ -105,26 +105,26 @@ class _Part:
 
 
 @dataclass(eq=False)
-class _Member:
-    """A worker: `beginning` until it is ready, then `work`, the parts that it was given, the oldest first."""
+class _Worker:
+    """A worker: `starting` until it is ready, then `work`, its assigned parts, the oldest first."""
 
     actor: Any
-    beginning: Any
+    starting: Any
     work: dict[Any, _Part] = field(default_factory=dict[Any, _Part])
 
     @property
     def awaited(self) -> list[Any]:
-        return list(self.work) if self.beginning is None else [self.beginning]
+        return list(self.work) if self.starting is None else [self.starting]
 
 
-class _Team:
-    """The workers, what they were given, and the blocks that are not yet asked for."""
+class _WorkerPool:
+    """The workers, their assigned parts, and the blocks that are not handed over yet."""
 
     def __init__(
         self,
         ray: Any,
         network: CapturedNetwork,
-        freight: ShippedNetwork,
+        payload: ShippedNetwork,
         task: Task,
         share: Share,
         floors: Floors,
@@ -134,22 +134,22 @@ class _Team:
         self.network = network
         self.floors = floors
         self.tick = tick
-        self.freight = ray.put(freight)
+        self.payload = ray.put(payload)
         self.task = ray.put(task)
         self.actor_class = ray.remote(RayWorker).options(num_cpus=share.processors, num_gpus=share.gpus)
         self.most = _PARTS_PER_WORKER * share.workers
         self.lost: list[_Part] = []
         self.done: dict[int, Block] = {}
         self.ended = False
-        self.handed_over = self.stillborn = 0
+        self.handed_over = self.failed_starts = 0
         self.sent_floors: tuple[int, Any] = (-1, None)
-        self.members: list[_Member] = []
-        self.members += [self._member() for _ in range(share.workers)]
+        self.workers: list[_Worker] = []
+        self.workers += [self._started() for _ in range(share.workers)]
 
-    def _member(self) -> _Member:
-        # A dead actor is replaced rather than restarted: where its node is gone, others go on with what it had.
-        actor = self.actor_class.remote(self.freight, self.task)
-        return _Member(actor, actor.begin.remote())
+    def _started(self) -> _Worker:
+        # A dead actor is replaced rather than restarted: where its node is gone, others take over its parts.
+        actor = self.actor_class.remote(self.payload, self.task)
+        return _Worker(actor, actor.begin.remote())
 
     def blocks(self, parts: Iterator[Sequence[Entry]], tried: int) -> Iterator[Block]:
         """The blocks of all parts, in order."""
@@ -161,10 +161,10 @@ class _Team:
                 self.handed_over += 1
                 yield block
 
-    def dismiss(self) -> None:
+    def shut_down(self) -> None:
         """Ends all workers."""
-        for member in self.members:
-            self.ray.kill(member.actor)
+        for worker in self.workers:
+            self.ray.kill(worker.actor)
 
     def _numbered(self, parts: Iterator[Sequence[Entry]], tried: int) -> Iterator[_Part]:
         for number, entries in enumerate(parts):
@@ -172,22 +172,22 @@ class _Team:
             tried += len(entries)
 
     def _hand_out(self, fresh: Iterator[_Part]) -> bool:
-        """Gives every worker what it can take; whether anything is still to come."""
-        while (member := self._free()) is not None and (part := self._next(fresh)) is not None:
-            reference = member.actor.block.remote(part.entries, part.tried, self._present_floors())
-            member.work[reference] = part
-        return not self.ended or bool(self.lost) or any(member.work for member in self.members)
+        """Gives every worker the parts that it can take; returns whether anything is still to come."""
+        while (worker := self._free()) is not None and (part := self._next(fresh)) is not None:
+            reference = worker.actor.block.remote(part.entries, part.tried, self._present_floors())
+            worker.work[reference] = part
+        return not self.ended or bool(self.lost) or any(worker.work for worker in self.workers)
 
-    def _free(self) -> _Member | None:
-        able = [m for m in self.members if m.beginning is None and len(m.work) < _PARTS_PER_WORKER]
-        return min(able, key=lambda member: len(member.work), default=None)
+    def _free(self) -> _Worker | None:
+        able = [worker for worker in self.workers if worker.starting is None and len(worker.work) < _PARTS_PER_WORKER]
+        return min(able, key=lambda worker: len(worker.work), default=None)
 
     def _next(self, fresh: Iterator[_Part]) -> _Part | None:
         if self.lost:
             first = min(self.lost, key=lambda part: part.number)
             self.lost.remove(first)
             return first
-        under_way = sum(len(member.work) for member in self.members)
+        under_way = sum(len(worker.work) for worker in self.workers)
         if self.ended or under_way + len(self.done) >= self.most:
             return None
         part = next(fresh, None)
@@ -195,59 +195,59 @@ class _Team:
         return part
 
     def _present_floors(self) -> Any:
-        """The floors, sent once for as long as they are the same. Older, lower ones would give the same blocks' sum."""
+        """The floors, sent again only when they change. Older, lower ones would give the same totals."""
         if self.sent_floors[0] != self.handed_over:
             self.sent_floors = (self.handed_over, self.ray.put(list(self.floors())))
         return self.sent_floors[1]
 
     def _collect(self) -> None:
-        """Waits for the next answer of any worker."""
-        members = {reference: member for member in self.members for reference in member.awaited}
-        (reference, *_), _ = self.ray.wait(list(members), num_returns=1)
-        member = members[reference]
+        """Waits for the next result of any worker."""
+        workers = {reference: worker for worker in self.workers for reference in worker.awaited}
+        (reference, *_), _ = self.ray.wait(list(workers), num_returns=1)
+        worker = workers[reference]
         try:
             answer = self.ray.get(reference)
         except self.ray.exceptions.RayTaskError as error:
-            # What fails there fails here as the same exception.
+            # An exception there is raised here as itself.
             raise error.cause from error
         except self.ray.exceptions.RayError as error:
-            self._replace(member, error)
+            self._replace(worker, error)
             return
-        if member.beginning is not None:
-            member.beginning, self.stillborn = None, 0
+        if worker.starting is not None:
+            worker.starting, self.failed_starts = None, 0
             return
-        part = member.work.pop(reference)
+        part = worker.work.pop(reference)
         self.done[part.number] = answer
         for category, words in answer.warned:
             warnings.warn(words, category, stacklevel=2)
         if self.tick is not None:
             self.tick(len(part.entries))
 
-    def _replace(self, member: _Member, reason: Exception) -> None:
-        """Another worker for one that died; what it had is lost. Raises: WorkError: it happens again and again."""
-        self.members.remove(member)
-        self.ray.kill(member.actor)
-        parts = list(member.work.values())
-        if member.beginning is not None:
-            self.stillborn += 1
-            self._check(self.stillborn, "the beginning", reason)
+    def _replace(self, worker: _Worker, reason: Exception) -> None:
+        """Replaces a worker that died and queues its parts again. Raises: WorkError: it happens again and again."""
+        self.workers.remove(worker)
+        self.ray.kill(worker.actor)
+        parts = list(worker.work.values())
+        if worker.starting is not None:
+            self.failed_starts += 1
+            self._check(self.failed_starts, "at startup", reason)
         for part in parts[:1]:
-            # The others were not begun.
+            # The others were not started.
             part.attempts += 1
-            self._check(part.attempts, str(part), reason)
+            self._check(part.attempts, f"on {part}", reason)
         self.lost += parts
-        self.members.append(self._member())
+        self.workers.append(self._started())
 
-    def _check(self, attempts: int, what: str, reason: Exception) -> None:
+    def _check(self, attempts: int, where: str, reason: Exception) -> None:
         if attempts >= _ATTEMPTS:
             raise WorkError(
-                f"Workers of the Ray cluster died {attempts} times over {what}; the last one: {_said(reason)}",
+                f"Workers of the Ray cluster died {attempts} times {where}; the last one: {_said(reason)}",
                 "What was committed before is kept, and building again goes on from there. Where memory ran out, take "
                 "fewer workers or smaller blocks; Ray's logs may say more.",
             )
 
 
 def _said(reason: Exception) -> str:
-    """What is of use in Ray's long texts: the first line and the last, without colours."""
+    """The useful part of Ray's long texts: the first line and the last, without colours."""
     lines = [line.strip() for line in re.sub(r"\x1b\[[\d;]*m", "", str(reason)).splitlines() if line.strip()]
     return " ... ".join(dict.fromkeys([*lines[:1], *lines[-1:]])) or type(reason).__name__

@@ -1,4 +1,4 @@
-"""What does one worker of a Ray cluster do, and what travels to it and back?"""
+"""One worker of a Ray cluster, and what is sent to it and back."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from featmap.threads import side_by_side
 
 @dataclass(frozen=True)
 class Task:
-    """What all workers do alike. `folder` is where the driver runs: relative paths mean the same to the workers."""
+    """What all workers do. `folder` is where the driver runs: relative paths mean the same to the workers."""
 
     description: Description
     device: torch.device
@@ -38,7 +38,7 @@ class Task:
 
 
 class RayWorker:
-    """Measures the parts that it is given; an actor, so that the network is made ready once."""
+    """Measures the parts that it is given; an actor, so that the network is prepared once."""
 
     def __init__(self, shipped: ShippedNetwork, task: Task) -> None:
         self.shipped = shipped
@@ -46,9 +46,9 @@ class RayWorker:
         self.measurer: Measurer | None = None
 
     def begin(self) -> int:
-        """Makes the network ready; the number of this process.
+        """Prepares the network; returns the process id.
 
-        Apart from the construction, so that what goes wrong comes back as what it is, and not as an actor's death.
+        Separate from the constructor, so that an error comes back as itself, and not as an actor's death.
         """
         with suppress(OSError):
             os.chdir(self.task.folder)
@@ -69,7 +69,7 @@ class RayWorker:
 
 @contextmanager
 def _collected() -> Generator[dict[tuple[type[Warning], str], None]]:
-    """featmap's own warnings, each once, for the driver to give: nobody reads them here. Others are given as ever."""
+    """featmap's own warnings, each once, for the driver to repeat: nobody sees them here. Others are given as usual."""
     found: dict[tuple[type[Warning], str], None] = {}
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -82,24 +82,24 @@ def _collected() -> Generator[dict[tuple[type[Warning], str], None]]:
 
 
 def _without_pictures(block: Block) -> Block:
-    """The block whose entries no longer hold what images in memory are made of: the driver has them."""
+    """The block without the pixels of images in memory, which the driver has."""
     images = (replace(image, entry=replace(image.entry, content=None)) for image in block.images)
     return replace(block, images=tuple(images))
 
 
 def portable(network: CapturedNetwork, entry: Entry) -> Entry:
-    """The entry as another process can take it."""
+    """The entry in a form that another process can unpickle."""
     content: Any = entry.content
     if isinstance(content, str | Path | TarMember | Unreadable | bytes | np.ndarray):
         return entry
     if isinstance(content, Tensor):
-        # A copy of its own: a part of a large tensor would take the whole one with it.
+        # A copy: a part of a large tensor would pickle the whole one.
         return replace(entry, content=content.detach().cpu().clone())
     if isinstance(content, Image.Image):
         with suppress(OSError):
-            # A picture that is still in its file does not travel.
+            # A picture that is not loaded from its file cannot be pickled.
             content.load()
             return entry
-    # It may be anything, also what does not pickle; the reason why it is no image is found here.
+    # It may be anything, also something that does not pickle; the reason why it is not an image is found here.
     problem = read_image(network, entry).problem
     return replace(entry, content=Unreadable(problem)) if problem else entry

@@ -1,4 +1,4 @@
-"""What is known of every map while the images of a block come in? Sums, of which none grows with the images."""
+"""Running sums of every map while the images of a block are measured; none grows with the number of images."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class RunningPerMap:
         """Takes in the statistics of every map for the next images, which are the first or not."""
         if is_first:
             self._first_mean = found.mean[0].copy()
-        # What is no number is found by those who ask for it, and does not stay.
+        # Values that are not finite are detected by the caller, and not kept.
         with np.errstate(invalid="ignore", over="ignore"):
             apart = found.mean - self._first_mean
             self._apart += apart.sum(axis=0)
@@ -34,7 +34,7 @@ class RunningPerMap:
         np.minimum(self._minimum, found.minimum.min(axis=0), out=self._minimum)
 
     def found(self, maximum: NDArray[np.float32], positive: NDArray[np.int32], places: Counts) -> PerMap:
-        """What is known of every map, given what the table holds (image, map) and the positions of each map."""
+        """The totals of every map, given the table (image, map) and the number of positions of each map."""
         count = len(maximum)
         between = np.maximum(self._apart_squares - np.square(self._apart) / count, 0.0) * places
         return PerMap(

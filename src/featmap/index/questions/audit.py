@@ -1,15 +1,15 @@
-"""Which maps are of no use? Dead, nearly dead, constant, saturated or redundant ones, layer by layer and in all.
+"""Maps of no use: dead, nearly dead, constant, saturated or redundant, layer by layer and in total.
 
 Only maps whose nonlinearity is 0 on a half line (ReLU, ReLU6, Hardswish, a clamp at 0 ...) can be dead: sums, scores
-and maps behind GELU may well be below 0 everywhere, which is counted as that and is no fault.
+and maps behind GELU may well be below 0 everywhere, which is counted separately and is not a fault.
 
-dead            rectified, and 0 at every place of every image
+dead            rectified, and 0 at every position of every image
 nearly dead     rectified, and above 0 on less than 1% of the images
-never positive  not dead, and never above 0, at any place of any image
+never positive  not dead, and never above 0, at any position of any image
 sparsity        the share of values that are not above 0
 constant        the same value everywhere, and not dead
-saturated       at a bound of the nonlinearity (ReLU6, sigmoid, tanh ...) in 99% of the places or more
-redundant       two maps whose correlation over places is 0.95 or more, or -0.95 or less
+saturated       at a bound of the nonlinearity (ReLU6, sigmoid, tanh ...) at 99% of the positions or more
+redundant       two maps whose correlation over positions is 0.95 or more, or -0.95 or less
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Pair = tuple[int, int, float]
 
 @dataclass(frozen=True)
 class Thresholds:
-    """Where the line is drawn: shares of images (`nearly_dead`) and of places (`saturated`), a correlation."""
+    """Thresholds: shares of images (`nearly_dead`) and of positions (`saturated`), a correlation."""
 
     nearly_dead: float = 0.01
     saturated: float = 0.99
@@ -52,9 +52,9 @@ class Thresholds:
 class LayerAudit:
     """What is wrong with the maps of one layer: channels by what they are.
 
-    `redundant_pairs` is None where correlations are not kept; `correlated` is the number of places per image that they
-    are over, out of `places`. `sees_beyond_input`: its receptive field is larger than the input. Where the layer is not
-    `rectified`, no map is dead or nearly dead; those that are never above 0 are `never_positive`.
+    `redundant_pairs` is None where correlations are not kept; `correlated` is the number of positions per image that
+    they are over, out of `places`. `sees_beyond_input`: its receptive field is larger than the input. Where the layer
+    is not `rectified`, no map is dead or nearly dead; those that are never above 0 are `never_positive`.
     """
 
     address: str
@@ -78,7 +78,7 @@ class LayerAudit:
         return {**vars(self), **channels, "redundant_pairs": pairs}
 
     def counts(self) -> dict[str, Any]:
-        """The same in numbers."""
+        """The number of channels of each kind."""
         pairs = None if self.redundant_pairs is None else len(self.redundant_pairs)
         found: dict[str, Any] = {"address": self.address, "maps": self.maps, "rectified": self.rectified}
         found |= {name: len(getattr(self, name)) for name in COUNTED}
@@ -146,7 +146,7 @@ def _layer(snapshot: Snapshot, number: int, layer: IndexedLayer, thresholds: Thr
     found = snapshot.per_map(layer.maps)
     values = snapshot.images * layer.places
     never, rectified = found.positive == 0, bool(layer.rectified)
-    # Hardswish is below 0 before it is 0: what never rises above 0 may still say something.
+    # Hardswish is below 0 before it is 0: a map that never rises above 0 may still carry information.
     dead = never & (found.minimum == 0) & (found.maximum == 0) & rectified
     # Divided, not multiplied: 7 of 100 are 0.07, but 0.07 * 100 is more than 7.
     nearly = rectified & ~never & (found.positive_images / snapshot.images < thresholds.nearly_dead)
@@ -174,7 +174,7 @@ def _layer(snapshot: Snapshot, number: int, layer: IndexedLayer, thresholds: Thr
 def _pairs(comoments: CoMoments, least: float) -> tuple[Pair, ...]:
     """The pairs of channels that vary together or opposite, the closest first."""
     correlation = comoments.correlation()
-    # Rounding leaves the correlation of two equal maps a trace below 1, that of others a trace beside 0.
+    # Rounding leaves the correlation of two equal maps slightly below 1, that of others slightly off 0.
     rows, columns = np.nonzero(np.triu(np.abs(correlation) >= max(least - 1e-12, 1e-12), k=1))
     found = [(int(one), int(other), float(correlation[one, other])) for one, other in zip(rows, columns, strict=True)]
     return tuple(sorted(found, key=lambda pair: (-round(abs(pair[2]), 12), pair[:2])))
@@ -196,7 +196,7 @@ class FailOn:
 
     @staticmethod
     def parse(text: str) -> FailOn:
-        """The bound that a text says.
+        """The bound that a text states.
 
         Raises: SettingError.
 
@@ -211,7 +211,7 @@ class FailOn:
             found, bound = None, 0.0
         if found is None or found[1] not in names:
             raise SettingError(
-                f"'{text}' is no bound of an audit.",
+                f"'{text}' is not a bound of an audit.",
                 "Write NAME>NUMBER or NAME>NUMBER%, such as dead>5%; NAME is one of "
                 f"{', '.join(names)}, and >= < <= compare too.",
             )
@@ -223,7 +223,7 @@ class FailOn:
         return FailOn(text.strip(), found[1], found[2], bound, bool(found[4]))
 
     def broken_by(self, audit: Audit) -> str:
-        """What breaks it, in words; '' where nothing does. Raises: NotKept: the audit does not know."""
+        """The violation in words; '' where there is none. Raises: NotKept: the audit does not know."""
         totals = audit.totals
         value = totals[self.name]
         if value is None:

@@ -1,4 +1,4 @@
-"""Which images does a question ask about? All, or those with a label, of a subset."""
+"""The images that a question asks about: all, or those with a label or in a subset."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Choice:
         return self.label is None and self.subset is None
 
     def words(self) -> str:
-        """What is chosen, '' for all."""
+        """The choice in words, '' for all."""
         labels = [self.label] if isinstance(self.label, str) else list(self.label or ())
         parts = [f"label {' or '.join(labels)}"] if labels else []
         if isinstance(self.subset, str):
@@ -68,11 +68,11 @@ def _subset(snapshot: Snapshot, subset: Any) -> NDArray[np.int64]:
     if isinstance(subset, slice):
         return np.sort(np.arange(snapshot.images)[subset])
     if isinstance(subset, str):
-        # Brackets stand for themselves: names of files have them.
+        # Brackets are literal: file names contain them.
         pattern = subset.replace("[", "[[]")
         return _named(snapshot, [number for number, name in names(snapshot) if fnmatchcase(name, pattern)], subset)
     if not isinstance(subset, Iterable):
-        raise SettingError(f"The subset {subset!r} is no list of images.", _SUBSET)
+        raise SettingError(f"The subset {subset!r} is not a list of images.", _SUBSET)
     listed: list[Any] = list(subset)  # pyright: ignore[reportUnknownArgumentType]
     if listed and isinstance(listed[0], str):
         wanted = set(listed)
@@ -87,7 +87,7 @@ def _subset(snapshot: Snapshot, subset: Any) -> NDArray[np.int64]:
 def _checked_numbers(snapshot: Snapshot, listed: list[Any]) -> NDArray[np.int64]:
     found = np.unique(np.asarray(listed))
     if len(found) and not np.issubdtype(found.dtype, np.integer):
-        raise SettingError(f"The subset {listed[:3]} is no list of images.", _SUBSET)
+        raise SettingError(f"The subset {listed[:3]} is not a list of images.", _SUBSET)
     if len(found) and (found[0] < 0 or found[-1] >= snapshot.images):
         wrong = int(found[0] if found[0] < 0 else found[-1])
         raise NotKept(
@@ -113,13 +113,13 @@ def names(snapshot: Snapshot) -> Iterator[tuple[int, str]]:
 
 
 def check_any(snapshot: Snapshot) -> None:
-    """Raises: NotKept: the index has no image to say anything of."""
+    """Raises: NotKept: the index has no images."""
     if not snapshot.images:
         raise NotKept(f"'{snapshot.path}' holds no image yet.", "Build it with images that can be read.")
 
 
 def check_rectified(snapshot: Snapshot) -> None:
-    """Raises: NotKept: an old index, which does not say behind which layers a map can be dead."""
+    """Raises: NotKept: an old index, which does not record which layers are rectified."""
     if any(layer.rectified is None for layer in snapshot.description.layers):
         raise NotKept(
             f"'{snapshot.path}' was built by featmap {snapshot.description.version}, which did not keep which layers "

@@ -1,4 +1,4 @@
-"""What changed between two networks on the same images? Two indexes of two checkpoints: maps that died, that changed.
+"""Two checkpoints on the same images, by their indexes: maps that died, came alive or changed.
 
 Only images that both hold, the same by their digest, are compared; only layers of the same address and number of maps.
 """
@@ -89,7 +89,7 @@ def _rows(layer: LayerComparison) -> Iterator[dict[str, Any]]:
 
 
 def compare(before: Snapshot, after: Snapshot, changed_below: float = CHANGED_BELOW) -> Comparison:
-    """What changed from one index to the other; see `featmap.Index.compare`."""
+    """The changes from one index to the other; see `featmap.Index.compare`."""
     if not -1 <= changed_below <= 1:
         raise SettingError(f"changed_below is {changed_below!r}.", "Give a correlation, from -1 to 1.")
     for snapshot in (before, after):
@@ -154,9 +154,9 @@ def _layer(
     sides = [_sums(before, ours, rows[0]), _sums(after, theirs, rows[1])]
     means = [side.maximum / len(rows[0]) for side in sides]
     correlation, varies_in_one = _correlation(before, after, ours, theirs, rows, means)
-    # Where nothing rectifies, a map that is never above 0 is as alive as any other.
+    # Without a rectifier, a map that is never above 0 is as alive as any other.
     alive = [(side.positive > 0) | (not layer.rectified) for side, layer in zip(sides, (ours, theirs), strict=True)]
-    # Rounding leaves the correlation of what did not change a trace below 1.
+    # Rounding leaves the correlation of an unchanged map slightly below 1.
     differs = (np.nan_to_num(correlation, nan=1.0) < changed_below - 1e-12) | varies_in_one
     return LayerComparison(
         ours.address,
@@ -196,7 +196,7 @@ def _correlation(
     rows: Rows,
     means: list[NDArray[np.float64]],
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Pearson's correlation of each map's maxima before and after, NaN where either does not vary; where only one."""
+    """Pearson's correlation of each map's maxima before and after, NaN where either is constant; where only one is."""
     both, first, second = (np.zeros(ours.channels) for _ in range(3))
     for part in _parts(rows[0], ours.channels):
         one = _maxima(before, ours, rows[0][part]) - means[0]
@@ -205,7 +205,7 @@ def _correlation(
         first += (one**2).sum(axis=0)
         second += (other**2).sum(axis=0)
     spread = np.sqrt(first) * np.sqrt(second)
-    # The mean of equal float32 is exactly that number in float64: what does not vary has no trace of a spread.
+    # The mean of equal float32 values is exact in float64: a constant map has a spread of exactly 0.
     found = np.divide(both, spread, out=np.full(ours.channels, np.nan), where=spread > 0)
     return np.clip(found, -1.0, 1.0), (first > 0) != (second > 0)
 

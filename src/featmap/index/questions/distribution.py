@@ -1,4 +1,4 @@
-"""What does one map hold over the whole dataset? Moments and quantiles of its values, a histogram of its maxima."""
+"""One map over the whole dataset: moments and quantiles of its values, a histogram of its maxima."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BINS = 40
 class Distribution(TableResult):
     """One map over all images. `quantiles` by percent: the smallest value with at least that share at or below it.
 
-    A quantile is None where more values lie above it than the index keeps. `edges` and `counts` are the histogram of
+    A quantile is None where more values are above it than the index keeps. `edges` and `counts` are the histogram of
     the maxima per image, None without a table; `positive_images` have any value above 0.
     """
 
@@ -80,7 +80,7 @@ def distribution(snapshot: Snapshot, address: str | Address, bins: int = BINS) -
 
 
 def quantile(tail: NDArray[np.float32], values: int, share: float) -> float | None:
-    """A quantile of so many values of which the largest are known; None where it lies below those.
+    """A quantile of `count` values of which the largest are known; None where it is below those.
 
     >>> quantile(np.array([9.0, 7.0], np.float32), 100, 0.99), quantile(np.array([9.0], np.float32), 100, 0.99)
     (7.0, None)
@@ -93,7 +93,7 @@ def quantile(tail: NDArray[np.float32], values: int, share: float) -> float | No
 
 
 def _histogram(snapshot: Snapshot, column: int, bins: int) -> tuple[tuple[float, ...], tuple[int, ...]]:
-    """The maxima per image in bins of one width, from the least to the most."""
+    """The maxima per image in bins of equal width, from the smallest to the largest."""
     parts = [slice(first, first + ROWS_AT_ONCE) for first in range(0, snapshot.images, ROWS_AT_ONCE)]
     low, high = np.inf, -np.inf
     for part in parts:

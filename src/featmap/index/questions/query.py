@@ -1,4 +1,4 @@
-"""Which image is compared with the others? One of the index, or another one, measured as the index measured its own."""
+"""The image that others are compared with: one of the index, or another one, measured in the same way."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Query:
 
 
 def check_by(by: str) -> None:
-    """Raises: SettingError: images are not compared by that."""
+    """Raises: SettingError: not a measure that images are compared by."""
     if by not in BYS:
         raise SettingError(f"by is {by!r}.", f"It is one of {', '.join(BYS)}.")
 
@@ -62,7 +62,7 @@ def query_of(snapshot: Snapshot, image: Any, address: str | Address, by: By) -> 
         number = int(image)
     else:
         raise InputError(
-            f"A {type(image).__name__} is no image of '{snapshot.path}'.",
+            f"A {type(image).__name__} is not an image of '{snapshot.path}'.",
             "Give a number or a name; for another picture, give the network too (net=...).",
         )
     if not 0 <= number < snapshot.images:

@@ -1,9 +1,9 @@
-"""Which label does a map answer to? For each map its mean activity per label, and how far the best label stands out.
+"""The label that each map responds to: its mean activity per label, and the margin of the best one.
 
 The index of Morcos, Barrett, Rabinowitz and Botvinick (2018), arXiv:1803.06959: (best - rest) / (best + rest), where
 best is the mean over the images of the label with the highest mean, and rest the mean over all other images. It is 1
-for a map that answers to one label alone and 0 for one that answers to all alike, and is not defined where a mean is
-below 0.
+for a map that responds to one label alone and 0 for one that responds to all labels equally, and is not defined where
+a mean is below 0.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Selectivity(TableResult):
         return {"address": self.address, "by": self.by, "images": self.images, "maps": [m.to_json() for m in self.maps]}
 
     def rows(self) -> list[dict[str, Any]]:
-        """One row per map; a column of means per label."""
+        """One row per map, with the mean of every label."""
         return [
             {
                 "map": m.address,

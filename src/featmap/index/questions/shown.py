@@ -1,4 +1,4 @@
-"""How does an indexed image look to the network? Read again from where it lay, and only if it is still the same."""
+"""An indexed image as the network saw it: read again from its path, and only if it is unchanged."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from featmap.index.schema.description import Description
 
 
 def framed_image(description: Description, path: str, digest: str | None = None) -> Image.Image | None:
-    """The image at a path as the network saw it, resized and cropped; None where it is gone, or is another by now."""
+    """The image at a path as the network saw it, resized and cropped; None where it is gone or has changed."""
     if not path:
         return None
     try:

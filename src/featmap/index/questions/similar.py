@@ -1,4 +1,4 @@
-"""Which images look alike to a layer? The nearest by the maxima, or the means, of all its maps."""
+"""Images that look alike to a layer: the nearest by the maxima, or the means, of all its maps."""
 
 from __future__ import annotations
 
@@ -106,8 +106,8 @@ def _distance(query: NDArray[np.float64], measure: Measure) -> Callable[[NDArray
     def cosine(values: NDArray[Any]) -> NDArray[np.float64]:
         exact = values.astype(np.float64)
         norms = np.sqrt((exact**2).sum(axis=1)) * np.sqrt((query**2).sum())
-        # An image that excites nothing has no direction: it is as far as one at a right angle.
-        # Row by row, not as one product, which adds up equal rows in different orders: equal images are equally far.
+        # An image that excites nothing has no direction: it counts as orthogonal.
+        # Row by row, not as one product, which sums equal rows in different orders: equal images are equally far.
         products = (exact * query).sum(axis=1)
         cosines = np.divide(products, norms, out=np.zeros(len(exact)), where=norms > 0)
         return 1 - np.clip(cosines, -1.0, 1.0)

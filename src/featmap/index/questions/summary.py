@@ -1,4 +1,4 @@
-"""What does an index hold? Its network, layers, images and labels, and the images that could not be read."""
+"""The content of an index: network, layers, images, labels, and the images that could not be read."""
 
 from __future__ import annotations
 

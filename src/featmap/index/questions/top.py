@@ -1,4 +1,4 @@
-"""Which images excite a map most, and what of them? Each image's strongest unit, with exactly what that unit can see.
+"""The images that excite a map most: each one's strongest unit, with exactly the pixels that it can see.
 
 Every image counts once, by its largest value. Of equal values the earlier image comes first.
 """
@@ -24,15 +24,15 @@ from featmap.network.address import Address
 from featmap.result_table import TableResult
 
 SHOWN = 9
-"""So many images, where nobody says how many."""
+"""The default number of images."""
 
 
 @dataclass(frozen=True)
 class TopExample:
     """One image's strongest unit of a map: its value, its (row, column), and the input pixels that it can see.
 
-    `number` and `image` are the image's number and name in the index, `path` where it lay when it was indexed, `digest`
-    the SHA-256 that it had. `field` is the box uncut, which may reach beyond the image.
+    `number` and `image` are the image's number and name in the index, `path` that of its file when it was indexed,
+    `digest` its SHA-256 then. `field` is the uncut box, which may reach beyond the image.
     """
 
     number: int
@@ -104,7 +104,7 @@ def _among(chosen: str) -> str:
 
 @dataclass(frozen=True)
 class Values:
-    """Which maxima count: from `least` to `most`, both included; None is no bound."""
+    """Which maxima count: from `least` to `most`, both included; None means no bound."""
 
     least: float | None = None
     most: float | None = None
@@ -114,7 +114,7 @@ class Values:
         return self.least is None and self.most is None
 
     def check(self) -> None:
-        """Raises: SettingError: they are no numbers, or no value can be within them."""
+        """Raises: SettingError: they are not numbers, or no value can be within them."""
         for name, bound in vars(self).items():
             if bound is not None and (not isinstance(bound, Real) or bound != bound):
                 raise SettingError(f"{name} is {bound!r}.", "Give a number.")
@@ -130,8 +130,8 @@ class Values:
         return f"value {' '.join(parts)}" if parts else ""
 
     def hold(self, values: NDArray[np.float32]) -> NDArray[np.bool_]:
-        """Which of these values are within the bounds."""
-        # As float64: a bound rounded to float32 could let a value in that lies beyond it.
+        """A mask of the values within the bounds."""
+        # As float64: a bound rounded to float32 could admit a value beyond it.
         low = np.float64(-np.inf if self.least is None else self.least)
         high = np.float64(np.inf if self.most is None else self.most)
         return (values >= low) & (values <= high)
@@ -164,7 +164,7 @@ def top_sheet(
 
 
 def _count(snapshot: Snapshot, k: int | None, choice: Choice, values: Values) -> int:
-    """How many images are shown of a map; as many as were kept, where nobody says how many and these are few."""
+    """How many images of a map are shown; by default as many as were kept, at most `SHOWN`."""
     values.check()
     check_any(snapshot)
     if k is not None:
@@ -184,7 +184,7 @@ def _of_map(snapshot: Snapshot, layer: IndexedLayer, channel: int, k: int, choic
 
 
 _Found = tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int32]]
-"""Numbers of images, values, places."""
+"""Numbers of images, values, positions."""
 
 
 def _kept(snapshot: Snapshot, column: int, k: int) -> _Found:
@@ -219,7 +219,7 @@ def _filtered(snapshot: Snapshot, column: int, k: int, choice: Choice, values: V
 
 
 def _strongest_first(values: NDArray[np.float32], k: int) -> NDArray[np.int64]:
-    """Where the k largest values lie, largest first, of equal ones the first."""
+    """The positions of the k largest values, largest first; of equal ones the first."""
     if len(values) > k:
         least = np.partition(values, len(values) - k)[len(values) - k]
         candidates = np.flatnonzero(values >= least)

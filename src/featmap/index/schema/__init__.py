@@ -1,1 +1,1 @@
-"""What an index keeps and how it lies in its arrays: plain data."""
+"""The content of an index and the layout of its arrays: plain data."""

@@ -1,4 +1,4 @@
-"""How much is kept and how much is worth its cost? Sizes of blocks, of tails for quantiles, and of correlations.
+"""Budgets of an index: sizes of blocks, of tails for quantiles, and of correlations.
 
 What does not fit is left out whole, and the answers say that it is not known; nothing is estimated.
 """
@@ -18,13 +18,13 @@ MapShape = tuple[int, int, int]
 
 
 def correlated_places(shapes: Sequence[MapShape], macs: int, wanted: str) -> list[int]:
-    """Over how many places per image the maps of each layer are correlated; 0 is not at all.
+    """Over how many positions per image the maps of each layer are correlated; 0 is not at all.
 
     "auto" spends a hundredth of the network's own multiply-adds, at least 4 million per image, and 192 MiB.
     """
     if wanted != "auto":
         return [rows * columns if wanted == "all" else 0 for _, rows, columns in shapes]
-    # The cheapest layers first: what they leave of their share goes to the others.
+    # The cheapest layers first: the rest of their share goes to the others.
     cheapest = sorted(range(len(shapes)), key=lambda number: _products(shapes[number]))
     fitting = _fitting(cheapest, shapes)
     left = max(_CORRELATION_SHARE * macs, _CORRELATION_MACS)
@@ -57,7 +57,7 @@ def tail_lengths(shapes: Sequence[MapShape], budget_bytes: int, planned: int) ->
     """How many of the largest values of each map are kept: what the quantiles of twice the planned images need.
 
     Small maps first. A layer that does not fit keeps what the planned images alone need, or what their higher
-    quantiles need, or nothing. Where nobody knows how many images come, all share the budget.
+    quantiles need, or nothing. Where the number of images is unknown, all share the budget.
     """
     if not planned:
         maps = sum(channels for channels, *_ in shapes)
@@ -79,7 +79,7 @@ def tail_rank(count: int, quantile: float) -> int:
     >>> tail_rank(100, 0.99), tail_rank(1000, 0.999), tail_rank(7, 0.5)
     (2, 2, 4)
     """
-    # In whole thousandths: 0.99 * 100 is no whole number as a float.
+    # In whole thousandths: 0.99 * 100 is not a whole number as a float.
     return count - max(-(-count * round(quantile * 1000) // 1000), 1) + 1
 
 

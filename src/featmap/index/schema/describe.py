@@ -1,4 +1,4 @@
-"""What will an index of this network keep? Its layers with their boxes, and what fits the budgets."""
+"""The description of an index to be built: its layers with their boxes, and what fits the budgets."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _BATCH = 8
 
 
 def describe(network: CapturedNetwork, wish: Wish, planned: int = 0) -> Description:
-    """The description of an index that is to be built, over `planned` images (0: nobody knows how many).
+    """The description of an index that is to be built, over `planned` images (0: unknown).
 
     Raises: AddressError, SettingError, InputError: the network takes no images.
     """
@@ -71,7 +71,7 @@ def describe(network: CapturedNetwork, wish: Wish, planned: int = 0) -> Descript
 
 
 def wanted_places(network: CapturedNetwork, layers: Sequence[str | Address] | None, stage: str) -> list[Place]:
-    """The places of these addresses, of every layer where none are given; `stage` where they do not say and have it.
+    """What these addresses name, or every layer where none are given; `stage` where they name none and have it.
 
     Raises: AddressError. InputError: the network has no layer.
     """
@@ -87,7 +87,7 @@ def wanted_places(network: CapturedNetwork, layers: Sequence[str | Address] | No
 def _at_stage(network: CapturedNetwork, address: Address, stage: str) -> Place:
     plain = address.of_layer
     if address.stage is None:
-        # Of a layer its wished stage, else its last one; of any other operator's value the value.
+        # For a layer its wished stage, else its last one; for any other operator its value.
         layer = next((layer for layer in network.layers if layer.name == plain.named_call), None)
         if layer is not None:
             return network.resolver.stage_of(layer, stage if stage in layer.stages else None)
@@ -95,12 +95,12 @@ def _at_stage(network: CapturedNetwork, address: Address, stage: str) -> Place:
 
 
 def _batch(network: CapturedNetwork, places: Sequence[Place]) -> int:
-    """How many images run at once; an index says it, because it may decide the last digits of a value."""
+    """How many images run at once; an index records it, because the last digits of a value may depend on it."""
     return batch_size(peak_bytes(network.sized, [place.node for place in places], keep_wanted=False), _BATCH)
 
 
 def _full_bytes(network: CapturedNetwork, full: Sequence[Place]) -> int:
-    """What the whole maps of one image take."""
+    """The size of the whole maps of one image."""
     sizes = (network.resolver.channels(place.node) * math.prod(network.sized.size(place.node)) for place in full)
     return 2 * sum(sizes)
 
@@ -141,7 +141,7 @@ def _bounds(node: Node) -> tuple[float, float]:
 
 
 def _rounded(bound: float, node: Node) -> float:
-    """The bound as the node's values can reach it: in bfloat16 none is 0.7."""
+    """The bound rounded to the node's type: 0.7, for instance, does not exist in bfloat16."""
     assert isinstance(node.spec, TensorSpec)
     is_half = node.spec.dtype in (torch.bfloat16, torch.float16)
     return float(torch.tensor(bound, dtype=torch.float64).to(node.spec.dtype)) if is_half else float(bound)

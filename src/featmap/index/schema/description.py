@@ -1,4 +1,4 @@
-"""What does an index say of itself? The network, its preprocessing and layers, and what is kept: plain data."""
+"""What an index says of itself: the network, its preprocessing and layers, and what is kept; plain data."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _SHOWN = 8
 class IndexedLayer:
     """One indexed layer: its full address, its maps `first` to `first + channels` of all, and its geometry.
 
-    `boxes` holds for every group of channels that see alike the input rows of every row and the input columns of every
-    column; `group` the group of every channel. `bounds` are those of its nonlinearity. `correlated` is the number of
-    places per image over which maps are correlated, `tail` the number of largest values that are kept per map; 0 is
-    none. `input_size` are the network's input rows and columns. `rectified`: its maps are 0 on a half line of what they
-    are made of, as behind ReLU; None in an index that was built before this was kept.
+    `boxes` holds, for every group of channels with the same view, the input rows of every row and the input columns of
+    every column; `group` the group of every channel. `bounds` are those of its nonlinearity. `correlated` is the number
+    of positions per image over which maps are correlated, `tail` the number of largest values that are kept per map; 0
+    is none. `input_size` are the network's input rows and columns. `rectified`: its maps are 0 on a half line of their
+    input, as behind ReLU; None in an index that was built before this was kept.
     """
 
     address: str
@@ -105,7 +105,7 @@ class Description:
     """All that an index says of itself.
 
     `network` and `preprocessing` are fingerprints. `block` images are read before each commit, `batch` run at once.
-    `planned` is the number of images that were expected when it was begun, 0 where nobody knew. `full` names the
+    `planned` is the number of images that were expected when it was started, 0 where unknown. `full` names the
     layers whose whole maps are kept. `notes` say why the network would not give the same numbers again.
     """
 

@@ -1,4 +1,4 @@
-"""Is this the network that the index is of? Sixteen digits of a digest, for the network and for its preprocessing."""
+"""Fingerprints of a network and of its preprocessing: sixteen digits of a digest each."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def network_fingerprint(network: CapturedNetwork) -> str:
 
 
 def preprocessing_fingerprint(network: CapturedNetwork) -> str:
-    """The steps from a picture to the network's input; whose record they are does not count."""
+    """The steps from a picture to the network's input; not the record that they come from."""
     record = {key: value for key, value in network.preprocessing.to_json().items() if key != "source"}
     if record["fit"] is None:
-        # As before there were fits: indexes of then are still those of their networks.
+        # As before there were fits: indexes built then still belong to their networks.
         del record["fit"], record["fill"]
     return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()[:16]

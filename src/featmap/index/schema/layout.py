@@ -1,4 +1,4 @@
-"""How does an index lie in its arrays? Their names, axes, types and chunks, the same for plain zarr and xarray.
+"""The arrays of an index: names, axes, types and chunks, the same for plain zarr and xarray.
 
 image/    name, path, label, digest, rows, columns         one per image
 label/    name                                             one per label
@@ -33,7 +33,7 @@ _FEWEST_ROWS = 128
 
 
 @dataclass(frozen=True)
-class Layout:
+class ArrayLayout:
     """One array: its name, the lengths and names of its axes, its chunks and type. The first axis grows from 0."""
 
     name: str
@@ -43,7 +43,7 @@ class Layout:
     dtype: Any
 
     def created(self, root: Any) -> None:
-        """The array in a zarr group. A checksum in every chunk shows what the disk has changed."""
+        """The array in a zarr group. A checksum in every chunk reveals corruption on disk."""
         from zarr.codecs import ZstdCodec
 
         root.create_array(
@@ -58,9 +58,9 @@ class Layout:
 
     @property
     def fill(self) -> Any:
-        """What stands where nothing was written yet, or a chunk was lost: no value is known there.
+        """The value where nothing was written yet, or a chunk was lost: unknown.
 
-        A count of 0 or an empty name in place of a lost one shows elsewhere.
+        A count of 0 or an empty name instead of a lost one is detected elsewhere.
         """
         if self.dtype is str:
             return ""
@@ -76,50 +76,56 @@ _FILL = {
 }
 
 
-def growing(description: Description) -> list[Layout]:
+def growing(description: Description) -> list[ArrayLayout]:
     """The arrays that grow with every block."""
     texts = ("image/name", "image/path", "image/digest", "skipped/name", "skipped/reason", "block/digest", "label/name")
     numbers = ("image/label", "image/rows", "image/columns", "block/first", "block/images", "block/tried")
-    found = [Layout(name, (0,), (name.partition("/")[0],), (_TEXTS,), str) for name in texts]
-    found += [Layout(name, (0,), (name.partition("/")[0],), (_CHUNK // 8,), "int64") for name in numbers]
+    found = [ArrayLayout(name, (0,), (name.partition("/")[0],), (_TEXTS,), str) for name in texts]
+    found += [ArrayLayout(name, (0,), (name.partition("/")[0],), (_CHUNK // 8,), "int64") for name in numbers]
     if description.table:
         types = {"maximum": "float32", "mean": "float32", "place": "int32", "positive": "int32"}
         shape, chunks = (0, description.maps), _table_chunks(description)
-        found += [Layout(f"table/{name}", shape, ("image", "map"), chunks, types[name]) for name in TABLE]
+        found += [ArrayLayout(f"table/{name}", shape, ("image", "map"), chunks, types[name]) for name in TABLE]
     for number, layer in enumerate(description.layers):
         if layer.address in description.full:
             shape = (layer.channels, *layer.size)
             chunks = (max(1, min(description.block, _CHUNK * 4 // (shape[0] * shape[1] * shape[2]))), *shape)
             axes = ("image", f"channel_{number}", f"row_{number}", f"column_{number}")
-            found.append(Layout(full_name(number), (0, *shape), axes, chunks, "float16"))
+            found.append(ArrayLayout(full_name(number), (0, *shape), axes, chunks, "float16"))
     return found
 
 
-def standing(description: Description) -> list[Layout]:
-    """The arrays that are written anew with every block."""
+def standing(description: Description) -> list[ArrayLayout]:
+    """The arrays that are rewritten with every block."""
     maps, k = description.maps, description.top_k
-    found = [Layout(f"map/{name}", (maps,), ("map",), (_CHUNK,), _TYPES.get(name, "int64")) for name in PER_MAP]
+    found = [ArrayLayout(f"map/{name}", (maps,), ("map",), (_CHUNK,), _TYPES.get(name, "int64")) for name in PER_MAP]
     rows = max(1, _CHUNK // k)
     types = {"value": "float32", "image": "int64", "place": "int32"}
-    found += [Layout(f"map/strongest_{name}", (maps, k), ("map", "k"), (rows, k), types[name]) for name in STRONGEST]
+    found += [
+        ArrayLayout(f"map/strongest_{name}", (maps, k), ("map", "k"), (rows, k), types[name]) for name in STRONGEST
+    ]
     for number, layer in enumerate(description.layers):
         if layer.tail:
             shape = (layer.channels, layer.tail)
             chunks = (max(1, 4 * _CHUNK // layer.tail), min(layer.tail, 4 * _CHUNK))
-            found.append(Layout(tail_name(number), shape, (f"channel_{number}", f"rank_{number}"), chunks, "float32"))
+            found.append(
+                ArrayLayout(tail_name(number), shape, (f"channel_{number}", f"rank_{number}"), chunks, "float32")
+            )
         if layer.correlated:
             length = layer.channels + layer.channels * (layer.channels + 1) // 2
-            found.append(Layout(comoment_name(number), (length,), (f"number_{number}",), (8 * _CHUNK,), "float64"))
+            found.append(ArrayLayout(comoment_name(number), (length,), (f"number_{number}",), (8 * _CHUNK,), "float64"))
     return found
 
 
-def naming(description: Description) -> list[Layout]:
+def naming(description: Description) -> list[ArrayLayout]:
     """The arrays that say which map is which; written once."""
-    return [Layout(f"map/{name}", (description.maps,), ("map",), (_CHUNK,), "int64") for name in ("layer", "channel")]
+    return [
+        ArrayLayout(f"map/{name}", (description.maps,), ("map",), (_CHUNK,), "int64") for name in ("layer", "channel")
+    ]
 
 
 def _table_chunks(description: Description) -> tuple[int, int]:
-    """Tall for many images, so that one map is read from few files; never less than a block, if one gets full."""
+    """Tall for many images, so that one map is read from few files; at least a block, if one fills up."""
     block = min(description.block, max(description.planned or description.block, _FEWEST_ROWS))
     rows = max(block, min(description.planned // 128, 8192))
     return rows, max(1, min(description.maps, max(16, 2 * _CHUNK // rows)))
@@ -131,7 +137,7 @@ def tail_name(number: int) -> str:
 
 
 def comoment_name(number: int) -> str:
-    """The array of how a layer's maps vary together."""
+    """The array of a layer's co-moments."""
     return f"comoment/{number:04}"
 
 

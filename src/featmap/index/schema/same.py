@@ -1,4 +1,4 @@
-"""Is an index of this network, and does it keep what is wished?"""
+"""The check that an index is of this network and keeps what is wished."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def check_same(description: Description, network: CapturedNetwork, wish: Wish, p
     if problems:
         raise OtherIndex(
             f"'{path}' keeps something else: {'; '.join(problems)}.",
-            "Leave these settings out, the index goes on as it was begun; or build into another path.",
+            "Leave these settings out, and the index goes on with its own; or build into another path.",
         )
 
 

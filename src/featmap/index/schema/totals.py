@@ -1,4 +1,4 @@
-"""What is known of every map over all images so far? Counts, moments, extremes, strongest images, largest values.
+"""Totals of every map over all images so far: counts, moments, extremes, strongest images, largest values.
 
 Totals of parts add up to those of the whole, so a dataset is measured block by block, here or on many machines.
 Moments are merged in float64 by the formula of Chan, Golub and LeVeque (1979).

@@ -1,4 +1,4 @@
-"""What does a user want an index to keep?"""
+"""What a user wants an index to keep."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ STAGES = ("conv", "z", "a")
 
 @dataclass(frozen=True)
 class Wish:
-    """What a user wants kept; None is as the index that is there has it, or else the default.
+    """What a user wants kept; None means as the existing index has it, or else the default.
 
-    `layers`: addresses; every layer by default. `stage` is taken of layers named without one that have it, and where
-    no layers are named of all that have it; default a. `top_k` images are kept for every map; default 100. `table`
-    keeps every image's maximum, place, mean and number of positives of every map; default True. `full` names layers
-    whose whole maps are kept, as float16. `correlation`: "auto" correlates maps over as many places per image as cost
-    a hundredth of the network itself, "all" over all, "none" over none. `quantile_bytes` is what the largest values
-    of all maps may take. `block` images are read before each commit.
+    `layers`: addresses; every layer by default. `stage` is taken of layers named without one that have it, and where no
+    layers are named of all that have it; default a. `top_k` images are kept for every map; default 100. `table` keeps
+    every image's maximum, its position, mean and number of positives of every map; default True. `full` names layers
+    whose whole maps are kept, as float16. `correlation`: "auto" correlates maps over as many positions per image as
+    cost a hundredth of the network itself, "all" over all, "none" over none. `quantile_bytes` is what the largest
+    values of all maps may take. `block` images are read before each commit.
     """
 
     layers: Sequence[str | Address] | None = None

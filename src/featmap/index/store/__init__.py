@@ -1,1 +1,1 @@
-"""An index on disk: where it lies, how it is written and how it is read."""
+"""An index on disk: storage, writing and reading."""

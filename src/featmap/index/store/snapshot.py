@@ -1,4 +1,4 @@
-"""How is an index read? A snapshot is its state at one moment, with a whole number of blocks."""
+"""Reading an index: a snapshot is its state at one moment, with a whole number of blocks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featmap.errors import IndexBroken, NoIndex
-from featmap.index.build.measure import Table
+from featmap.index.build.measure import ImageTable
 from featmap.index.schema import layout
 from featmap.index.schema.description import FORMAT, Description
 from featmap.index.schema.totals import PerMap, Totals
@@ -40,7 +40,7 @@ class Snapshot:
             self.id: str = session.snapshot_id
             self.root: Any = _group(session.store)
             if self.root is None:
-                # A state that cannot be read looks to zarr like one that holds nothing.
+                # To zarr, a state that cannot be read looks like an empty one.
                 next(self._repository.ancestry(snapshot_id=self.id))
         self._arrays: dict[str, Any] = {}
 
@@ -52,7 +52,7 @@ class Snapshot:
         return found
 
     def newest(self) -> Snapshot:
-        """This, where nothing was committed since; else the newest state. Raises: NoIndex, IndexBroken."""
+        """This snapshot, where nothing was committed since; else the newest state. Raises: NoIndex, IndexBroken."""
         with suppress(IndexBroken), guarded(self.path):
             if self._repository.lookup_branch("main") == self.id:
                 return self
@@ -65,7 +65,7 @@ class Snapshot:
 
     @cached_property
     def description(self) -> Description:
-        """What the index says of itself. Raises: NoIndex: it is no index of ours."""
+        """What the index says of itself. Raises: NoIndex: it is not an index of featmap."""
         with guarded(self.path):
             attributes = {} if self.root is None else dict(self.root.attrs)
             has_images = self.root is not None and "image" in self.root
@@ -73,7 +73,7 @@ class Snapshot:
         if not isinstance(record, dict):
             if RECORD_DIGEST in attributes or has_images:
                 raise IndexBroken(f"'{self.path}': its description is lost.", VERIFY)
-            remedy = "Give the path of an index; or build again, if a build was cut off at its beginning."
+            remedy = "Give the path of an index; or build again, if a build was interrupted at its start."
             raise NoIndex(f"'{self.path}' is an icechunk repository, but no index of featmap.", remedy)
         if record.get("format") != FORMAT:
             if attributes.get(RECORD_DIGEST) not in (None, record_digest(record)):
@@ -175,9 +175,9 @@ class Snapshot:
             tuple(self.comoments(number) for number in layers),
         )
 
-    def table(self, images: slice, maps: slice | int = slice(None)) -> Table:
+    def table(self, images: slice, maps: slice | int = slice(None)) -> ImageTable:
         """The table of some images and maps."""
-        return Table(*(self.read(f"table/{name}", (images, maps)) for name in layout.TABLE))
+        return ImageTable(*(self.read(f"table/{name}", (images, maps)) for name in layout.TABLE))
 
 
 def record_digest(record: Any) -> str:

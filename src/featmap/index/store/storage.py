@@ -1,4 +1,4 @@
-"""Where does an index lie? In a folder or at an object store's URL, as an icechunk repository with one builder."""
+"""Storage of an index: an icechunk repository with one builder, in a folder or at an object store's URL."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _REMAINS = {"chunks", "manifests", "snapshots", "transactions"}
 
 
 def is_url(path: str | Path) -> bool:
-    """Whether an index lies in an object store."""
+    """Whether an index is in an object store."""
     return _URL.fullmatch(str(path)) is not None
 
 
@@ -37,7 +37,7 @@ def storage_of(path: str | Path) -> Any:
 
     _check_process()
     _let_threads_end()
-    # icechunk warns on every opening that folders are not safe for concurrent commits; a lock sees to that here.
+    # icechunk warns on every opening that folders are not safe for concurrent commits; here a lock prevents them.
     icechunk.set_logs_filter("error")
     found = _URL.fullmatch(str(path))
     if found is None:
@@ -49,14 +49,14 @@ def storage_of(path: str | Path) -> Any:
         return icechunk.gcs_storage(bucket=first, prefix="/".join(rest), from_env=True)
     if scheme == "az" and rest:
         return icechunk.azure_storage(account=first, container=rest[0], prefix="/".join(rest[1:]), from_env=True)
-    raise NoIndex(f"'{path}': an index cannot lie at a {scheme}:// address.", f"Give a folder, or {_SCHEMES}.")
+    raise NoIndex(f"'{path}': an index cannot be stored at a {scheme}:// address.", f"Give a folder, or {_SCHEMES}.")
 
 
 @lru_cache(maxsize=1)
 def _let_threads_end() -> None:
     """Gives icechunk's threads a moment before the process ends.
 
-    One that hands over a result still asks for the interpreter just after the result is there. Where that is ending
+    A thread that hands over a result still needs the interpreter just after. Where that is shutting down
     already, Python before 3.14 ends the thread in the middle of Rust code, which aborts the process (one in fifty
     of scripts that ended right after a question).
     """
@@ -64,13 +64,13 @@ def _let_threads_end() -> None:
 
 
 def _endpoint() -> dict[str, Any]:
-    """Where an S3 store that is not Amazon's is found."""
+    """The address of an S3 store that is not Amazon's."""
     url = os.environ.get("AWS_ENDPOINT_URL")
     return {"endpoint_url": url, "allow_http": url.startswith("http:"), "force_path_style": True} if url else {}
 
 
 def has_repository(path: str | Path) -> bool:
-    """Whether an icechunk repository lies at a path or URL. Raises: IndexBroken."""
+    """Whether there is an icechunk repository at a path or URL. Raises: IndexBroken."""
     import icechunk
 
     if not is_url(path) and not Path(path).is_dir():
@@ -93,7 +93,7 @@ def opened(path: str | Path) -> Any:
     if not has_repository(path):
         if has_remains(path):
             raise IndexBroken(f"'{path}' holds parts of an index, whose branch is lost.", VERIFY)
-        raise NoIndex(f"'{path}' is no index.", f"Build one: featmap index build MODEL IMAGES -o {path}.")
+        raise NoIndex(f"'{path}' is not an index.", f"Build one: featmap index build MODEL IMAGES -o {path}.")
     with guarded(path):
         return icechunk.Repository.open(storage_of(path))
 
@@ -107,9 +107,9 @@ def _check_folder(path: Path) -> None:
 
 @contextmanager
 def created(path: str | Path) -> Generator[Any]:
-    """A new repository that appears at a path when the block has ended well, or at a URL at once.
+    """A new repository, which appears at a path once the context ends without an error, at a URL at once.
 
-    Raises: NoIndex: something else lies there. IndexBusy: another builder was faster.
+    Raises: NoIndex: something else is there. IndexBusy: another builder was faster.
     """
     import icechunk
 
@@ -119,7 +119,7 @@ def created(path: str | Path) -> Generator[Any]:
         return
     folder = Path(path)
     _check_free(folder)
-    # A builder that is killed here leaves a hidden folder beside, never half an index.
+    # A builder that is killed here leaves a hidden folder beside it, never half an index.
     part = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.part")
     try:
         with guarded(path):
@@ -127,7 +127,7 @@ def created(path: str | Path) -> Generator[Any]:
             yield icechunk.Repository.create(storage_of(part))
             _appear(part, folder)
     except (IndexBroken, IndexBusy):
-        # The builder that was faster sweeps away what others have begun.
+        # The builder that was faster deletes what others have started.
         if has_repository(folder):
             raise _busy(folder) from None
         raise
@@ -145,7 +145,7 @@ def _appear(part: Path, folder: Path) -> None:
 
 
 def sweep(path: str | Path) -> None:
-    """Deletes what was never finished of an index in a folder, and what lies beside of it; for its one builder."""
+    """Deletes unfinished parts of an index in a folder, and temporary folders beside it; for its one builder."""
     folder = Path(path)
     for part in folder.parent.glob(f".{glob.escape(folder.name)}.*.part"):
         shutil.rmtree(part, ignore_errors=True)
@@ -160,7 +160,7 @@ def _busy(path: str | Path) -> IndexBusy:
 
 def _check_free(path: Path) -> None:
     if path.exists() and not path.is_dir():
-        raise NoIndex(f"'{path}' exists and is no index.", "Choose another path.")
+        raise NoIndex(f"'{path}' exists and is not an index.", "Choose another path.")
     others = sorted(part.name for part in path.iterdir()) if path.is_dir() else []
     if others and has_repository(path):
         with guarded(path):
@@ -168,7 +168,7 @@ def _check_free(path: Path) -> None:
                 raise _busy(path)
     if others:
         raise NoIndex(
-            f"The folder '{path}' exists and is no index: it holds {', '.join(others[:3])}"
+            f"The folder '{path}' exists and is not an index: it holds {', '.join(others[:3])}"
             f"{' and more' if len(others) > 3 else ''}.",
             "Choose another path.",
         )
@@ -181,7 +181,7 @@ _used_in: list[int] = []
 def _check_process() -> None:
     """Raises WorkError in a process that was forked after icechunk was used.
 
-    The threads that read did not come along; a question would wait for them for ever.
+    The reading threads do not exist there; a question would wait for them forever.
     """
     if not _used_in:
         _used_in.append(os.getpid())
@@ -194,7 +194,7 @@ def _check_process() -> None:
 
 @contextmanager
 def guarded(path: str | Path) -> Generator[None]:
-    """What goes wrong while reading or writing becomes IndexBroken, with the reason."""
+    """Turns errors while reading or writing into IndexBroken, with the reason."""
     import icechunk
 
     _check_process()
@@ -213,7 +213,7 @@ _DAMAGE = (OSError, ValueError, KeyError, RuntimeError, TypeError)
 
 
 def _is_panic(error: BaseException) -> bool:
-    """Whether Rust code gave up, as icechunk's does at some damaged files; the classes have no name to import."""
+    """Whether Rust code panicked, as icechunk's does on some damaged files; the classes have no name to import."""
     return type(error).__name__ in ("PanicException", "RustPanic")
 
 
@@ -246,5 +246,5 @@ def only_builder(path: str | Path) -> Generator[None]:
     try:
         yield
     finally:
-        # The file stays: whoever deleted it could delete the one that another builder has locked by now.
+        # The file stays: deleting it could delete the one that another builder has locked by now.
         lock.release()

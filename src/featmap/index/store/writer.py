@@ -1,4 +1,4 @@
-"""How is an index written? Block by block: a commit adds a whole one, or nothing at all."""
+"""Writing an index block by block: a commit adds a whole block, or nothing at all."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import numpy as np
 
 from featmap.errors import IndexBroken, IndexBusy
 from featmap.images.reading import ReadImage
-from featmap.index.build.measure import Block, Table
+from featmap.index.build.measure import Block, ImageTable
 from featmap.index.schema import layout
 from featmap.index.schema.description import Description
 from featmap.index.schema.totals import Totals
@@ -29,7 +29,7 @@ ImageRecord = tuple[str, str, str, str, int, int]
 
 @dataclass
 class Writer:
-    """The one builder's hold on an index: blocks are added to what it holds, each in one commit."""
+    """The one builder of an index: adds blocks to it, each in one commit."""
 
     path: str | Path
     repository: Any
@@ -56,12 +56,12 @@ class Writer:
 
     @staticmethod
     def of(snapshot: Snapshot) -> Writer:
-        """To add to the index of a snapshot."""
+        """A writer that adds to the index of a snapshot."""
         labels = {label: number for number, label in enumerate(snapshot.labels)}
         return Writer(snapshot.path, opened(snapshot.path), snapshot.description, labels)
 
     def add(self, block: Block, totals: Totals) -> None:
-        """Adds a block, with which the index knows these totals; it is unchanged where that fails.
+        """Adds a block, and the totals that include it; the index is unchanged where that fails.
 
         Raises: IndexBroken, IndexBusy.
         """
@@ -112,7 +112,7 @@ class Writer:
         return labels
 
     def _skip(self, root: Any, block: Block) -> None:
-        """Records what was skipped; what could be read at last, or is broken in another way, is no longer as it was."""
+        """Records skipped images; those that could be read this time, or fail for another reason, are updated."""
         before = [[str(text) for text in root[f"skipped/{part}"][:]] for part in ("name", "reason")]
         known = dict(zip(*before, strict=True))
         read = {image.entry.name for image in block.images}
@@ -125,9 +125,9 @@ class Writer:
             _append(array, texts)
 
     def tidy(self) -> None:
-        """Takes off the disk what only older states held; the last two stay, so that a reader can end its question."""
-        # The index is whole without this. Where it fails an older state is damaged, which `verify` says, or the disk
-        # is full, which the next block says.
+        """Deletes what only older states hold; the last two stay, so that a reader can finish its question."""
+        # The index is whole without this. Where it fails an older state is damaged, which `verify` reports, or the disk
+        # is full, which the next block reports.
         with suppress(IndexBroken), guarded(self.path):
             states = list(self.repository.ancestry(branch="main"))[:2]
             before = states[-1].written_at
@@ -135,7 +135,7 @@ class Writer:
             self.repository.garbage_collect(before)
 
     def discard(self) -> None:
-        """Takes off the disk what builds left that were cut off. In an object store others may be building: nothing."""
+        """Deletes the remains of interrupted builds. Does nothing in an object store, where others may be building."""
         if is_url(self.path):
             return
         with suppress(IndexBroken), guarded(self.path):
@@ -174,8 +174,8 @@ def _record(image: ReadImage) -> ImageRecord:
     return entry.name, entry.path, entry.label, image.digest, *image.size
 
 
-def block_digest(images: Iterable[ImageRecord], table: Table | None) -> str:
-    """What tells whether a block's images and table are those that were written."""
+def block_digest(images: Iterable[ImageRecord], table: ImageTable | None) -> str:
+    """A digest of a block's images and table, to check that they are as they were written."""
     made = hashlib.sha256(json.dumps(list(images)).encode())
     for name in layout.TABLE if table is not None else ():
         made.update(np.ascontiguousarray(getattr(table, name)).tobytes())
@@ -183,7 +183,7 @@ def block_digest(images: Iterable[ImageRecord], table: Table | None) -> str:
 
 
 def _append(array: Any, values: Any) -> None:
-    """Adds values behind what an array holds."""
+    """Appends values to an array."""
     first, count = array.shape[0], len(values)
     if not count:
         return

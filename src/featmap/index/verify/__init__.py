@@ -1,1 +1,1 @@
-"""Everything in an index that can be checked."""
+"""Checks of everything in an index."""

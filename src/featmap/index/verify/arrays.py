@@ -1,4 +1,4 @@
-"""Are the arrays of an index those that its description asks for, whole, and do they agree about the images?"""
+"""Checks of the arrays of an index: as described, whole, and in agreement about the images."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from featmap.errors import FeatmapError
 from featmap.index.schema import layout
-from featmap.index.schema.layout import Layout
+from featmap.index.schema.layout import ArrayLayout
 from featmap.index.store.snapshot import Snapshot
 from featmap.index.store.storage import guarded
 from featmap.index.verify.findings import Say, some, values_of
@@ -22,7 +22,7 @@ _DIGEST = re.compile("[0-9a-f]{64}")
 
 
 def check_arrays(snapshot: Snapshot, say: Say, unread: set[str]) -> str:
-    """Every array is as it was made, and every chunk can be read; `unread` takes in those of which that is not so."""
+    """Checks that every array is as it was made and every chunk can be read; the others are added to `unread`."""
     description = snapshot.description
     growing = layout.growing(description)
     chunks = 0
@@ -50,7 +50,7 @@ def check_arrays(snapshot: Snapshot, say: Say, unread: set[str]) -> str:
 
 
 def _listed(snapshot: Snapshot) -> set[str]:
-    """The names of all arrays and groups, as whoever reads the index without featmap finds them."""
+    """The names of all arrays and groups, as a reader without featmap finds them."""
     from zarr.core.sync import sync
 
     async def names() -> set[str]:
@@ -65,7 +65,7 @@ def _unlike(wanted: set[str], found: set[str]) -> tuple[list[str], list[str]]:
     return sorted(wanted - found), sorted(found - wanted)
 
 
-def _difference(snapshot: Snapshot, part: Layout, *, grows: bool) -> str:
+def _difference(snapshot: Snapshot, part: ArrayLayout, *, grows: bool) -> str:
     """How an array differs from what the description asks for."""
     with guarded(snapshot.path):
         if part.name not in snapshot.root:
@@ -85,7 +85,7 @@ def _type_name(dtype: Any) -> str:
     return "text" if dtype.kind in "TUO" else str(dtype)
 
 
-def _read(snapshot: Snapshot, part: Layout) -> int:
+def _read(snapshot: Snapshot, part: ArrayLayout) -> int:
     """Reads a whole array, a few chunks at once; returns how many there are."""
     with guarded(snapshot.path):
         found = snapshot.root[part.name]
@@ -96,8 +96,8 @@ def _read(snapshot: Snapshot, part: Layout) -> int:
     return found.nchunks
 
 
-def _lengths(snapshot: Snapshot, parts: list[Layout]) -> dict[str, dict[str, int]]:
-    """Of arrays that grow along the same axis, how long each is."""
+def _lengths(snapshot: Snapshot, parts: list[ArrayLayout]) -> dict[str, dict[str, int]]:
+    """The lengths of arrays that grow along the same axis."""
     found: dict[str, dict[str, int]] = {}
     for part in parts:
         found.setdefault(part.axes[0], {})[part.name] = snapshot.length(part.name)
@@ -105,7 +105,7 @@ def _lengths(snapshot: Snapshot, parts: list[Layout]) -> dict[str, dict[str, int
 
 
 def check_names_of_maps(snapshot: Snapshot, say: Say) -> str:
-    """Which map is which."""
+    """Checks the names of maps."""
     layers = snapshot.description.layers
     layer = np.concatenate([np.full(layer.channels, number) for number, layer in enumerate(layers)])
     channel = np.concatenate([np.arange(layer.channels) for layer in layers])
@@ -117,7 +117,7 @@ def check_names_of_maps(snapshot: Snapshot, say: Say) -> str:
 
 
 def check_blocks(snapshot: Snapshot, say: Say) -> str:
-    """Blocks follow one another without a gap, and hold all images."""
+    """Checks that blocks are contiguous and hold all images."""
     first, images, tried = (values_of(snapshot, f"block/{name}") for name in ("first", "images", "tried"))
     if (images < 0).any() or (first != np.cumsum(images) - images).any():
         say("Blocks do not follow one another: block/first does not agree with the sums of block/images.")
@@ -130,7 +130,7 @@ def check_blocks(snapshot: Snapshot, say: Say) -> str:
 
 
 def check_images(snapshot: Snapshot, say: Say) -> str:
-    """Names, digests, sizes and labels are such as there can be, and no image was skipped too."""
+    """Checks that names, digests, sizes and labels are valid, and that no image is also skipped."""
     names, digests, skipped, reasons = (
         [str(text) for text in values_of(snapshot, name)]
         for name in ("image/name", "image/digest", "skipped/name", "skipped/reason")

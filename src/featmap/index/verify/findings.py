@@ -1,4 +1,4 @@
-"""What was checked, and what is wrong? Every check is made, however much the others found."""
+"""What was checked and what is wrong; every check is made, whatever the others found."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Check = Callable[[Snapshot, Say], str]
 
 
 class Findings:
-    """The answers of checks, each of which needs some arrays: it is not made where those cannot be read."""
+    """The results of checks; a check whose arrays cannot be read is not made."""
 
     def __init__(self) -> None:
         self.checked: list[str] = []
@@ -31,11 +31,11 @@ class Findings:
         return list(self._problems)
 
     def say(self, problem: str) -> None:
-        """Takes in a problem."""
+        """Adds a problem."""
         self._problems.setdefault(problem)
 
     def check(self, snapshot: Snapshot, check: Check, needs: Sequence[str] = ()) -> None:
-        """Makes a check if the arrays whose names begin like this can be read; an error of featmap is a problem too."""
+        """Makes a check if the arrays with these name prefixes can be read; an error of featmap is a problem too."""
         if any(name.startswith(tuple(needs)) for name in self.unread):
             return
         said: list[str] = []
@@ -44,7 +44,7 @@ class Findings:
         except FeatmapError as error:
             said.append(error.problem)
         else:
-            # The words say that all is well.
+            # The text says that all is well.
             self.checked += [] if said else [words]
         for problem in said:
             self.say(problem)

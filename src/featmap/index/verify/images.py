@@ -1,4 +1,4 @@
-"""Do the images still lie where they lay, and does the network still measure them as it did?"""
+"""Checks against the images and the network: files are unchanged, measurements repeat."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from featmap.errors import ImageError
 from featmap.images.entry import Entry
 from featmap.images.reading import bytes_at, read_image
-from featmap.index.build.measure import Measurer, Table
+from featmap.index.build.measure import ImageTable, Measurer
 from featmap.index.schema.fingerprint import network_fingerprint, preprocessing_fingerprint
 from featmap.index.store.snapshot import Snapshot
 from featmap.index.verify.findings import Say, some, values_of
@@ -21,7 +21,7 @@ _AT_ONCE = 1024
 
 
 def check_files(snapshot: Snapshot, say: Say, progress: Progress | None) -> str:
-    """Every image that lies in a file has the bytes that were measured."""
+    """Checks that every image in a file has the bytes that were measured."""
     read, count = 0, snapshot.images
     for first in range(0, count, _AT_ONCE):
         part = slice(first, min(first + _AT_ONCE, count))
@@ -34,7 +34,7 @@ def check_files(snapshot: Snapshot, say: Say, progress: Progress | None) -> str:
                     say(problem)
             if progress is not None:
                 progress(number + 1, count)
-    return f"{read} of {count} images lie in files, which were read again"
+    return f"{read} of {count} images are in files, which were read again"
 
 
 def _problem_of_file(path: str, digest: str) -> str:
@@ -46,7 +46,7 @@ def _problem_of_file(path: str, digest: str) -> str:
 
 
 def check_network(snapshot: Snapshot, say: Say, network: CapturedNetwork, sample: int) -> str:
-    """The network is the one that the index is of, and measures some images as it did."""
+    """Checks that the network is that of the index, and measures some images as it did."""
     description = snapshot.description
     same = "the network and its preprocessing are those of the index"
     pairs = {
@@ -84,8 +84,8 @@ def _measured_again(snapshot: Snapshot, say: Say, network: CapturedNetwork, numb
     return len(block.images)
 
 
-def _difference(snapshot: Snapshot, number: int, measured: Table) -> str:
-    """Maps whose maximum or mean is another; last digits depend on the machine and the batch."""
+def _difference(snapshot: Snapshot, number: int, measured: ImageTable) -> str:
+    """Maps whose maximum or mean differs; the last digits depend on the machine and the batch."""
     wrong: list[str] = []
     for name in ("maximum", "mean"):
         kept = values_of(snapshot, f"table/{name}", (slice(number, number + 1),))[0]

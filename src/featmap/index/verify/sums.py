@@ -1,6 +1,6 @@
-"""Is what is known over all images possible? Counts, moments, extremes, strongest images, largest values, correlations.
+"""Checks that totals are possible: counts, moments, extremes, strongest images, largest values, correlations.
 
-Each says something of the others: the largest value is the maximum, no mean lies beyond the extremes.
+They constrain one another: the largest value is the maximum, no mean is beyond the extremes.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ RELATIVE = 1e-4
 
 
 def check_sums(snapshot: Snapshot, say: Say) -> str:
-    """Counts, moments, extremes, strongest images and co-moments are such as there can be."""
+    """Checks that counts, moments, extremes, strongest images and co-moments are possible."""
     description, images = snapshot.description, snapshot.images
     found, strongest = snapshot.per_map(slice(None)), snapshot.strongest(slice(None))
     say_maps(say, description, _impossible(found, images, places_per_map(description)))
     unbounded = np.concatenate(
         [np.full(layer.channels, not np.isfinite(layer.bounds).any()) for layer in description.layers]
     )
-    say_maps(say, description, {"Values lie at a bound that the nonlinearity lacks": unbounded & (found.at_bound > 0)})
+    say_maps(say, description, {"Values are at a bound that the nonlinearity lacks": unbounded & (found.at_bound > 0)})
     say_maps(say, description, _impossible_strongest(strongest, found, images, places_per_map(description)))
     for number, layer in enumerate(description.layers):
         comoments = snapshot.comoments(number)
@@ -46,7 +46,7 @@ def check_sums(snapshot: Snapshot, say: Say) -> str:
 
 
 def say_maps(say: Say, description: Description, wrong: Wrong, first: int = 0) -> None:
-    """Says each thing that is wrong with some maps, by their addresses."""
+    """Reports each problem of some maps, by their addresses."""
     for problem, which in wrong.items():
         if which.any():
             say(f"{problem}: {some(_addresses(description, np.flatnonzero(which) + first))}.")
@@ -71,10 +71,10 @@ def _impossible(found: PerMap, images: int, places: NDArray[np.int64]) -> Wrong:
     counts = (found.positive, found.at_bound)
     return {
         "Moments or extremes are no numbers": ~numbers,
-        "The mean lies outside of minimum and maximum": numbers & ~_between(found.mean, low - slack, high + slack),
+        "The mean is outside of minimum and maximum": numbers & ~_between(found.mean, low - slack, high + slack),
         "The sum of squared distances is impossible": numbers
         & ~_between(
-            # Nothing varies more than values of which half are the minimum and half the maximum.
+            # The variance is largest where half of the values are the minimum and half the maximum.
             found.squares,
             -count * slack**2,
             count * ((high - low) ** 2 / 4 + 2 * slack * (high - low) + slack**2),
@@ -102,7 +102,7 @@ def _impossible_strongest(found: Strongest, per_map: PerMap, images: int, places
     wrong = {
         "The number of strongest images is wrong": rest.any(axis=1) | np.isnan(value).any(axis=1),
         "Strongest images are not in order": ~falls.all(axis=1),
-        "A strongest image or its place does not exist": ~inside.all(axis=1),
+        "A strongest image or its position does not exist": ~inside.all(axis=1),
         "A strongest image is named twice": (in_order[:, 1:] == in_order[:, :-1]).any(axis=1),
     }
     if filled:
@@ -119,9 +119,9 @@ def _impossible_comoments(found: CoMoments, per_map: PerMap, *, is_over_all: boo
     apart = _between(found.mean, per_map.minimum - slack, per_map.maximum + slack)
     products = np.abs(found.products) <= np.outer(bound, bound) * (1 + RELATIVE) + found.count * np.outer(slack, slack)
     wrong = {
-        "Correlations hold what is no number": ~np.isfinite(found.mean) | ~np.isfinite(found.products).all(axis=1),
-        "The mean of correlated places lies outside of minimum and maximum": np.isfinite(found.mean) & ~apart,
-        "A correlation lies outside of -1 to 1": np.isfinite(found.products).all(axis=1) & ~products.all(axis=1),
+        "Correlations hold NaN or infinity": ~np.isfinite(found.mean) | ~np.isfinite(found.products).all(axis=1),
+        "The mean of correlated positions is outside of minimum and maximum": np.isfinite(found.mean) & ~apart,
+        "A correlation is outside of -1 to 1": np.isfinite(found.products).all(axis=1) & ~products.all(axis=1),
     }
     if is_over_all:
         wrong["Correlations disagree with mean and sum of squared distances"] = (
@@ -131,7 +131,7 @@ def _impossible_comoments(found: CoMoments, per_map: PerMap, *, is_over_all: boo
 
 
 def check_tails(snapshot: Snapshot, say: Say) -> str:
-    """The largest values are in order, as many as there can be, and agree with the maximum and the counts."""
+    """Checks that the largest values are in order, complete, and agree with the maximum and the counts."""
     description = snapshot.description
     for number, layer in enumerate(description.layers):
         if layer.tail:

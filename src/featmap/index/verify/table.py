@@ -1,6 +1,6 @@
-"""Is everything as it was written? Blocks have their digests, and the table gives what is known over all images.
+"""Checks against what was written: blocks have their digests, and the table gives the totals.
 
-Computed again a block at a time, so that memory does not grow with the images.
+Totals are computed again a block at a time, so that memory does not grow with the number of images.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featmap.errors import FeatmapError
-from featmap.index.build.measure import Table
+from featmap.index.build.measure import ImageTable
 from featmap.index.schema import layout
 from featmap.index.schema.description import Description, IndexedLayer
 from featmap.index.schema.totals import Doubles, Floats, Totals
@@ -25,7 +25,7 @@ from featmap.statistics.strongest import Strongest
 
 @dataclass
 class _Again:
-    """What is known over all images, from the table."""
+    """Totals over all images, from the table."""
 
     maximum: Floats
     positive: NDArray[np.int64]
@@ -40,8 +40,8 @@ class _Again:
         per_map = nothing.per_map
         return cls(per_map.maximum, per_map.positive, per_map.positive_images, per_map.mean, nothing.strongest)
 
-    def add(self, table: Table) -> None:
-        """Takes in the next images."""
+    def add(self, table: ImageTable) -> None:
+        """Adds the next images."""
         count = len(table.maximum)
         if not count:
             return
@@ -55,7 +55,7 @@ class _Again:
 
 
 def check_table(snapshot: Snapshot, say: Say) -> str:
-    """Every block has the digest that it was written with, and the table gives what is known over all images."""
+    """Checks that every block has the digest that it was written with, and that the table gives the totals."""
     description = snapshot.description
     kept = values_of(snapshot, "block/digest")
     again = _Again.none(description)
@@ -80,8 +80,8 @@ def check_table(snapshot: Snapshot, say: Say) -> str:
     return f"{words}; the table of {again.images} images gives what is known over all"
 
 
-def _table(snapshot: Snapshot, part: slice) -> Table:
-    return Table(*(values_of(snapshot, f"table/{name}", (part,)) for name in layout.TABLE))
+def _table(snapshot: Snapshot, part: slice) -> ImageTable:
+    return ImageTable(*(values_of(snapshot, f"table/{name}", (part,)) for name in layout.TABLE))
 
 
 def _records(snapshot: Snapshot, part: slice) -> Iterator[ImageRecord]:
@@ -112,7 +112,7 @@ def _compare(snapshot: Snapshot, say: Say, again: _Again) -> None:
 
 
 def check_full(snapshot: Snapshot, say: Say) -> str:
-    """Whole maps have the maxima that the table has."""
+    """Checks that whole maps have the maxima of the table."""
     description = snapshot.description
     checked = 0
     for number, layer in enumerate(description.layers):

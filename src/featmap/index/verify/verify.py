@@ -1,7 +1,7 @@
-"""Is everything in an index as it was written? All that can be checked is checked, all that is wrong is said.
+"""Verification of an index: everything that can be checked is checked, every problem is reported.
 
 Chunks carry checksums, and blocks digests; what is known over all images is computed again from the table. An index
-that keeps no table has less to compare with: there, totals are checked for what they can be, not for what they are.
+that keeps no table has less to compare with: there, totals are only checked for being possible.
 """
 
 from __future__ import annotations
@@ -62,11 +62,11 @@ def verify(
     sample: int = SAMPLE,
     progress: Progress | None = None,
 ) -> Verification:
-    """What is wrong with an index; see `featmap.Index.verify`.
+    """Checks an index; see `featmap.Index.verify`.
 
-    `files`: every image that lies in a file is read again, and has the bytes that it had. `network`: it is the one that
-    the index is of, and measures `sample` images, evenly spread, as it did.
-    Raises: NoIndex: nothing that was ever an index lies there.
+    `files`: also checks that every image in a file has the bytes that were measured. `network`: also checks that this
+    is the network of the index, and measures `sample` images, evenly spread, as it did. Raises: NoIndex: there never
+    was an index.
     """
     findings = Findings()
     snapshot = _opened(path, findings)
@@ -111,7 +111,7 @@ def _check_description(snapshot: Snapshot, say: Say) -> str:
 
 
 def _check_history(snapshot: Snapshot, _: Say) -> str:
-    """A build takes away what older states held; for that it must be able to read them."""
+    """A build deletes older states; for that it must be able to read them."""
     with guarded(snapshot.path):
         repository = opened(snapshot.path)
         states = list(repository.ancestry(snapshot_id=snapshot.id))

@@ -1,1 +1,1 @@
-"""What several questions share: scores, filters, windows, and what a projection is."""
+"""Parts that several methods share: scores, filters, windows, and projections."""

@@ -1,4 +1,4 @@
-"""How many are asked for? A whole number, at least one."""
+"""Checking a count: a whole number, at least one."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from featmap.errors import SettingError
 
 
 def checked_count(k: Any, name: str = "k", what: str = "images") -> int:
-    """`k`, which a user knows by this name, as a number of something.
+    """`k`, checked; `k` is the argument's name for the user.
 
-    Raises: SettingError: it is no whole number, or none.
+    Raises: SettingError: it is not a whole number from 1 on.
     """
     try:
         count = 0 if isinstance(k, bool) else index_of(k)

@@ -1,4 +1,4 @@
-"""What are the weights of one layer's convolution, seen from one of its output channels?"""
+"""The weights of one layer's convolution, by output channel."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Filters:
 def filters_of(network: CapturedNetwork, layer: Layer) -> Filters:
     """The layer's filters.
 
-    Raises: NoSuchStage: the layer is no convolution and no linear layer, or not one of maps with rows and columns.
+    Raises: NoSuchStage: the layer is neither a convolution nor a linear layer, or has no maps with rows and columns.
     """
     if layer.kind not in ("convolution", "linear"):
         raise NoSuchStage(
@@ -98,7 +98,7 @@ def source_maps(network: CapturedNetwork, filters: Filters, value: Tensor) -> Te
 
 
 def _reads_planes(network: CapturedNetwork, filters: Filters) -> bool:
-    """Whether a convolution takes the last two axes of its operand for rows and columns, whatever those are."""
+    """Whether a convolution reads the last two axes of its operand as rows and columns, whatever they are."""
     shape = network.sized.shape(filters.source)
     return filters.is_convolution and len(shape) == 4 and shape[0] == 1
 

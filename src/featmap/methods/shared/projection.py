@@ -1,4 +1,4 @@
-"""What is a projection? A signal led back from a unit, a map or a score to the pixels, and how it was asked for."""
+"""A projection: the signal of a unit, a map or a score, propagated back to the pixels, and its settings."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NOTHING = "0 everywhere: by this rule nothing of the image reaches the target"
 
 
 @dataclass(frozen=True)
-class Question:
+class ProjectionQuestion:
     """How signals start and flow: the settings that every projection shares."""
 
     rule: Rule = "deconvnet"
@@ -37,15 +37,15 @@ class Question:
         _check("norm", self.norm, ("scale", "skip"))
 
     def started(self, values: Tensor, stage: str | None) -> Tensor:
-        """The numbers that signals start from at units of these values."""
+        """The numbers that signals start from at units with these values."""
         starts = values if self.start == "value" else values.new_ones(values.shape)
-        # An activation has been through its rectifier; what lies before one is rectified on its way down.
+        # An activation is rectified already; a value before its rectifier is rectified here.
         is_rectified = self.rule != "gradient" and stage in _BEFORE_NONLINEARITY
         return starts.clamp_min(0) if is_rectified else starts
 
 
 def own_gradient_words(named: Sequence[str]) -> str:
-    """What is said where a model has gradients of its own; nothing where it has none."""
+    """A note for a model with gradients of its own; empty where it has none."""
     if not named:
         return ""
     return f"the model gives gradients of its own, here replaced by those of what is computed: {', '.join(named)}"
@@ -58,19 +58,19 @@ def _check(name: str, got: str, allowed: Sequence[str]) -> None:
 
 @dataclass(frozen=True, eq=False)
 class Projection(Result):
-    """What of one image a unit, a map or a score answers to.
+    """What in one image a unit, a map or a score responds to.
 
     `values` (channel, row, column) are the projection in preprocessed input units on `box`, the input pixels that can
     influence the target; elsewhere it is 0. `field` is that box before it was cut to the image. `value` is the
     target's own value, `started_from` the number that the signal began with, `unit` its row and column.
-    `gradient_takers` names the nonlinearities on the way that are no rectifiers: under every rule they take their
-    gradient. `own_gradients` names what on the way has a gradient of its own in the model, such as an
+    `through_gradient` names the nonlinearities on the way that are not rectifiers: under every rule signals pass them
+    through their gradient. `own_gradients` names what on the way has a gradient of its own in the model, such as an
     `autograd.Function` with a backward: here it has the gradient of what its forward computes.
     """
 
     image: str
     target: str
-    question: Question
+    question: ProjectionQuestion
     value: float
     started_from: float
     unit: tuple[int, int] | None
@@ -78,7 +78,7 @@ class Projection(Result):
     box: Box
     field: Box
     image_size: tuple[int, int]
-    gradient_takers: tuple[str, ...]
+    through_gradient: tuple[str, ...]
     weights_source: str
     picture: Image.Image | None = None
     own_gradients: tuple[str, ...] = ()
@@ -91,12 +91,12 @@ class Projection(Result):
 
     @property
     def is_zero(self) -> bool:
-        """Whether no pixel got any of the signal."""
+        """Whether the signal reaches no pixel."""
         return not bool(self.values.any())
 
     @property
     def sign(self) -> str:
-        """What the sign of the start says about the values that are shown."""
+        """The meaning of the start's sign for the values shown."""
         if self.is_zero:
             return NOTHING
         if self.started_from < 0:
@@ -105,12 +105,12 @@ class Projection(Result):
 
     @property
     def semantics(self) -> dict[str, Any]:
-        """What was done, in words: nothing about a projection should have to be guessed."""
+        """What was done, in words, so that nothing about a projection has to be guessed."""
         return {
             "rule": self.question.rule,
             "start": self.question.start,
             "norm": self.question.norm,
-            "gradient_takers": list(self.gradient_takers),
+            "through_gradient": list(self.through_gradient),
             "own_gradients": list(self.own_gradients),
             "sign": self.sign,
             "pools": "values go to the switches; where pools overlap they add up",

@@ -1,6 +1,6 @@
-"""Which input values and which weights meet in one value of a convolution?
+"""The input values and weights that meet in one value of a convolution.
 
-Along each axis a list of taps: the input index (outside the map where it lies on padding) and the kernel index. One
+Along each axis a list of taps: the input index (outside the map where it is on padding) and the kernel index. One
 description serves plain, dilated, padded, grouped and transposed convolutions, one value or the whole matrix.
 """
 
@@ -36,7 +36,7 @@ def taps(rule: Window | TransposedWindow, output: int, size: int) -> tuple[Tap, 
 
 
 def window_values(maps: Tensor, rows: tuple[Tap, ...], columns: tuple[Tap, ...]) -> Tensor:
-    """The input values under the window, (channel, row, column); 0 where the window lies on padding."""
+    """The input values under the window, (channel, row, column); 0 where the window covers padding."""
     height, width = maps.shape[-2:]
     values = maps.new_zeros((maps.shape[0], len(rows), len(columns)))
     inside_rows = [(at, tap.source) for at, tap in enumerate(rows) if 0 <= tap.source < height]

@@ -1,4 +1,4 @@
-"""What is a score? One number of a network's answer: a class, a place of the output, a map's activity, or one unit."""
+"""Scores: a class, one value of the output, a map's activity, or one unit, each read as one number."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Score:
     """How a number is read from a value of the network.
 
     `node` is the value, `box` the part of it that is needed (all of it where `None`). `read` turns the value for some
-    images into one number each: the whole value, or (image, place) of one feature map where `channel` says which.
+    images into one number each: the whole value, or (image, position) of one feature map where `channel` says which.
     `name` says what it is.
     """
 
@@ -49,7 +49,7 @@ def score_of(
 ) -> Score | None:
     """The score that a target means; None for the predicted class, which only the image decides.
 
-    Raises: InputError: no such class or place of the output. AddressError: no such map or unit.
+    Raises: InputError: no such class or position in the output. AddressError: no such map or unit.
     """
     _check_choice("scale", scale, ("logit", "probability"))
     _check_choice("activity", activity, ("maximum", "mean", "sum"))
@@ -58,7 +58,7 @@ def score_of(
         _vector_output(network)
         return None
     if isinstance(target, bool):
-        raise InputError(f"A target of {target} is no class.", "Give a class index, an output index or an address.")
+        raise InputError(f"A target of {target} is not a class.", "Give a class index, an output index or an address.")
     number = _class_number(target)
     if number is not None:
         _check_unused("activity", activity, "maximum", "a class has one score")
@@ -66,7 +66,7 @@ def score_of(
     text = str(target).strip()
     _check_unused("scale", scale, "logit", "only the scores of classes become probabilities")
     if isinstance(target, tuple | list) or text.startswith("["):
-        _check_unused("activity", activity, "maximum", "a place of the output is one number")
+        _check_unused("activity", activity, "maximum", "a position in the output is one number")
         return _output_score(network, [tuple(target)] if isinstance(target, tuple | list) else _index_parts(text))
     score = _map_score(network, Address.parse(text), activity)
     if score.is_unit:
@@ -75,7 +75,7 @@ def score_of(
 
 
 def _class_number(target: Any) -> int | None:
-    """The class that a target names by its number; None where it is something else."""
+    """The class number that a target is; None where it is something else."""
     if isinstance(target, SupportsIndex):
         return index_of(target)
     is_number = isinstance(target, str) and re.fullmatch(r"-?\d+", target.strip())
@@ -90,7 +90,7 @@ def _check_choice(name: str, value: str, allowed: tuple[str, ...]) -> None:
 
 
 def _check_unused(name: str, value: str, default: str, reason: str) -> None:
-    """Raises SettingError where a choice was made that this target has no use for."""
+    """Raises SettingError where a setting was given that this target does not use."""
     if value != default:
         raise SettingError(f"{name} '{value}' does not apply to this target: {reason}.", f"Leave {name} out.")
 
@@ -105,7 +105,7 @@ def _vector_output(network: CapturedNetwork) -> tuple[int, int]:
         described = ", ".join("nothing" if o is None else "x".join(map(str, network.sized.shape(o))) for o in outputs)
         raise InputError(
             f"{network.name} does not return one score per class; its output has shape {described}.",
-            "Name a place of the output, such as '[3,10,12]' or \"['logits'][3]\", or a map or unit by its address.",
+            "Name a position in the output, such as '[3,10,12]' or \"['logits'][3]\", or a map or unit by its address.",
         )
     return node, prod(shape)
 
@@ -125,7 +125,7 @@ def class_score(network: CapturedNetwork, index: int, scale: Scale) -> Score:
     def read(value: Tensor) -> Tensor:
         vectors = value.reshape(-1, count)
         if scale == "probability":
-            # The softmax of one number is 1 whatever it is: a single score is that of one class against none.
+            # The softmax of one number is always 1: a single score is that of one class against none.
             vectors = vectors.sigmoid() if count == 1 else vectors.softmax(dim=1)
         return vectors[:, index]
 
@@ -135,7 +135,8 @@ def class_score(network: CapturedNetwork, index: int, scale: Scale) -> Score:
 def _index_parts(text: str) -> list[Any]:
     if not _INDEX.fullmatch(text):
         raise InputError(
-            f"'{text}' is no place of an output.", "Write indices in brackets: '[3,10,12]' or \"['logits'][0][3]\"."
+            f"'{text}' is not a position in an output.",
+            "Write indices in brackets: '[3,10,12]' or \"['logits'][0][3]\".",
         )
     parts: list[Any] = []
     for part in _PART.findall(text):
@@ -145,7 +146,7 @@ def _index_parts(text: str) -> list[Any]:
 
 
 def _output_score(network: CapturedNetwork, parts: list[Any]) -> Score:
-    """A place of the output: steps into its structure until a tensor, then an index without the batch axis."""
+    """A position in the output: steps into its structure down to a tensor, then an index without the batch axis."""
     value: Any = network.graph.unflatten(list(network.graph.outputs))
     steps = list(parts)
     while not isinstance(value, int) and value is not None and steps:
@@ -182,11 +183,11 @@ def _step_into(value: Any, steps: list[Any], network: CapturedNetwork) -> Any:
         if rest:
             steps.insert(0, tuple(rest))
         step = first
-    fields = getattr(value, "_fields", ())
+    names = getattr(value, "_fields", ())
     try:
-        return getattr(value, step) if step in fields else value[step]
+        return getattr(value, step) if step in names else value[step]
     except (KeyError, IndexError, TypeError) as error:
-        keys = list(value) if isinstance(value, dict) else ", ".join(fields) or f"0 to {len(value) - 1}"
+        keys = list(value) if isinstance(value, dict) else ", ".join(names) or f"0 to {len(value) - 1}"
         raise InputError(f"The output of {network.name} has no part {step!r}.", f"Its parts are {keys}.") from error
 
 

@@ -1,4 +1,4 @@
-"""Where do the windows of an occlusion lie, and what is written over the pixels below them?"""
+"""The windows of an occlusion, and what is written over the pixels below them."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _pair(value: Any, name: str) -> tuple[int, int]:
     pair: tuple[Any, ...] = tuple(value) if isinstance(value, tuple | list) else (value, value)
     if len(pair) != 2 or not all(_is_size(side) for side in pair):
         raise SettingError(
-            f"{name} {value} is no size in pixels.", f"Give a whole number from 1 on, or (rows, columns): {name}=16."
+            f"{name} {value} is not a size in pixels.", f"Give a whole number from 1 on, or (rows, columns): {name}=16."
         )
     return index(pair[0]), index(pair[1])
 
@@ -74,7 +74,7 @@ def _axis(extent: int, size: int, step: int) -> tuple[Interval, ...]:
 
 @dataclass(frozen=True, eq=False)
 class Fill:
-    """What is written over occluded pixels: a picture (channel, row, column) to take from, or each window's mean."""
+    """The values written over occluded pixels: those of a picture (channel, row, column), or each window's mean."""
 
     name: str
     picture: Tensor | None
@@ -92,7 +92,7 @@ def fill(image: Tensor, baseline: Baseline) -> Fill:
         means = image.mean(dim=(1, 2))
         return Fill("the image's mean", _plain(means, image)) if baseline == "mean" else Fill("the window's mean", None)
     if callable(baseline):
-        # A copy: what the function does to its image is not done to the user's.
+        # A copy: the function may write to its image, not to the user's.
         return Fill(_function_name(baseline), _checked(baseline(image.clone()), image))
     values = _values(baseline).to(image)
     if len(values) not in (1, channels):
@@ -105,14 +105,14 @@ def fill(image: Tensor, baseline: Baseline) -> Fill:
 
 
 def _values(baseline: Any) -> Tensor:
-    """The numbers of a baseline. Raises: SettingError: it is none."""
+    """The numbers of a baseline. Raises: SettingError: it is not valid."""
     try:
         values = torch.as_tensor(baseline, dtype=torch.float64).detach().flatten()
     except (TypeError, ValueError, RuntimeError):
         values = torch.tensor([torch.nan])
     if not values.isfinite().all():
         raise SettingError(
-            f"baseline {baseline} is no finite number.",
+            f"baseline {baseline} is not a finite number.",
             "Use a number, a value per channel, 'mean', 'local' or a function.",
         )
     return values
@@ -149,7 +149,7 @@ def occluded(image: Tensor, box: Box, filling: Fill) -> Tensor:
 
 
 def captum_average(drop: np.ndarray[Any, Any], found: Windows, size: tuple[int, int]) -> np.ndarray[Any, Any]:
-    """Each pixel the mean drop of the windows that cover it, 0 where none does: Captum's convention."""
+    """For each pixel the mean drop of the windows that cover it, 0 where none does: Captum's convention."""
     total, cover = np.zeros(size), np.zeros(size)
     for row, rows in enumerate(found.rows):
         for column, columns in enumerate(found.columns):

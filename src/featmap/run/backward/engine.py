@@ -56,7 +56,7 @@ class BackwardEngine:
         self.is_local = all(role not in (Role.WHOLE, Role.LINEAR) for role in self.roles.values())
 
     @cached_property
-    def gradient_takers(self) -> tuple[str, ...]:
+    def through_gradient(self) -> tuple[str, ...]:
         """What on the way is neither linear nor a rectifier, by operator name."""
         return gradient_takers(self.sized, self.way, self.norm)
 

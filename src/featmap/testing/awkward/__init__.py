@@ -1,4 +1,4 @@
-"""Modules that a tool may stumble over, one of each kind: what they have in common is that real networks do so too.
+"""Modules that a tool may stumble over, one of each kind, all found in real networks too.
 
 Every method of a network goes through all of them (tests/contracts/test_awkward.py).
 """

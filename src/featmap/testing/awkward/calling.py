@@ -1,4 +1,4 @@
-"""Modules that are registered, called or answer oddly: shared, sliced, nested, with several outputs."""
+"""Modules with unusual registration, calls or outputs: shared, sliced, nested, with several outputs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class _Own(nn.Conv2d):
 
 
 class _Called(nn.Module):
-    """What is called is `__call__` itself."""
+    """Overrides `__call__` itself."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Modules that compute oddly: in other types, with masks and complex numbers, without gradients, at random."""
+"""Modules with unusual arithmetic: other types, masks and complex numbers, no gradients, randomness."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from featmap.testing.awkward.kind import Awkward, kind
 
 
 class _Round(torch.autograd.Function):
-    """Rounds; as if it had not on the way back."""
+    """Rounds; on the way back it is the identity."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:  # noqa: ARG004
@@ -126,7 +126,7 @@ COMPUTING: dict[str, Awkward] = {
     "one number": Awkward(
         lambda: nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 1))
     ),
-    "a softmax over places": kind(lambda s, x: s.c(x).flatten(2).softmax(-1).unflatten(2, (10, 10))),
+    "a softmax over positions": kind(lambda s, x: s.c(x).flatten(2).softmax(-1).unflatten(2, (10, 10))),
     "a window larger than its map": Awkward(
         lambda: nn.Sequential(nn.Conv2d(3, 4, 3), nn.AvgPool2d(32, ceil_mode=True), nn.Flatten(), nn.Linear(4, 3))
     ),

@@ -1,4 +1,4 @@
-"""What is an awkward module? A forward in a few lines, the parts that it uses, and an image for it."""
+"""A kind of awkward module: a forward in a few lines, the parts that it uses, and an image for it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Forward(nn.Module):
 class Awkward:
     """One kind: how the module is built, the shape of its image and the image's type.
 
-    `random`: it draws numbers in evaluation too. `own_gradients`: its gradients are not those of what it computes.
+    `random`: it draws random numbers in evaluation too. `own_gradients`: its gradients are not those of its forward.
     """
 
     build: Callable[[], nn.Module]
@@ -40,7 +40,7 @@ class Awkward:
     own_gradients: bool = False
 
     def module(self) -> nn.Module:
-        """The module, in training mode, with the same weights every time; the caller's random state does not move."""
+        """The module, in training mode, with the same weights every time; the caller's random state is not changed."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             return self.build()

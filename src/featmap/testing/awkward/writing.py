@@ -12,7 +12,7 @@ from featmap.testing.awkward.kind import Awkward, Forward, kind
 
 
 class _Head(nn.Module):
-    """As detection heads do: grids of the last shape, kept on the class."""
+    """A detection head: grids of the last shape, kept on the class."""
 
     anchors: ClassVar[Tensor] = torch.empty(0)
     shape: ClassVar[Any] = None

@@ -1,1 +1,1 @@
-"""Parts that pictures are drawn from: text, colours, cells, boxes, arrows."""
+"""Parts that pictures are made of: text, colours, cells, boxes, arrows."""

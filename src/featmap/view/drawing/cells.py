@@ -1,4 +1,4 @@
-"""What does a small grid of numbers look like? Coloured cells, with the numbers in them as long as there are few."""
+"""A small grid of numbers: coloured cells, with the numbers in them as long as there are few."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DIGIT_PX = 10
 
 @dataclass(frozen=True)
 class CellSize:
-    """Pixels of one cell, and whether its number is written into it."""
+    """The size of a cell in pixels, and whether its number is written into it."""
 
     width: int
     height: int

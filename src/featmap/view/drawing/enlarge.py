@@ -1,6 +1,7 @@
-"""How does a box of an image become a picture? Enlarged in whole pixels or averaged down, hatched where it is empty.
+"""A box of an image as a picture: enlarged in whole pixels or averaged down, hatched where it is empty.
 
-A box may reach beyond the image; there is nothing to show there, and the picture says so instead of inventing pixels.
+A box may reach beyond the image; there is nothing to show there, and the picture hatches it instead of inventing
+pixels.
 """
 
 from __future__ import annotations
@@ -27,13 +28,13 @@ class Enlargement:
 
     @classmethod
     def of(cls, box: Box, room_px: int) -> Enlargement:
-        """As large as the room allows."""
+        """The largest that fits."""
         ratio = room_px / max(box[2] - box[0], box[3] - box[1])
         return cls(min(int(ratio), LARGEST_FACTOR) if ratio >= 1 else ratio)
 
     @property
     def words(self) -> str:
-        """What a caption says."""
+        """The caption."""
         if self.factor > 1:
             return f"each pixel drawn as {self.factor:.0f} x {self.factor:.0f}"
         return "at its own size" if self.factor == 1 else f"reduced to {self.factor:.1%} by averaging areas"
@@ -44,7 +45,7 @@ class Enlargement:
         return picture.resize(size, Image.Resampling.NEAREST if self.factor >= 1 else Image.Resampling.BOX)
 
     def place(self, box: Box, view: Box) -> Box:
-        """Where a box of the image lies in the picture of the view."""
+        """The position of a box of the image in the picture of the view."""
         top, left, bottom, right = (
             round((edge - start) * self.factor) for edge, start in zip(box, (*view[:2], *view[:2]), strict=True)
         )
@@ -76,7 +77,7 @@ def cut(box: Box, size: tuple[int, int]) -> Box:
 
 
 def box_words(box: Box, size: tuple[int, int]) -> str:
-    """A box in words, with what of it lies outside of an image of (width, height).
+    """A box in words, with the part of it outside of an image of (width, height).
 
     >>> box_words((-4, 8, 20, 70), (64, 64))
     'rows −4:20, columns 8:70, 24 x 62 pixels; outside of the image: 4 rows above, 6 columns right'

@@ -1,4 +1,4 @@
-"""How does a value go from stage to stage? Boxes in a row, with what happens between them on the arrows."""
+"""The path of a value from stage to stage: boxes in a row, with the operations between them on the arrows."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ GROUND = (246, 247, 249)
 
 @dataclass(frozen=True)
 class Stage:
-    """A value on its way, and what made it from the one before."""
+    """A stage of a value, and the operation that made it from the previous one."""
 
     name: str
     value: float
@@ -36,7 +36,7 @@ class Stage:
 
     @property
     def arrow_px(self) -> int:
-        """Length of the arrow that leads to it."""
+        """Length of the arrow to it."""
         return max(ARROW_PX, width_px(self.made_by, 12) + 28)
 
 

@@ -1,4 +1,4 @@
-"""How does a picture show that there is nothing? With slanted lines, which no map and no photograph looks like."""
+"""Hatching for what does not exist: slanted lines, unlike any map or photograph."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Where in the photograph does a value come from? Boxes outlined on the dimmed photograph, each cut out beside it.
+"""Boxes on a photograph: outlined on the dimmed photograph, each cut out beside it.
 
-A box may reach beyond the image, as receptive fields at the border do. What lies outside is hatched: the layers read
-padding there, and no pixel of the photograph.
+A box may reach beyond the image, as receptive fields at the border do. The part outside is hatched: there the layers
+read padding, and no pixel of the photograph.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ def box_picture(image: Image.Image | NDArray[Any], marks: Sequence[Mark], title:
     """The photograph, dimmed outside of the boxes, and each box cut out beside it.
 
     Small images are magnified in whole pixels, large ones averaged down; the captions say which, and they say the rows
-    and columns of every box and how much of it lies outside. The photograph is continued by at most half its side.
+    and columns of every box and how much of it is outside. The photograph is extended by at most half its side.
 
-    Raises: SettingError: no box, a box without area, an array that is no picture.
+    Raises: SettingError: no box, a box without area, an array that is not a picture.
 
     >>> photograph = np.zeros((64, 64, 3), np.uint8)
     >>> box_picture(photograph, [Mark((-4, 8, 20, 32), "conv2:a/0@2,5")]).info["Description"]
@@ -62,7 +62,7 @@ def _check(marks: Sequence[Mark]) -> None:
 
 
 def _view(size: tuple[int, int], boxes: list[Box]) -> Box:
-    """The image and what of the boxes lies outside, up to half the image's side."""
+    """The image and the parts of the boxes outside of it, up to half the image's side."""
     width, height = size
     tops, lefts, bottoms, rights = zip(*boxes, strict=True)
     top, bottom = _reach(min(tops), max(bottoms), height)
@@ -71,7 +71,7 @@ def _view(size: tuple[int, int], boxes: list[Box]) -> Box:
 
 
 def _reach(first: int, last: int, length: int) -> tuple[int, int]:
-    """From where to where one side is shown: a little more than the boxes, so that their outlines can be seen."""
+    """The range of one side that is shown: a little more than the boxes, so that their outlines are visible."""
     spare = 1 + length // 32
     before = max(first - spare, -(length // 2)) if first < 0 else 0
     after = min(last + spare, length + length // 2) if last > length else length

@@ -1,4 +1,4 @@
-"""Which colour stands for a value? A table of colours, and one more colour for values that are not finite.
+"""Colours of values: a table of colours, and one more colour for values that are not finite.
 
 Signed maps go from blue over white to red, with 0 exactly in the middle of an odd number of levels. Others go from
 black to pale yellow in steps that look even. Both keep their order for colour-blind readers. The colour for NaN and

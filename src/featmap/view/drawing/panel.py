@@ -1,4 +1,4 @@
-"""How do a few pictures stand side by side? A title, each picture in a thin frame, and its caption below it."""
+"""Pictures side by side: a title, each picture in a thin frame, and its caption below it."""
 
 from __future__ import annotations
 

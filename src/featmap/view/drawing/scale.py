@@ -1,4 +1,4 @@
-"""Which value does each end of the colours stand for? Per map or shared, always with 0 in it, always said in words."""
+"""The values at the ends of the colours: per map or shared, always including 0, always stated in words."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Scale:
     """The values at the two ends of the colours, one pair per map, and what the picture says about them.
 
     `marks` are the texts at the low end, at 0 and at the high end of the colour bar; the middle one is empty where 0 is
-    an end or where its place differs between maps.
+    an end or where its position differs between maps.
     """
 
     low: NDArray[np.float64]
@@ -43,8 +43,8 @@ def scale_of(summary: Summary, kind: str, *, signed: bool) -> Scale:
     """The scale of maps that are shown together.
 
     Signed values reach from minus the largest magnitude to plus it, so that 0 is white. Others reach from the minimum
-    to the maximum, stretched where needed so that 0 is in the range. Maps of a single value share one scale in any
-    case: on a scale of its own each would be its end.
+    to the maximum, stretched where needed so that 0 is in the range. Maps of a single value always share one
+    scale: on its own scale each would be at the end.
 
     >>> from featmap.view.sheets.summary import summarise
     >>> scale_of(summarise(np.array([[[-1.0, 4.0]], [[0.0, 2.0]]])), "map", signed=True).high.tolist()

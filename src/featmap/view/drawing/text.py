@@ -1,4 +1,4 @@
-"""How does text get into a picture? With the fonts that matplotlib brings, the same on every machine."""
+"""Text in pictures, in the fonts that come with matplotlib, the same on every machine."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def write(
 
 
 def width_px(text: str, size_px: int, *, bold: bool = False) -> int:
-    """How wide a line comes out."""
+    """The width of a line."""
     return math.ceil(font(size_px, bold=bold).getlength(text))
 
 
@@ -86,12 +86,12 @@ def plural(count: int, word: str) -> str:
 
 
 def fitting(texts: list[str], room_px: int, size_px: int) -> str:
-    """The first text that fits into the room; nothing if none does."""
+    """The first text that fits; nothing if none does."""
     return next((text for text in texts if width_px(text, size_px) <= room_px), "")
 
 
 def wrapped(text: str, room_px: int, size_px: int, *, bold: bool = False) -> list[str]:
-    """The text in lines that fit the room, broken at spaces; a word that is too long is cut with an ellipsis."""
+    """The text in lines that fit, broken at spaces; a word that is too long is cut with an ellipsis."""
     lines: list[str] = []
     for word in text.split():
         longer = f"{lines[-1]} {word}" if lines else word
@@ -103,7 +103,7 @@ def wrapped(text: str, room_px: int, size_px: int, *, bold: bool = False) -> lis
 
 
 def shortened(text: str, room_px: int, size_px: int, *, bold: bool = False) -> str:
-    """The text, cut in its middle with an ellipsis where it is wider than the room: both ends of an address matter."""
+    """The text, cut in its middle with an ellipsis where it does not fit: both ends of an address matter."""
     if width_px(text, size_px, bold=bold) <= room_px:
         return text
     for kept in range(len(text) - 1, 1, -1):

@@ -1,4 +1,4 @@
-"""How does the picture of a sliding kernel get into a file? As SVG or GIF, by the name's ending."""
+"""Files of a sliding kernel: SVG or GIF, by the suffix."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from featmap.view.kernel.scene import kernel_scene
 def save_kernel(layer: ConvolutionArithmetic, path: str | Path) -> Path:
     """Draws a convolution's sliding kernel, animated, and returns the path.
 
-    Raises: OutputError: another ending than .svg and .gif, or the file cannot be written.
+    Raises: OutputError: a suffix other than .svg and .gif, or the file cannot be written.
         SettingError: more cells than can be told apart.
     """
     path = Path(path)

@@ -1,7 +1,7 @@
-"""How is a sliding kernel drawn as a GIF, for where an SVG cannot move?
+"""The sliding kernel as a GIF, for where an SVG cannot move.
 
-The picture is that of `kernel_svg`, drawn with a palette of its own: the parts that stand still once, the rest again
-for every output.
+The picture is that of `svg`, drawn with its own palette: the parts that do not move once, the rest again for every
+output.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from featmap.view.kernel.layout import (
     MARGIN_PX,
     TEXT_PX,
     TITLE_PX,
-    Grid,
-    Layout,
+    CellGrid,
+    KernelLayout,
     lay_out,
     number_px,
 )
@@ -28,7 +28,7 @@ from featmap.view.kernel.scene import Kind, Scene
 SHADES = 12
 """Steps from a text's colour to the paper's, for smooth letters."""
 PALE = 0.6
-"""How much of the paper lies over the kernel where it meets no input."""
+"""The opacity of the paper over the kernel where it meets no input."""
 
 Draw = ImageDraw.ImageDraw
 Corners = tuple[float, float, float, float]
@@ -80,7 +80,7 @@ def pale() -> str:
     return "#{:02x}{:02x}{:02x}".format(*blend(kernel, paper, PALE))
 
 
-def draw_still(draw: Draw, scene: Scene, layout: Layout) -> None:
+def draw_still(draw: Draw, scene: Scene, layout: KernelLayout) -> None:
     """Everything that does not move."""
     draw.text((MARGIN_PX, layout.title_line), scene.title, COLOURS["ink"], font(TITLE_PX, bold=True), "ls")
     for kind in Kind:
@@ -97,7 +97,7 @@ def draw_still(draw: Draw, scene: Scene, layout: Layout) -> None:
     draw.line([(start + 19, middle - 5), (start + 26, middle), (start + 19, middle + 5)], COLOURS["faint"], 2)
 
 
-def draw_words(draw: Draw, scene: Scene, layout: Layout) -> None:
+def draw_words(draw: Draw, scene: Scene, layout: KernelLayout) -> None:
     """Headings, legend and captions."""
     sizes = scene.input_size, (layout.result.rows, layout.result.columns)
     for what, size, grid in zip(("input", "output"), sizes, (layout.source, layout.result), strict=True):
@@ -112,7 +112,7 @@ def draw_words(draw: Draw, scene: Scene, layout: Layout) -> None:
 
 
 def draw_numbers(
-    draw: Draw, grid: Grid, rows: tuple[int | None, ...] | range, columns: tuple[int | None, ...] | range
+    draw: Draw, grid: CellGrid, rows: tuple[int | None, ...] | range, columns: tuple[int | None, ...] | range
 ) -> None:
     """The indices of rows and columns along the edges."""
     letters, half = font(round(number_px(grid))), grid.cell / 2
@@ -126,7 +126,7 @@ def draw_numbers(
             draw.text(place, str(number), COLOURS["faint"], letters, "ms")
 
 
-def draw_kernel(draw: Draw, scene: Scene, layout: Layout, row: int, column: int) -> None:
+def draw_kernel(draw: Draw, scene: Scene, layout: KernelLayout, row: int, column: int) -> None:
     """The kernel at one stop, and the output that it makes there."""
     rows, columns = scene.rows.read(row), scene.columns.read(column)
     for cell in ((r, c) for r in rows for c in columns):
@@ -141,7 +141,7 @@ def draw_kernel(draw: Draw, scene: Scene, layout: Layout, row: int, column: int)
     draw.rectangle(cell_corners(layout.result, row, column), outline=COLOURS["edge"], width=2)
 
 
-def cell_corners(grid: Grid, row: int, column: int) -> Corners:
+def cell_corners(grid: CellGrid, row: int, column: int) -> Corners:
     """Left, top, right and bottom of a cell."""
     return *grid.corner(row, column), *grid.corner(row + 1, column + 1)
 

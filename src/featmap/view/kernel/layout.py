@@ -1,4 +1,4 @@
-"""Where does each part of the picture of a sliding kernel stand? In pixels, origin top left, for every drawing."""
+"""The layout of the picture of a sliding kernel: pixels from the top left, for every drawing."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ COLOURS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Grid:
+class CellGrid:
     """A grid of square cells: its top left corner, its cells and the size of one."""
 
     left: float
@@ -53,13 +53,13 @@ class Grid:
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
-    """The places of everything. A legend entry is what it shows, its label and its left edge."""
+class KernelLayout:
+    """The positions of all parts. A legend entry is its colour, its label and its left edge."""
 
     width: int
     height: int
-    source: Grid
-    result: Grid
+    source: CellGrid
+    result: CellGrid
     numbers: float
     title_line: float
     legend_line: float
@@ -67,8 +67,8 @@ class Layout:
     legend: tuple[tuple[str, str, float], ...]
 
 
-def lay_out(scene: Scene) -> Layout:
-    """The layout of a scene; cells are as large as the picture stays handy."""
+def lay_out(scene: Scene) -> KernelLayout:
+    """The layout of a scene; cells are as large as a handy picture allows."""
     source_cells, result_cells = (scene.rows.cells, scene.columns.cells), (scene.rows.outputs, scene.columns.outputs)
     cell = max(14, min(34, 400 // max(*source_cells, *result_cells)))
     numbers = cell * 0.5 + 14
@@ -85,16 +85,16 @@ def lay_out(scene: Scene) -> Layout:
         result.left + result.width + 2, last, title, *(MARGIN_PX + text_px(line, TEXT_PX) for line in scene.captions)
     )
     size = int(right) + MARGIN_PX, int(captions[-1]) + MARGIN_PX
-    return Layout(*size, source, result, numbers, MARGIN_PX + TITLE_PX - 3, legend_line, captions, entries)
+    return KernelLayout(*size, source, result, numbers, MARGIN_PX + TITLE_PX - 3, legend_line, captions, entries)
 
 
-def centred(left: float, top: float, tallest: int, rows: int, columns: int, cell: int) -> Grid:
+def centred(left: float, top: float, tallest: int, rows: int, columns: int, cell: int) -> CellGrid:
     """A grid in the middle of the height of the taller one."""
-    return Grid(left, top + (tallest - rows * cell) / 2, rows, columns, cell)
+    return CellGrid(left, top + (tallest - rows * cell) / 2, rows, columns, cell)
 
 
 def legend(scene: Scene) -> tuple[tuple[str, str, float], ...]:
-    """What the colours mean, from left to right, only of what there is."""
+    """The meaning of the colours that occur, from left to right."""
     entries = [(kind.name.lower(), str(kind)) for kind in Kind if scene.cells(kind)]
     placed: list[tuple[str, str, float]] = []
     left = float(MARGIN_PX)
@@ -104,11 +104,11 @@ def legend(scene: Scene) -> tuple[tuple[str, str, float], ...]:
     return tuple(placed)
 
 
-def number_px(grid: Grid) -> float:
+def number_px(grid: CellGrid) -> float:
     """The size of the numbers along a grid."""
     return max(8, min(12, grid.cell * 0.45))
 
 
 def text_px(text: str, size_px: int, letter: float = LETTER) -> float:
-    """About how wide a line comes out, whatever the font."""
+    """The approximate width of a line, whatever the font."""
     return len(text) * size_px * letter

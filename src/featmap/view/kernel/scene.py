@@ -1,8 +1,8 @@
-"""How does a kernel slide over its input? The scene as data; `kernel_svg` and `kernel_gif` draw it.
+"""The scene of a sliding kernel as data, which `svg` and `gif` draw.
 
 Every kind of convolution is shown in one way: a kernel that moves over a grid of cells and makes one output at each
-stop. The grid of a convolution is its padded input. A transposed convolution is seen from its output: zeros stand
-between the inputs, stride - 1 of them, and the kernel, turned round, moves by one cell; its caption says so.
+stop. The grid of a convolution is its padded input. A transposed convolution is shown from its output: stride - 1 zeros
+are inserted between the inputs, and the kernel, flipped, moves by one cell; its caption says so.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ MOST_CELLS = 30
 
 
 class Kind(StrEnum):
-    """What a cell of the grid is."""
+    """The kind of a cell of the grid."""
 
     INPUT = "input"
     ZERO = "zero between inputs"
@@ -31,7 +31,7 @@ class Kind(StrEnum):
 class AxisScene:
     """One axis of the scene. `kinds` and `numbers` describe its cells; `numbers` has the index of each input.
 
-    At output o the kernel stands on the cells `start + o * step + tap` for each of `taps`.
+    At output o the kernel is on the cells `start + o * step + tap` for each of `taps`.
     """
 
     kinds: tuple[Kind, ...]
@@ -53,7 +53,7 @@ class AxisScene:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A sliding kernel: two axes, and what is said above and below."""
+    """A sliding kernel: two axes, and the texts above and below."""
 
     input_size: tuple[int, int]
     rows: AxisScene
@@ -72,7 +72,7 @@ class Scene:
         return max(0.08, min(0.7, 30 / (self.rows.outputs * self.columns.outputs)))
 
     def kind(self, row: int, column: int) -> Kind:
-        """What a cell is: an input only where both axes say so."""
+        """The kind of a cell: an input only where both axes say so."""
         kinds = self.rows.kinds[row], self.columns.kinds[column]
         return max(kinds, key=list(Kind).index)
 
@@ -123,14 +123,14 @@ def axis_scene(rule: Window | TransposedWindow, size: int) -> AxisScene:
 
 
 def kind_of(place: int, size: int, gap: int) -> Kind:
-    """What stands at a place where input i stands at `i * gap`."""
+    """The kind of a cell, where input i is at `i * gap`."""
     if not 0 <= place <= (size - 1) * gap:
         return Kind.PADDING
     return Kind.ZERO if place % gap else Kind.INPUT
 
 
 def title(layer: ConvolutionArithmetic) -> str:
-    """The settings in words; what has no effect is left out."""
+    """The settings in words; those without effect are left out."""
     words = ["transposed convolution" if layer.transpose else "convolution"]
     words += [f"kernel {layer.kernel[0]} × {layer.kernel[1]}", f"stride {both(layer.stride)}"]
     if layer.padding != ((0, 0), (0, 0)):
@@ -148,7 +148,7 @@ def both(setting: tuple[int, int]) -> str:
 
 
 def sides(padding: tuple[tuple[int, int], tuple[int, int]]) -> str:
-    """The padding in as few words as say it."""
+    """The padding in as few words as possible."""
     (above, below), (left, right) = padding
     if above == below and left == right:
         return both((above, left))

@@ -1,7 +1,7 @@
-"""How is a sliding kernel drawn as one SVG file that moves by itself?
+"""The sliding kernel as one animated SVG file.
 
 The animation is pure CSS: one step per output across, one per row of outputs down. Without CSS, in a still, or where
-the reader asks for reduced motion, the first stop of the kernel is seen.
+the reader prefers reduced motion, the first stop of the kernel is shown.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from featmap.view.kernel.layout import (
     MARGIN_PX,
     TEXT_PX,
     TITLE_PX,
-    Grid,
-    Layout,
+    CellGrid,
+    KernelLayout,
     lay_out,
     number_px,
 )
@@ -70,7 +70,7 @@ def kernel_svg(scene: Scene) -> str:
     return "\n".join(parts) + "\n"
 
 
-def motion(scene: Scene, layout: Layout) -> str:
+def motion(scene: Scene, layout: KernelLayout) -> str:
     """The distances and times of the animation."""
     rows, columns, cell = scene.rows, scene.columns, layout.source.cell
     return MOTION.format(
@@ -85,7 +85,7 @@ def motion(scene: Scene, layout: Layout) -> str:
     )
 
 
-def words(scene: Scene, layout: Layout) -> Iterable[str]:
+def words(scene: Scene, layout: KernelLayout) -> Iterable[str]:
     """Title, legend and captions."""
     yield text(scene.title, MARGIN_PX, layout.title_line, TITLE_PX, extra=' font-weight="600"')
     for what, label, left in layout.legend:
@@ -102,8 +102,8 @@ def legend_tile(what: str, left: float, top: float) -> Iterable[str]:
         yield f'<circle class="dot" cx="{left + 6.5:g}" cy="{top + 6.5:g}" r="1.5"/>'
 
 
-def source(scene: Scene, layout: Layout) -> Iterable[str]:
-    """The grid that the kernel moves over; what is no input lies above the kernel, which shines through."""
+def source(scene: Scene, layout: KernelLayout) -> Iterable[str]:
+    """The grid that the kernel moves over; other cells than inputs cover the kernel, which shines through."""
     grid = layout.source
     kernel = [(row, column) for row in scene.rows.read(0) for column in scene.columns.read(0)]
     yield heading("input", scene.input_size, grid, layout)
@@ -119,8 +119,8 @@ def source(scene: Scene, layout: Layout) -> Iterable[str]:
     yield from numbers(grid, scene.rows.numbers, scene.columns.numbers)
 
 
-def result(layout: Layout) -> Iterable[str]:
-    """The output: tiles that fill in, row by row, and the one that is made now."""
+def result(layout: KernelLayout) -> Iterable[str]:
+    """The output: tiles that fill in, row by row, and the current one."""
     grid = layout.result
     every = [(row, column) for row in range(grid.rows) for column in range(grid.columns)]
     yield heading("output", (grid.rows, grid.columns), grid, layout)
@@ -141,7 +141,7 @@ def moving(what: str, drawing: str) -> str:
     return f'<g class="down {what}-down"><g class="right {what}-right">{drawing}</g></g>'
 
 
-def tiles(kind: str, grid: Grid, cells: Sequence[tuple[int, int]]) -> str:
+def tiles(kind: str, grid: CellGrid, cells: Sequence[tuple[int, int]]) -> str:
     """All cells of one kind as a single path."""
     side = grid.cell - 2 * GAP_PX
     corners = (grid.corner(*cell) for cell in cells)
@@ -149,14 +149,14 @@ def tiles(kind: str, grid: Grid, cells: Sequence[tuple[int, int]]) -> str:
     return f'<path class="{kind}" d="{path}"/>' if cells else ""
 
 
-def dots(grid: Grid, cells: Sequence[tuple[int, int]]) -> str:
+def dots(grid: CellGrid, cells: Sequence[tuple[int, int]]) -> str:
     """A dot for each zero."""
     half = grid.cell / 2
     corners = (grid.corner(*cell) for cell in cells)
     return "".join(f'<circle class="dot" cx="{x + half:g}" cy="{y + half:g}" r="1.5"/>' for x, y in corners)
 
 
-def numbers(grid: Grid, rows: Sequence[int | None], columns: Sequence[int | None]) -> Iterable[str]:
+def numbers(grid: CellGrid, rows: Sequence[int | None], columns: Sequence[int | None]) -> Iterable[str]:
     """The indices of rows and columns along the edges."""
     size, half = number_px(grid), grid.cell / 2
     for row, number in enumerate(rows):
@@ -167,13 +167,13 @@ def numbers(grid: Grid, rows: Sequence[int | None], columns: Sequence[int | None
             yield text(number, grid.corner(0, column)[0] + half, grid.top - 6, size, "column")
 
 
-def heading(what: str, size: tuple[int, int], grid: Grid, layout: Layout) -> str:
-    """What a grid is, above it."""
+def heading(what: str, size: tuple[int, int], grid: CellGrid, layout: KernelLayout) -> str:
+    """The title above a grid."""
     words = f"{what} {size[0]} × {size[1]}"
     return text(words, grid.left + grid.width / 2, grid.top - layout.numbers, TEXT_PX, "heading")
 
 
-def arrow(layout: Layout) -> Iterable[str]:
+def arrow(layout: KernelLayout) -> Iterable[str]:
     """From the input to the output."""
     start = layout.source.left + layout.source.width + 14
     middle = layout.result.top + layout.result.height / 2

@@ -1,1 +1,1 @@
-"""One kind of answer each, as a picture."""
+"""Pictures of answers, one file per kind."""

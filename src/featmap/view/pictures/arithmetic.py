@@ -1,4 +1,4 @@
-"""What is known about the arithmetic of one value? Plain numbers, in the form that the picture of it takes."""
+"""The arithmetic of one value as plain numbers, in the form that its picture takes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from featmap.view.drawing.text import MINUS, number, plural
 
 
 @dataclass(frozen=True, eq=False)
-class Term:
+class ShownTerm:
     """What one input channel contributes: `sum` is the sum over window * kernel, both (row, column)."""
 
     channel: int
@@ -27,11 +27,11 @@ class Term:
 class Arithmetic:
     """The arithmetic of one value: sum of the terms + bias = conv, conv * scale + shift = z, nonlinearity(z) = a.
 
-    What the layer does not have is None.
+    Parts that the layer does not have are None.
     """
 
     title: str
-    terms: Sequence[Term]
+    terms: Sequence[ShownTerm]
     bias: float | None
     conv: float
     scale: float | None
@@ -41,19 +41,19 @@ class Arithmetic:
     a: float | None
 
 
-def largest(arithmetic: Arithmetic, shown: int) -> list[Term]:
+def largest(arithmetic: Arithmetic, shown: int) -> list[ShownTerm]:
     """The terms that contribute most, whatever their sign.
 
     >>> import numpy as np
-    >>> terms = [Term(channel, np.ones((1, 1)), np.ones((1, 1)), total) for channel, total in enumerate((1, -3, 2))]
+    >>> terms = [ShownTerm(at, np.ones((1, 1)), np.ones((1, 1)), total) for at, total in enumerate((1, -3, 2))]
     >>> [term.channel for term in largest(Arithmetic("", terms, None, 0, None, None, 0, None, None), 2)]
     [1, 2]
     """
     return sorted(arithmetic.terms, key=lambda term: -abs(term.sum))[:shown]
 
 
-def rest(arithmetic: Arithmetic, shown: Sequence[Term]) -> list[tuple[str, float]]:
-    """What is added to the shown terms: the other channels as one sum, and the bias; then the weighted sum itself."""
+def rest(arithmetic: Arithmetic, shown: Sequence[ShownTerm]) -> list[tuple[str, float]]:
+    """The rest of the sum: the other channels as one sum, and the bias; then the weighted sum itself."""
     drawn = {id(term) for term in shown}
     others = [term.sum for term in arithmetic.terms if id(term) not in drawn]
     rows = [(f"{plural(len(others), 'other channel')} together", math.fsum(others))] if others else []
@@ -63,7 +63,7 @@ def rest(arithmetic: Arithmetic, shown: Sequence[Term]) -> list[tuple[str, float
 
 
 def stages(arithmetic: Arithmetic) -> list[Stage]:
-    """The way from the weighted sum to z and a; z stands apart from conv only where something lies between."""
+    """The path from the weighted sum to z and a; z is separate from conv only where something is between them."""
     scale, shift = arithmetic.scale, arithmetic.shift
     parts = [] if scale is None else [f"× {number(scale, 4)}"]
     if shift is not None:
@@ -76,13 +76,13 @@ def stages(arithmetic: Arithmetic) -> list[Stage]:
     return way
 
 
-def shown_words(arithmetic: Arithmetic, shown: Sequence[Term]) -> str:
-    """How much of the sum is shown in full."""
+def shown_words(arithmetic: Arithmetic, shown: Sequence[ShownTerm]) -> str:
+    """The part of the sum that is shown in full, in words."""
     count = plural(len(arithmetic.terms), "input channel")
     return f"the {len(shown)} largest of {count}" if len(shown) < len(arithmetic.terms) else count
 
 
-def description(arithmetic: Arithmetic, shown: Sequence[Term]) -> str:
+def description(arithmetic: Arithmetic, shown: Sequence[ShownTerm]) -> str:
     """The picture in words."""
     total = number(math.fsum(term.sum for term in arithmetic.terms))
     bias = f" + {number(arithmetic.bias)} bias" if arithmetic.bias is not None else ""

@@ -1,4 +1,4 @@
-"""What does every input map contribute to one output map? The maps that add up to it, the strongest first."""
+"""Pages of contributions: the maps that add up to one output map, the strongest first."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from featmap.view.drawing.scale import Scale, scale_of
 from featmap.view.drawing.text import extent, plural
 from featmap.view.sheets.grid import fit_grid
 from featmap.view.sheets.maps import hatched, oddities, range_texts
-from featmap.view.sheets.sheet import Sheet, sheet_pages
+from featmap.view.sheets.sheet import MapSheet, sheet_pages
 from featmap.view.sheets.summary import checked, summarise
 
 
@@ -26,7 +26,7 @@ def contribution_pages(
     page_size: int | None = None,
     channels: Sequence[int] | None = None,
 ) -> list[Image.Image]:
-    """The contributions of all input maps to one output map, and first of all what they add up to.
+    """The contributions of all input maps to one output map, after their sum.
 
     Sorted by share: the sum of a contribution's magnitudes over that of all. All contributions share one colour scale,
     centred on 0; the total has its own, because it can be far larger than any of them.
@@ -53,7 +53,7 @@ def contribution_pages(
     grid = fit_grid(len(everything), parts.shape[1], parts.shape[2], page_size)
     head = f"contributions of {plural(len(parts), 'map')} of {parts.shape[1]} x {parts.shape[2]}"
     how = "sorted by share of all magnitudes, which stands below each"
-    sheet = Sheet(
+    sheet = MapSheet(
         title=title,
         lines=[f"{head}, {how}; {grid.tile.statement}", f"colour: {scale.statement}", *oddities(summary, shared=True)],
         values=everything[positions],

@@ -1,7 +1,7 @@
-"""What does one value of a feature map consist of? Its arithmetic as one picture.
+"""The arithmetic of one value as one picture.
 
 Row by row the largest contributions, window times kernel, then the other channels and the bias as bars on one scale,
-then the way from the weighted sum to z and a. Nothing is computed here but products and the sum of what is not shown.
+then the path from the weighted sum to z and a. Only products and the sum of what is not shown are computed here.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from featmap.view.drawing.flow import draw_flow
 from featmap.view.drawing.palette import palette
 from featmap.view.drawing.text import FAINT, INK, extent, plural, shortened, write
 from featmap.view.pictures.arithmetic import Arithmetic, description, largest, shown_words, stages
-from featmap.view.pictures.explain_layout import BAR_ROW_PX, MARGIN_PX, RULE_PX, SIGN_PX, Layout, limit
+from featmap.view.pictures.explain_layout import BAR_ROW_PX, MARGIN_PX, RULE_PX, SIGN_PX, ExplainLayout, limit
 from featmap.view.sheets.header import FRAME, TEXT_PX, TITLE_PX
 
 POSITIVE, NEGATIVE = 215, 39
@@ -29,8 +29,8 @@ def value_picture(arithmetic: Arithmetic, shown: int = 5) -> Image.Image:
     Raises: SettingError: no terms, or fewer than one of them to show.
 
     >>> import numpy as np
-    >>> from featmap.view.pictures.arithmetic import Term
-    >>> term = Term(0, np.ones((3, 3)), np.full((3, 3), 0.5), 4.5)
+    >>> from featmap.view.pictures.arithmetic import ShownTerm
+    >>> term = ShownTerm(0, np.ones((3, 3)), np.full((3, 3), 0.5), 4.5)
     >>> value_picture(Arithmetic("conv1:z/0@1,1", [term], 0.5, 5.0, None, None, 5.0, None, None)).info["Description"]
     'conv1:z/0@1,1; 1 input channel; 4.5 from the channels + 0.5 bias; conv = z 5'
     """
@@ -39,7 +39,7 @@ def value_picture(arithmetic: Arithmetic, shown: int = 5) -> Image.Image:
             f"{plural(len(arithmetic.terms), 'term')}, {shown} to show: there is nothing to draw.",
             "Pass at least one term, and show at least one.",
         )
-    layout = Layout(arithmetic, largest(arithmetic, shown))
+    layout = ExplainLayout(arithmetic, largest(arithmetic, shown))
     page = Image.new("RGB", layout.size_px, "white")
     _draw_head(page, layout)
     _draw_terms(page, layout)
@@ -49,7 +49,7 @@ def value_picture(arithmetic: Arithmetic, shown: int = 5) -> Image.Image:
     return page
 
 
-def _draw_head(page: Image.Image, layout: Layout) -> None:
+def _draw_head(page: Image.Image, layout: ExplainLayout) -> None:
     draw = ImageDraw.Draw(page)
     room = page.width - 2 * MARGIN_PX
     title = shortened(layout.arithmetic.title, room, TITLE_PX, bold=True)
@@ -63,7 +63,7 @@ def _draw_head(page: Image.Image, layout: Layout) -> None:
     write(draw, (layout.sum_right, layout.top - 22), "sum", TEXT_PX, INK, bold=True, anchor="rs")
 
 
-def _draw_terms(page: Image.Image, layout: Layout) -> None:
+def _draw_terms(page: Image.Image, layout: ExplainLayout) -> None:
     columns = [(grids, limit(grids), left) for (_, grids), left in zip(layout.columns, layout.lefts, strict=True)]
     for index, term in enumerate(layout.shown):
         top = layout.row_top(index)
@@ -74,13 +74,13 @@ def _draw_terms(page: Image.Image, layout: Layout) -> None:
         _draw_sum(page, layout, f"channel {term.channel}", term.sum, middle)
 
 
-def _draw_signs(page: Image.Image, layout: Layout, middle: int) -> None:
+def _draw_signs(page: Image.Image, layout: ExplainLayout, middle: int) -> None:
     draw = ImageDraw.Draw(page)
     for start, sign in zip(layout.lefts, "×=→", strict=True):
         write(draw, (start + layout.grid_px[0] + SIGN_PX // 2, middle), sign, 15, FAINT, anchor="mm")
 
 
-def _draw_rest(page: Image.Image, layout: Layout) -> None:
+def _draw_rest(page: Image.Image, layout: ExplainLayout) -> None:
     top = layout.row_top(len(layout.shown))
     *parts, (total, value) = layout.rest
     for name, part in parts:
@@ -90,7 +90,9 @@ def _draw_rest(page: Image.Image, layout: Layout) -> None:
     _draw_sum(page, layout, total, value, top + RULE_PX + BAR_ROW_PX // 2, bold=True)
 
 
-def _draw_sum(page: Image.Image, layout: Layout, name: str, value: float, middle: int, *, bold: bool = False) -> None:
+def _draw_sum(
+    page: Image.Image, layout: ExplainLayout, name: str, value: float, middle: int, *, bold: bool = False
+) -> None:
     draw = ImageDraw.Draw(page)
     write(draw, (MARGIN_PX, middle), name, TEXT_PX, INK, bold=bold, anchor="lm")
     write(draw, (layout.sum_right, middle), layout.aligned(value), TEXT_PX, INK, bold=bold, anchor="rm")

@@ -1,4 +1,4 @@
-"""Where does everything stand in the picture of one value's arithmetic? Columns and rows, computed before drawing."""
+"""The layout of the picture of one value's arithmetic: columns and rows, computed before drawing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from featmap.view.drawing.cells import CellSize, cell_size
 from featmap.view.drawing.flow import FLOW_PX, flow_width_px
 from featmap.view.drawing.text import MINUS, number
-from featmap.view.pictures.arithmetic import Arithmetic, Term, rest, stages
+from featmap.view.pictures.arithmetic import Arithmetic, ShownTerm, rest, stages
 from featmap.view.sheets.header import TITLE_PX
 
 MARGIN_PX = 24
@@ -31,11 +31,11 @@ GRID_PX = 92
 
 
 @dataclass(frozen=True, eq=False)
-class Layout:
+class ExplainLayout:
     """Columns for name, window, kernel, product, sum and bar; a row per shown term, then rows without grids."""
 
     arithmetic: Arithmetic
-    shown: list[Term]
+    shown: list[ShownTerm]
 
     @property
     def cell(self) -> CellSize:
@@ -50,27 +50,27 @@ class Layout:
 
     @property
     def lefts(self) -> tuple[int, int, int]:
-        """Where window, kernel and product begin; a narrow grid leaves room for the words above it."""
+        """Left edges of window, kernel and product; a narrow grid leaves room for the words above it."""
         first, step = MARGIN_PX + NAME_PX, max(self.grid_px[0], GRID_PX) + SIGN_PX
         return first, first + step, first + 2 * step
 
     @property
     def sum_right(self) -> int:
-        """Where the numbers of the sums end."""
+        """Right edge of the sums."""
         return self.lefts[2] + max(self.grid_px[0], GRID_PX) + SIGN_PX + SUM_PX
 
     @property
     def right(self) -> int:
-        """Where the bars end."""
+        """Right edge of the bars."""
         return self.sum_right + BAR_GAP_PX + BAR_PX
 
     @property
     def top(self) -> int:
-        """Where the first row begins."""
+        """Top of the first row."""
         return MARGIN_PX + TITLE_PX + HEAD_PX
 
     def row_top(self, index: int) -> int:
-        """Where a row with grids begins."""
+        """Top of a row with grids."""
         return self.top + index * (self.grid_px[1] + ROW_GAP_PX)
 
     @property
@@ -80,7 +80,7 @@ class Layout:
 
     @property
     def flow_top(self) -> int:
-        """Where the way from stage to stage begins."""
+        """Top of the path from stage to stage."""
         return self.row_top(len(self.shown)) + BAR_ROW_PX * len(self.rest) + RULE_PX + FLOW_GAP_PX
 
     @property
@@ -97,13 +97,13 @@ class Layout:
         return min([0.0, *finite]), max([0.0, *finite])
 
     def bar_place(self, value: float) -> int:
-        """Where a value lies on the scale of the bars."""
+        """The position of a value on the scale of the bars."""
         low, high = self.span
         share = (value - low) / ((high - low) or 1.0) if math.isfinite(value) else -low / ((high - low) or 1.0)
         return self.sum_right + BAR_GAP_PX + round(share * BAR_PX)
 
     def aligned(self, value: float) -> str:
-        """A sum with as many decimals as all the others, so that they stand below each other."""
+        """A sum with as many decimals as all the others, so that they are aligned."""
         greatest = max(abs(end) for end in self.span)
         if not 1e-3 <= greatest < 1e6 or not math.isfinite(value):
             return number(value, 5)

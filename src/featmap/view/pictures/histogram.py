@@ -1,4 +1,4 @@
-"""How does a distribution look? The maxima per image as bars, and below them what all values are, in words."""
+"""A histogram: the maxima per image as bars, and the distribution of all values in words below."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _BAR = "#3b6ea8"
 
 
 def histogram_picture(result: Distribution) -> Image.Image:
-    """The histogram of a map's maxima; what is known of all its values stands below it, in words."""
+    """The histogram of a map's maxima; the distribution of all its values is below it, in words."""
     from matplotlib.figure import Figure
 
     assert result.edges is not None
@@ -37,7 +37,7 @@ def histogram_picture(result: Distribution) -> Image.Image:
 
 
 def of_all_values(result: Distribution) -> str:
-    """What is known of all values, of which the bars show only the largest of each image."""
+    """The distribution of all values; the bars show only the largest of each image."""
     known = [f"{share}% at most {number(value)}" for share, value in result.quantiles.items() if value is not None]
     told = [f"mean {number(result.mean)}", f"{result.fraction_positive:.1%} above 0", *known]
     return f"all values, which are not shown: {', '.join(told)}"

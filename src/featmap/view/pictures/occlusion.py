@@ -1,4 +1,4 @@
-"""Where does an answer come from? The drops of an occlusion laid over the picture, with their scale below it.
+"""An occlusion's drops as a heat map over the picture, with their scale below it.
 
 Full colour stands for the whole score, so that a change of 2% is drawn faintly. On demand the largest effect has full
 colour, and small ones can be told apart.

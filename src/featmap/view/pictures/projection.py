@@ -1,4 +1,4 @@
-"""How does a projection look? Beside what the unit could see, grey where it is 0, as strong as its largest value."""
+"""A projection beside what the unit could see: grey where it is 0, full colour at its largest value."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def projection_pixels(values: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 def colour_words(channels: int) -> str:
-    """What the colours of a projection with so many channels say."""
+    """The meaning of the colours of a projection with so many channels."""
     if channels in (1, 3):
         return "grey is 0, the largest value of each projection is full colour"
     return f"the sum over the {channels} channels: white is 0, red above, blue below, the largest is full colour"
@@ -65,9 +65,9 @@ def projection_picture(
     title: str,
     words: tuple[tuple[str, ...], tuple[str, ...]],
 ) -> Image.Image:
-    """The crop of the picture that the field is, and beside it the projection.
+    """The crop of the picture at the field, and beside it the projection.
 
-    Arguments: values: (channel, row, column) on `box`. words: what is said below the crop and the projection.
+    Arguments: values: (channel, row, column) on `box`. words: the texts below the crop and the projection.
     """
     enlargement = Enlargement.of(field, SHOWN_PX)
     picture = picture.convert("RGB")

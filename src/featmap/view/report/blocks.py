@@ -1,4 +1,4 @@
-"""What can stand in a report? Headings, text, lists, tables, code and figures; each knows its own HTML.
+"""Blocks of a report: headings, text, lists, tables and code; each knows its own HTML.
 
 Everything that comes from outside is escaped here. Figures have a file of their own.
 """
@@ -18,7 +18,7 @@ LONG_CELL = 32
 Cell = str | int | float | None
 
 
-class Block(Protocol):
+class ReportBlock(Protocol):
     """A piece of a report."""
 
     def html(self) -> str:
@@ -50,7 +50,7 @@ class Heading:
 
 @dataclass(frozen=True)
 class Paragraphs:
-    """Text; empty lines part its paragraphs."""
+    """Text; empty lines separate its paragraphs."""
 
     text: str
 
@@ -91,19 +91,19 @@ class Code:
 
 
 @dataclass(frozen=True)
-class Table:
-    """Columns and rows; a column of numbers only is set to the right."""
+class ReportTable:
+    """Headings and rows; numbers are aligned right where a heading has nothing else below it."""
 
-    columns: tuple[str, ...]
+    headings: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
     caption: str
 
     def html(self) -> str:
         """The table, in a container of its own that scrolls."""
         numeric = [
-            all(isinstance(row[index], int | float | None) for row in self.rows) for index in range(len(self.columns))
+            all(isinstance(row[index], int | float | None) for row in self.rows) for index in range(len(self.headings))
         ]
-        head = "".join(_cell("th", column, number) for column, number in zip(self.columns, numeric, strict=True))
+        head = "".join(_cell("th", heading, number) for heading, number in zip(self.headings, numeric, strict=True))
         rows = [
             "".join(_cell("td", _text(cell), right) for cell, right in zip(row, numeric, strict=True))
             for row in self.rows
@@ -134,15 +134,15 @@ def scrolling(kind: str, name: str, content: str) -> str:
     return f'<div class="scroll {kind}" role="region" tabindex="0" aria-label="{html.escape(name)}">{content}</div>'
 
 
-def checked_rows(columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> tuple[tuple[Cell, ...], ...]:
-    """The rows of a table, each with one cell per column.
+def checked_rows(headings: Sequence[str], rows: Sequence[Sequence[Cell]]) -> tuple[tuple[Cell, ...], ...]:
+    """The rows of a table, each with one cell per heading.
 
     Raises: SettingError: a row has more or fewer cells.
     """
     for number, row in enumerate(rows):
-        if len(row) != len(columns):
+        if len(row) != len(headings):
             raise SettingError(
-                f"Row {number} of the table has {plural(len(row), 'cell')}, the table has {len(columns)} columns.",
-                "Pass one cell per column; None leaves a cell empty.",
+                f"Row {number} of the table has {plural(len(row), 'cell')}, the table has {len(headings)} headings.",
+                "Pass one cell per heading; None leaves a cell empty.",
             )
     return tuple(tuple(row) for row in rows)

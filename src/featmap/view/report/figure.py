@@ -1,4 +1,4 @@
-"""How does a picture stand in a report? As data inside the page, described in words, scrolling where it is too wide."""
+"""Figures of a report: pictures as data inside the page, described in words, scrolling where too wide."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WIDE_PX = 960
 class Figure:
     """One picture, or the pages of one: the first is shown, the others unfold.
 
-    A picture wider than most columns is shown at its actual size after a click, by a checkbox that needs no script.
+    A picture wider than the text is shown at its actual size after a click, by a checkbox that needs no script.
     """
 
     images: tuple[Image.Image | Path, ...]

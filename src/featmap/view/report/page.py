@@ -1,4 +1,4 @@
-"""How do answers become a page to read and to send? One HTML file that needs no server, no script and no network.
+"""Reports: one HTML file to read and to send, without server, script or network.
 
 A report grows by methods that each return a longer report, and is written at the end, whole or not at all.
 """
@@ -16,13 +16,13 @@ from PIL import Image
 from featmap.errors import OutputError, SettingError
 from featmap.view.output import write_files
 from featmap.view.report.blocks import (
-    Block,
     Cell,
     Code,
     Heading,
     Items,
     Paragraphs,
-    Table,
+    ReportBlock,
+    ReportTable,
     checked_rows,
     escaped,
 )
@@ -44,9 +44,9 @@ class Report:
 
     title: str
     lead: str = ""
-    blocks: tuple[Block, ...] = ()
+    blocks: tuple[ReportBlock, ...] = ()
 
-    def _with(self, block: Block) -> Report:
+    def _with(self, block: ReportBlock) -> Report:
         return replace(self, blocks=(*self.blocks, block))
 
     @property
@@ -77,12 +77,12 @@ class Report:
         """The report with a list."""
         return self._with(Items(tuple(entries)))
 
-    def table(self, columns: Sequence[str], rows: Sequence[Sequence[Cell]], caption: str = "") -> Report:
-        """The report with a table; columns that hold numbers only are set to the right.
+    def table(self, headings: Sequence[str], rows: Sequence[Sequence[Cell]], caption: str = "") -> Report:
+        """The report with a table; numbers are aligned right where a heading has nothing else below it.
 
-        Raises: SettingError: a row has more or fewer cells than there are columns.
+        Raises: SettingError: a row has more or fewer cells than there are headings.
         """
-        return self._with(Table(tuple(columns), checked_rows(columns, rows), caption))
+        return self._with(ReportTable(tuple(headings), checked_rows(headings, rows), caption))
 
     def figure(
         self, image: Image.Image | Path | Sequence[Image.Image | Path], caption: str = "", alt: str = ""

@@ -1,4 +1,4 @@
-"""How does a report look? One style sheet: a narrow column for text, all the width for pictures, light, dark and print.
+"""The style sheet of a report: a narrow column for text, full width for pictures, light, dark and print.
 
 It names no font that would have to be loaded, and it has no colour that is not one of the variables on top.
 """

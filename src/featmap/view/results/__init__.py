@@ -1,1 +1,1 @@
-"""How each type of result prints, looks and is saved."""
+"""Printing, pictures and files of each type of result."""

@@ -1,4 +1,4 @@
-"""How do the answers of an index look, and how are they saved? Registered with their types."""
+"""Printing, pictures and files of the answers of an index, registered with their types."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ TABLES = (".json", ".csv", ".txt")
 
 
 def register_index_results() -> None:
-    """Importing this module has registered everything; calling this says that it is wanted."""
+    """Called so that this module is imported, which registers everything."""
 
 
 def check_index_output(path: str | Path, suffixes: Sequence[str], what: str) -> None:
@@ -122,7 +122,7 @@ def _channel(result: TopImages) -> str:
 
 def _sheet(title: str, maps: Sequence[TopImages], shown: Sequence[_Map], per_page: int | None) -> list[Image.Image]:
     first = maps[0]
-    # Within bounds of the value there are other images for every map.
+    # With bounds on the value, every map has other images.
     fewest, most = (found(each.images for each in maps) for found in (min, max))
     considered = plural(most, "image") if fewest == most else f"{fewest:,} to {plural(most, 'image')}"
     chosen = f" ({first.chosen})" if first.chosen else ""
@@ -136,14 +136,14 @@ def _sheet(title: str, maps: Sequence[TopImages], shown: Sequence[_Map], per_pag
 
 
 def _missing(shown: Sequence[_Map]) -> list[str]:
-    """What is said of the images that are not to be had any more."""
+    """The note on images that are no longer available."""
     missing = sum(example.picture is None for _, _, examples in shown for example in examples)
     words = f"{plural(missing, 'image')} cannot be shown: gone, changed, or never in a file; all hatched"
     return [words] if missing else []
 
 
 def _exciting(result: TopImages) -> list[TopExample]:
-    """An image on which a map is 0 everywhere excites it not at all."""
+    """An image on which a map is 0 everywhere does not excite it."""
     return [example for example in result.examples if example.value != 0]
 
 

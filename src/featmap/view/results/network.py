@@ -1,4 +1,4 @@
-"""How does each type of result print, look and save? Registered here for the functions that results call."""
+"""Printing, pictures and files of a network's answers, registered with their types."""
 
 from __future__ import annotations
 
@@ -27,8 +27,7 @@ from featmap.view.drawing.overlay import Mark, box_picture
 from featmap.view.drawing.scale import check_scale
 from featmap.view.drawing.text import number as number_words
 from featmap.view.output import save, save_named, write_files
-from featmap.view.pictures.arithmetic import Arithmetic
-from featmap.view.pictures.arithmetic import Term as ShownTerm
+from featmap.view.pictures.arithmetic import Arithmetic, ShownTerm
 from featmap.view.pictures.contributions import contribution_pages
 from featmap.view.pictures.explain import value_picture
 from featmap.view.pictures.occlusion import check_colours, occlusion_picture
@@ -176,7 +175,7 @@ RESULT_FILES = (".png", ".json", ".txt")
 
 
 def check_output(path: str | Path, suffixes: Sequence[str], what: str) -> None:
-    """Raises OutputError where nothing can be written to that path: asked before the work, not after it."""
+    """Raises OutputError where nothing can be written to that path; checked before the work."""
     path = Path(path)
     if path.suffix.lower() not in suffixes:
         ending = f"ends in '{path.suffix}'" if path.suffix else "has no suffix"
@@ -214,7 +213,7 @@ def _save_maps(maps: Mapping[str, FeatureMaps], path: Path, options: Mapping[str
 
 
 def register_results() -> None:
-    """Importing this module has registered everything; calling this says that it is wanted."""
+    """Called so that this module is imported, which registers everything."""
 
 
 @pictures_of.register
@@ -278,7 +277,7 @@ def print_to(console: Console, result: Result) -> None:
 
 
 def print_rows_to(console: Console, plan: Plan) -> None:
-    """Prints the rows of a plan that ends early: its totals would be those of no network."""
+    """Prints the rows of a plan that ends early, without totals, which would belong to no network."""
     if console.is_terminal:
         console.print(plan_rows(plan, console.width))
     else:

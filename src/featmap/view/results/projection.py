@@ -1,4 +1,4 @@
-"""How do projections and sheets look, and how are they saved? Registered with their types."""
+"""Printing, pictures and files of projections and sheets, registered with their types."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from featmap.geometry import Box
-from featmap.methods.shared.projection import NEGATIVE, Projection, Projections, Question, own_gradient_words
+from featmap.methods.shared.projection import NEGATIVE, Projection, ProjectionQuestion, Projections, own_gradient_words
 from featmap.methods.sheet import Example, Sheet
 from featmap.result import json_text, pictures_of, save_result, text_of
 from featmap.view.arrays import npz_bytes, shown_array
@@ -25,7 +25,7 @@ PROJECTION_FILES = (".png", ".npz", ".json", ".txt")
 
 
 def register_projections() -> None:
-    """Importing this module has registered everything; calling this says that it is wanted."""
+    """Called so that this module is imported, which registers everything."""
 
 
 def check_projection_output(path: str | Path) -> None:
@@ -38,7 +38,7 @@ def _(result: Projection) -> list[Image.Image]:
     assert result.picture is not None
     unit = "" if result.unit is None else f", unit at row {result.unit[0]}, column {result.unit[1]}"
     seen = (f"what {result.target} can see of {Path(result.image).name}", f"its value: {number(result.value)}{unit}")
-    said = (_rule_words(result.question, result.gradient_takers), f"started from {number(result.started_from)}")
+    said = (_rule_words(result.question, result.through_gradient), f"started from {number(result.started_from)}")
     if result.started_from < 0 and not result.is_zero:
         said = (*said, NEGATIVE)
     if own := own_gradient_words(result.own_gradients):
@@ -47,7 +47,7 @@ def _(result: Projection) -> list[Image.Image]:
     title = f"{result.question.rule} of {result.target}"
     box, field = _edges(result.box), _edges(result.field)
     if field == (0, 0, 0, 0):
-        # A unit that reads nothing but padding, of which nobody knows where it would lie.
+        # A unit that reads only padding, whose position on the image is unknown.
         box = field = (0, 0, *result.image_size)
         values = np.zeros((values.shape[0], *result.image_size))
     return [projection_picture(result.picture, values, box, field, title, (seen, said))]
@@ -63,7 +63,7 @@ def _(result: Projections) -> list[Image.Image]:
         (each.target if len(names) == 1 else f"{Path(each.image).name}: {each.target}", number(each.value), [shown])
         for each, shown in ((each, _shown_projection(each)) for each in result)
     ]
-    lines = [_rule_words(first.question, first.gradient_takers), colour_words(len(first.values))]
+    lines = [_rule_words(first.question, first.through_gradient), colour_words(len(first.values))]
     lines.append(f"weights: {first.weights_source}")
     lines += _own_lines(own for each in result for own in each.own_gradients)
     on = Path(names[0]).name if len(names) == 1 else f"{len(names)} images"
@@ -80,14 +80,14 @@ def _(result: Sheet, *, page_size: int | None = None) -> list[Image.Image]:
     lines = [
         f"of {plural(result.images, 'image')} for each map those that excite it most, at most {result.k}, strongest "
         "first; left what the unit can see, hatched where it is padding, right its projection",
-        f"{_rule_words(result.question, result.gradient_takers)}; {colour_words(channels)}; weights: "
+        f"{_rule_words(result.question, result.through_gradient)}; {colour_words(channels)}; weights: "
         f"{result.weights_source}",
         *_own_lines(result.own_gradients),
     ]
     return example_sheet(f"what {result.address} responds to", lines, maps, per_page=page_size)
 
 
-def _rule_words(question: Question, takers: Sequence[str]) -> str:
+def _rule_words(question: ProjectionQuestion, takers: Sequence[str]) -> str:
     words = {
         "deconvnet": "deconvnet: at rectifiers what is positive of the signal passes",
         "guided": "guided: at rectifiers what is positive of the signal passes where the unit was active",
@@ -99,7 +99,7 @@ def _rule_words(question: Question, takers: Sequence[str]) -> str:
 
 
 def _own_lines(named: Iterable[str]) -> list[str]:
-    """A line for what the model says of its own gradients, each once; none where it says nothing."""
+    """A line for each gradient of the model's own, each once."""
     words = own_gradient_words(tuple(dict.fromkeys(named)))
     return [words] if words else []
 
@@ -137,7 +137,7 @@ def _(result: Sheet) -> str:
 
 
 def _name(image: str) -> str:
-    """A picture's name within the folder that was given; of one given by its whole path the last part."""
+    """A picture's name within the given folder; for one given by its whole path the last part."""
     return Path(image).name if Path(image).is_absolute() else image
 
 

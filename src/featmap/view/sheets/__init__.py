@@ -1,1 +1,1 @@
-"""Pages of many maps: which stand where, how large, and in which colours."""
+"""Pages of many maps: their order, sizes and colours."""

@@ -1,4 +1,4 @@
-"""How do the examples of many maps become pages? A block per map: the crops, beside them projections, if any."""
+"""Pages of examples: a block per map with its crops and, where there are any, their projections."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from featmap.view.sheets.header import FRAME, LINE_PX, TEXT_PX, TITLE_PX
 class Shown:
     """One example of a sheet: what the unit sees of the image, and its projection where there is one.
 
-    `picture` is None where the image is not to be had any more.
+    `picture` is None where the image is no longer available.
     """
 
     picture: Image.Image | None
@@ -106,7 +106,7 @@ def _block(page: Image.Image, examples: Sequence[Shown], side: int, corner: tupl
 
 
 def _tiles(example: Shown, tile: int) -> list[Image.Image]:
-    """Crop and projection of an example on a square tile; fields that are no squares keep their shape."""
+    """Crop and projection of an example on a square tile; fields that are not square keep their shape."""
     if example.picture is None:
         return [Image.fromarray(hatch(tile, tile))]
     enlargement = Enlargement.of(example.field, tile)

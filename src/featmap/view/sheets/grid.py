@@ -1,4 +1,4 @@
-"""How many maps stand on a page, in how many columns? So many that every one stays legible on an ordinary screen."""
+"""The grid of a page: how many maps, in how many columns, so that each is legible on an ordinary screen."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ class Grid:
 
     @property
     def cell_width_px(self) -> int:
-        """A cell is wider than its tile where its text needs that."""
+        """The width of a cell, more than its tile where its text needs it."""
         return max(self.tile.columns.pixels, NARROWEST_PX)
 
     @property
     def cell_height_px(self) -> int:
-        """Tile and text."""
+        """The height of a cell: tile and text."""
         return self.tile.rows.pixels + LABEL_PX
 
     def size_px(self, maps: int) -> tuple[int, int]:
@@ -79,7 +79,7 @@ def _room_across(count: int) -> float:
 
 
 def _bounded(pixels: float) -> float:
-    """At most the largest side; never nothing, because a page that was asked to hold thousands grows instead."""
+    """At most the largest side; never 0, because a page of thousands grows instead."""
     return min(max(pixels, SMALLEST_PX), LARGEST_PX)
 
 

@@ -1,4 +1,4 @@
-"""What stands above the maps? Title, the statements that make the colours readable, and the colour bar."""
+"""The header of a page of maps: title, the statements that explain the colours, and the colour bar."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What do all maps of a layer look like on one image? Pages of small pictures with everything needed to read them."""
+"""Pages of all maps of a layer on one image: small pictures with everything needed to read them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from featmap.view.drawing.scale import Kind, Scale, is_shared, scale_of
 from featmap.view.drawing.text import extent, number, plural
 from featmap.view.sheets.grid import Grid, fit_grid
 from featmap.view.sheets.order import SORTS, Sort, key_text, order
-from featmap.view.sheets.sheet import Sheet, sheet_pages
+from featmap.view.sheets.sheet import MapSheet, sheet_pages
 from featmap.view.sheets.summary import Summary, checked, summarise
 
 
@@ -30,10 +30,10 @@ def map_pages(
 ) -> list[Image.Image]:
     """The feature maps of one image as pages, each map with its channel and, on a scale of its own, its range.
 
-    Maps smaller than their place are magnified in whole pixels per value, larger ones averaged over areas; the header
-    says which, and it says the order, the scale, the range of all values, how many maps are 0 everywhere and how many
+    Maps smaller than their tile are magnified in whole pixels per value, larger ones averaged over areas; the header
+    states which, and also the order, the scale, the range of all values, how many maps are 0 everywhere and how many
     values are NaN or infinite. Colours always come from the values of the whole map. A map that holds one value only is
-    hatched, its value stands below it.
+    hatched, with its value below it.
 
     Arguments:
         values: (channel, row, column), of any float or integer type.
@@ -57,7 +57,7 @@ def map_pages(
     scales = scale_of(summary, scale, signed=signed)
     shared = is_shared(summary, scale)
     grid = fit_grid(len(maps), maps.shape[1], maps.shape[2], page_size)
-    sheet = Sheet(
+    sheet = MapSheet(
         title=title,
         lines=_lines(maps.shape, summary, scales, grid, sort, shared=shared),
         values=maps[positions],
@@ -80,7 +80,7 @@ def _names(maps: int, channels: Sequence[int] | None) -> list[str]:
 
 
 def hatched(summary: Summary, *, shared: bool) -> NDArray[np.bool_]:
-    """Which maps have nothing to show: those that are 0, and those of one value where that has no scale to stand on."""
+    """The maps with nothing to show: those that are 0, and those of one value where that has no scale."""
     return summary.dead if shared else summary.constant
 
 
@@ -97,7 +97,7 @@ def _lines(shape: tuple[int, ...], summary: Summary, scale: Scale, grid: Grid, s
 
 
 def oddities(summary: Summary, *, shared: bool) -> list[str]:
-    """What is said about maps without contrast and values that are no numbers; nothing where there are none."""
+    """Notes on maps without contrast and on values that are NaN or infinite; empty where there are none."""
     dead, constant = int(summary.dead.sum()), int((hatched(summary, shared=shared) & ~summary.dead).sum())
     broken = int(summary.broken.sum())
     said = [

@@ -1,4 +1,4 @@
-"""In which order do the maps stand? By channel, or by a number of each map, the largest first."""
+"""The order of maps on a page: by channel, or by a number of each map, the largest first."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def order(summary: Summary, sort: str) -> NDArray[np.intp]:
 
 
 def key_text(summary: Summary, sort: str, position: int) -> str:
-    """The number that put a map at its place, for its label."""
+    """The number that a map was sorted by, for its label."""
     if sort == "index":
         return ""
     value = float(getattr(summary, sort)[position])

@@ -1,4 +1,4 @@
-"""How do ordered, labelled maps become pages? Colours in one array per page, then frames and texts over it."""
+"""Pages of ordered, labelled maps: colours in one array per page, then frames and texts over it."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ PAPER = 255
 
 
 @dataclass(frozen=True, eq=False)
-class Sheet:
-    """Maps in the order in which they are shown, with all that is said about them.
+class MapSheet:
+    """Maps in the order in which they are shown, with all texts about them.
 
     `labels` name the maps, `notes` hold per map texts of which the first that fits is shown, `flat` are the maps to
-    hatch because one value is all they hold.
+    hatch because they hold one value only.
     """
 
     title: str
@@ -42,13 +42,13 @@ class Sheet:
     broken: bool
 
 
-def sheet_pages(sheet: Sheet, grid: Grid) -> list[Image.Image]:
+def sheet_pages(sheet: MapSheet, grid: Grid) -> list[Image.Image]:
     """The pages of a sheet, each with the whole header."""
     starts = range(0, len(sheet.values), grid.page_size)
     return [_page(sheet, grid, start, f"page {n} of {len(starts)}") for n, start in enumerate(starts, 1)]
 
 
-def _page(sheet: Sheet, grid: Grid, start: int, turn: str) -> Image.Image:
+def _page(sheet: MapSheet, grid: Grid, start: int, turn: str) -> Image.Image:
     positions = range(start, min(start + grid.page_size, len(sheet.values)))
     height, width = grid.size_px(len(positions))
     header = _header(sheet, turn if len(sheet.values) > grid.page_size else "", max(width, NARROWEST_PX))
@@ -60,7 +60,7 @@ def _page(sheet: Sheet, grid: Grid, start: int, turn: str) -> Image.Image:
     return _finish(canvas, sheet, grid, header, list(zip(positions, corners, strict=True)))
 
 
-def _header(sheet: Sheet, turn: str, width_px: int) -> Header:
+def _header(sheet: MapSheet, turn: str, width_px: int) -> Header:
     legend = Legend(sheet.scale.colours, sheet.scale.marks, sheet.broken)
     return lay_out(sheet.title, turn, sheet.lines, legend, width_px)
 
@@ -69,7 +69,7 @@ def _shift(corner: tuple[int, int], top: int) -> tuple[int, int]:
     return top + corner[0], MARGIN_PX + corner[1]
 
 
-def tile_pixels(sheet: Sheet, position: int, grid: Grid) -> NDArray[np.uint8]:
+def tile_pixels(sheet: MapSheet, position: int, grid: Grid) -> NDArray[np.uint8]:
     """The colours of one map at its size on the page."""
     if sheet.flat[position]:
         return hatch(grid.tile.rows.pixels, grid.tile.columns.pixels)
@@ -87,7 +87,7 @@ def _place(canvas: NDArray[np.uint8], pixels: NDArray[np.uint8], corner: tuple[i
 
 def _finish(
     canvas: NDArray[np.uint8],
-    sheet: Sheet,
+    sheet: MapSheet,
     grid: Grid,
     header: Header,
     places: list[tuple[int, tuple[int, int]]],
@@ -101,7 +101,7 @@ def _finish(
     return page
 
 
-def _label(draw: ImageDraw.ImageDraw, sheet: Sheet, position: int, place: tuple[int, int], room_px: int) -> None:
+def _label(draw: ImageDraw.ImageDraw, sheet: MapSheet, position: int, place: tuple[int, int], room_px: int) -> None:
     baseline, left = place
     name = sheet.labels[position]
     write(draw, (left, baseline), name, NUMBER_PX, INK)

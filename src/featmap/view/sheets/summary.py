@@ -1,4 +1,4 @@
-"""What are the few numbers of each map that order, scale and labels need? One pass, over finite values only."""
+"""The few numbers of each map that order, scale and labels need: one pass over the finite values."""
 
 from __future__ import annotations
 

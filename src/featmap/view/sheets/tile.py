@@ -1,4 +1,4 @@
-"""How many pixels does one map get? Whole pixels per value when there is room, otherwise averages over areas."""
+"""The size of one map in pixels: whole pixels per value where there is room, else averages over areas."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LARGEST_FACTOR = 64
 
 
 @dataclass(frozen=True)
-class Axis:
+class TileAxis:
     """One side of a map: how many values it has and how many pixels it gets.
 
     Either pixels are a whole multiple of values, or there are fewer pixels than values.
@@ -32,8 +32,8 @@ class Axis:
 class Tile:
     """The size of a map in a picture."""
 
-    rows: Axis
-    columns: Axis
+    rows: TileAxis
+    columns: TileAxis
 
     @property
     def area_px(self) -> int:
@@ -42,7 +42,7 @@ class Tile:
 
     @property
     def statement(self) -> str:
-        """What the picture says about the size.
+        """The statement of the picture about the size.
 
         >>> fit_tile(7, 7, 90, 90).statement
         'one value is 12 x 12 pixels'
@@ -58,23 +58,23 @@ class Tile:
 
 
 def fit_tile(rows: int, columns: int, room_rows_px: float, room_columns_px: float) -> Tile:
-    """The largest tile in the room that keeps the proportions, in whole pixels per value if it can.
+    """The largest tile that fits and keeps the proportions, in whole pixels per value if it can.
 
-    A side that would come out too short to be seen is stretched, because a map of 1 x 1000 has to be seen as well.
+    A side that would be too short to see is stretched, because a map of 1 x 1000 has to be visible as well.
 
     >>> fit_tile(28, 28, 90, 90).rows
-    Axis(values=28, pixels=84)
+    TileAxis(values=28, pixels=84)
     """
     ratio = min(room_rows_px / rows, room_columns_px / columns)
     factor = min(int(ratio), LARGEST_FACTOR) if ratio >= 1 else ratio
     return Tile(_axis(rows, factor), _axis(columns, factor))
 
 
-def _axis(values: int, factor: float) -> Axis:
+def _axis(values: int, factor: float) -> TileAxis:
     pixels = max(1, int(values * factor))
     if pixels >= SHORTEST_PX:
-        return Axis(values, pixels)
-    return Axis(values, values * -(-SHORTEST_PX // values) if values < SHORTEST_PX else SHORTEST_PX)
+        return TileAxis(values, pixels)
+    return TileAxis(values, values * -(-SHORTEST_PX // values) if values < SHORTEST_PX else SHORTEST_PX)
 
 
 def reduced(values: NDArray[Any], tile: Tile) -> NDArray[np.float64]:
@@ -82,7 +82,7 @@ def reduced(values: NDArray[Any], tile: Tile) -> NDArray[np.float64]:
 
     A pixel whose area holds a value that is not finite is NaN: such values never vanish in an average.
 
-    >>> reduced(np.arange(32.0).reshape(1, 32), Tile(Axis(1, 16), Axis(32, 16)))[0, :3].tolist()
+    >>> reduced(np.arange(32.0).reshape(1, 32), Tile(TileAxis(1, 16), TileAxis(32, 16)))[0, :3].tolist()
     [0.5, 2.5, 4.5]
     """
     finite = np.isfinite(values)
@@ -98,10 +98,10 @@ def _average(values: NDArray[np.float64], tile: Tile) -> NDArray[np.float64]:
     return values if tile.columns.factor else _average_rows(values.T, tile.columns).T
 
 
-def _average_rows(values: NDArray[np.float64], axis: Axis) -> NDArray[np.float64]:
+def _average_rows(values: NDArray[np.float64], axis: TileAxis) -> NDArray[np.float64]:
     """Means between the edges of the pixels, as differences of a running sum.
 
-    A product with a matrix of weights says the same, but small products are slow when other threads hold the cores.
+    A product with a matrix of weights gives the same, but small products are slow when other threads hold the cores.
     """
     edges = np.arange(axis.pixels + 1) * (axis.values / axis.pixels)
     whole = np.minimum(edges.astype(np.intp), axis.values - 1)

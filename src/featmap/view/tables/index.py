@@ -1,4 +1,4 @@
-"""How do the answers of an index look in a terminal? As tables and a few lines."""
+"""Tables of the answers of an index, for a terminal."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _PAIRS = 3
 
 
 def report_text(report: BuildReport) -> str:
-    """What a build did, and what it skipped."""
+    """What a build added and what it skipped."""
     lines = [f"{report.path}: {counted(report.images, 'image')}, {report.added:,} of them new"]
     if report.skipped_before:
         lines.append(
@@ -34,7 +34,7 @@ def report_text(report: BuildReport) -> str:
 
 
 def _left_out_lines(report: BuildReport) -> list[str]:
-    """What is no image, with the first names, and the sum of all that was found."""
+    """The files that are not images, with the first names, and the sum of all that was found."""
     lines: list[str] = []
     for entry in report.left_out:
         more = " ..." if entry.count > len(entry.names) else ""
@@ -54,7 +54,7 @@ def _left_out_lines(report: BuildReport) -> list[str]:
 def summary_table(result: IndexSummary) -> RenderableType:
     """An index in short, one row per layer."""
     whole = result.description
-    columns = [
+    headings = [
         ("layer", "left"),
         ("maps", "right"),
         ("size", "right"),
@@ -85,18 +85,18 @@ def summary_table(result: IndexSummary) -> RenderableType:
         head.append(f"labels: {', '.join(labels[:_LISTED])}{' ...' if len(labels) > _LISTED else ''}")
     if result.names:
         head.append(f"names: {', '.join(result.names[:3])}{' ...' if result.images > 3 else ''}")
-    return Group(*(Text(line) for line in head), table(columns, rows), *map(Text, skipped_lines(result.skipped)))
+    return Group(*(Text(line) for line in head), table(headings, rows), *map(Text, skipped_lines(result.skipped)))
 
 
 def _places(correlated: int, places: int) -> str:
     if not correlated:
         return "not kept"
-    return "all places" if correlated == places else f"{correlated} of {places} places per image"
+    return "all positions" if correlated == places else f"{correlated} of {places} positions per image"
 
 
 def top_table(result: TopImages) -> RenderableType:
     """One row per example."""
-    columns = [("value", "right"), ("image", "left"), ("label", "left"), ("unit", "left"), ("sees", "left")]
+    headings = [("value", "right"), ("image", "left"), ("label", "left"), ("unit", "left"), ("sees", "left")]
     rows = [
         [
             number(example.value, 4),
@@ -109,7 +109,7 @@ def top_table(result: TopImages) -> RenderableType:
     ]
     among = f" ({result.chosen})" if result.chosen else ""
     title = f"{result.address}: the strongest {len(rows)} of {counted(result.images, 'image')}{among}"
-    return Group(Text(title, style="bold"), table(columns, rows))
+    return Group(Text(title, style="bold"), table(headings, rows))
 
 
 def top_sheet_text(result: TopSheet) -> str:
@@ -122,23 +122,23 @@ def top_sheet_text(result: TopSheet) -> str:
 
 
 def audit_table(result: Audit) -> RenderableType:
-    """One row per layer, the totals, and what the words mean."""
-    columns = [("layer", "left"), ("maps", "right"), ("dead", "right"), ("nearly", "right")]
-    columns += [("never positive", "right"), ("constant", "right"), ("saturated", "right")]
-    columns += [("sparsity", "right"), ("redundant pairs", "right"), ("", "left")]
+    """One row per layer, the totals, and the meaning of the terms."""
+    headings = [("layer", "left"), ("maps", "right"), ("dead", "right"), ("nearly", "right")]
+    headings += [("never positive", "right"), ("constant", "right"), ("saturated", "right")]
+    headings += [("sparsity", "right"), ("redundant pairs", "right"), ("", "left")]
     totals = result.totals
     rows = [_audit_row(layer) for layer in result.layers]
     pairs = "?" if totals["redundant_pairs"] is None else str(totals["redundant_pairs"])
     counts = [str(totals[name]) for name in ("maps", *COUNTED)]
-    rows.append(["in all", *counts, f"{totals['sparsity']:.1%}", pairs, ""])
+    rows.append(["total", *counts, f"{totals['sparsity']:.1%}", pairs, ""])
     limits = result.thresholds
     words = [
         f"over {counted(result.images, 'image')}; weights: {result.weights_source}",
-        "dead: 0 everywhere, behind a nonlinearity that is 0 on a half line, such as ReLU; -: there is none",
+        "dead: 0 everywhere, behind a nonlinearity that is 0 on a half line, such as ReLU; -: no such nonlinearity",
         f"nearly: above 0 on less than {limits.nearly_dead * 100:.3g}% of the images",
-        "never positive: never above 0, and not dead; no fault where nothing rectifies",
-        "sparsity: the share of values not above 0; in all, the mean of all maps",
-        f"saturated: at a bound of the nonlinearity in {limits.saturated * 100:.3g}% of the places or more",
+        "never positive: never above 0, and not dead; not a fault without a rectifier",
+        "sparsity: the share of values not above 0; total: the mean of all maps",
+        f"saturated: at a bound of the nonlinearity at {limits.saturated * 100:.3g}% of the positions or more",
         f"redundant: pairs whose correlation is {limits.redundant:.3g} or more, of either sign",
     ]
     dead = [f"{layer.address}: dead {_channels(layer.dead)}" for layer in result.layers if layer.dead]
@@ -148,7 +148,7 @@ def audit_table(result: Audit) -> RenderableType:
         if layer.redundant_pairs
     ]
     named = [*_some(dead, "layers with dead maps"), *_some(twins, "layers with redundant pairs")]
-    return Group(table(columns, rows), Text(""), *(Text(line) for line in (*named, *words)))
+    return Group(table(headings, rows), Text(""), *(Text(line) for line in (*named, *words)))
 
 
 def _some(lines: Sequence[str], what: str) -> list[str]:
@@ -163,7 +163,7 @@ def _pairs(pairs: Sequence[tuple[int, int, float]]) -> str:
 
 def _audit_row(layer: LayerAudit) -> list[str]:
     pairs = "?" if layer.redundant_pairs is None else str(len(layer.redundant_pairs))
-    notes = [f"over {layer.correlated} of {layer.places} places"] if 0 < layer.correlated < layer.places else []
+    notes = [f"over {layer.correlated} of {layer.places} positions"] if 0 < layer.correlated < layer.places else []
     notes += ["sees beyond the input"] if layer.sees_beyond_input else []
     deaths = ("dead", "nearly_dead")
     counts = [str(len(getattr(layer, name))) if layer.rectified or name not in deaths else "-" for name in COUNTED]
@@ -183,8 +183,8 @@ def similar_table(result: SimilarImages) -> RenderableType:
     title = (
         f"{result.image}: the nearest {len(rows)} of {counted(result.images, 'image')} by the {of} of {result.layer}"
     )
-    columns = [(distance, "right"), ("image", "left"), ("label", "left")]
-    return Group(Text(title, style="bold"), table(columns, rows))
+    headings = [(distance, "right"), ("image", "left"), ("label", "left")]
+    return Group(Text(title, style="bold"), table(headings, rows))
 
 
 def distribution_text(result: Distribution) -> str:
@@ -213,8 +213,8 @@ def selectivity_table(result: Selectivity) -> RenderableType:
         ordered = sorted(only.means.items(), key=lambda item: -item[1])
         rows = [[label, str(result.images[label]), number(mean, 4)] for label, mean in ordered]
         index = "not defined" if only.selectivity is None else f"{only.selectivity:.3f}"
-        columns = [("label", "left"), ("images", "right"), ("mean", "right")]
-        return Group(Text(title, style="bold"), table(columns, rows), Text(f"selectivity {index}"))
+        headings = [("label", "left"), ("images", "right"), ("mean", "right")]
+        return Group(Text(title, style="bold"), table(headings, rows), Text(f"selectivity {index}"))
     ordered_maps = sorted(result.maps, key=lambda each: -(-1 if each.selectivity is None else each.selectivity))
     rows = [
         [
@@ -226,13 +226,19 @@ def selectivity_table(result: Selectivity) -> RenderableType:
         ]
         for each in ordered_maps
     ]
-    columns = [("map", "left"), ("selectivity", "right"), ("label", "left"), ("its mean", "right"), ("others", "right")]
-    return Group(Text(title, style="bold"), table(columns, rows))
+    headings = [
+        ("map", "left"),
+        ("selectivity", "right"),
+        ("label", "left"),
+        ("its mean", "right"),
+        ("others", "right"),
+    ]
+    return Group(Text(title, style="bold"), table(headings, rows))
 
 
 def comparison_table(result: Comparison) -> RenderableType:
     """One row per layer, then the maps by name."""
-    columns = [("layer", "left"), ("maps", "right"), ("died", "right"), ("revived", "right"), ("changed", "right")]
+    headings = [("layer", "left"), ("maps", "right"), ("died", "right"), ("revived", "right"), ("changed", "right")]
     rows = [
         [layer.address, str(layer.maps), *(str(len(part)) for part in (layer.died, layer.revived, layer.changed))]
         for layer in result.layers
@@ -247,8 +253,8 @@ def comparison_table(result: Comparison) -> RenderableType:
     words = f"changed: maxima over the images correlate less than {result.changed_below:g}"
     prepared = [result.preprocessing_before, result.preprocessing_after]
     if prepared[0] != prepared[1]:
-        only.append(f"pictures were prepared otherwise, before: {prepared[0]}; after: {prepared[1]}")
-    return Group(Text(title, style="bold"), table(columns, rows), *map(Text, (*lines, *only, words)))
+        only.append(f"pictures were prepared differently, before: {prepared[0]}; after: {prepared[1]}")
+    return Group(Text(title, style="bold"), table(headings, rows), *map(Text, (*lines, *only, words)))
 
 
 def _changes(layer: LayerComparison) -> list[str]:
@@ -257,7 +263,7 @@ def _changes(layer: LayerComparison) -> list[str]:
 
 
 def verification_table(result: Verification) -> RenderableType:
-    """What is wrong, one row each, then what was found to be right."""
+    """Every problem, one row each, then what was found to be right."""
     rows = [["wrong", problem] for problem in result.problems] + [["right", words] for words in result.checked]
     said = "sound" if result.is_sound else counted(len(result.problems), "problem")
     return Group(Text(f"{result.path}: {said}", style="bold"), table([("", "left"), ("", "left")], rows))

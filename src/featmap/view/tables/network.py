@@ -1,4 +1,4 @@
-"""How do a plan, a receptive field, maps and an occlusion's cost look in a terminal? As tables and a few lines."""
+"""Tables of a plan, a receptive field, maps and an occlusion's cost, for a terminal."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from featmap.methods.plan import MAC_CONVENTION, Plan, PlanRow
 from featmap.methods.receptive_field import FieldAnswer
 from featmap.view.tables.parts import WIDEST, count, field_texts, natural_width, shape_text, size_text, table
 
-_PLAN_COLUMNS = (
+_PLAN_HEADINGS = (
     ("layer", "left"),
     ("operator", "left"),
     ("details", "left"),
@@ -29,7 +29,7 @@ _PLAN_COLUMNS = (
 
 
 _FIRST_LEFT_OUT = ("details", "operator", "stages", "stride", "parameters", "MACs", "status", "field")
-"""The columns of a plan that give way where room is short; addresses and output shapes never do."""
+"""The headings of a plan that are left out where space is short; addresses and output shapes never are."""
 
 
 def plan_table(plan: Plan, width: int = WIDEST) -> RenderableType:
@@ -38,14 +38,14 @@ def plan_table(plan: Plan, width: int = WIDEST) -> RenderableType:
 
 
 def plan_rows(plan: Plan, width: int = WIDEST) -> RenderableType:
-    """The plan's rows; columns that do not fit are left out, and named."""
+    """The plan's rows; entries that do not fit are left out, and their headings named."""
     made, left_out = _fitting_table(plan, width)
-    hint = [Text(f"left out for want of room: {', '.join(left_out)}", style="dim")] if left_out else []
+    hint = [Text(f"left out for lack of space: {', '.join(left_out)}", style="dim")] if left_out else []
     return Group(Text(f"{plan.model}, input {shape_text(plan.input_shape)}", style="bold"), made, *hint)
 
 
 def _fitting_table(plan: Plan, width: int) -> tuple[Table, tuple[str, ...]]:
-    """The table with as many columns as fit, and the columns left out; what still does not fit is not cut."""
+    """The table with as many entries per row as fit, and the headings left out; the rest is never cut."""
     rows = [_plan_row(row) for row in plan]
     for number in range(len(_FIRST_LEFT_OUT)):
         made = _table_without(_FIRST_LEFT_OUT[:number], rows)
@@ -55,8 +55,8 @@ def _fitting_table(plan: Plan, width: int) -> tuple[Table, tuple[str, ...]]:
 
 
 def _table_without(left_out: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
-    kept = [at for at, (heading, _) in enumerate(_PLAN_COLUMNS) if heading not in left_out]
-    made = table([_PLAN_COLUMNS[at] for at in kept], [[row[at] for at in kept] for row in rows])
+    kept = [at for at, (heading, _) in enumerate(_PLAN_HEADINGS) if heading not in left_out]
+    made = table([_PLAN_HEADINGS[at] for at in kept], [[row[at] for at in kept] for row in rows])
     made.width = natural_width(made)
     return made
 
@@ -113,7 +113,7 @@ def field_text(answer: FieldAnswer) -> str:
     return "\n".join(lines)
 
 
-_MAP_COLUMNS = (
+_MAP_HEADINGS = (
     ("address", "left"),
     ("maps", "right"),
     ("size", "right"),
@@ -127,7 +127,7 @@ _MAP_COLUMNS = (
 def maps_table(every: Sequence[FeatureMaps]) -> RenderableType:
     """A row for the maps of each address: how many, how large, and the range of their values over all images."""
     return Group(
-        table(_MAP_COLUMNS, [_map_row(maps) for maps in every]),
+        table(_MAP_HEADINGS, [_map_row(maps) for maps in every]),
         Text(""),
         *(Text(f"images: {_listed(maps.images)}\nweights: {maps.weights_source}") for maps in every[:1]),
     )
@@ -149,7 +149,7 @@ def _listed(names: Sequence[str], shown: int = 5) -> str:
     return ", ".join(names[:shown]) + more
 
 
-_COST_COLUMNS = (
+_COST_HEADINGS = (
     ("layer", "left"),
     ("MACs", "right"),
     ("can change", "right"),
@@ -159,7 +159,7 @@ _COST_COLUMNS = (
 
 
 def cost_table(cost: OcclusionCost) -> RenderableType:
-    """What an occlusion recomputes per layer, and what that gains."""
+    """The recomputed part per layer of an occlusion, and the gain."""
     rows = [
         [row.address, count(row.macs), f"{row.exact:.1%}", f"{row.recomputed:.1%}", "" if row.is_regional else "whole"]
         for row in cost.layers
@@ -167,7 +167,7 @@ def cost_table(cost: OcclusionCost) -> RenderableType:
     windows = f"{cost.positions} windows of {cost.window[0]} x {cost.window[1]}"
     return Group(
         Text(f"occlusion, {windows}, stride {cost.stride[0]} x {cost.stride[1]}", style="bold"),
-        table(_COST_COLUMNS, rows),
+        table(_COST_HEADINGS, rows),
         Text(""),
         Text(
             f"gain over one full run per window, in multiply-adds: {cost.expected:.2f}x of at most {cost.ceiling:.2f}x"

@@ -1,4 +1,4 @@
-"""What are tables made of? Columns, numbers in few digits, text without colours; each kind of result has its own."""
+"""Parts of tables: headings, numbers in few digits, text without colours."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ WIDEST = 300
 
 
 def as_text(content: RenderableType, width: int = WIDTH) -> str:
-    """What rich would print, without colours."""
+    """The text that rich would print, without colours."""
     buffer = io.StringIO()
     Console(file=buffer, width=width, color_system=None, legacy_windows=False, emoji=False).print(content)
     lines = (line.rstrip() for line in buffer.getvalue().split("\n"))
     return "\n".join(lines).rstrip("\n")
 
 
-def table(columns: Sequence[tuple[str, str]], rows: Sequence[Sequence[str]], title: str = "") -> Table:
-    """A compact table; each column has a heading and an alignment (left, right)."""
+def table(headings: Sequence[tuple[str, str]], rows: Sequence[Sequence[str]], title: str = "") -> Table:
+    """A compact table; each heading has a text and an alignment (left, right)."""
     made = Table(box=None, pad_edge=False, header_style="bold", title=title or None, title_justify="left")
-    for heading, justify in columns:
+    for heading, justify in headings:
         made.add_column(heading, justify="right" if justify == "right" else "left", no_wrap=justify == "right")
     for row in rows:
         made.add_row(*(Text(cell) for cell in row))
@@ -75,7 +75,7 @@ def field_texts(field: ReceptiveField | None) -> tuple[str, str, str]:
 
 
 def _steps(steps: tuple[int, ...] | None) -> str | None:
-    """How units move unevenly: each step of a short period, the range of a long one.
+    """The uneven steps of units: each step of a short period, the range of a long one.
 
     >>> _steps((4, 0)), _steps((2, 3, 2, 2, 3))
     ('4, then 0', '2 to 3 (period 5)')
@@ -99,7 +99,7 @@ def _short(value: object) -> str:
 
 
 def natural_width(content: Table) -> int:
-    """How wide a table is where nothing is cut."""
+    """The width of a table where nothing is cut."""
     console = Console(width=WIDEST)
     return console.measure(content).maximum
 

@@ -1,4 +1,4 @@
-"""How does the arithmetic of one value, or of one map, look in a terminal? Its terms as a table."""
+"""Tables of the arithmetic of one value, or of one map, for a terminal."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from featmap.methods.contributions import Contributions
-from featmap.methods.explain import Explanation, Normalization, Term
+from featmap.methods.explain import Explanation, NormalizationStep, Term
 from featmap.view.tables.parts import counted, natural_width, shape_text, table
 
 LARGEST_SHOWN = 8
 
 
 def explanation_table(explanation: Explanation, shown: int = LARGEST_SHOWN, width: int | None = None) -> RenderableType:
-    """The arithmetic of one value: the largest contributions, the rest in one row, then the way to the value.
+    """The arithmetic of one value: the largest contributions, the rest in one row, then the steps to the value.
 
     Of each window the largest products are written out, three of them or as many as fit into the width.
     """
     for products in (3, 2, 1):
-        made = table(_EXPLANATION_COLUMNS, _explanation_rows(explanation, shown, products))
+        made = table(_EXPLANATION_HEADINGS, _explanation_rows(explanation, shown, products))
         made.width = natural_width(made)
         if width is None or made.width <= width:
             break
@@ -32,7 +32,7 @@ def explanation_table(explanation: Explanation, shown: int = LARGEST_SHOWN, widt
     )
 
 
-_EXPLANATION_COLUMNS = (("", "left"), ("window x kernel", "left"), ("value", "right"))
+_EXPLANATION_HEADINGS = (("", "left"), ("window x kernel", "left"), ("value", "right"))
 
 
 def _explanation_rows(explanation: Explanation, shown: int, products: int) -> list[list[str]]:
@@ -54,7 +54,7 @@ def _after_conv(explanation: Explanation) -> list[list[str]]:
     return rows
 
 
-def _affine(norm: Normalization) -> str:
+def _affine(norm: NormalizationStep) -> str:
     if norm.scale is None or norm.shift is None:
         return "by the map's own statistics"
     return f"x {norm.scale:.6g} {'-' if norm.shift < 0 else '+'} {abs(norm.shift):.6g}"
@@ -69,7 +69,7 @@ def _grid(term: Term, shown: int) -> str:
 
 
 def contributions_table(contributions: Contributions, shown: int = LARGEST_SHOWN) -> RenderableType:
-    """What the input maps add to a map: the largest shares, the rest in one row, the bias, and their sum."""
+    """Contributions of input maps to a map: the largest shares, the rest in one row, the bias, and their sum."""
     shares = contributions.shares.tolist()
     sums = contributions.values.sum(dim=(1, 2)).tolist()
     order = sorted(range(len(shares)), key=lambda at: (-shares[at], at))

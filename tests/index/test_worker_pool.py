@@ -1,4 +1,4 @@
-"""Who measures what on a Ray cluster: order, bounds and deaths, on a cluster in this process that a test commands."""
+"""The worker pool of a Ray cluster: order, bounds and deaths, on a fake cluster that a test controls."""
 
 from __future__ import annotations
 
@@ -187,7 +187,7 @@ def test_a_part_over_which_every_worker_dies_is_named(
     with pytest.raises(WorkError) as caught:
         found.extend(ask(monkeypatch, ray, network, description))
     assert str(caught.value) == (
-        "Workers of the Ray cluster died 4 times over the 3 images from 'image 9' to 'image 11'; the last one: "
+        "Workers of the Ray cluster died 4 times on the 3 images from 'image 9' to 'image 11'; the last one: "
         "the process ... was killed\n\nWhat was committed before is kept, and building again goes on from there. Where "
         "memory ran out, take fewer workers or smaller blocks; Ray's logs may say more."
     )
@@ -199,7 +199,7 @@ def test_workers_that_die_at_the_beginning_end_it(
     monkeypatch: pytest.MonkeyPatch, network: CapturedNetwork, description: Description
 ) -> None:
     ray = FakeRay(lambda method, _: method == "begin")
-    with pytest.raises(WorkError, match=r"^Workers of the Ray cluster died 4 times over the beginning; the last one: "):
+    with pytest.raises(WorkError, match=r"^Workers of the Ray cluster died 4 times at startup; the last one: "):
         list(ask(monkeypatch, ray, network, description))
     assert ray.living == 0
 
@@ -335,4 +335,4 @@ def test_a_cluster_without_what_is_asked_for_is_said(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(ray, "nodes", list)
     with pytest.raises(SettingError) as caught:
         share_of(ray, None, on_gpu=False)
-    assert str(caught.value) == "The Ray cluster has no processor yet.\n\nSay how many workers there shall be."
+    assert str(caught.value) == "The Ray cluster has no processor yet.\n\nSay how many workers to use."
