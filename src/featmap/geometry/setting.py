@@ -12,7 +12,7 @@ from featmap.errors import KernelTooLarge, SettingError
 
 
 @dataclass(frozen=True, slots=True)
-class Axis:
+class AxisWords:
     """The words for one spatial axis."""
 
     cell: str
@@ -21,11 +21,11 @@ class Axis:
     after: str
 
 
-ROWS = Axis("row", "rows", "above", "below")
-COLUMNS = Axis("column", "columns", "left", "right")
-BOTH = Axis("row and column", "rows and columns", "before", "after")
+ROWS = AxisWords("row", "rows", "above", "below")
+COLUMNS = AxisWords("column", "columns", "left", "right")
+BOTH = AxisWords("row and column", "rows and columns", "before", "after")
 """For two axes of the same numbers."""
-EITHER = Axis("cell", "cells", "before", "after")
+EITHER = AxisWords("cell", "cells", "before", "after")
 """For a rule that serves both axes."""
 
 
@@ -59,7 +59,7 @@ def at_least(what: str, value: int, lowest: int) -> None:
 
 
 def misfit(
-    kernel: int, dilation: int, size: int, padding: tuple[int, int], axis: Axis = EITHER
+    kernel: int, dilation: int, size: int, padding: tuple[int, int], axis: AxisWords = EITHER
 ) -> Iterator[tuple[str, str]]:
     """Problem and remedy of a kernel that spans more than the padded input; nothing if it fits."""
     span, padded = (kernel - 1) * dilation + 1, size + sum(padding)

@@ -148,18 +148,18 @@ def seen_through(field: AxisField, units: range) -> Support:
 
 def patterned(field: AxisField, phases: tuple[Support, ...], advance: int) -> AxisField:
     """A field with another pattern, and the bounds that follow from it."""
-    pace = Fraction(advance, len(phases))
-    starts = [phase.start - unit * pace for unit, phase in enumerate(phases) if phase.mask]
-    ends = [phase.stop - 1 - unit * pace for unit, phase in enumerate(phases) if phase.mask]
-    bounds = Bounds(pace, min(starts, default=NOTHING.low), max(ends, default=NOTHING.high))
+    stride = Fraction(advance, len(phases))
+    starts = [phase.start - unit * stride for unit, phase in enumerate(phases) if phase.mask]
+    ends = [phase.stop - 1 - unit * stride for unit, phase in enumerate(phases) if phase.mask]
+    bounds = Bounds(stride, min(starts, default=NOTHING.low), max(ends, default=NOTHING.high))
     return replace(field, phases=phases, advance=advance, bounds=bounds)
 
 
 def passed_in_bounds(field: AxisField, rule: AxisRule, size: int) -> AxisField:
     """The bounds of the field behind an operator."""
     seen, read = field.bounds, bounds_of(rule, size)
-    first, last = sorted((read.low * seen.pace, read.high * seen.pace))
-    bounds = Bounds(read.pace * seen.pace, seen.low + first, seen.high + last)
+    first, last = sorted((read.low * seen.stride, read.high * seen.stride))
+    bounds = Bounds(read.stride * seen.stride, seen.low + first, seen.high + last)
     return replace(field, bounds=bounds, phases=None)
 
 
@@ -168,13 +168,13 @@ def bounds_of(rule: AxisRule, size: int) -> Bounds:
     """The bounds of what a rule reads of a map, from every output or from one period of them."""
     period = rule.period(size)
     if period is not None:
-        pace, reads = Fraction(period.inputs, period.outputs), enumerate(period.sources)
+        stride, reads = Fraction(period.inputs, period.outputs), enumerate(period.sources)
     else:
-        pace = rule.ratio(size).limit_denominator(FINEST)
+        stride = rule.ratio(size).limit_denominator(FINEST)
         reads = ((output, rule.sources(output, size)) for output in range(rule.output_size(size)))
-    ends = [(read[0] - output * pace, read[-1] - output * pace) for output, read in reads if read]
+    ends = [(read[0] - output * stride, read[-1] - output * stride) for output, read in reads if read]
     low, high = (low for low, _ in ends), (high for _, high in ends)
-    return Bounds(pace, min(low, default=NOTHING.low), max(high, default=NOTHING.high))
+    return Bounds(stride, min(low, default=NOTHING.low), max(high, default=NOTHING.high))
 
 
 def joined(first: AxisField, second: AxisField) -> AxisField:
@@ -183,19 +183,19 @@ def joined(first: AxisField, second: AxisField) -> AxisField:
     if first.is_whole or second.is_whole:
         return whole(known)
     known = replace(known, is_certain=first.is_certain and second.is_certain)
-    if first.bounds.pace != second.bounds.pace:
+    if first.bounds.stride != second.bounds.stride:
         return replace(known, bounds=hull(first, second), phases=None, is_aligned=False)
     known = replace(known, is_aligned=first.is_aligned and second.is_aligned)
     pairs = paired(first, second)
     if pairs is None:
         return replace(known, bounds=hull(first, second), phases=None)
     phases = tuple(one | other for one, other in pairs)
-    return patterned(known, phases, int(first.bounds.pace * len(phases)))
+    return patterned(known, phases, int(first.bounds.stride * len(phases)))
 
 
 def paired(first: AxisField, second: AxisField) -> list[tuple[Support, Support]] | None:
     """What each unit of a common period sees on both ways; None where that is unknown or too long."""
-    if first.phases is None or second.phases is None or first.bounds.pace != second.bounds.pace:
+    if first.phases is None or second.phases is None or first.bounds.stride != second.bounds.stride:
         return None
     period = lcm(len(first.phases), len(second.phases))
     return [(first.at(unit), second.at(unit)) for unit in range(period)] if period <= LONGEST else None
@@ -203,11 +203,11 @@ def paired(first: AxisField, second: AxisField) -> list[tuple[Support, Support]]
 
 def hull(first: AxisField, second: AxisField) -> Bounds:
     """Bounds of both ways, for all units of the map."""
-    pace, last = first.bounds.pace, (first.units or second.units or 1) - 1
+    stride, last = first.bounds.stride, (first.units or second.units or 1) - 1
     drifts = list(product((first.bounds, second.bounds), (0, last)))
-    low = min(bounds.low + unit * (bounds.pace - pace) for bounds, unit in drifts)
-    high = max(bounds.high + unit * (bounds.pace - pace) for bounds, unit in drifts)
-    return Bounds(pace, low, high)
+    low = min(bounds.low + unit * (bounds.stride - stride) for bounds, unit in drifts)
+    high = max(bounds.high + unit * (bounds.stride - stride) for bounds, unit in drifts)
+    return Bounds(stride, low, high)
 
 
 def covers(first: AxisField, second: AxisField) -> bool:

@@ -55,7 +55,7 @@ class Adaptive(AxisRule):
     def reads_whole(self, size: int) -> bool:
         return self.outputs == 1 < size
 
-    def is_gapless(self, size: int) -> bool:  # noqa: ARG002
+    def is_contiguous(self, size: int) -> bool:  # noqa: ARG002
         return True
 
 
@@ -85,7 +85,7 @@ class Repeat(MonotoneRule):
     def period(self, size: int) -> Period:  # noqa: ARG002
         return Period(1, (range(1),) * self.factor)
 
-    def is_gapless(self, size: int) -> bool:  # noqa: ARG002
+    def is_contiguous(self, size: int) -> bool:  # noqa: ARG002
         return True
 
 
@@ -120,5 +120,5 @@ class Gather(MonotoneRule):
     def period(self, size: int) -> Period:  # noqa: ARG002
         return Period(self.factor, (range(self.factor),))
 
-    def is_gapless(self, size: int) -> bool:  # noqa: ARG002
+    def is_contiguous(self, size: int) -> bool:  # noqa: ARG002
         return True

@@ -109,7 +109,7 @@ class Pad(AxisRule):
         below = Interval(-self.before, 0) if inputs.start == 0 else EMPTY
         return below, Interval(size, size + self.after) if inputs.stop == size else EMPTY
 
-    def is_gapless(self, size: int) -> bool:  # noqa: ARG002
+    def is_contiguous(self, size: int) -> bool:  # noqa: ARG002
         return self.mode in (PadMode.REFLECT, PadMode.REPLICATE)
 
     def needed_set(self, outputs: IndexSet, size: int) -> IndexSet:

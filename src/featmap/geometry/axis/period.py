@@ -42,9 +42,9 @@ class Period:
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Output v reads only inputs from `low + v * pace` to `high + v * pace`, both included."""
+    """Output v reads only inputs from `low + v * stride` to `high + v * stride`, both included."""
 
-    pace: Fraction
+    stride: Fraction
     low: Fraction
     high: Fraction
 

@@ -77,7 +77,7 @@ class Resize(MonotoneRule):
     def period(self, size: int) -> Period | None:
         return resize_period(self, size)
 
-    def is_gapless(self, size: int) -> bool:
+    def is_contiguous(self, size: int) -> bool:
         return self.ratio(size) < 2
 
 
@@ -109,7 +109,7 @@ class Nearest(Resize):
             index = min(int(float32((output + shift) * step)), size - 1)
             yield range(index, index + 1)
 
-    def is_gapless(self, size: int) -> bool:
+    def is_contiguous(self, size: int) -> bool:
         ratio = self.ratio(size)
         return ratio == 1 or ratio <= HALF
 

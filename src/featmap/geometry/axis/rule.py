@@ -62,13 +62,13 @@ class AxisRule(ABC):
         """Whether `sources` holds nothing but what is certainly read."""
         return True
 
-    def is_gapless(self, size: int) -> bool:  # noqa: ARG002
+    def is_contiguous(self, size: int) -> bool:  # noqa: ARG002
         """Whether neighbouring outputs always read one interval without holes."""
         return False
 
     def needed_set(self, outputs: IndexSet, size: int) -> IndexSet:
         """Exactly the inputs that these outputs read, cut to the map."""
-        if self.is_gapless(size):
+        if self.is_contiguous(size):
             parts = (IndexSet.of(self.needed(run, size).clip(size)) for run in outputs.runs())
         else:
             parts = (IndexSet.of(cut(self.sources(output, size), size)) for output in outputs)
@@ -150,7 +150,7 @@ class Whole(AxisRule):
     def reads_whole(self, size: int) -> bool:  # noqa: ARG002
         return True
 
-    def is_gapless(self, size: int) -> bool:  # noqa: ARG002
+    def is_contiguous(self, size: int) -> bool:  # noqa: ARG002
         return True
 
 

@@ -14,7 +14,7 @@ from featmap.geometry.axis.period import Period
 from featmap.geometry.axis.rule import AxisRule
 from featmap.geometry.index_set import IndexSet, every, repeat, shift, spread
 from featmap.geometry.interval import EMPTY, Interval
-from featmap.geometry.setting import Axis, at_least, kernel_too_large, misfit
+from featmap.geometry.setting import AxisWords, at_least, kernel_too_large, misfit
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +173,7 @@ class TransposedWindow(AxisRule):
         return Period(1, tuple(self.sources(phase, size) for phase in range(self.stride)))
 
 
-def check_fits(rule: AxisRule, size: int, axis: Axis) -> None:
+def check_fits(rule: AxisRule, size: int, axis: AxisWords) -> None:
     """Nothing where the rule gives an output for this many inputs.
 
     Raises: SettingError, KernelTooLarge: it gives none; a window says so in the words of its axis.

@@ -18,7 +18,7 @@ from typing import Literal
 from featmap.errors import NoSolution
 from featmap.geometry.layer.padding import PYTORCH, TENSORFLOW, names, tensorflow_same_transposed
 from featmap.geometry.layer.pytorch import refusal
-from featmap.geometry.layer.reach import Question, unreachable
+from featmap.geometry.layer.reach import SizeQuestion, unreachable
 from featmap.geometry.layer.solution import AxisSolution, SizeSolution
 from featmap.geometry.layer.strides import Strides, transposed_strides, window_strides
 from featmap.geometry.setting import BOTH, COLUMNS, ROWS, at_least
@@ -51,7 +51,7 @@ def solve(
     >>> [(way.before, way.stride, way.last_stride) for way in solve(7, 1, 7) if way.is_symmetric][-1]
     (6, 13, None)
     """
-    return answers(Question(size, kernel, stride, dilation, transpose, pool=pool, ceil_mode=ceil_mode), output)
+    return answers(SizeQuestion(size, kernel, stride, dilation, transpose, pool=pool, ceil_mode=ceil_mode), output)
 
 
 def solve_size(
@@ -79,7 +79,7 @@ def solve_size(
     refusals: dict[str, str] = {}
     for axis in (0, 1):
         try:
-            question = Question(*axes[axis], transpose, words[axis], pool=pool, ceil_mode=ceil_mode)
+            question = SizeQuestion(*axes[axis], transpose, words[axis], pool=pool, ceil_mode=ceil_mode)
             found.append(answers(question, wanted[axis]))
         except NoSolution as refusal:
             refusals[refusal.problem] = refusal.remedy
@@ -88,7 +88,7 @@ def solve_size(
     return SizeSolution(found[0], found[1])
 
 
-def answers(question: Question, output: int | Literal["same"]) -> tuple[AxisSolution, ...]:
+def answers(question: SizeQuestion, output: int | Literal["same"]) -> tuple[AxisSolution, ...]:
     """All solutions of one axis, in order."""
     if output == "same":
         question = question.at_one_stride()
@@ -101,7 +101,7 @@ def answers(question: Question, output: int | Literal["same"]) -> tuple[AxisSolu
     return found
 
 
-def ways_of(question: Question, output: int) -> Iterator[AxisSolution]:
+def ways_of(question: SizeQuestion, output: int) -> Iterator[AxisSolution]:
     """The settings of a convolution or a pool."""
     for before, after in product(range(question.span), repeat=2):
         slack, cells = question.size + before + after - question.span, question.size + before
@@ -112,7 +112,7 @@ def ways_of(question: Question, output: int) -> Iterator[AxisSolution]:
             yield answer(question, before, after, strides, name(strides.first))
 
 
-def transposed_ways(question: Question, output: int) -> Iterator[AxisSolution]:
+def transposed_ways(question: SizeQuestion, output: int) -> Iterator[AxisSolution]:
     """The settings of a transposed convolution."""
     for before, after in product(range(question.span), repeat=2):
         reach = output - question.span + before + after
@@ -126,14 +126,14 @@ def transposed_ways(question: Question, output: int) -> Iterator[AxisSolution]:
 
 
 def parts(
-    question: Question, fitting: Strides, turns: tuple[int, ...], name: Callable[[int], tuple[str, ...]]
+    question: SizeQuestion, fitting: Strides, turns: tuple[int, ...], name: Callable[[int], tuple[str, ...]]
 ) -> tuple[Strides, ...]:
     """The strides that were asked for, each or in ranges of one name, which may change at `turns`."""
     asked = fitting.only(question.stride)
     return () if asked.is_empty else asked.parts(turn for turn in turns if turn > 1 and name(turn - 1) != name(turn))
 
 
-def named(question: Question, padding: Pair, stride: int) -> tuple[str, ...]:
+def named(question: SizeQuestion, padding: Pair, stride: int) -> tuple[str, ...]:
     """The conventions that settings follow: none in ceil mode; pools have no padding='same' in PyTorch."""
     if question.ceil_mode:
         return ()
@@ -141,14 +141,14 @@ def named(question: Question, padding: Pair, stride: int) -> tuple[str, ...]:
     return tuple(name for name in found if not (question.pool and name == PYTORCH))
 
 
-def named_transposed(question: Question, crop: Pair, reach: int, stride: int) -> tuple[str, ...]:
+def named_transposed(question: SizeQuestion, crop: Pair, reach: int, stride: int) -> tuple[str, ...]:
     """The same for a transposed convolution."""
     same = tensorflow_same_transposed(question.kernel, stride, question.dilation)
     return (TENSORFLOW,) if same == (*crop, reach - (question.size - 1) * stride) else ()
 
 
 def answer(
-    question: Question, before: int, after: int, strides: Strides, name: tuple[str, ...], extra: int = 0
+    question: SizeQuestion, before: int, after: int, strides: Strides, name: tuple[str, ...], extra: int = 0
 ) -> AxisSolution:
     """One answer, with what PyTorch says to it."""
     larger = None if strides.last is None else strides.last - strides.first

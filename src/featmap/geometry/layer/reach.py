@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 from featmap.errors import NoSolution
 from featmap.geometry.axis.window import Window
 from featmap.geometry.interval import Interval
-from featmap.geometry.setting import EITHER, Axis, Problems
+from featmap.geometry.setting import EITHER, AxisWords, Problems
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class SizeQuestion:
     """One axis whose padding is sought; `stride` None leaves the stride open too."""
 
     size: int
@@ -24,7 +24,7 @@ class Question:
     stride: int | None = None
     dilation: int = 1
     transpose: bool = False
-    axis: Axis = EITHER
+    axis: AxisWords = EITHER
     pool: bool = False
     ceil_mode: bool = False
 
@@ -51,7 +51,7 @@ class Question:
         """K, the cells from the first to the last of the kernel."""
         return (self.kernel - 1) * self.dilation + 1
 
-    def at_one_stride(self) -> Question:
+    def at_one_stride(self) -> SizeQuestion:
         """The question as "same" means it: at stride 1 unless another is given."""
         return replace(self, stride=self.stride or 1)
 
@@ -77,7 +77,7 @@ class Question:
         yield from (self.stride,) if self.stride else range(1, self.size + self.span)
 
 
-def unreachable(question: Question, output: int) -> NoSolution:
+def unreachable(question: SizeQuestion, output: int) -> NoSolution:
     """The error for a size that no setting gives, with the nearest that can be had."""
     ranges = near(question, output)
     reached = ", ".join(f"stride {stride} gives {in_words(sizes)}" for stride, sizes in ranges)
@@ -92,7 +92,7 @@ def unreachable(question: Question, output: int) -> NoSolution:
     )
 
 
-def near(question: Question, output: int) -> list[tuple[int, Interval]]:
+def near(question: SizeQuestion, output: int) -> list[tuple[int, Interval]]:
     """The ranges on both sides of a size: of strides in order, the last before it and the first behind it."""
     before: tuple[int, Interval] | None = None
     for stride in question.strides():
