@@ -1,4 +1,4 @@
-"""Which numbers can no operator have, and how is that said?
+"""The wording of errors about an operator's settings.
 
 The messages name the axis in the reader's words: rows lie above and below, columns left and right.
 """
@@ -24,23 +24,23 @@ class AxisWords:
 ROWS = AxisWords("row", "rows", "above", "below")
 COLUMNS = AxisWords("column", "columns", "left", "right")
 BOTH = AxisWords("row and column", "rows and columns", "before", "after")
-"""For two axes of the same numbers."""
+"""For two axes with the same numbers."""
 EITHER = AxisWords("cell", "cells", "before", "after")
 """For a rule that serves both axes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problems:
-    """Everything that is wrong with some settings, so that one error can say it all."""
+    """Everything that is wrong with some settings, so that one error can report it all."""
 
     found: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
 
     def add(self, problem: str, remedy: str) -> None:
-        """One more thing that is wrong, and what to do about it."""
+        """Adds one thing that is wrong, and what to do about it."""
         self.found.append((problem, remedy))
 
     def lowest(self, what: str, value: int, lowest: int) -> None:
-        """A number that must not be below `lowest`."""
+        """Adds a problem where `value` is below `lowest`."""
         if value < lowest:
             self.add(f"{what} is {value}, the lowest possible is {lowest}.", f"For {what} use {lowest} or more.")
 

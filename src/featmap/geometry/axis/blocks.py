@@ -1,4 +1,4 @@
-"""Which inputs does an operator read that works on blocks?
+"""Axis rules of operators that work on blocks: adaptive pooling, pixel shuffle and unshuffle.
 
 `Adaptive` pooling cuts the map into as many windows as there are outputs, `Gather` (pixel unshuffle) turns each block
 of a map into one unit of several channels, and `Repeat` (pixel shuffle) turns one unit into a block.

@@ -1,11 +1,11 @@
-"""Which settings give a wanted output size?
+"""The solver for output sizes: all settings that give a wanted size.
 
 For a window of span K = (kernel - 1) * dilation + 1, floor((n + before + after - K) / stride) + 1 = outputs (a pool in
 ceil mode rounds up) is solved for every padding of at most K - 1 a side, beyond which a window would lie on padding
 alone, and for every stride. For a transposed convolution, (n - 1) * stride + K - before - after + output_padding =
-outputs is solved likewise, with an output padding below stride or dilation, without which it is none.
+outputs is solved likewise, with an output padding below stride or dilation, as PyTorch requires.
 
-Strides without end that give the same are one answer, parted where a convention begins or ends to hold.
+An endless range of strides with the same result is one answer, split where a convention starts or ceases to hold.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ def solve(
     pool: bool = False,
     ceil_mode: bool = False,
 ) -> tuple[AxisSolution, ...]:
-    """All settings of one axis that make `output` of `size`: symmetric paddings first, then the smallest.
+    """All settings of one axis that turn `size` into `output`: symmetric paddings first, then the smallest.
 
     `stride` None leaves the stride open. "same" wants size / stride, rounded up (transposed: size * stride), at
-    stride 1 unless another is given. `pool` is about maximum and average pools, which alone have a `ceil_mode`.
+    stride 1 unless another is given. `pool` is for maximum and average pools; only these have a `ceil_mode`.
 
-    Raises: SettingError: a number below 1, settings of different layers. NoSolution: with the sizes that can be had.
+    Raises: SettingError: a number below 1, settings of different layers. NoSolution: with the sizes that are possible.
 
     >>> [(way.before, way.after, way.stride) for way in solve(32, 28, 5)]
     [(0, 0, 1)]
@@ -65,7 +65,7 @@ def solve_size(
     pool: bool = False,
     ceil_mode: bool = False,
 ) -> SizeSolution:
-    """The same for rows and columns.
+    """All settings for rows and for columns.
 
     Raises: SettingError, NoSolution: as `solve`, for both axes at once.
 
@@ -106,7 +106,7 @@ def ways_of(question: SizeQuestion, output: int) -> Iterator[AxisSolution]:
     for before, after in product(range(question.span), repeat=2):
         slack, cells = question.size + before + after - question.span, question.size + before
         fitting = window_strides(slack, output - 1, cells if question.ceil_mode else None)
-        # PyTorch's "same" ends at stride 2; from the size on, one window is TensorFlow's.
+        # PyTorch's "same" exists below stride 2 only; from stride `size` on, TensorFlow's has a single window.
         name = partial(named, question, (before, after))
         for strides in parts(question, fitting, (2, question.size), name):
             yield answer(question, before, after, strides, name(strides.first))
@@ -116,7 +116,7 @@ def transposed_ways(question: SizeQuestion, output: int) -> Iterator[AxisSolutio
     """The settings of a transposed convolution."""
     for before, after in product(range(question.span), repeat=2):
         reach = output - question.span + before + after
-        # At one stride only, these crops and this extra can be those of "same".
+        # These crops and this output padding can be those of "same" at a single stride only.
         turn = question.span - before - after + max(reach, 0)
         fitting = transposed_strides(question.size, reach, question.dilation)
         name = partial(named_transposed, question, (before, after), reach)
@@ -128,13 +128,13 @@ def transposed_ways(question: SizeQuestion, output: int) -> Iterator[AxisSolutio
 def parts(
     question: SizeQuestion, fitting: Strides, turns: tuple[int, ...], name: Callable[[int], tuple[str, ...]]
 ) -> tuple[Strides, ...]:
-    """The strides that were asked for, each or in ranges of one name, which may change at `turns`."""
+    """The strides that were asked for, one by one or in ranges of the same name, which may change at `turns`."""
     asked = fitting.only(question.stride)
     return () if asked.is_empty else asked.parts(turn for turn in turns if turn > 1 and name(turn - 1) != name(turn))
 
 
 def named(question: SizeQuestion, padding: Pair, stride: int) -> tuple[str, ...]:
-    """The conventions that settings follow: none in ceil mode; pools have no padding='same' in PyTorch."""
+    """The conventions that settings follow: none in ceil mode; PyTorch's pools have no padding='same'."""
     if question.ceil_mode:
         return ()
     found = names(question.size, question.kernel, stride, question.dilation, padding)
@@ -142,7 +142,7 @@ def named(question: SizeQuestion, padding: Pair, stride: int) -> tuple[str, ...]
 
 
 def named_transposed(question: SizeQuestion, crop: Pair, reach: int, stride: int) -> tuple[str, ...]:
-    """The same for a transposed convolution."""
+    """The conventions that settings of a transposed convolution follow."""
     same = tensorflow_same_transposed(question.kernel, stride, question.dilation)
     return (TENSORFLOW,) if same == (*crop, reach - (question.size - 1) * stride) else ()
 
@@ -150,7 +150,7 @@ def named_transposed(question: SizeQuestion, crop: Pair, reach: int, stride: int
 def answer(
     question: SizeQuestion, before: int, after: int, strides: Strides, name: tuple[str, ...], extra: int = 0
 ) -> AxisSolution:
-    """One answer, with what PyTorch says to it."""
+    """One solution, and why PyTorch's own layer does not take it, if so."""
     larger = None if strides.last is None else strides.last - strides.first
     reason = "" if PYTORCH in name else refusal(question, before, after)
     return AxisSolution(before, after, strides.first, extra, name, larger, reason)

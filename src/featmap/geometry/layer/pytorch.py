@@ -1,4 +1,4 @@
-"""Which paddings do PyTorch's own layers not take? With what to do instead."""
+"""Paddings that PyTorch's own layers do not take, and what to do instead."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def refusal(question: SizeQuestion, before: int, after: int) -> str:
 
 
 def of_pool(question: SizeQuestion, before: int, after: int) -> str:
-    """The same for MaxPool2d and AvgPool2d: half of the kernel whatever its dilation, as torch's CPU code has it."""
-    # Padded before, a pool in ceil mode may have a window more: one that starts on the padding then counts.
+    """The same for MaxPool2d and AvgPool2d: at most half the kernel, whatever its dilation, as in torch's CPU code."""
+    # With F.pad, a pool in ceil mode may have one window more: one that starts on the padding then counts.
     remedy = "" if question.ceil_mode else PAD_FIRST
     if max(before, after) > question.kernel // 2:
         return f"PyTorch pads a pool by at most half of its kernel{remedy}"
