@@ -1,4 +1,4 @@
-"""The numbers of one convolution: those that confuse people, those of PyTorch, and every refusal."""
+"""The arithmetic of one convolution: numbers that are often confused, PyTorch's numbers, and every error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Receptive fields of random chains and graphs, against walks back over every index."""
+"""Receptive fields of random chains and graphs, compared with backward walks over every index."""
 
 from __future__ import annotations
 
