@@ -109,7 +109,7 @@ def test_a_value_whose_size_depends_on_values_is_named_with_its_line(
 def test_a_branch_inside_a_block_is_named_with_the_blocks_path() -> None:
     module = nn.Sequential(conv(3, 3), nn.Sequential(written(branches_on_a_mean, c=conv(3, 3))))
     assert refusal(module).problem == (
-        f"'1.0' branches on values of a tensor, so it is not a single graph.\n"
+        "'1.0' branches on values of a tensor, so it is not a single graph.\n"
         f"  {line_of(branches_on_a_mean, 'x.mean()')}"
     )
 

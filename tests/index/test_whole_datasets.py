@@ -196,7 +196,7 @@ def test_linked_folders_are_followed_and_loops_are_not(build: Any, tmp_path: Pat
     report = build(root)
     assert report.added == 2
     assert fm.Index.open(tmp_path / "i.fmi").summary().labels == {"linked": 1, "own": 1}
-    assert [(entry.reason, entry.count) for entry in report.left_out] == [("a link to a folder that it lies in", 2)]
+    assert [(entry.reason, entry.count) for entry in report.left_out] == [("a link to a folder that contains it", 2)]
 
 
 def test_one_odd_file_never_stops_a_build_and_all_are_counted(build: Any, tmp_path: Path) -> None:

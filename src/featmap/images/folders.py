@@ -12,7 +12,7 @@ from featmap.images.formats import OTHER_SUFFIXES, WORDS, is_named_picture
 HIDDEN = "hidden"
 NO_PICTURE = "not named as a picture"
 NO_FILE = "neither a file nor a folder"
-LOOP = "a link to a folder that it lies in"
+LOOP = "a link to a folder that contains it"
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from featmap.network.names import CallName, Names
 
 @dataclass(frozen=True)
 class Layer:
-    """A place where feature maps are made.
+    """A part of the network that makes feature maps.
 
     `producer` is the node of the convolution or merge, `normalizations` and `nonlinearity` those that follow it.
     `stages` maps stage names to the nodes that hold their values; a concatenation of activations

@@ -45,7 +45,7 @@ def check_groups(layer: ConvolutionArithmetic, problems: Problems) -> None:
     possible = ", ".join(str(groups) for groups in range(1, common + 1) if common % groups == 0)
     for name in ("channels", "filters"):
         if getattr(layer, name) % layer.groups:
-            problem = f"{getattr(layer, name)} {name} cannot be shared out evenly among {layer.groups} groups."
+            problem = f"{getattr(layer, name)} {name} cannot be divided evenly among {layer.groups} groups."
             problems.add(problem, f"For {layer.channels} channels and {layer.filters} filters use groups {possible}.")
 
 
