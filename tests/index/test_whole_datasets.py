@@ -144,7 +144,7 @@ def test_every_member_before_the_damage_is_counted_by_its_name(
         assert ending == "tar.bz2"
         return
     by_name = [name for name, _ in report.skipped if name.startswith("a/")]
-    (behind,) = [int(found[1]) for name, _ in report.skipped if (found := re.search(r"behind (\d+) members", name))]
+    (behind,) = [int(found[1]) for name, _ in report.skipped if (found := re.search(r"after (\d+) members", name))]
     assert behind == report.added + len(by_name)
     assert len(set(by_name)) == len(by_name)
 
