@@ -9,7 +9,7 @@ A message says what is wrong, where, what was got and what is allowed; then, aft
     │   │   └── KernelTooLarge        a kernel that spans more than the padded input
     │   ├── NoSolution                no setting gives the wanted size
     │   ├── AddressError
-    │   │   ├── AddressSyntaxError    the text is no address
+    │   │   ├── AddressSyntaxError    the text is not a valid address
     │   │   ├── NoSuchLayer           with the nearest names that exist
     │   │   ├── AmbiguousAddress      several calls or values share the name
     │   │   ├── NoSuchStage           with the reason and what to ask for instead
@@ -23,20 +23,20 @@ A message says what is wrong, where, what was got and what is allowed; then, aft
     │   │   └── MissingPackage        an optional package that the question needs
     │   ├── InputError                an input shape that the network cannot take
     │   │   └── ImagesNeeded          a question that only images answer, asked without any
-    │   ├── NoGradient                a signal is to be led back where the model gives no gradient
+    │   ├── NoGradient                a signal to project from a value that the model gives no gradient of
     │   ├── ImageError
     │   │   ├── ImageMissing
     │   │   ├── ImageBroken
     │   │   └── ImageTooLarge         a decompression bomb
     │   ├── OutputError               a file that cannot be written as asked
     │   └── IndexQuestionError
-    │       ├── NoIndex               nothing, or something else, lies at that path
+    │       ├── NoIndex               nothing, or something else, at that path
     │       ├── OtherIndex            the index there is of another network, preprocessing or setting
     │       └── NotKept               a layer, or as many examples, that the index does not hold
     └── WorkError                     the work failed
         ├── TooLittleMemory
         ├── IndexBusy                 somebody else is building it
-        └── IndexBroken               what lies on the disk cannot be read, or could not be written
+        └── IndexBroken               an index on the disk that cannot be read or written
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class QuestionError(FeatmapError, ValueError):
 
 
 class WorkError(FeatmapError, RuntimeError):
-    """The question was right, the work failed."""
+    """The question was valid, but the work failed."""
 
 
 class SettingError(QuestionError):
@@ -83,7 +83,7 @@ class AddressError(QuestionError):
 
 
 class AddressSyntaxError(AddressError):
-    """A text that is no address."""
+    """A text that is not a valid address."""
 
 
 class NoSuchLayer(AddressError):
@@ -139,7 +139,7 @@ class ImagesNeeded(InputError):
 
 
 class NoGradient(QuestionError):
-    """A signal is to be led back to the image from a value that the model gives no gradient of."""
+    """A signal to project back to the image from a value that the model gives no gradient of."""
 
 
 class ImageError(QuestionError):
@@ -167,7 +167,7 @@ class IndexQuestionError(QuestionError):
 
 
 class NoIndex(IndexQuestionError):
-    """Nothing, or something else, lies at that path."""
+    """No index at that path: nothing, or something else, is there."""
 
 
 class OtherIndex(IndexQuestionError):
@@ -187,7 +187,7 @@ class IndexBusy(WorkError):
 
 
 class IndexBroken(WorkError):
-    """What lies on the disk cannot be read, or could not be written."""
+    """An index on the disk that cannot be read or written."""
 
 
 def nearest(name: str, names: Iterable[str], count: int = 3) -> str:

@@ -1,4 +1,4 @@
-"""What does JSON have no word for? Values that are not finite, which become null, so that every reader can read it."""
+"""Plain data for JSON, which has no NaN and no infinity: such values become null, so that every parser reads it."""
 
 from __future__ import annotations
 

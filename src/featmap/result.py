@@ -1,4 +1,4 @@
-"""What can be done with every result? Shown, saved, and handed over as plain data.
+"""The base class of all results, which can be shown, saved and turned into plain data.
 
 Methods compute; how a result looks is decided in `featmap.view`, which registers a drawing for each type of result.
 """
@@ -36,7 +36,7 @@ def text_of(result: Any) -> str:
 
 @singledispatch
 def html_of(result: Any) -> str | None:
-    """A result as HTML for a notebook, `None` where text says it all."""
+    """A result as HTML for a notebook, `None` where its text is enough."""
     return None
 
 

@@ -14,7 +14,7 @@ class TableResult(Result):
     """Base of the results that are tables."""
 
     def rows(self) -> list[dict[str, Any]]:
-        """The rows, each a dictionary of plain values by column."""
+        """The rows, each a dictionary of plain values by heading."""
         raise NotImplementedError
 
     def to_pandas(self) -> Any:
@@ -33,15 +33,15 @@ class TableResult(Result):
 
 
 def csv_text(rows: list[dict[str, Any]]) -> str:
-    """Rows as CSV with a line of column names; a value that is not there is an empty cell.
+    """Rows as CSV below a line of headings; a missing value is an empty cell.
 
     >>> print(csv_text([{"image": "cat, sitting", "value": 0.5, "label": None}]), end="")
     image,value,label
     "cat, sitting",0.5,
     """
     buffer = io.StringIO()
-    columns = list(dict.fromkeys(name for row in rows for name in row))
-    writer = csv.DictWriter(buffer, columns, lineterminator="\n")
+    headings = list(dict.fromkeys(name for row in rows for name in row))
+    writer = csv.DictWriter(buffer, headings, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     return buffer.getvalue()

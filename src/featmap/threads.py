@@ -1,7 +1,7 @@
-"""How are processors divided? Compiled passes run on as many threads as torch does; batches run side by side.
+"""The division of processors: compiled passes run on as many threads as torch does; batches run side by side.
 
-Threads of one operator wait for the last of them at its end, which costs most where others need a processor too.
-Batches that run side by side, each on its share of torch's threads, wait for nobody.
+The threads of one operator wait for the slowest of them at its end, which costs most where processors are shared.
+Batches that run side by side, each on its share of torch's threads, do not wait for each other.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ import torch
 Item = TypeVar("Item")
 Made = TypeVar("Made")
 _MOST_SIDE_BY_SIDE = 4
-"""Each batch under way needs memory of its own."""
+"""Each batch in progress needs memory of its own."""
 
 
 class InTurn:
-    """Does work on one item after the other, in this thread."""
+    """Works on one item after the other, in this thread."""
 
     def each(self, work: Callable[[Item], Made], items: Iterable[Item]) -> Iterator[Made]:
-        """What is made of each item, in their order."""
+        """The result for each item, in order."""
         return map(work, items)
 
 
 class SideBySide(InTurn):
-    """Does work on several items at once, and a few ahead of what was asked for."""
+    """Works on several items at once, a few ahead of what was asked for."""
 
     def __init__(self, pool: ThreadPoolExecutor, count: int) -> None:
         self.pool = pool
@@ -48,7 +48,7 @@ class SideBySide(InTurn):
             while waiting:
                 yield waiting.popleft().result()
         finally:
-            # After an error what has begun is ended: it may write into what its caller holds.
+            # After an error, work that has begun is waited for: it may write into what its caller holds.
             for future in waiting:
                 future.cancel()
             for future in waiting:
@@ -58,7 +58,7 @@ class SideBySide(InTurn):
 
 @contextmanager
 def side_by_side(device: torch.device) -> Generator[InTurn]:
-    """Divides torch's threads among batches on a processor; on other devices they run in turn."""
+    """Divides torch's threads among batches on the CPU; on other devices batches run in turn."""
     threads = threads_of_torch()
     count = min(threads, _MOST_SIDE_BY_SIDE) if device.type == "cpu" and _takes_several() else 1
     if count < 2:
@@ -77,24 +77,24 @@ def side_by_side(device: torch.device) -> Generator[InTurn]:
 
 
 def _takes_several() -> bool:
-    """Whether compiled passes may run at once: numba's own pool of threads ends the process then."""
+    """Whether compiled passes may run at once: numba's own thread pool would end the process."""
     share_threads()
     return _shared.takes_several
 
 
 def share_threads() -> int:
-    """Compiled passes of this thread run on as many threads as torch's operators do from now on; how many that is.
+    """Lets compiled passes of this thread run on as many threads as torch's operators; returns how many that is.
 
-    numba and torch can share one pool, whose size numba sets when it begins; torch's is put back. Where numba has a
-    pool of its own, which takes one pass at a time, other threads than the main one do without.
+    numba and torch can share one pool, whose size numba sets when it starts; torch's is restored. Where numba has a
+    pool of its own, which takes one pass at a time, threads other than the main one do without.
     """
     wanted = threads_of_torch()
-    # To ask numba would take longer than many a pass.
+    # Asking numba would take longer than many passes do.
     if getattr(_shared, "wanted", None) != wanted:
         import numba
 
         threads = torch.get_num_threads()
-        # NUMBA_NUM_THREADS may allow fewer; then numba stays with what it has.
+        # NUMBA_NUM_THREADS may allow fewer; then numba keeps what it has.
         with suppress(ValueError):
             numba.set_num_threads(wanted)
         if torch.get_num_threads() != threads:

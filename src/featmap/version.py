@@ -1,3 +1,3 @@
-"""Which featmap is this?"""
+"""The version of featmap."""
 
 __version__ = "0.1.0"

@@ -1,4 +1,4 @@
-"""Captures: modules of every way of writing become one graph, and are left exactly as they were."""
+"""Captures of modules written in many styles: each becomes one graph, and the module stays exactly as it was."""
 
 from __future__ import annotations
 

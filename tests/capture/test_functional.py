@@ -1,7 +1,7 @@
-"""In-place operators made functional: a reader from before a write sees the old value, one from after it the new.
+"""In-place operators made functional: readers before a write see the old value, readers after it the new one.
 
-The oracle is the module itself: it returns every tensor that it ever held, as each is at the end, and copies of some as
-they were on the way. Random programs write into whole tensors and into views of every kind.
+The oracle is the module itself: it returns every tensor that it ever held, in its final state, and copies of some
+in earlier states. Random programs write into whole tensors and into views of every kind.
 """
 
 from __future__ import annotations

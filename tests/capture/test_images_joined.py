@@ -1,4 +1,4 @@
-"""Images that a model joins along the batch: each has maps of its own, equal to what the module computes for it."""
+"""Images that a model joins along the batch: each has its own maps, equal to what the module computes for it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parts called in slices of their container have their registered addresses; loops on values are refused."""
+"""Paths of parts that are called in slices of their container; loops that depend on values are refused."""
 
 import pytest
 import torch
@@ -93,7 +93,7 @@ class Branch(Loop):
 
 @pytest.mark.parametrize("kind", [Loop, Branch], ids=lambda kind: kind.__name__)
 def test_loops_and_branches_of_torchs_own_are_refused_in_words(kind: type[nn.Module]) -> None:
-    with pytest.raises(CaptureRefused, match="no single graph"):
+    with pytest.raises(CaptureRefused, match="not a single graph"):
         fm.trace(kind().eval(), (3, 8, 8))
 
 

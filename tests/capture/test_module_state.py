@@ -1,4 +1,4 @@
-"""A forward that writes somewhere: afterwards everything that can be reached from the module is as it was."""
+"""Forwards that write to their module or elsewhere: everything reachable from the module is restored afterwards."""
 
 import copy
 import functools

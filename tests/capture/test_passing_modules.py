@@ -1,4 +1,4 @@
-"""Modules that compute nothing of their own, and modules with several names: each can be asked by its path."""
+"""Modules that compute nothing of their own, and modules with several names: each has an address by its path."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Calls that a plainer operator stands for: the name that people know, and nothing read that is not."""
+"""Calls that are replaced by a plainer operator, which has the familiar name and reads only what is really read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Refusals: a model that is no single graph is told which line is the reason; torch itself prints nothing."""
+"""Refusals of models that are not a single graph: the error names the line, and torch itself prints nothing."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_a_branch_on_values_is_named_with_its_line(
     error = refusal(written(forward, c=conv(3, 3)))
     assert isinstance(error, CaptureRefused)
     assert str(error) == (
-        "the forward of Written branches on values of a tensor, so it is no single graph.\n"
+        "the forward of Written branches on values of a tensor, so it is not a single graph.\n"
         f"  {line_of(forward, text)}\n\n{BRANCH_REMEDY}"
     )
     assert tuple(capfd.readouterr()) == ("", "")
@@ -109,7 +109,8 @@ def test_a_value_whose_size_depends_on_values_is_named_with_its_line(
 def test_a_branch_inside_a_block_is_named_with_the_blocks_path() -> None:
     module = nn.Sequential(conv(3, 3), nn.Sequential(written(branches_on_a_mean, c=conv(3, 3))))
     assert refusal(module).problem == (
-        f"'1.0' branches on values of a tensor, so it is no single graph.\n  {line_of(branches_on_a_mean, 'x.mean()')}"
+        "'1.0' branches on values of a tensor, so it is not a single graph.\n"
+        f"  {line_of(branches_on_a_mean, 'x.mean()')}"
     )
 
 

@@ -1,4 +1,4 @@
-"""Operators that return several tensors: the address that a plan prints holds the one that the model reads."""
+"""Operators that return several tensors: the address that a plan prints means the one that the model reads."""
 
 from collections.abc import Callable
 from typing import Any

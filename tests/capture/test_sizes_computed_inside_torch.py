@@ -1,4 +1,4 @@
-"""Sizes that torch's own Python works out of an input's size: at another input size the plan is the module's own."""
+"""Sizes that torch's own Python code computes from an input's size: plans at other sizes match the module."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Settings and random states of the whole process: a forward may set them, and they are afterwards as they were."""
+"""Process-wide settings and random states: a forward may change them, and they are restored afterwards."""
 
 from __future__ import annotations
 

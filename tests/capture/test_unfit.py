@@ -1,4 +1,4 @@
-"""What cannot be captured is refused in one sentence, and what the refusal says to do works."""
+"""Modules and inputs that cannot be captured: one sentence says why, and the advice that follows it works."""
 
 import dataclasses
 import re
@@ -108,7 +108,7 @@ def test_images_without_a_batch_axis() -> None:
 
 def test_a_shape_that_counts_the_image() -> None:
     problem, remedy = refused(InputError, body(), (1, 3, 12, 12))
-    assert problem == "The input shape (1, 3, 12, 12) counts the image, too."
+    assert problem == "The input shape (1, 3, 12, 12) includes the batch axis."
     assert remedy == "Give (channels, rows, columns): (3, 12, 12)."
     volume = nn.Sequential(nn.Conv3d(1, 2, 3))
     assert fm.trace(volume, (1, 3, 12, 12)).input_shape == (1, 3, 12, 12)
@@ -117,7 +117,7 @@ def test_a_shape_that_counts_the_image() -> None:
 def test_arrays() -> None:
     array = np.zeros((1, *SHAPE), np.float32)
     problem, remedy = refused(InputError, body(), inputs=array)
-    assert problem == "An example input is a numpy ndarray, no tensor."
+    assert problem == "An example input is a numpy ndarray, not a tensor."
     assert remedy == "Give tensors: torch.from_numpy(array)."
     assert fm.trace(body(), inputs=torch.from_numpy(array)).input_shape == SHAPE
 

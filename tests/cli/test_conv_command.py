@@ -95,7 +95,7 @@ def test_draw(tmp_path: Path, ending: str) -> None:
         ),
         (
             "conv 8 --channels 3 --filters 4 --kernel 3 --groups 2",
-            "3 channels cannot be shared out evenly among 2 groups.\n\nFor 3 channels and 4 filters use groups 1.\n",
+            "3 channels cannot be divided evenly among 2 groups.\n\nFor 3 channels and 4 filters use groups 1.\n",
         ),
         (
             "conv 8x --channels 3 --filters 4 --kernel 3",

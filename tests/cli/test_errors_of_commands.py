@@ -40,8 +40,8 @@ def refused(line: str) -> str:
             "The module 'cli.networks' has no 'Smal'.\n\nThe nearest names are Small.\n",
         ),
         ("none.pt2", "There is no file 'none.pt2'.\n\nGive the path of a file made by torch.export.save.\n"),
-        ("junk.pt2", "'junk.pt2' is no program that torch.export saved.\n\nExport it again.\n"),
-        ("small.pt", f"'small.pt' is no file that featmap reads as a model.\n\n{MODELS}\n"),
+        ("junk.pt2", "'junk.pt2' is not a program that torch.export saved.\n\nExport it again.\n"),
+        ("small.pt", f"'small.pt' is not a file that featmap reads as a model.\n\n{MODELS}\n"),
         (
             "cli.networks:AnySize",
             "'cli.networks:AnySize' does not say what input it takes.\n\nGive the input shape (--input CxHxW).\n",
@@ -79,7 +79,7 @@ def test_a_model_that_branches_on_values() -> None:
     source = Path(__file__).with_name("networks.py").read_text().split("\n")
     line = next(number for number, text in enumerate(source, 1) if "y.sum() > 0" in text)
     assert refused("plan cli.networks:Branching") == (
-        "the forward of Branching branches on values of a tensor, so it is no single graph.\n"
+        "the forward of Branching branches on values of a tensor, so it is not a single graph.\n"
         f"  networks.py:{line}: if y.sum() > 0:\n\n"
         "Decide it without looking at values (torch.where, masks), or trace the parts separately.\n"
     )
@@ -113,7 +113,7 @@ def test_input_shapes_that_are_none(shape: str) -> None:
         ),
         (
             "stem:y",
-            f"'stem:y': 'y' is no stage; the stages are conv, z and a.\n\n{ADDRESSES}\n",
+            f"'stem:y': 'y' is not a stage; the stages are conv, z and a.\n\n{ADDRESSES}\n",
         ),
         (
             "stem/4",
@@ -128,10 +128,10 @@ def test_input_shapes_that_are_none(shape: str) -> None:
             "stem#2",
             "'stem#2': 'stem' is called 1 time, there is no #2.\n\nAsk for stem#1.\n",
         ),
-        ("stem/0@1", f"'stem/0@1': '@1' is no unit; write @ROW,COLUMN.\n\n{ADDRESSES}\n"),
-        ("stem/-1", f"'stem/-1': '-1' is no channel number (0, 1, 2 ...).\n\n{ADDRESSES}\n"),
+        ("stem/0@1", f"'stem/0@1': '@1' is not a unit; write @ROW,COLUMN.\n\n{ADDRESSES}\n"),
+        ("stem/-1", f"'stem/-1': '-1' is not a channel number (0, 1, 2 ...).\n\n{ADDRESSES}\n"),
         ("stem@1,2", f"'stem@1,2' names a row and a column but no channel.\n\n{ADDRESSES}\n"),
-        ("/3", f"'/3' is no address of a layer.\n\n{ADDRESSES}\n"),
+        ("/3", f"'/3' is not a valid address.\n\n{ADDRESSES}\n"),
     ],
 )
 def test_addresses_that_name_nothing(place: Path, address: str, message: str) -> None:
@@ -151,11 +151,11 @@ def test_addresses_that_name_nothing(place: Path, address: str, message: str) ->
         ),
         (
             "'my photos'",
-            f"'my photos' is a folder, no image.\n\n{FORMATS}",
+            f"'my photos' is a folder, not an image.\n\n{FORMATS}",
         ),
         (
             "words.png",
-            "'words.png' is no image that featmap can read.\n\n"
+            "'words.png' is not an image that featmap can read.\n\n"
             "Give a file of JPEG, PNG, WebP, GIF, TIFF, BMP, PNM, JPEG 2000 or AVIF.\n",
         ),
         (
@@ -216,7 +216,7 @@ def test_weights_that_do_not_serve(place: Path, weights: str, message: str) -> N
 
 def test_weights_that_are_no_weights(place: Path) -> None:
     message = refused(f"plan {SMALL} --weights junk.safetensors")
-    assert message.startswith("'junk.safetensors' is no readable safetensors file.\n\n")
+    assert message.startswith("'junk.safetensors' is not a readable safetensors file.\n\n")
 
 
 def test_trust_unpickles(place: Path) -> None:

@@ -106,7 +106,7 @@ def test_files(place: Path, address: str, file: str) -> None:
 def test_random_weights_are_said_on_standard_error(place: Path) -> None:
     ended = featmap("explain torchvision:squeezenet1_1 cat.png features.0/1@2,3 --json --input 3x40x40")
     assert ended.err == (
-        "note: torchvision:squeezenet1_1 has no trained weights: its values come from random ones (seed 0).\n"
+        "note: torchvision:squeezenet1_1 has no trained weights: its values come from random weights (seed 0).\n"
     )
     assert json.loads(ended.out)["weights"] == "random (seed 0)"
 

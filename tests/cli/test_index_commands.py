@@ -29,7 +29,7 @@ from featmap.errors import InputError, NoIndex, SettingError
 from featmap.view import progress
 
 BUILD = "index build cli.networks:Small photos -o"
-BROKEN = "'broken.png' is no image that featmap can read."
+BROKEN = "'broken.png' is not an image that featmap can read."
 COUNTED = f"1 image could not be read:\n  {BROKEN}\n"
 load_once = cache(load_model)
 DOES_NOT_EXIST = "There is no index 'none.fmi'.\n\nBuild one: featmap index build MODEL IMAGES -o none.fmi.\n"

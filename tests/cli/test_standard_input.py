@@ -101,7 +101,7 @@ def test_it_holds_one_picture(place: Path, name: str) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"no picture at all", "'standard input' is no image that featmap can read."),
+        (b"no picture at all", "'standard input' is not an image that featmap can read."),
         (b"%!PS-Adobe", "'standard input' is EPS or PostScript, which is a program; featmap opens only what is "),
         (bomb(), "'standard input' claims 2,500,000,000 pixels; featmap opens up to 178,956,970, because such "),
         (b"\xff\xd8" + b"\xff\xda" * 101, "'standard input' is a JPEG of 101 scans; featmap decodes up to 100, "),
@@ -133,7 +133,7 @@ def test_a_file_of_that_name(place: Path) -> None:
         assert np.array_equal(kept, arrays["stem:z"])
 
 
-TRANSPARENT = "note: of some pictures transparency is left out, and what lies below it is seen\n"
+TRANSPARENT = "note: of some pictures transparency is left out, and what is below it is seen\n"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Slow truths about one axis: PyTorch's own operators, and loops over every index.
+"""Slow oracles for one axis: PyTorch's own operators, and loops over every index.
 
 `support` feeds a rule's PyTorch operator one picture per input index, which is 1 there and 0 elsewhere. All weights are
 positive, so an output that is not 0 reads that input.

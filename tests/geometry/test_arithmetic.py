@@ -1,4 +1,4 @@
-"""The numbers of one convolution: those that confuse people, those of PyTorch, and every refusal."""
+"""The arithmetic of one convolution: numbers that are often confused, PyTorch's numbers, and every error."""
 
 from __future__ import annotations
 
@@ -122,11 +122,11 @@ def refusal(**settings_: Any) -> tuple[type[Exception], str]:
     [
         (
             {"groups": 3},
-            "4 channels cannot be shared out evenly among 3 groups.\n\nFor 4 channels and 6 filters use groups 1, 2.",
+            "4 channels cannot be divided evenly among 3 groups.\n\nFor 4 channels and 6 filters use groups 1, 2.",
         ),
         (
             {"groups": 4},
-            "6 filters cannot be shared out evenly among 4 groups.\n\nFor 4 channels and 6 filters use groups 1, 2.",
+            "6 filters cannot be divided evenly among 4 groups.\n\nFor 4 channels and 6 filters use groups 1, 2.",
         ),
         (
             {"stride": 0, "kernel": (0, 3), "dilation": 0},

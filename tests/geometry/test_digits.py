@@ -1,4 +1,4 @@
-"""Rules over digits, against torch's own views and permutes: every input index carries its number."""
+"""Rules over digits, compared with torch's own views and permutes of arrays of indices."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Wanted sizes: all answers against a search through every setting, and the refusals."""
+"""The solver for output sizes, compared with a search through all settings, and its errors."""
 
 from __future__ import annotations
 

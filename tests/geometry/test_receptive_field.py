@@ -1,4 +1,4 @@
-"""Receptive fields of random chains and graphs, against walks back over every index."""
+"""Receptive fields of random chains and graphs, compared with backward walks over every index."""
 
 from __future__ import annotations
 
@@ -90,8 +90,8 @@ def check_unit(field: AxisField, unit: int, truth: set[int]) -> None:
     extent = hull(truth)
     assert extent.size <= field.size
     if truth:
-        assert field.bounds.low + unit * field.bounds.pace <= extent.start
-        assert extent.stop - 1 <= field.bounds.high + unit * field.bounds.pace
+        assert field.bounds.low + unit * field.bounds.stride <= extent.start
+        assert extent.stop - 1 <= field.bounds.high + unit * field.bounds.stride
     if field.phases is not None:
         support = field.at(unit)
         claimed = {support.start + bit for bit in range(support.size) if support.mask >> bit & 1}

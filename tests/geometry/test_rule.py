@@ -1,4 +1,4 @@
-"""What the rules say about sets of indices, against loops over `sources`."""
+"""Axis rules on sets of indices, compared with loops over `sources`."""
 
 from __future__ import annotations
 

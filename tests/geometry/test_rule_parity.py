@@ -1,4 +1,4 @@
-"""Every rule against the PyTorch operator it describes."""
+"""Every axis rule, compared with the PyTorch operator it describes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The whole text of every refusal of a rule."""
+"""Errors of axis rules, with their full text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Intervals, boxes, index sets and supports against Python's own sets."""
+"""Intervals, boxes, index sets and supports, compared with Python's own sets."""
 
 from __future__ import annotations
 

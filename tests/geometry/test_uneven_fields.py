@@ -1,4 +1,4 @@
-"""Units that do not move evenly: no stride and no offset, but the steps from each unit to the next."""
+"""Unevenly spaced fields: no stride and no offset, but the steps from each field to the next."""
 
 from __future__ import annotations
 

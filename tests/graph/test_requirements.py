@@ -1,4 +1,4 @@
-"""Which torch is refused, where it is refused, and that the promise is written the same everywhere."""
+"""The oldest supported torch: what is refused, where, and that every mention of the version agrees."""
 
 from __future__ import annotations
 

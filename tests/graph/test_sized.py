@@ -1,4 +1,4 @@
-"""Another size or number of images: the captured graph gives what a capture at that size gives, or says why not."""
+"""Graphs at another size or number of images: the same as a capture at that size, or an error that says why not."""
 
 from __future__ import annotations
 
@@ -255,7 +255,7 @@ def test_a_network_that_holds_for_the_captured_number_of_images_alone_is_refused
     with pytest.raises(InputError) as caught:
         fm.trace(module, inputs=torch.zeros(4, *SHAPE))
     assert str(caught.value) == (
-        "Written was captured on 4 images at once, and its shapes hold for that number alone.\n\n"
+        "Written was captured on 4 images at once, and its shapes are valid for that number only.\n\n"
         "Give an example input of one image, shape (1, 3, 12, 10)."
     )
 

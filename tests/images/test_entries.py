@@ -1,4 +1,4 @@
-"""Which images a dataset has: folders, lists, globs, tar files, and whatever gives images one by one."""
+"""Entries of datasets: folders, lists, globs, tar files and iterables of images."""
 
 from __future__ import annotations
 
@@ -102,11 +102,13 @@ def test_lists_that_are_none(folder: Path) -> None:
     form = "Write one line per image: its path (from the list's folder), then its label if it has one."
     path = folder / "list.csv"
     path.write_text("path,label\ncats/a.png,cat\ncats/b.PNG,cat,black\n")
-    assert refusal(InputError, path) == f"'{path}', line 3: 'cats/b.PNG,cat,black' is no path and label.\n\n{form}"
+    assert refusal(InputError, path) == f"'{path}', line 3: 'cats/b.PNG,cat,black' is not a path and label.\n\n{form}"
     path.write_text(",cat\n")
-    assert refusal(InputError, path) == f"'{path}', line 1: ',cat' is no path and label.\n\n{form}"
+    assert refusal(InputError, path) == f"'{path}', line 1: ',cat' is not a path and label.\n\n{form}"
     path.write_bytes("cats/ä.png,cat\n".encode("latin-1"))
-    assert refusal(InputError, path).startswith(f"'{path}' is no list of images in UTF-8: 'utf-8' codec can't decode")
+    assert refusal(InputError, path).startswith(
+        f"'{path}' is not a list of images in UTF-8: 'utf-8' codec can't decode"
+    )
     path.write_text("path,label\n")
     give = "Give a folder, a list or a tar file with images."
     assert refusal(InputError, path) == f"There is no image in '{path}'.\n\n{give}"
@@ -149,7 +151,7 @@ def test_tar_files(folder: Path, name: str, mode: str) -> None:
 def test_a_tar_that_is_cut_off(folder: Path) -> None:
     path = packed(folder, "a.tar.gz", "w:gz")
     path.write_bytes(path.read_bytes()[:300])
-    assert refusal(ImageBroken, path).startswith(f"'{path}' is no readable tar file: ")
+    assert refusal(ImageBroken, path).startswith(f"'{path}' is not a readable tar file: ")
     path.write_bytes(b"nothing of the kind")
     assert refusal(ImageBroken, path).endswith("\n\nMake or copy it again.")
 
@@ -183,7 +185,7 @@ def test_what_gives_images_one_by_one(folder: Path) -> None:
     assert count_hint(Dataset()) == count_hint([1, 2, 3]) == 3
     assert count_hint(iter([a])) == 0
     assert refusal(InputError, 5) == (
-        "A int is no set of images.\n\n"
+        "A int is not a set of images.\n\n"
         "Give a folder, a list (.csv, .txt), a glob, a tar file, or anything that gives images one by one."
     )
     assert refusal(InputError, []).startswith("There is no image in a list.\n\n")
@@ -224,13 +226,13 @@ def test_the_index_knows_where_its_images_lay(folder: Path, tmp_path: Path) -> N
     assert set(snapshot.read("image/columns")) == {7}
     assert index.summary().labels == {"cats": 2, "dogs": 1, "dogs/small": 1}
     assert index.summary().skipped == (
-        ("cats/broken.png", "'cats/broken.png' is no image that featmap can read."),
+        ("cats/broken.png", "'cats/broken.png' is not an image that featmap can read."),
         ("cats/large.png", "'cats/large.png' gives an input of 3x9x9; the index is of 3x8x7."),
     )
     with pytest.raises(ImageBroken) as error:
         fm.Index.build(network(), folder, tmp_path / "strict.fmi", strict=True, progress=False)
     assert str(error.value) == (
-        "'cats/broken.png' is no image that featmap can read.\n\n"
+        "'cats/broken.png' is not an image that featmap can read.\n\n"
         "Mend or leave out this image, or build without --strict."
     )
     report = fm.Index.build(network(), folder, index.path, progress=False).report

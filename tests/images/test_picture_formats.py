@@ -1,4 +1,4 @@
-"""Which files are opened, within which limits, and that every door reads a picture by one rule."""
+"""The formats and limits of pictures, and that every entry point reads a picture in the same way."""
 
 from __future__ import annotations
 
@@ -218,7 +218,7 @@ def _said(path: Path) -> list[str]:
 def test_what_is_not_used_of_a_picture_is_said(tmp_path: Path) -> None:
     clear = picture().convert("RGBA")
     clear.putpixel((3, 3), (1, 2, 3, 0))
-    transparent = "of some pictures transparency is left out, and what lies below it is seen"
+    transparent = "of some pictures transparency is left out, and what is below it is seen"
     deep = "of some pictures 16 bits per value are rounded to 8"
     inks = "of some pictures the inks of CMYK become red, green and blue by a plain formula, without a colour profile"
     path = tmp_path / "p.png"

@@ -1,4 +1,4 @@
-"""Pictures: every kind of image gives the values that its pixels have, and what is no image is refused in full."""
+"""Pictures: every kind of image gives the values of its pixels; errors for anything else, with their full text."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def test_pictures_of_floats_are_scaled_and_others_refused(tmp_path: Path) -> Non
     Image.fromarray(array * 1000).save(path)
     with pytest.raises(InputError) as caught:
         batch(path)
-    assert caught.value.problem == "An array of float32 with values from 0 to 1000 is no picture."
+    assert caught.value.problem == "An array of float32 with values from 0 to 1000 is not a picture."
 
 
 @pytest.mark.filterwarnings("ignore::featmap.images.pictures.PictureConverted")
@@ -181,7 +181,7 @@ def test_a_missing_image(tmp_path: Path) -> None:
     remedy = "Give a file of JPEG, PNG, WebP, GIF, TIFF, BMP, PNM, JPEG 2000 or AVIF."
     path = tmp_path / "none.png"
     assert str(refused(path, ImageMissing)) == f"There is no image '{path}'.\n\n{remedy}"
-    assert str(refused(tmp_path, ImageMissing)) == f"'{tmp_path}' is a folder, no image.\n\n{remedy}"
+    assert str(refused(tmp_path, ImageMissing)) == f"'{tmp_path}' is a folder, not an image.\n\n{remedy}"
 
 
 @pytest.mark.parametrize("content", [b"", b"no picture at all", b"\x89PNG\r\n\x1a\n"])
@@ -189,7 +189,7 @@ def test_a_file_that_is_no_image(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "picture.png"
     path.write_bytes(content)
     assert str(refused(path, ImageBroken)) == (
-        f"'{path}' is no image that featmap can read.\n\nGive a file of {WORDS}."
+        f"'{path}' is not an image that featmap can read.\n\nGive a file of {WORDS}."
     )
 
 
@@ -225,7 +225,7 @@ def test_one_broken_image_among_many_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("shape", [(3, 6, 9), (6, 9, 2), (6, 9, 5), (2, 6, 9, 3), (6,), (0, 9, 3)])
 def test_arrays_of_the_wrong_shape(shape: tuple[int, ...]) -> None:
     assert str(refused(np.zeros(shape, np.uint8), InputError)) == (
-        f"An array of shape {shape} is no picture.\n\nGive (row, column) or (row, column, channel)."
+        f"An array of shape {shape} is not a picture.\n\nGive (row, column) or (row, column, channel)."
     )
 
 
@@ -241,7 +241,7 @@ def test_arrays_of_the_wrong_shape(shape: tuple[int, ...]) -> None:
 )
 def test_arrays_of_the_wrong_values(array: np.ndarray[Any, Any], what: str) -> None:
     assert str(refused(array, InputError)) == (
-        f"An array of {what} is no picture.\n\n"
+        f"An array of {what} is not a picture.\n\n"
         "Give bytes (0 to 255) or floats from 0 to 1; for preprocessed values give a float tensor."
     )
 
@@ -250,7 +250,7 @@ def test_arrays_of_the_wrong_values(array: np.ndarray[Any, Any], what: str) -> N
 def test_what_is_no_image_at_all(images: Any) -> None:
     kind = type(images[0] if isinstance(images, list) else images).__name__
     assert str(refused(images, InputError)) == (
-        f"A {kind} is no image.\n\n"
+        f"A {kind} is not an image.\n\n"
         "Give a path, a PIL image, an array (row, column, channel), a float tensor, or a list of paths."
     )
 
@@ -273,14 +273,14 @@ def test_pictures_for_a_network_of_other_channels(channels: int) -> None:
 def test_tensors_of_the_wrong_shape(shape: tuple[int, ...]) -> None:
     assert str(refused(torch.zeros(shape), InputError)) == (
         f"Conv2d takes tensors (image, channel, row, column) with 3 channels; got {shape}.\n\n"
-        "Preprocessed tensors have the images first, then channels, rows and columns."
+        "The axes of a preprocessed tensor are images, channels, rows and columns."
     )
 
 
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.int64, torch.bool])
 def test_tensors_of_whole_numbers_are_no_preprocessed_images(dtype: torch.dtype) -> None:
     assert str(refused(torch.zeros((1, 3, HEIGHT, WIDTH), dtype=dtype), InputError)) == (
-        f"A tensor of {dtype} is no preprocessed image.\n\n"
+        f"A tensor of {dtype} is not a preprocessed image.\n\n"
         "Give a float tensor (image, channel, row, column), or bytes as an array (row, column, channel)."
     )
 

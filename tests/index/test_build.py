@@ -53,7 +53,7 @@ def test_images_that_cannot_be_read_are_recorded_and_left_out(tmp_path: Path, re
     report = build(images, path)
     reasons = {
         "label 0/003.png": "'label 0/003.png' is damaged: ",
-        "none.png": "'none.png' is no image that featmap can read.",
+        "none.png": "'none.png' is not an image that featmap can read.",
     }
     assert (report.images, report.added, report.known) == (9, 9, 0)
     assert [name for name, _ in report.skipped] == list(reasons)
@@ -91,7 +91,7 @@ def test_strict_stops_at_the_first_with_whole_blocks(tmp_path: Path) -> None:
     with pytest.raises(ImageBroken) as caught:
         build(images, path, strict=True)
     assert str(caught.value) == (
-        "'none.png' is no image that featmap can read.\n\nMend or leave out this image, or build without --strict."
+        "'none.png' is not an image that featmap can read.\n\nMend or leave out this image, or build without --strict."
     )
     assert len(texts(path, "image/name")) == 8
     assert verify(path).problems == ()

@@ -605,7 +605,7 @@ def test_an_image_that_a_later_build_could_read_is_not_skipped_any_more(tmp_path
     assert fm.Index.build(net, tmp_path, path, progress=False).images == 1
     index = fm.Index.build(net, tmp_path, path, retry=True, progress=False)
     assert index.images == 2
-    assert index.summary().skipped == (("c.png", "'c.png' is no image that featmap can read."),)
+    assert index.summary().skipped == (("c.png", "'c.png' is not an image that featmap can read."),)
 
 
 def test_an_index_without_images_answers_nothing_wrong(tmp_path: Path) -> None:

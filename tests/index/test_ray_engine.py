@@ -138,7 +138,7 @@ def test_two_workers_of_which_one_is_killed_give_the_same_content(
     assert report.images + len(report.skipped) == 44
     assert_same_content(tmp_path / "index", undisturbed / "index")
     reasons = [str(reason) for reason in arrays_of(tmp_path / "index")["skipped/reason"]]
-    assert "'images/3.png' is no image that featmap can read." not in reasons
+    assert "'images/3.png' is not an image that featmap can read." not in reasons
     assert "There is no image 'images/not there.png'." in reasons
     # Ray was running before.
     assert ray.is_initialized()

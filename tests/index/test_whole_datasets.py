@@ -144,7 +144,7 @@ def test_every_member_before_the_damage_is_counted_by_its_name(
         assert ending == "tar.bz2"
         return
     by_name = [name for name, _ in report.skipped if name.startswith("a/")]
-    (behind,) = [int(found[1]) for name, _ in report.skipped if (found := re.search(r"behind (\d+) members", name))]
+    (behind,) = [int(found[1]) for name, _ in report.skipped if (found := re.search(r"after (\d+) members", name))]
     assert behind == report.added + len(by_name)
     assert len(set(by_name)) == len(by_name)
 
@@ -180,7 +180,7 @@ def test_links_in_a_tar_are_images_like_others(build: Any, tmp_path: Path, endin
     assert report.added == 5
     assert fm.Index.open(tmp_path / "i.fmi").summary().labels == {"c": 3, "d": 2}
     assert [name for name, _ in report.skipped] == ["c/lost.png"]
-    assert report.skipped[0][1] == "'c/lost.png' is a link to 'none.png', which the tar does not hold."
+    assert report.skipped[0][1] == "'c/lost.png' is a link to 'none.png', which the tar file does not hold."
     for name in ("c/0.png", "c/a.png", "c/b.png"):
         assert bytes_at(f"{path}!{name}") == png(1)
 
@@ -196,7 +196,7 @@ def test_linked_folders_are_followed_and_loops_are_not(build: Any, tmp_path: Pat
     report = build(root)
     assert report.added == 2
     assert fm.Index.open(tmp_path / "i.fmi").summary().labels == {"linked": 1, "own": 1}
-    assert [(entry.reason, entry.count) for entry in report.left_out] == [("a link to a folder that it lies in", 2)]
+    assert [(entry.reason, entry.count) for entry in report.left_out] == [("a link to a folder that contains it", 2)]
 
 
 def test_one_odd_file_never_stops_a_build_and_all_are_counted(build: Any, tmp_path: Path) -> None:
@@ -219,10 +219,10 @@ def test_one_odd_file_never_stops_a_build_and_all_are_counted(build: Any, tmp_pa
     assert {name: reason.split("; it opens")[0] for name, reason in report.skipped} == {
         "\\udcff\\udcfe.png": "'\\udcff\\udcfe.png' has a name that is not text in UTF-8.",
         "cut.png": dict(report.skipped)["cut.png"],
-        "empty.png": "'empty.png' is no image that featmap can read.",
+        "empty.png": "'empty.png' is not an image that featmap can read.",
         "eps.png": "'eps.png' is EPS or PostScript, which is a program; featmap opens only what is decoded without "
         "running it.",
-        "fifo.png": "'fifo.png' is no file, but a pipe, a socket or a device.",
+        "fifo.png": "'fifo.png' is not a file, but a pipe, a socket or a device.",
         "lost.png": "'lost.png' is a link to nothing.",
         "pipe.eps": "'pipe.eps' is named as a format that featmap does not open",
     }

@@ -79,7 +79,7 @@ def test_what_workers_warn_of_is_said_by_the_driver(
     """A worker's own terminal is read by nobody: what featmap warns of there is said here, once per block."""
     images = [Image.fromarray(np.dstack([array, array[..., 0]])) for array in ray_cases.arrays(6)]
     parts = list(batched(entries(images), 3))
-    words = "of some pictures transparency is left out, and what lies below it is seen"
+    words = "of some pictures transparency is left out, and what is below it is seen"
     worker = ray_worker.RayWorker
     inside: list[str] = []
 
@@ -209,7 +209,7 @@ def test_what_fails_there_fails_here_as_the_same_exception(
 ) -> None:
     ray = FakeRay()
     parts = batched(entries([*ray_cases.arrays(5), object]), 3)
-    with pytest.raises(ImageBroken, match="is no image"):
+    with pytest.raises(ImageBroken, match="is not an image"):
         list(ask(monkeypatch, ray, network, description, parts=parts, strict=True))
     assert ray.living == 0
 

@@ -482,7 +482,7 @@ def test_memory_stays_within_its_budget(behind: nn.Module) -> None:
             {"image": torch.zeros(1, 4, 12, 11)},
             InputError,
             "Sequential takes tensors (image, channel, row, column) with 3 channels; got (1, 4, 12, 11).\n\n"
-            "Preprocessed tensors have the images first, then channels, rows and columns.",
+            "The axes of a preprocessed tensor are images, channels, rows and columns.",
         ),
     ],
 )

@@ -40,7 +40,7 @@ def test_one_broken_file_does_not_end_a_sheet(net: fm.Network, tmp_path: Path) -
         expected = index.top(f"0/{channel}", k=3).examples
         assert [(e.image, e.unit) for e in examples] == [(e.image, tuple(e.unit)) for e in expected]
     assert "cats/1.png" in str(sheet)
-    assert "'a.png' is no image that featmap can read." in str(sheet)
+    assert "'a.png' is not an image that featmap can read." in str(sheet)
     assert sheet.to_json()["skipped"][1]["reason"] == "'lost.png' is a link to nothing."
 
 
@@ -49,5 +49,5 @@ def test_a_folder_where_nothing_can_be_read_and_a_broken_picture_of_a_list_are_r
 ) -> None:
     (tmp_path / "a.png").write_bytes(b"broken")
     for images in (tmp_path, [tmp_path / "a.png"]):
-        with pytest.raises(ImageBroken, match=r"a\.png' is no image that featmap can read\."):
+        with pytest.raises(ImageBroken, match=r"a\.png' is not an image that featmap can read\."):
             net.sheet(images, "0")

@@ -1,4 +1,4 @@
-"""Addresses: what is printed is read back as the same address, and whatever is no address is refused with the form."""
+"""Addresses: printed ones parse to the same address, and for invalid ones the error shows the form."""
 
 import pytest
 from hypothesis import given
@@ -63,21 +63,21 @@ def test_the_forms_of_the_design(text: str, address: Address) -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("", "'' is no address of a layer."),
-        ("#2", "'#2' is no address of a layer."),
-        ("relu#two", "'relu#two' is no address of a layer."),
-        ("relu#-1", "'relu#-1' is no address of a layer."),
+        ("", "'' is not a valid address."),
+        ("#2", "'#2' is not a valid address."),
+        ("relu#two", "'relu#two' is not a valid address."),
+        ("relu#-1", "'relu#-1' is not a valid address."),
         ("relu#0", "'relu#0': calls are counted from 1, got #0."),
-        ("relu:b", "'relu:b': 'b' is no stage; the stages are conv, z and a."),
-        ("relu:", "'relu:': '' is no stage; the stages are conv, z and a."),
-        ("relu/x", "'relu/x': 'x' is no channel number (0, 1, 2 ...)."),
-        ("relu/-1", "'relu/-1': '-1' is no channel number (0, 1, 2 ...)."),
-        ("relu/", "'relu/': '' is no channel number (0, 1, 2 ...)."),
+        ("relu:b", "'relu:b': 'b' is not a stage; the stages are conv, z and a."),
+        ("relu:", "'relu:': '' is not a stage; the stages are conv, z and a."),
+        ("relu/x", "'relu/x': 'x' is not a channel number (0, 1, 2 ...)."),
+        ("relu/-1", "'relu/-1': '-1' is not a channel number (0, 1, 2 ...)."),
+        ("relu/", "'relu/': '' is not a channel number (0, 1, 2 ...)."),
         ("relu@1,2", "'relu@1,2' names a row and a column but no channel."),
-        ("relu/1@2", "'relu/1@2': '@2' is no unit; write @ROW,COLUMN."),
-        ("relu/1@2,3,4", "'relu/1@2,3,4': '@2,3,4' is no unit; write @ROW,COLUMN."),
-        ("relu/1@x,3", "'relu/1@x,3': 'x' is no row number (0, 1, 2 ...)."),
-        ("relu/1@2,", "'relu/1@2,': '' is no column number (0, 1, 2 ...)."),
+        ("relu/1@2", "'relu/1@2': '@2' is not a unit; write @ROW,COLUMN."),
+        ("relu/1@2,3,4", "'relu/1@2,3,4': '@2,3,4' is not a unit; write @ROW,COLUMN."),
+        ("relu/1@x,3", "'relu/1@x,3': 'x' is not a row number (0, 1, 2 ...)."),
+        ("relu/1@2,", "'relu/1@2,': '' is not a column number (0, 1, 2 ...)."),
     ],
 )
 def test_what_is_no_address_is_refused_with_the_form(text: str, problem: str) -> None:

@@ -1,4 +1,4 @@
-"""How a picture fits the input, and which of its pixels a box of the input reads: against pixels changed one by one."""
+"""Fitting pictures to the input, and the pixels that a box of the input reads, found by changing pixels one by one."""
 
 from __future__ import annotations
 

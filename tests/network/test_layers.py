@@ -1,4 +1,4 @@
-"""Layers and stages on real architectures: what makes maps is found, whatever way the model's author wrote it."""
+"""Layers and stages of real architectures: found however the model's author wrote them."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Names: one for every operator call and every module's value, none twice, numbered where a name occurs again."""
+"""Names of operator calls and module outputs: unique, and numbered where a name occurs more than once."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Preprocessing by record: on photographs, tensors equal to those of torchvision's and timm's own transforms."""
+"""Preprocessing records on photographs: tensors equal to those of torchvision's and timm's own transforms."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every setting of a record is checked where it comes in."""
+"""The check of every setting of a preprocessing record."""
 
 from __future__ import annotations
 

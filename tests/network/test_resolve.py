@@ -1,4 +1,4 @@
-"""Resolving addresses: every way of writing one finds its value, and every wrong one gets a full, helpful text."""
+"""The resolver: every form of an address finds its value, and every wrong one gets a helpful error, shown in full."""
 
 import re
 
@@ -210,5 +210,5 @@ def test_a_value_made_of_weights_alone_has_no_maps() -> None:
     with pytest.raises(NoSuchLayer) as caught:
         net.receptive_field("tanh")
     assert str(caught.value) == (
-        f"'tanh': its value is made of weights alone; it is no feature map of an image.\n\n{LIST}"
+        f"'tanh': its value is made of weights only; it is not a feature map of an image.\n\n{LIST}"
     )

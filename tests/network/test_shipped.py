@@ -1,4 +1,4 @@
-"""Networks in another process: the same maps, the same fingerprint, and what cannot go there is said."""
+"""Networks in another process: the same maps and fingerprint, and an error for what cannot be sent."""
 
 from __future__ import annotations
 

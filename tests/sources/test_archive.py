@@ -1,4 +1,4 @@
-"""Archives of torch.export: what was saved comes back, and what could execute is found before torch opens the file."""
+"""torch.export archives: saved programs are read back, and executable content is found before torch opens the file."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ def with_an_executing_size(created: Path) -> Change:
     [
         (with_pickled_inputs, "'{path}': its example inputs would have to be unpickled."),
         (with_pickled_weights, "'{path}' holds pickled tensors (weight_0)."),
-        (with_an_executing_size, "'{path}' holds a size that is no plain arithmetic: {size}."),
+        (with_an_executing_size, "'{path}' holds a size that is not plain arithmetic: {size}."),
     ],
     ids=["example inputs", "weights", "sizes"],
 )
@@ -182,7 +182,7 @@ def test_an_operator_outside_torch_is_not_run(tmp_path: Path) -> None:
         node["inputs"] = [{"name": "path", "arg": {"as_string": str(created)}, "kind": 1}]
         return json.dumps(model).encode()
 
-    with pytest.raises(ModelError, match=r"is no program that torch\.export saved"):
+    with pytest.raises(ModelError, match=r"is not a program that torch\.export saved"):
         fm.load(str(tampered(archive(tmp_path, small()), change)))
     assert not created.exists()
 
@@ -191,7 +191,7 @@ def test_an_operator_outside_torch_is_not_run(tmp_path: Path) -> None:
     ("content", "problem", "remedy"),
     [
         (None, "There is no file '{path}'.", "Give the path of a file made by torch.export.save."),
-        (b"hello", "'{path}' is no program that torch.export saved.", "Export it again."),
+        (b"hello", "'{path}' is not a program that torch.export saved.", "Export it again."),
     ],
 )
 def test_what_is_no_archive_is_refused(tmp_path: Path, content: bytes | None, problem: str, remedy: str) -> None:
@@ -208,10 +208,10 @@ def test_a_zip_that_is_no_archive_and_one_with_broken_json_are_refused(tmp_path:
     path = tmp_path / "model.pt2"
     with zipfile.ZipFile(path, "w") as file:
         file.writestr("readme.txt", "hello")
-    with pytest.raises(ModelError, match=r"is no program that torch\.export saved: "):
+    with pytest.raises(ModelError, match=r"is not a program that torch\.export saved: "):
         fm.load(str(path))
     broken = tampered(archive(tmp_path, small()), lambda name, content: content[:-9] if "json" in name else content)
-    with pytest.raises(ModelError, match=r"is no program that torch\.export saved"):
+    with pytest.raises(ModelError, match=r"is not a program that torch\.export saved"):
         fm.load(str(broken))
 
 

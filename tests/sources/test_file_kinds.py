@@ -1,4 +1,4 @@
-"""A file that is something else than its name says is told for what it is, and never as one to be trusted."""
+"""Files that are something else than their name says: the error says what they are, and never advises trust."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Loading by name: every kind of name gives its network, and every name that gives none says why."""
+"""Loading by name: every kind of name gives its network, and for every other name the error says why not."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_planning_a_network_makes_no_weights_and_values_come_from_seeded_ones() 
     assert plan.weights_source == "none loaded; where values are asked for they are random (seed 0)"
     image = torch.rand(1, 3, 48, 40)
     before = torch.get_rng_state()
-    text = "torchvision:squeezenet1_1 has no trained weights: its values come from random ones (seed 0)."
+    text = "torchvision:squeezenet1_1 has no trained weights: its values come from random weights (seed 0)."
     with pytest.warns(RandomWeights) as record:
         values = net.maps(image, "features.0")["features.0"].values
     assert [str(entry.message) for entry in record] == [text]
@@ -135,7 +135,7 @@ def test_zoo_models_without_a_file_do_not_run_what_they_are_not_asked_for(monkey
         (
             "torchvision:fasterrcnn_resnet50_fpn",
             NoSuchModel,
-            "torchvision's 'fasterrcnn_resnet50_fpn' is no classification network.\n\n"
+            "torchvision's 'fasterrcnn_resnet50_fpn' is not a classification network.\n\n"
             "Build it in a function of your own and name that: package.module:callable.",
         ),
         (
@@ -154,8 +154,8 @@ def test_zoo_models_without_a_file_do_not_run_what_they_are_not_asked_for(monkey
             InputError,
             "'own_models:Silent' does not say what input it takes.\n\nGive the input shape (--input CxHxW).",
         ),
-        ("model.onnx", NoSuchModel, f"'model.onnx' is no file that featmap reads as a model.\n\n{FORMS}"),
-        ("model.pth", NoSuchModel, f"'model.pth' is no file that featmap reads as a model.\n\n{FORMS}"),
+        ("model.onnx", NoSuchModel, f"'model.onnx' is not a file that featmap reads as a model.\n\n{FORMS}"),
+        ("model.pth", NoSuchModel, f"'model.pth' is not a file that featmap reads as a model.\n\n{FORMS}"),
         (
             "model.pt2",
             NoSuchModel,

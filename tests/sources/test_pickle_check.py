@@ -1,4 +1,4 @@
-"""What a file of weights does is told before torch opens it, in each form of file, whatever torch would allow."""
+"""The safety check of weights files, which finds what a file does before torch opens it, in every file format."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ def test_the_files_are_harmful_indeed(tmp_path: Path, form: Callable[[Any], byte
 def test_pickles_older_than_torch_are_no_weights(tmp_path: Path, protocol: int) -> None:
     made, path = tmp_path / "made", tmp_path / "weights.pth"
     path.write_bytes(pickle.dumps({"w": Executing(made)}, protocol=protocol))
-    with pytest.raises(ModelError, match="no readable weights file"):
+    with pytest.raises(ModelError, match="not a readable weights file"):
         read_weights(path)
     assert not made.exists()
 
@@ -165,7 +165,7 @@ def test_pickles_older_than_torch_are_no_weights(tmp_path: Path, protocol: int) 
 def test_a_tar_of_pickles_is_no_weights(tmp_path: Path) -> None:
     made, path = tmp_path / "made", tmp_path / "weights.pth"
     path.write_bytes(in_tar(pickle.dumps(Executing(made), protocol=2)))
-    with pytest.raises(ModelError, match="no readable weights file"):
+    with pytest.raises(ModelError, match="not a readable weights file"):
         read_weights(path)
     assert not made.exists()
 
@@ -177,7 +177,7 @@ REASONS = {
         {"weight": 1}, pickle_protocol=4
     ),
     "it holds 'extra/a.py', which may be code": lambda: zipped(*members(saved({})), ("archive/extra/a.py", b"")),
-    "it holds two members of one name": lambda: zipped(*members(saved({})), ("archive/DATA.pkl", b"")),
+    "it holds two members of the same name": lambda: zipped(*members(saved({})), ("archive/DATA.pkl", b"")),
     "it is a TorchScript program": lambda: script(),
     "it holds no table of tensors (data.pkl)": lambda: zipped(("archive/version", b"3")),
     "its table of members is not where the archive says that it is": lambda: with_another_table(saved({})),

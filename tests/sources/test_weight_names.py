@@ -1,4 +1,4 @@
-"""Weights files of wrapped modules fit the module itself; those of other networks are refused in few lines."""
+"""Weights files of wrapped modules, which fit the module itself, and of other networks, which are refused briefly."""
 
 import warnings
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Weights from files: what fits is loaded, what does not is listed in full, and nothing in a file is ever executed."""
+"""Weights from files: what fits is loaded, what does not is listed, and nothing in a file is ever executed."""
 
 from __future__ import annotations
 
@@ -138,12 +138,12 @@ def test_a_whole_module_needs_trust(tmp_path: Path) -> None:
         (
             "text.pt",
             b"hello world",
-            "'{path}' is no readable weights file "
+            "'{path}' is not a readable weights file "
             "(it is neither an archive nor a pickle of torch.save, or it is damaged).",
         ),
         ("empty.pt", b"", "'{path}' is empty: 0 bytes."),
         ("zip.pt", b"PK\x03\x04", "'{path}' is cut off: the table at the end of its archive is missing (4 bytes)."),
-        ("text.safetensors", b"hello world", "'{path}' is no readable safetensors file."),
+        ("text.safetensors", b"hello world", "'{path}' is not a readable safetensors file."),
     ],
 )
 def test_files_that_are_no_weights_are_refused(tmp_path: Path, name: str, content: bytes | None, problem: str) -> None:

@@ -1,4 +1,4 @@
-"""The largest values of each channel against sorting everything; co-moments against numpy's correlation."""
+"""The largest values of each channel, compared with a full sort; co-moments, compared with numpy's correlation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one pass over maps against numpy, value by value; the values of a run handed over one by one."""
+"""The one pass over maps, compared with numpy value by value; the values that a run yields one by one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The strongest images of each map against a stable sort of everything, at once and in parts."""
+"""The strongest images of each map, compared with a stable sort of everything, at once and in parts."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""A module becomes a graph, and is left as it was."""
+"""Captures: a module is turned into a graph and left as it was."""

@@ -1,9 +1,9 @@
-"""How does a module become a graph?
+"""The capture of a module as a graph, by `torch.export`.
 
-By `torch.export`, which runs the module's forward once on tensors without values and records every operator with the
-module call that made it. The module itself is left as it was: what its forward wrote and its training modes are put
-back whatever happens, and the random state is not advanced. What cannot be written as one graph is refused with the
-line that is the reason.
+torch runs the module's forward once on tensors without values and records every operator with the module call that
+made it. The module itself is left as it was: what its forward wrote and its training modes are restored whatever
+happens, and the random state is not advanced. What cannot be expressed as one graph is refused, and the error names
+the line that is the reason.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ from featmap.graph.schema import is_operator
 def capture(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Graph, ExportedProgram]:
     """The module as a graph, and torch's own record of it, which holds the module's tensors.
 
-    Raises: CaptureRefused: the forward cannot be written as one graph, for example because it branches on values, or
+    Raises: CaptureRefused: the forward cannot be expressed as one graph, for example because it branches on values, or
     the size of a value depends on values; InputError: the forward refuses an input of this shape.
     """
     check_capturable(module, pytree.tree_leaves((args, kwargs)))
@@ -74,10 +74,10 @@ Recorded = tuple[ExportedProgram, tuple[SizeRead, ...], tuple[Written, ...]]
 
 
 def _exported(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Recorded:
-    """torch's record of one forward, where sizes were read in it, and which attributes it wrote.
+    """torch's record of one forward, the lines that read sizes in it, and the attributes that it wrote.
 
-    Gradients are on, so that blocks of the forward without them are told apart. Autograd forbids some writes through
-    views that a forward without gradients may do; it does not where no weight wants a gradient.
+    Gradients are on, so that blocks of the forward without them can be told apart. Autograd forbids some writes through
+    views that are fine without gradients; it allows them where no weight requires a gradient.
     """
     try:
         return _recorded(module, args, kwargs)
@@ -94,7 +94,7 @@ def _exported(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) 
 
 def _recorded(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Recorded:
     reads, writes = SizeReads(), AttributeWrites(module)
-    # The watch for size reads is the innermost mode: it tells who reads by the frame that calls it.
+    # The mode that watches for size reads is the innermost: it finds the reader from the frame that calls it.
     with (
         unchanged(module),
         same_settings(),
@@ -105,14 +105,14 @@ def _recorded(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) 
         reads,
         torch.enable_grad(),
     ):
-        # What the forward sets in context variables goes with the copy of the context.
+        # What the forward sets in context variables is discarded with the copy of the context.
         program = copy_context().run(torch.export.export, module, args, kwargs, strict=False)
         return program, reads.found, writes.found
 
 
 @contextmanager
 def _wanting_no_gradients(module: nn.Module) -> Generator[None]:
-    """The module with weights that want no gradients; afterwards those want them that did."""
+    """Turns `requires_grad` of the module's weights off, and afterwards on again where it was on."""
     tensors = (*module.parameters(), *module.buffers())
     wanting = [tensor for tensor in tensors if tensor.requires_grad and tensor.is_leaf]
     try:
@@ -126,7 +126,7 @@ def _wanting_no_gradients(module: nn.Module) -> Generator[None]:
 
 @contextmanager
 def in_evaluation(module: nn.Module) -> Generator[None]:
-    """The module in evaluation mode; afterwards every submodule has the mode that it had."""
+    """Puts the module into evaluation mode; afterwards every submodule has its former mode again."""
     modes = [(part, part.training) for part in module.modules()]
     try:
         module.eval()
@@ -156,9 +156,9 @@ def graph_of(
     module: nn.Module | None = None,
     written: tuple[Written, ...] = (),
 ) -> Graph:
-    """An exported program as a `Graph`: functional, without operators that change nothing and values nobody reads.
+    """An exported program as a `Graph`: functional, without operators that change nothing and without unread values.
 
-    Arguments: module: what was exported, where it is at hand; it knows the paths of parts that were called in a slice.
+    Arguments: module: what was exported, if available; it knows the paths of parts that were called in a slice.
     written: the attributes that the forward wrote.
     Raises: CaptureRefused: a value's size depends on values, or a part is a loop or branch of inner graphs.
     """
@@ -170,7 +170,7 @@ def graph_of(
 
 
 def _other_names(module: nn.Module | None) -> dict[str, tuple[str, ...]]:
-    """The other paths of modules that have several: a graph has the one by which the forward called them."""
+    """The other paths of modules that have several: the graph has the one by which the forward called them."""
     paths: defaultdict[int, list[str]] = defaultdict(list)
     for path, part in () if module is None else module.named_modules(remove_duplicate=False):
         paths[id(part)].append(path)
@@ -233,7 +233,7 @@ class _Builder:
     def _placeholder(self, fx_node: FxNode, inputs: list[int]) -> None:
         name = self.weight_names.get(fx_node.name)
         if name is None and not isinstance(fx_node.meta.get("val"), torch.Tensor):
-            # A number or text among the inputs: it stands as a constant where it was used.
+            # A number or string among the inputs: it is a constant where it was used.
             return
         if name is None:
             self.value[fx_node] = self._add("input", None, (fx_node.name,), {}, fx_node)
@@ -275,7 +275,7 @@ class _Builder:
         return self.nodes[leaf.index].weights if isinstance(leaf, Reference) else (leaf.name,)
 
     def _mark(self, fx_node: FxNode) -> None:
-        """The marked value stands for the mark, which is kept beside the graph."""
+        """Replaces the mark by the marked value; the mark itself is kept beside the graph."""
         source = self.value[fx_node.all_input_nodes[0]]
         self.value[fx_node] = source
         if isinstance(source, Reference):
@@ -298,7 +298,7 @@ class _Builder:
         return Reference(index)
 
     def _outputs(self) -> tuple[int | None, ...]:
-        # Read from the graph: the signature still has the names from before in-place operators were made functional.
+        # Taken from the graph: the signature still has the names from before in-place operators were made functional.
         returned = next(fx_node for fx_node in self.program.graph.nodes if fx_node.op == "output").args[0]
         specs = self.program.graph_signature.output_specs
         own = [value for value, spec in zip(returned, specs, strict=True) if spec.kind is OutputKind.USER_OUTPUT]

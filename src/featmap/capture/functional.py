@@ -1,8 +1,8 @@
-"""How does a graph with in-place writes become one without?
+"""The functional form of an exported program: the same graph without in-place writes.
 
-`torch.export` records `relu_` and `add_` as they were written. A value that is overwritten must be read as it was by
-earlier readers and as it is by later ones. Whole tensors are renamed here, which is fast; writes through views (or into
-a value of which views are still read) go through torch's own functionalization.
+`torch.export` records `relu_` and `add_` as they were called. Readers before a write must see the old value, later ones
+the new one. Writes to whole tensors are handled here by renaming, which is fast; writes through views (or into a value
+whose views are read later) go through torch's own functionalization.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def _same_tensor(node: FxNode) -> bool:
 
 
 def _rename_writes(program: ExportedProgram) -> None:
-    # Everything is checked before anything is changed: torch must get the program as it was.
+    # Everything is checked before anything is changed: torch must get the unchanged program.
     order = {node: position for position, node in enumerate(program.graph.nodes)}
     group = _storage_groups(program)
     writes = [node for node in program.graph.nodes if _written(node) is not None]
@@ -69,7 +69,7 @@ def _rename_writes(program: ExportedProgram) -> None:
 
 
 def _storage_groups(program: ExportedProgram) -> dict[FxNode, FxNode]:
-    """For every node the first node whose memory it may share."""
+    """For every node, the first node whose memory it may share."""
     group: dict[FxNode, FxNode] = {}
     for node in program.graph.nodes:
         base = _viewed(node)
@@ -89,14 +89,14 @@ def _viewed(node: FxNode) -> FxNode | None:
 
 
 def _name_views(program: ExportedProgram) -> None:
-    # torch takes a dropout's value for a new one; in evaluation it is its input itself, and writes go through.
+    # torch takes a dropout's value for a new tensor; in evaluation it is the input itself, and writes reach it.
     for node in program.graph.nodes:
         if is_operator(node.target) and _name(node) in _PASS_THROUGH and is_pass_through(node):
             node.target, node.args, node.kwargs = torch.ops.aten.alias.default, (node.args[0],), {}
 
 
 def _restore_batch_norms(program: ExportedProgram) -> None:
-    # torch's functional form returns three values, so that no stage of a layer could hold the normalised maps.
+    # torch's functional form returns three values, so no stage of a layer could hold the normalised maps.
     for node in program.graph.nodes:
         if not is_operator(node.target) or _name(node) != "_native_batch_norm_legit_no_training":
             continue
@@ -138,7 +138,7 @@ def _check(node: FxNode, group: dict[FxNode, FxNode], order: dict[FxNode, int]) 
 
 
 def _renames(written: FxNode) -> set[FxNode]:
-    """The names of the very same whole tensor: the written value and what it was called before earlier writes."""
+    """All names of the same whole tensor: the written value and its names before earlier writes."""
     names = {written}
     before = _written(written)
     while before is not None:

@@ -1,8 +1,8 @@
-"""What a model says about its own gradients, recorded while it is captured.
+"""The record of what a model says about its own gradients, taken while it is captured.
 
 `torch.export` records values. Of gradients it keeps `detach()` and `torch.no_grad()`, but not `.data` and
 `torch.inference_mode()`, and of an `autograd.Function` only what its forward computes. While a model is captured, the
-first two are recorded as what they mean for gradients, and every value that a Function returns is marked with its name.
+first two are recorded by their effect on gradients, and every value that a Function returns is marked with its name.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ _LIBRARY.define("own_gradient(Tensor value, str name) -> Tensor")
 _LIBRARY.impl("own_gradient", lambda value, name: value.clone(), "CompositeExplicitAutograd")  # noqa: ARG005
 
 MARK: Any = torch.ops.featmap.own_gradient.default
-"""A value as it is, marked with the name of what has a gradient of its own; no graph keeps the call."""
+"""The identity, marking a value with the name of what defines its gradient; graphs do not keep the call."""
 
 
 @contextmanager
 def gradients_recorded() -> Generator[None]:
-    """While active, what this thread's models say about gradients is put into what is traced."""
+    """While active, what this thread's models say about gradients becomes part of what is traced."""
     with ExitStack() as stack:
         stack.enter_context(_replaced(torch.autograd.Function, "apply", _marking_apply()))
         for name, replacement in _inference_as_no_grad().items():
@@ -54,7 +54,7 @@ def _marking_apply() -> Any:
             return original(cls, *args, **kwargs)
         with _grad_modes_unrecorded(thread):
             values = original(cls, *args, **kwargs)
-        # torch's own Functions have the gradient of what they compute.
+        # torch's own Functions have the true gradient of what they compute.
         return values if cls.__module__.startswith("torch.") else _marked(values, cls.__name__)
 
     return classmethod(apply)
@@ -69,7 +69,7 @@ def _marked(values: Any, name: str) -> Any:
 
 @contextmanager
 def _grad_modes_unrecorded(thread: int) -> Generator[None]:
-    """Within a Function's forward gradients are off anyway; recorded, its own `no_grad` would outlast it."""
+    """Leaves grad modes out of the record within a Function's forward, where a recorded `no_grad` would outlast it."""
     set_mode = torch._C._set_grad_enabled  # pyright: ignore[reportPrivateUsage]
 
     def ignored(mode: bool) -> None:
@@ -81,7 +81,7 @@ def _grad_modes_unrecorded(thread: int) -> Generator[None]:
 
 
 def _inference_as_no_grad() -> dict[str, Callable[..., Any]]:
-    """What enters and leaves an inference mode, as a grad mode: the same values, and recorded."""
+    """Replacements by which an inference mode is entered and left as a `no_grad`, which is recorded."""
     enter, leave = (vars(torch.inference_mode)[name] for name in ("__enter__", "__exit__"))
     thread = get_ident()
 
@@ -101,7 +101,7 @@ def _inference_as_no_grad() -> dict[str, Callable[..., Any]]:
 
 
 class _DataAsDetach(TorchFunctionMode):
-    """While active, `tensor.data` is read as `tensor.detach()`: the same memory, without gradients."""
+    """While active, reading `tensor.data` gives `tensor.detach()`: the same memory, without gradients."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         is_data = getattr(func, "__name__", "") == "__get__" and getattr(func.__self__, "__name__", "") == "data"

@@ -1,9 +1,9 @@
-"""How do the parts of a model that run without gradients, or without autocast, become part of the one graph?
+"""The inlining of inner graphs: parts of a model that run without gradients, or without autocast.
 
 `torch.export` records `with torch.no_grad():` and `with torch.autocast(..., enabled=False):` as calls of inner graphs.
-Neither changes a value here, so their operators are put where the call is; what leaves a block without gradients passes
-through a detach, by which projections know that no gradient goes back. Autocast that is on changes what operators
-compute without being written into them; such a model is refused.
+Neither changes a value here, so their operators replace the call; what leaves a block without gradients passes through
+a detach, by which projections know that no gradient flows back. Enabled autocast changes what operators compute without
+a trace in the graph; such a model is refused.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from featmap.graph.schema import is_operator, plain_name, returns_view, schema_o
 _GRADIENTS = "wrap_with_set_grad_enabled"
 _AUTOCAST = "wrap_with_autocast"
 WITHOUT_GRADIENTS = "featmap: without gradients"
-"""What torch keeps with an operator for others (`custom`): that it lay in a block without gradients."""
+"""The entry in an operator's `custom` metadata that says that it was in a block without gradients."""
 
 
 def inline(program: ExportedProgram) -> None:
-    """Puts the operators of inner graphs into the program's own graph, which is changed.
+    """Inlines the operators of inner graphs into the program's own graph, which is changed.
 
     Raises: CaptureRefused: a part of the model runs under autocast.
     """
@@ -38,12 +38,12 @@ def inline(program: ExportedProgram) -> None:
 
 
 def check_no_inner_graphs(program: ExportedProgram) -> None:
-    """Whether the graph is one graph. Raises: CaptureRefused: it calls others, whose course depends on values."""
+    """Checks that there is one graph. Raises: CaptureRefused: it calls loops or branches that depend on values."""
     for node in program.graph.nodes:
         if node.op == "call_function" and isinstance(node.target, torch._ops.HigherOrderOperator):  # pyright: ignore[reportPrivateUsage]
             raise CaptureRefused(
                 f"{where_of(node)} runs torch's '{node.target.__name__}', a loop or branch "
-                "whose course depends on values, so it is no single graph.",
+                "that depends on values, so the model is not a single graph.",
                 "Decide it without looking at values (torch.where, masks, a fixed number of rounds), or trace the "
                 "parts separately.",
             )
@@ -89,16 +89,16 @@ def _inline(root: GraphModule, call: FxNode) -> None:
 
 
 def _left(root: GraphModule, call: FxNode, part: Any, values: dict[FxNode, Any], written: dict[FxNode, str]) -> Any:
-    """What a block without gradients hands over: detached, or marked where it lies in a value from outside."""
+    """A result of a block without gradients: detached, or marked where it shares memory with an outer value."""
     value = values.get(part, part) if isinstance(part, FxNode) else part
     names = [written[base] for base in _bases(part) if base in written] if isinstance(part, FxNode) else []
     return _mark(call, value, names[0]) if names else _cut(root, value, call)
 
 
 def _written_from_outside(inner: Graph) -> dict[FxNode, str]:
-    """The values from outside that a block writes into, each with the operator that does.
+    """The outer values that a block writes into, each with the operator that does so.
 
-    torch leaves such a value the gradient that it had before it was written to, which no operator expresses.
+    torch keeps the gradient that such a value had before the write, which no operator expresses.
     """
     written: dict[FxNode, str] = {}
     for node in inner.nodes:
@@ -111,7 +111,7 @@ def _written_from_outside(inner: Graph) -> dict[FxNode, str]:
 
 
 def _bases(node: FxNode) -> set[FxNode]:
-    """The values from outside in whose memory a value of an inner graph may lie."""
+    """The outer values whose memory a value of an inner graph may share."""
     while node.op != "placeholder":
         if not node.all_input_nodes or (is_operator(node.target) and not returns_view(node.target)):
             return set()
@@ -126,7 +126,7 @@ def _mark(call: FxNode, value: FxNode, name: str) -> FxNode:
 
 
 def _mark_later(call: FxNode, value: Any, name: str) -> None:
-    """Who reads a value after the block reads it marked."""
+    """Lets all readers after the block read the marked value."""
     order = {node: position for position, node in enumerate(call.graph.nodes)}
     later = {reader for reader in getattr(value, "users", ()) if order[reader] > order[call]}
     if later:
@@ -134,7 +134,7 @@ def _mark_later(call: FxNode, value: Any, name: str) -> None:
 
 
 def _cut(root: GraphModule, value: Any, block: FxNode) -> Any:
-    """A value through which no gradient passes, since its block ran without gradients."""
+    """The value detached, since its block ran without gradients."""
     if not isinstance(value, FxNode) or not isinstance(value.meta.get("val"), torch.Tensor):
         return value
     made = root.graph.call_function(torch.ops.aten.detach.default, (value,))
@@ -143,7 +143,7 @@ def _cut(root: GraphModule, value: Any, block: FxNode) -> Any:
 
 
 def _hand_over(call: FxNode, results: Any) -> None:
-    """Whoever reads a result of the call reads the inner value instead."""
+    """Lets all readers of the call's results read the inner values instead."""
     for reader in list(call.users):
         position: Any = reader.args[1]
         reader.replace_all_uses_with(results[position])

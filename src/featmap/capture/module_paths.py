@@ -1,7 +1,7 @@
 """The module calls around every operator, by the paths under which the modules are registered.
 
-torch names a part that was called in a slice of its container after the slice (`f.slice(1, None, None).2`). The module
-itself knows better: the slice is taken of it again, and the part that is found there has a path of its own.
+torch names a part that was called in a slice of its container after the slice (`f.slice(1, None, None).2`). Here the
+slice is taken of the module again, and the part that is found there has a path of its own.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ Stack = tuple[ModuleCall, ...]
 
 
 class ModulePaths:
-    """Paths of one module's parts; of no module at hand, torch's own paths in the form of an address."""
+    """Paths of a module's parts; where no module is available, torch's own paths in the form of an address."""
 
     def __init__(self, module: nn.Module | None) -> None:
         self.module = module
         self.path_of = {} if module is None else {id(part): path for path, part in module.named_modules()}
 
     def stacks(self, fx_nodes: Iterable[FxNode]) -> dict[FxNode, Stack]:
-        """For every node the module calls around it, outermost first, without the root."""
+        """For every node, the module calls around it, outermost first, without the root."""
         calls = {node: list(_calls(node)) for node in fx_nodes}
         number_of = self._numbers([call for entries in calls.values() for call in entries])
         return {
@@ -39,7 +39,7 @@ class ModulePaths:
         }
 
     def real(self, path: str) -> str | None:
-        """The path under which a part is registered; None for a slice, which is registered nowhere."""
+        """The path under which a part is registered; None for a slice, which is not registered."""
         if "slice(" not in path:
             return path
         if self.module is None:
@@ -47,7 +47,7 @@ class ModulePaths:
         return self.path_of.get(id(_part(self.module, path)))
 
     def _numbers(self, calls: list[tuple[str, str, int, str]]) -> dict[str, int]:
-        """The numbers of calls of parts that were called in slices too, counted in the order of the calls."""
+        """The call numbers of parts that were also called in slices, in the order of the calls."""
         keys: defaultdict[str, dict[str, None]] = defaultdict(dict)
         sliced: set[str] = set()
         for key, path, _, _ in calls:
@@ -60,7 +60,7 @@ class ModulePaths:
 
 
 def _calls(fx_node: FxNode) -> Iterable[tuple[str, str, int, str]]:
-    """torch's key of each module call around a node, with its path, the number of the call and the module's class."""
+    """torch's key of each module call around a node, with path, call number and class of the module."""
     for key, (path, type_name) in (fx_node.meta.get("nn_module_stack") or {}).items():
         if path:
             name = type_name if isinstance(type_name, str) else type_name.__qualname__
@@ -68,7 +68,7 @@ def _calls(fx_node: FxNode) -> Iterable[tuple[str, str, int, str]]:
 
 
 def _part(module: Any, path: str) -> Any:
-    """The part that a path with slices names, None where it names nothing."""
+    """The part that a path with slices names, None where there is none."""
     part = module
     for name in path.split("."):
         try:
@@ -79,6 +79,6 @@ def _part(module: Any, path: str) -> Any:
 
 
 def _slice(name: str) -> slice:
-    """The slice that a text such as `slice(1, None, None)` shows."""
+    """The slice that a text such as `slice(1, None, None)` describes."""
     parts = (text.strip() for text in name.removeprefix("slice(").removesuffix(")").split(","))
     return slice(*(None if text == "None" else int(text) for text in parts))

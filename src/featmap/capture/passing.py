@@ -1,8 +1,8 @@
-"""Which modules hand on what they were given? `nn.Identity`, empty containers, drop paths in evaluation.
+"""Modules that return their input: `nn.Identity`, empty containers, drop paths in evaluation.
 
-They call no operator, so nothing of them would stand in the graph, and their addresses could not be asked. While a
-model is recorded such a call returns its input through a dropout that drops nothing, which leaves the graph again and
-whose module call is kept.
+They call no operator, so the graph would hold nothing of them, and they could not be addressed. While a model is
+recorded such a call returns its input through a dropout that drops nothing, which is later removed from the graph while
+its module call is kept.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from torch.nn.modules.module import register_module_forward_hook
 
 @contextmanager
 def passing_recorded() -> Generator[None]:
-    """Marks, in all modules that run meanwhile, the values that they pass on."""
+    """While active, marks the values that modules pass through."""
     handle = register_module_forward_hook(_marked)
     try:
         yield
@@ -27,7 +27,7 @@ def passing_recorded() -> Generator[None]:
 
 
 def _marked(module: nn.Module, given: tuple[Any, ...], output: Any) -> Any:
-    # A module that works in place returns its input, too.
+    # A module that works in place returns its input as well.
     is_input = isinstance(output, Tensor) and any(output is value for value in given)
     if not is_input or getattr(module, "inplace", False) or isinstance(module, nn.modules.dropout._DropoutNd):  # pyright: ignore[reportPrivateUsage]
         return None

@@ -1,6 +1,6 @@
-"""Which calls say in other words what a plainer operator says? ReLU6, and those that ask a tensor for its type alone.
+"""Plainer operators for some calls: ReLU6 for a hardtanh, and others for those that use only a tensor's type.
 
-The plainer operator reads what is really read, and has the name that people know.
+The plainer operator reads only what is really read, and has the name that people know.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Call = tuple[Any, tuple[Any, ...], dict[str, Any]]
 
 
 def copied(node: FxNode) -> FxNode | None:
-    """The value that a copy into a tensor of the same shape and type is; None for every other call."""
+    """The source of a copy into a tensor of the same shape and type, which equals the copy; None for other calls."""
     if not is_operator(node.target) or plain_name(node.target) != "copy" or not isinstance(node.args[1], FxNode):
         return None
     source, made = node.args[1].meta["val"], node.meta["val"]
@@ -27,7 +27,7 @@ def copied(node: FxNode) -> FxNode | None:
 
 
 def plain_call(node: FxNode) -> Call:
-    """Target and arguments of a call, of the plainer operator where there is one."""
+    """Target and arguments of a call, or of a plainer operator where there is one."""
     name = plain_name(node.target) if is_operator(node.target) else ""
     if name == "hardtanh" and _bounds(node) == (0, 6):
         return torch.ops.aten.relu6.default, node.args[:1], {}
@@ -51,6 +51,6 @@ def _bounds(node: FxNode) -> tuple[Any, Any]:
 
 
 def _is_cast(node: FxNode) -> bool:
-    """Whether a copy gives its source another type and nothing else."""
+    """Whether a copy changes the type of its source and nothing else."""
     source = node.args[1]
     return isinstance(source, FxNode) and source.meta["val"].shape == node.meta["val"].shape

@@ -1,7 +1,7 @@
-"""Why did a model refuse to be captured, in words that its author can use?
+"""Errors that explain why a model could not be captured, in words that its author can use.
 
-torch's own errors name its internals. Here the innermost line of the model's own code is found, the module whose
-forward holds it, and for a kernel larger than its input the arithmetic.
+torch's own errors name its internals. These name the innermost line of the model's own code and the module whose
+forward holds it, and for a kernel larger than its input they show the arithmetic.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Line:
 
 
 def explain_failure(error: Exception, module: nn.Module, inputs: list[Any]) -> FeatmapError:
-    """The error that tells the model's author what stands in the way."""
+    """The error that tells the model's author what went wrong."""
     frames = _frames(error)
     place = _own_line(frames)
     path = _module_path(frames, module)
@@ -61,7 +61,7 @@ def explain_failure(error: Exception, module: nn.Module, inputs: list[Any]) -> F
     where = f"'{path}'" if path else f"the forward of {type(module).__name__}"
     if _is_branch(error):
         return CaptureRefused(
-            f"{where} branches on values of a tensor, so it is no single graph.{line}",
+            f"{where} branches on values of a tensor, so it is not a single graph.{line}",
             "Decide it without looking at values (torch.where, masks), or trace the parts separately.",
         )
     for told in _told(error, where, line, module):
@@ -80,7 +80,7 @@ def explain_failure(error: Exception, module: nn.Module, inputs: list[Any]) -> F
 
 
 def _told(error: Exception, where: str, line: str, module: nn.Module) -> Iterator[FeatmapError]:
-    """What torch's errors of certain kinds mean for the model's author."""
+    """Errors for certain kinds of torch's errors, in the terms of the model's author."""
     text = " ".join(str(part) for part in _chain(error))
     unknown = re.search(r"<class '([^']+)'> in (?:the )?output|outputs? with type <class '([^']+)'>", text)
     if unknown:
@@ -134,7 +134,7 @@ def _is_about_shapes(text: str) -> bool:
 
 
 def _frames(error: BaseException) -> list[tuple[FrameType, int]]:
-    """Frame and line of every step from the capture to the deepest of the chained errors."""
+    """Frame and line of every call from the capture down to the innermost of the chained errors."""
     found: list[tuple[FrameType, int]] = []
     for part in reversed(_chain(error)):
         trace: TracebackType | None = part.__traceback__
@@ -176,7 +176,7 @@ def _module_path(frames: list[tuple[FrameType, int]], module: nn.Module) -> str:
 
 
 def _kernel_error(frames: list[tuple[FrameType, int]], path: str) -> FeatmapError | None:
-    """For a window that does not fit: the same message as `featmap conv` gives, with the layer's address."""
+    """The error for a window that does not fit: the message of `featmap conv`, with the layer's address."""
     for frame, _ in reversed(frames):
         part, value = frame.f_locals.get("self"), frame.f_locals.get("input")
         if isinstance(part, nn.Module) and hasattr(part, "kernel_size") and isinstance(value, torch.Tensor):

@@ -1,8 +1,8 @@
-"""Where does a model's own code look at the size of a tensor?
+"""The lines at which a model's own code reads the size of a tensor.
 
-A number that a model computes from a size (padding to a multiple of the stride, say) stands in the captured graph as a
-constant. Some functions of torch's own Python do the same for the model. A graph whose model never looked holds for
-every input size; one whose model did is captured again for another size wherever such a constant could matter.
+A number that a model computes from a size (padding to a multiple of the stride, say) is a constant in the captured
+graph. Some of torch's own Python functions do the same for the model. A graph whose model reads no sizes is valid for
+every input size; otherwise the model is captured again for another size wherever such a constant could matter.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class SizeReads(TorchFunctionMode):
 
 
 def calling_line(frame: FrameType | None, *, also_in_torch: bool = False) -> SizeRead | None:
-    """The line that calls a torch function which a mode watches; None where torch's own code does."""
+    """The line that calls a torch function watched by a mode; None where torch's own code calls it."""
     while frame is not None and _is_plumbing(frame.f_code.co_filename):
         frame = frame.f_back
     if frame is None or (frame.f_code.co_filename.startswith(_TORCH) and not also_in_torch):
@@ -62,10 +62,10 @@ def _reads_size(func: Any) -> bool:
 
 
 def _computes_size(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-    """Whether a function of torch's own Python works a size out of its input's size, where no mode sees it reading.
+    """Whether one of torch's own Python functions computes a size from its input's size without a mode noticing.
 
-    Such are resizes by a factor that is turned into a size first, adaptive pools that keep an axis, and functions whose
-    results are as large as a share of their input.
+    These are resizes by a factor that is converted to a size first, adaptive pools that keep an axis, and functions
+    whose results are as large as a fraction of their input.
     """
     name = getattr(func, "__name__", "").lstrip("_")
     if name == "interpolate":
@@ -83,6 +83,6 @@ _SHARES = ("fractional_max_pool", "max_unpool", "unpool_output_size", "stft", "i
 
 
 def _is_plumbing(file: str) -> bool:
-    """Frames of function modes, torch's and ours, and of tensors' own `len`, which stand between caller and mode."""
+    """Whether a file's frames only sit between caller and mode: torch's and our function modes, and tensors' `len`."""
     parts = ("overrides", "_export", "/export/", "/fx/", "_subclasses", "_python_dispatch", "_tensor.py")
     return file.startswith(_OURS) or (file.startswith(_TORCH) and any(part in file for part in parts))

@@ -1,4 +1,4 @@
-"""Which modules and inputs can certainly not be captured? Told before torch tries, with what to do instead."""
+"""The check for modules and inputs that cannot be captured, made before torch tries; errors say what to do instead."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _KINDS: dict[int, tuple[type[nn.Module], ...]] = {
     4: (nn.Conv2d, nn.ConvTranspose2d, nn.MaxPool2d, nn.AvgPool2d, nn.BatchNorm2d),
     5: (nn.Conv3d, nn.ConvTranspose3d, nn.MaxPool3d, nn.AvgPool3d, nn.BatchNorm3d),
 }
-"""Layers by the rank of the batches that they take."""
+"""Layers by the rank of the batches that they accept."""
 
 
 def check_capturable(module: nn.Module, inputs: list[Any]) -> None:
     """Refuses what torch.export cannot record, or would record as something else.
 
-    Raises: CaptureRefused: a part is quantised, scripted or lazy. InputError: an input is no tensor, or an image
-    without its batch axis or with one too many.
+    Raises: CaptureRefused: a part is quantised, scripted or lazy. InputError: an input is not a tensor, or an image
+    without a batch axis or with two.
     """
     for refusals in _CHECKS:
         for refusal in refusals(module, inputs):
@@ -67,13 +67,13 @@ def _no_tensors(module: nn.Module, inputs: list[Any]) -> Iterator[FeatmapError]:
         if not isinstance(value, Tensor) and hasattr(value, "__array__"):
             kind = type(value)
             yield InputError(
-                f"An example input is a {kind.__module__.partition('.')[0]} {kind.__name__}, no tensor.",
+                f"An example input is a {kind.__module__.partition('.')[0]} {kind.__name__}, not a tensor.",
                 "Give tensors: torch.from_numpy(array).",
             )
 
 
 def _other_axes(module: nn.Module, inputs: list[Any]) -> Iterator[FeatmapError]:
-    """An image without a batch axis, or with two, for a module whose layers take planes alone."""
+    """Refuses an image without a batch axis, or with two, for a module whose layers all work on planes."""
     tensors = [value for value in inputs if isinstance(value, Tensor)]
     kinds = {rank for part in module.modules() for rank, kind in _KINDS.items() if isinstance(part, kind)}
     if kinds != {4} or not tensors or any(value.ndim == 4 for value in tensors):
@@ -86,7 +86,8 @@ def _other_axes(module: nn.Module, inputs: list[Any]) -> Iterator[FeatmapError]:
         )
     if len(shape) == 5 and shape[:2] == (1, 1):
         yield InputError(
-            f"The input shape {shape[1:]} counts the image, too.", f"Give (channels, rows, columns): {shape[2:]}."
+            f"The input shape {shape[1:]} includes the batch axis.",
+            f"Give (channels, rows, columns): {shape[2:]}.",
         )
 
 

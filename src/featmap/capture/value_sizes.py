@@ -1,7 +1,7 @@
-"""Which value of an exported program has a size that other values decide, and which line of the model makes it?
+"""The refusal of values whose size depends on other values, with the line of the model that makes them.
 
 `x[x > 0]` has as many elements as `x` has positive values. Such a value has no shape before the image is known, so
-neither it nor what is computed from it has a geometry. torch exports it all the same, with a symbol for the size.
+neither it nor what is computed from it has a geometry. torch exports it nonetheless, with a symbol for the size.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from featmap.errors import CaptureRefused
 
 
 def check_sizes(program: ExportedProgram) -> None:
-    """Raises CaptureRefused for the first value whose size only an image can tell."""
+    """Raises CaptureRefused for the first value whose size is only known once an image is given."""
     for node in program.graph.nodes:
         if _depends_on_values(node):
             raise CaptureRefused(
@@ -37,7 +37,7 @@ def _depends_on_values(node: FxNode) -> bool:
 
 
 def where_of(node: FxNode) -> str:
-    """The innermost module that an operator was called in, in the words of a refusal."""
+    """The innermost module that an operator was called in, worded for an error."""
     calls = list((node.meta.get("nn_module_stack") or {}).values())
     path, kind = calls[-1] if calls else ("", "the model")
     name = (kind if isinstance(kind, str) else kind.__qualname__).rpartition(".")[2]
@@ -45,7 +45,7 @@ def where_of(node: FxNode) -> str:
 
 
 def _line(node: FxNode) -> str:
-    """The innermost line outside torch among those that torch noted, if it noted any."""
+    """The innermost line outside torch among those that torch recorded, if any."""
     noted = re.findall(r'File "(.+?)", line (\d+), in', node.meta.get("stack_trace") or "")
     own = [Line(file, int(number)) for file, number in noted if not file.startswith(TORCH)]
     return f"\n  {own[-1]}" if own else ""

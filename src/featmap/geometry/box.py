@@ -1,6 +1,6 @@
-"""Which rectangle of a map, and how sure are we of it?
+"""Boxes, rectangles of a map, and the status of a geometric answer: how certain it is.
 
-A box is half-open rows top:bottom and columns left:right. `Status` says whether a geometric answer is the very set of
+A box is half-open: rows top:bottom and columns left:right. `Status` says whether a geometric answer is the exact set of
 pixels (`exact`), a box that contains it (`hull`), or the whole map because an operator reads everything (`whole`).
 """
 

@@ -1,12 +1,12 @@
-"""How much of the image does a layer see, by structure?
+"""Receptive fields of layers: how much of the image a unit sees, by structure.
 
-`size`, `stride` and `offset` of a receptive field say for unit u: it sees `size` pixels from `offset + u * stride` on.
-They are uncut, as in the literature: part of the field may lie on padding, and at the borders a unit sees less.
-Where that holds for no stride and offset (behind a stride 2 and a transposed convolution that doubles, say), both are
-None, and `steps` say how the fields' first pixels move from unit to unit, over one period.
+Unit u sees `size` pixels from `offset + u * stride` on. These numbers are unclipped, as in the literature: part of the
+field may lie on padding, and at the borders a unit sees less. Where no stride and offset fit (behind a stride 2 and a
+transposed convolution that doubles, say), both are None, and `steps` say how the fields' first pixels move from unit to
+unit, over one period.
 
-Source: Araujo, Norris, Sim (2019), doi:10.23915/distill.00021. They refuse networks whose ways differ in stride or
-centre; here the hull of the ways is given, with its status.
+Source: Araujo, Norris, Sim (2019), doi:10.23915/distill.00021. They exclude networks whose paths differ in stride or
+centre; here the hull of the paths is given, with its status.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ class ReceptiveField:
     """The receptive field of a layer's units, (rows, columns) in input pixels.
 
     `status` is `exact` if every unit far from the borders sees a full box of `size` pixels and nothing else, `hull` if
-    that box may hold pixels that some unit does not see (holes of dilation, units of different size, ways that do not
-    join to a box), and `whole` if an operator on the way reads its whole map; `size` is then the image's on that axis.
-    A stride is None where units do not move evenly or see everything.
+    that box may hold pixels that some unit does not see (holes of dilation, fields of different sizes, paths whose
+    union is not a box), and `whole` if an operator on the path reads its whole map; `size` is then the image's on that
+    axis. A stride is None where fields are unevenly spaced or cover everything.
 
     >>> from featmap.geometry import Window
     >>> chain_field([Window(3, before=1, after=1), Window(2, 2), Window(3)], 32)
@@ -44,34 +44,34 @@ class ReceptiveField:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Pixels that a unit sees: the largest over all units."""
+        """Rows and columns that a unit sees: the largest over all units."""
         return self.rows.size, self.columns.size
 
     @property
     def stride(self) -> tuple[int | None, int | None]:
-        """Pixels from one unit's field to the next; None where units do not move evenly or see everything."""
+        """Pixels from one unit's field to the next; None where fields are unevenly spaced or cover everything."""
         return self.rows.stride, self.columns.stride
 
     @property
     def offset(self) -> tuple[int | None, int | None]:
-        """The first pixel of unit 0's field, negative on padding; None where units do not move evenly."""
+        """The first pixel of unit 0's field, negative on padding; None where fields are unevenly spaced."""
         return self.rows.offset, self.columns.offset
 
     @property
     def steps(self) -> tuple[tuple[int, ...] | None, tuple[int, ...] | None]:
-        """How units move that have no stride: pixels from first to first, over one period; None where unknown."""
+        """Pixels from each field's start to the next, over one period, where there is no stride; None where unknown."""
         return self.rows.steps, self.columns.steps
 
     @property
     def status(self) -> Status:
-        """How sure the box is."""
+        """How certain the box is."""
         if self.rows.is_whole or self.columns.is_whole:
             return Status.WHOLE
         is_full = self.is_product and self.rows.is_exact and self.columns.is_exact
         return Status.EXACT if is_full else Status.HULL
 
     def as_dict(self) -> dict[str, object]:
-        """Plain data as in every JSON answer: [rows, columns], None where there is no such number."""
+        """Plain data as in every JSON document: [rows, columns], None where there is no such number."""
         return {
             "size": [*self.size],
             "stride": [*self.stride],
@@ -87,7 +87,7 @@ class ReceptiveField:
         *,
         is_product: bool,
     ) -> ReceptiveField:
-        """The field behind rules that read one another, the last of them these units; each with its input size."""
+        """The field behind a chain of rules, each with its input size; the last one reads these units."""
         rows, columns = self.rows, self.columns
         for rule, size in reversed(row_rules):
             rows = rows.through(rule, size)
@@ -102,14 +102,14 @@ class ReceptiveField:
         return ReceptiveField(rows, columns, self.is_product)
 
     def covers(self, other: ReceptiveField) -> bool:
-        """Whether each unit certainly sees all that it may see by `other`."""
+        """Whether each unit certainly sees all that it may see according to `other`."""
         return self.is_product and covers(self.rows, other.rows) and covers(self.columns, other.columns)
 
 
 def merge(fields: Iterable[ReceptiveField]) -> ReceptiveField:
-    """The field of units that see what any of several ways sees: addition, concatenation.
+    """The field of units that read several branches (addition, concatenation): the union of all.
 
-    Exact where the ways join to a full box: one holds all others, or they agree along rows or along columns.
+    Exact where the union is a full box: one branch holds all others, or they agree along rows or along columns.
     """
     ways: list[ReceptiveField] = []
     for field in fields:
@@ -119,7 +119,7 @@ def merge(fields: Iterable[ReceptiveField]) -> ReceptiveField:
 
 
 def merged(first: ReceptiveField, second: ReceptiveField) -> ReceptiveField:
-    """Two ways of which neither holds the other."""
+    """The union of two fields of which neither holds the other."""
     same_rows = covers(first.rows, second.rows) and covers(second.rows, first.rows)
     same_columns = covers(first.columns, second.columns) and covers(second.columns, first.columns)
     is_product = first.is_product and second.is_product and (same_rows or same_columns)

@@ -1,7 +1,7 @@
-"""Which indices along one axis, holes included?
+"""Sets of indices along one axis, holes included.
 
-The set is one whole number whose bit i says that index i is in it: unions, cuts and shifts of thousands of indices
-are single operations on it. Negative indices cannot be members; cut intervals before making a set of them.
+A set is one integer whose bit i says that index i is in it: unions, intersections and shifts of thousands of indices
+are single operations on it. Negative indices cannot be members; clip intervals before making a set of them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from featmap.geometry.interval import EMPTY, Interval
 
 
 def ones(count: int) -> int:
-    """The number whose lowest `count` bits are set."""
+    """The integer whose lowest `count` bits are set."""
     return (1 << count) - 1
 
 
@@ -32,7 +32,7 @@ def repeat(mask: int, count: int, step: int) -> int:
 
 
 def shift(mask: int, distance: int) -> int:
-    """Each index moved up by `distance`; what would fall below 0 is gone."""
+    """Each index moved up by `distance`; those that would fall below 0 are dropped."""
     return mask << distance if distance >= 0 else mask >> -distance
 
 
@@ -47,7 +47,7 @@ def spread(mask: int, step: int) -> int:
 
 
 def every(mask: int, step: int) -> int:
-    """Index `i * step` becomes index i; the indices between are gone. The inverse of `spread`.
+    """Index `i * step` becomes index i; the indices between are dropped. The inverse of `spread`.
 
     >>> bin(every(0b10111, 2))
     '0b111'
@@ -68,7 +68,7 @@ class IndexSet:
 
     @staticmethod
     def of(indices: Interval | Iterable[int]) -> IndexSet:
-        """The set of these indices; ranges and intervals take no loop."""
+        """The set of these indices; ranges and intervals need no loop."""
         if isinstance(indices, Interval):
             indices = range(indices.start, indices.stop)
         if isinstance(indices, range):
@@ -115,7 +115,7 @@ class IndexSet:
 
     @property
     def is_contiguous(self) -> bool:
-        """Whether the hull has no hole; the empty set has none."""
+        """Whether the set has no hole; the empty set has none."""
         return self.interval.size == len(self)
 
     def clip(self, size: int) -> IndexSet:
@@ -123,7 +123,7 @@ class IndexSet:
         return IndexSet(self.mask & ones(size))
 
     def runs(self) -> Iterator[Interval]:
-        """The neighbouring indices, one interval per run, in ascending order."""
+        """The contiguous runs, as intervals in ascending order."""
         mask, base = self.mask, 0
         while mask:
             start = lowest(mask)
@@ -134,5 +134,5 @@ class IndexSet:
 
 
 def lowest(mask: int) -> int:
-    """The position of the lowest set bit of a number that is not 0."""
+    """The position of the lowest set bit of an integer that is not 0."""
     return (mask & -mask).bit_length() - 1

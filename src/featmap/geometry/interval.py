@@ -1,7 +1,7 @@
-"""Which neighbouring indices along one axis?
+"""Intervals: contiguous indices along one axis.
 
-An interval is half-open, so its size is `stop - start` and touching intervals share no index. All empty intervals are
-one and the same: `Interval(7, 7) == Interval(0, 0)`, so that an empty one never widens a hull.
+An interval is half-open, so its size is `stop - start` and adjacent intervals share no index. All empty intervals are
+equal: `Interval(7, 7) == Interval(0, 0)`, so that an empty one never widens a hull.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """The indices from `start` up to, not including, `stop`.
+    """The indices from `start` up to but not including `stop`.
 
-    Indices may be negative or beyond the map: those lie on padding until `clip` cuts them off.
+    Indices may be negative or beyond the map: they lie on padding until `clip` removes them.
 
     >>> Interval(-1, 4).clip(3)
     Interval(start=0, stop=3)
@@ -31,7 +31,7 @@ class Interval:
 
     @property
     def size(self) -> int:
-        """How many indices there are."""
+        """The number of indices."""
         return self.stop - self.start
 
     @property

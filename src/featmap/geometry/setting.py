@@ -1,4 +1,4 @@
-"""Which numbers can no operator have, and how is that said?
+"""The wording of errors about an operator's settings.
 
 The messages name the axis in the reader's words: rows lie above and below, columns left and right.
 """
@@ -12,7 +12,7 @@ from featmap.errors import KernelTooLarge, SettingError
 
 
 @dataclass(frozen=True, slots=True)
-class Axis:
+class AxisWords:
     """The words for one spatial axis."""
 
     cell: str
@@ -21,26 +21,26 @@ class Axis:
     after: str
 
 
-ROWS = Axis("row", "rows", "above", "below")
-COLUMNS = Axis("column", "columns", "left", "right")
-BOTH = Axis("row and column", "rows and columns", "before", "after")
-"""For two axes of the same numbers."""
-EITHER = Axis("cell", "cells", "before", "after")
+ROWS = AxisWords("row", "rows", "above", "below")
+COLUMNS = AxisWords("column", "columns", "left", "right")
+BOTH = AxisWords("row and column", "rows and columns", "before", "after")
+"""For two axes with the same numbers."""
+EITHER = AxisWords("cell", "cells", "before", "after")
 """For a rule that serves both axes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problems:
-    """Everything that is wrong with some settings, so that one error can say it all."""
+    """Everything that is wrong with some settings, so that one error can report it all."""
 
     found: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
 
     def add(self, problem: str, remedy: str) -> None:
-        """One more thing that is wrong, and what to do about it."""
+        """Adds one thing that is wrong, and what to do about it."""
         self.found.append((problem, remedy))
 
     def lowest(self, what: str, value: int, lowest: int) -> None:
-        """A number that must not be below `lowest`."""
+        """Adds a problem where `value` is below `lowest`."""
         if value < lowest:
             self.add(f"{what} is {value}, the lowest possible is {lowest}.", f"For {what} use {lowest} or more.")
 
@@ -59,7 +59,7 @@ def at_least(what: str, value: int, lowest: int) -> None:
 
 
 def misfit(
-    kernel: int, dilation: int, size: int, padding: tuple[int, int], axis: Axis = EITHER
+    kernel: int, dilation: int, size: int, padding: tuple[int, int], axis: AxisWords = EITHER
 ) -> Iterator[tuple[str, str]]:
     """Problem and remedy of a kernel that spans more than the padded input; nothing if it fits."""
     span, padded = (kernel - 1) * dilation + 1, size + sum(padding)

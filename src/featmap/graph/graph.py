@@ -1,4 +1,4 @@
-"""What is a captured network? Immutable nodes, the values they read, and the weights they use.
+"""The graph of a captured network: immutable nodes, the values they read, and the weights they use.
 
 A `Graph` is the list of a model's operators in the order in which they run, free of in-place writes. It holds no
 tensors of its own: weights are looked up by name in the table that belongs to the user's module.
@@ -38,7 +38,7 @@ class TensorSpec:
 
     @property
     def count(self) -> int:
-        """How many numbers the value holds."""
+        """The number of elements of the value."""
         count = 1
         for size in self.shape:
             count *= size
@@ -54,7 +54,7 @@ Spec = TensorSpec | tuple["TensorSpec | None", ...] | None
 
 @dataclass(frozen=True, slots=True)
 class ModuleCall:
-    """One call of a module: its path, which call of it this is (from 1), and its class."""
+    """One call of a module: its path, the number of the call (from 1), and its class."""
 
     path: str
     number: int
@@ -96,7 +96,7 @@ class Node:
         return parts[1] if parts[0] == "aten" else ".".join(parts[:2])
 
     def moved(self, index: int, to: Callable[[int], int]) -> Node:
-        """The same call at another index of another graph, reading the values that `to` gives for those it read."""
+        """The same call at another index of another graph; `to` maps the values that it reads."""
 
         def moved(leaf: Reference | Weight) -> Reference | Weight:
             return Reference(to(leaf.index)) if isinstance(leaf, Reference) else leaf
@@ -127,9 +127,9 @@ class SizeRead:
 
 @dataclass(frozen=True)
 class Written:
-    """A place of the module that its forward writes in evaluation.
+    """An attribute or buffer that the module's forward writes in evaluation.
 
-    `is_weight`: what stood there before can have been read as a tensor alone, which then is a weight of that name.
+    `is_weight`: its former value can only have been read as a tensor, which then is a weight of that name.
     """
 
     name: str
@@ -140,14 +140,14 @@ class Written:
 class Graph:
     """A whole captured model.
 
-    `outputs` lists the node of every output tensor in flattened order, `None` for outputs that are no tensors;
+    `outputs` lists the node of every output tensor in flattened order, `None` for outputs that are not tensors;
     `unflatten` puts such a list back into the model's own structure. `removed` maps the module calls of operators
-    that change nothing (dropout in evaluation) to the value that passed through. `size_reads` are the places where
-    the model's own code looked at sizes, so that numbers in the graph may depend on the input's size. `own_gradients`
-    names, for values that the model gives another gradient than that of what computes them, what does so. `copy_of`
-    tells of operators that the model calls once on several images behind one another, and that stand here once for
-    each: which of them are copies of one call. `other_names` lists, for paths of modules that are registered under
-    several names, the others. `written` is what the forward writes to its module in evaluation.
+    that change nothing (dropout in evaluation) to the value that passed through. `size_reads` are the lines where
+    the model's own code reads sizes, so that numbers in the graph may depend on the input's size. `own_gradients`
+    names, for values whose gradient the model defines itself, what defines it. `copy_of` maps operators that the model
+    calls once on several joined images, and that are here once for each image, to that call. `other_names` lists, for
+    paths of modules that are registered under several names, the others. `written` is what the forward writes to its
+    module in evaluation.
     """
 
     nodes: tuple[Node, ...]
@@ -173,7 +173,7 @@ class Graph:
 
     @cached_property
     def readers(self) -> tuple[tuple[int, ...], ...]:
-        """For every node the nodes that read its value, in order."""
+        """For every node, the nodes that read its value, in order."""
         readers: list[list[int]] = [[] for _ in self.nodes]
         for node in self.nodes:
             for index in dict.fromkeys(node.inputs):
@@ -211,7 +211,7 @@ class Graph:
 
 
 def map_arguments(value: Any, replace: Callable[[Any], Any]) -> Any:
-    """`value` with every `Reference` and `Weight` in it, also inside lists, replaced.
+    """`value` with every `Reference` and `Weight` in it replaced, also inside lists.
 
     >>> map_arguments([Reference(3), 2], lambda leaf: "x")
     ['x', 2]
@@ -236,7 +236,7 @@ def spec_of(value: Any) -> Spec:
 
 
 def read_by(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-    """The values and weights that a call with these arguments reads, as a `Node` has them."""
+    """The values and weights that a call with these arguments reads, as keyword arguments of `Node`."""
     found = list(leaves((args, kwargs)))
     return {
         "inputs": tuple(leaf.index for leaf in found if isinstance(leaf, Reference)),

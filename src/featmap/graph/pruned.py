@@ -1,4 +1,4 @@
-"""Which values of a graph does an output need? The others are taken away."""
+"""The pruning of a graph: values that no output needs are removed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from featmap.graph.graph import Graph
 
 
 def pruned(graph: Graph) -> Graph:
-    """The graph without values that no output reads."""
+    """The graph without values that no output depends on."""
     kept = graph.ancestors([index for index in graph.outputs if index is not None]) | set(graph.inputs)
     to = {old: new for new, old in enumerate(sorted(kept))}
     return replace(

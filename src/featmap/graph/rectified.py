@@ -1,6 +1,7 @@
-"""Rectified values, which are 0 on a half line of what they are made of: there alone a map can be dead.
+"""Rectified values, which are 0 for a half line of inputs; only maps of such values can be dead.
 
-A nonlinearity says so itself; a pool, a join, a cut or a reshape of such values keeps it.
+A nonlinearity says itself whether it rectifies; pools, concatenations, slices and reshapes of rectified values are
+rectified, too.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from featmap.graph.sized_graph import SizedGraph
 
 
 def rectified_values(sized: SizedGraph) -> frozenset[int]:
-    """The nodes whose maps are rectified: never below a nonlinearity's 0, which half of all its inputs become."""
+    """The nodes whose maps are rectified: never below the 0 that a nonlinearity gives for a half line of inputs."""
     found: set[int] = set()
     for node in sized.graph:
         if _is_rectified(sized, node, found):

@@ -1,4 +1,4 @@
-"""The oldest torch that featmap promises to be right on, held against the record of the installed one."""
+"""The oldest supported version of torch, and the check of the installed one."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ OLDEST_TORCH = (2, 13)
 
 
 def check_torch() -> None:
-    """Raises: MissingPackage: the installed torch is older than the oldest that is promised."""
+    """Raises: MissingPackage: the installed torch is older than the oldest supported one."""
     try:
         installed = version("torch")
     except PackageNotFoundError:
-        # Importing it says so itself, or it was put there without a record of its version.
+        # Either its import will fail with an error of its own, or it was installed without metadata.
         return
     numbers = re.match(r"(\d+)\.(\d+)", installed)
     if numbers and (int(numbers[1]), int(numbers[2])) < OLDEST_TORCH:

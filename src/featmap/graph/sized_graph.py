@@ -1,8 +1,8 @@
-"""What does a graph look like at one input size? Shape, axes, geometry and cost of every value.
+"""A graph at one input size: shape, axes, geometry and cost of every value.
 
-At the captured size the shapes are the captured ones. At another size torch itself works them out, operator by
-operator, on tensors without memory; the arguments that hold for the captured size alone are translated first, or the
-model has to be captured again.
+At the captured size the shapes are the captured ones. At another size torch itself computes them, operator by operator,
+on tensors without memory; arguments that are valid for the captured size only are translated first, or the model has to
+be captured again.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class SizedGraph:
         return operator_of(node)
 
     def call(self, node: Node) -> Call:
-        # What a call reads lies before it and stays as it is; its own shape and axes are looked up when they are asked.
+        # What a call reads precedes it and does not change; its own shape and axes are looked up on demand.
         if node.index not in self._calls:
             self._calls[node.index] = Call(self.graph, node, self.specs, self.axes)
         return self._calls[node.index]
@@ -64,7 +64,7 @@ class SizedGraph:
         return rows, 1 if axes.column is None else shape[axes.column]
 
     def reads(self, index: int) -> Iterator[tuple[int, AxisRule, AxisRule]]:
-        """The values that a node reads and that depend on the input, each with the rules of its rows and columns."""
+        """The values that a node reads and that depend on the input, each with the rules for its rows and columns."""
         node = self.graph[index]
         if node.is_input:
             return
@@ -83,7 +83,7 @@ class SizedGraph:
 
     @cached_property
     def places(self) -> Places:
-        """What every place of every value reads of the image, also where rows and columns are no axes of their own."""
+        """What every position of every value reads of the image, even where rows and columns are not plain axes."""
         return Places(self)
 
     def macs(self, index: int) -> int | None:
@@ -97,7 +97,7 @@ class SizedGraph:
         """The same graph for another shape of the image input.
 
         Raises: NotResizable: the graph holds, or may hold, numbers that were computed from the captured size.
-        DoesNotFit: an operator cannot take what comes out at this size; `error.reached` is the part up to there.
+        DoesNotFit: an operator cannot take what it gets at this size; `error.reached` is the part up to there.
         """
         captured = shape_of(self.graph[self.graph.image_input].spec)
         if shape == captured:
@@ -116,7 +116,7 @@ class DoesNotFit(InputError):
 
 
 class _Resizing:
-    """Works the shapes out for another input size."""
+    """Computes the shapes for another input size."""
 
     def __init__(self, captured: SizedGraph, shape: tuple[int, ...]) -> None:
         self.graph = captured.graph
@@ -152,7 +152,7 @@ class _Resizing:
         return spec
 
     def _check_constant(self, node: Node) -> None:
-        # What the model fills in itself may be as large as the number of images was.
+        # A tensor that the model fills itself may have the captured number of images as its size.
         if self.graph.size_reads and self.sized.operator(node).kind == "constant":
             raise NotResizable(node.operator)
 
@@ -182,7 +182,7 @@ class _Resizing:
 
 
 def resized_arguments(sized: SizedGraph, node: Node) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """A call's arguments at the present sizes of its operands."""
+    """A call's arguments for the present sizes of its operands."""
     operator, graph = sized.operator(node), sized.graph
     unchanged = all(sized.specs[index] == graph[index].spec for index in node.inputs)
     if unchanged:
@@ -191,7 +191,7 @@ def resized_arguments(sized: SizedGraph, node: Node) -> tuple[tuple[Any, ...], d
 
 
 def computed_spec(sized: SizedGraph, node: Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Spec:
-    """What torch says of a call's value at the sizes of its operands, worked out without memory."""
+    """The shape and dtype of a call's value at the sizes of its operands, computed by torch without memory."""
 
     def tensor(leaf: Reference | Weight) -> Any:
         if isinstance(leaf, Weight):

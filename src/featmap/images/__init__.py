@@ -1,1 +1,1 @@
-"""Whatever is images: picture files, folders, lists, tars and iterables, listed, located and read."""
+"""Images of all kinds, listed, located and read: picture files, folders, lists, tar files and iterables."""

@@ -1,4 +1,4 @@
-"""Which images does a dataset have? One entry per image with a name and a label; none is read before its turn."""
+"""The entries of a dataset: one per image, with a name and a label; none is read before its turn."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ _TWICE = "listed twice"
 
 
 def entries(images: Any, tally: Tally | None = None) -> Iterator[Entry]:
-    """The images of a folder (with all below it), a glob, a list (.csv, .tsv, .txt), a tar file or any iterable.
+    """The images of a folder (with its subfolders), a glob, a list (.csv, .tsv, .txt), a tar file or any iterable.
 
-    In a folder and a tar the label is the folder that an image lies in. In a Python list and any iterable an image may
-    be a pair with its label. An image that is listed twice is one image. What is found, and what of it is left out, is
-    counted in `tally`.
-    Raises: InputError, ImageMissing, ImageBroken: nothing, or something else, lies there.
+    In a folder and a tar file the label is the folder that holds the image. In a Python list or any iterable an image
+    may be a pair with its label. An image that is listed twice is one image. What is found, and what of it is left
+    out, is counted in `tally`.
+    Raises: InputError, ImageMissing, ImageBroken: there is nothing, or something else.
     """
     seen: set[str] = set()
     tally = tally or Tally()
@@ -52,7 +52,7 @@ def entries(images: Any, tally: Tally | None = None) -> Iterator[Entry]:
 
 
 def _as_text(entry: Entry) -> Entry:
-    """The entry; one whose name is no text, which no table can hold, is unreadable."""
+    """The entry; it becomes unreadable if its name is not valid text, which no table can hold."""
     try:
         f"{entry.name}{entry.path}{entry.label}".encode()
     except UnicodeEncodeError:
@@ -62,7 +62,7 @@ def _as_text(entry: Entry) -> Entry:
 
 
 def batched(items: Iterable[T], count: int) -> Iterator[list[T]]:
-    """The items in lists of `count`, the last one shorter.
+    """The items in lists of `count`; the last one may be shorter.
 
     >>> list(batched("abcde", 2))
     [['a', 'b'], ['c', 'd'], ['e']]
@@ -73,12 +73,12 @@ def batched(items: Iterable[T], count: int) -> Iterator[list[T]]:
 
 
 def count_hint(images: Any) -> int:
-    """How many images there are about to be, 0 where nobody knows without reading."""
+    """The approximate number of images, 0 where it is unknown without reading."""
     return len(images) if hasattr(images, "__len__") and not isinstance(images, str) else 0
 
 
 def is_read_at_once(images: Any) -> bool:
-    """Whether listing the images reads nothing of them: not so for iterables, nor for compressed tar files."""
+    """Whether the images can be listed without reading them, unlike iterables and compressed tar files."""
     return isinstance(images, str | Path) and not str(images).lower().endswith(TARS[1:])
 
 
@@ -96,11 +96,11 @@ def _all_entries(images: Any) -> Iterator[Entry | Other]:
     elif isinstance(images, Iterable):
         yield from (_listed(number, image) for number, image in enumerate(images))
     elif hasattr(images, "__getitem__") and hasattr(images, "__len__"):
-        # A torch.utils.data.Dataset of the map kind has no __iter__, and need not raise IndexError at its end.
+        # A map-style torch.utils.data.Dataset has no __iter__, and need not raise IndexError at its end.
         yield from (_listed(number, images[number]) for number in range(len(images)))
     else:
         raise InputError(
-            f"A {type(images).__name__} is no set of images.",
+            f"A {type(images).__name__} is not a set of images.",
             "Give a folder, a list (.csv, .txt), a glob, a tar file, or anything that gives images one by one.",
         )
 
@@ -118,7 +118,7 @@ def _listed(number: int, image: Any) -> Entry:
 
 
 def _label_word(label: Any) -> str:
-    """A label as text; those of datasets in memory are often numbers of torch or numpy."""
+    """A label as text; labels of datasets in memory are often torch or numpy numbers."""
     if isinstance(label, Tensor | np.generic | np.ndarray):
         label = label.item() if label.ndim == 0 else label.tolist()
     return "" if label is None else str(label)
@@ -170,14 +170,16 @@ def _of_list(path: Path) -> Iterator[Entry]:
                 if not any(cells) or (number == 1 and cells[0].lower() in _HEADINGS):
                     continue
                 if len(cells) > 2 or not cells[0]:
-                    raise InputError(f"'{path}', line {number}: {separator.join(row)!r} is no path and label.", _FORM)
+                    raise InputError(
+                        f"'{path}', line {number}: {separator.join(row)!r} is not a path and label.", _FORM
+                    )
                 yield _file(cells[0], cells[1] if len(cells) == 2 else "", path.parent / cells[0])
     except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"'{path}' is no list of images in UTF-8: {error}.", _FORM) from error
+        raise InputError(f"'{path}' is not a list of images in UTF-8: {error}.", _FORM) from error
 
 
 def _of_tar(path: Path) -> Iterator[Entry | Other]:
-    """The images of a tar file; where it is damaged, an entry that says so stands for what is lost."""
+    """The images of a tar file; where it is damaged, an entry that says so replaces what is lost."""
     members, has_image = 0, False
     try:
         with tarfile.open(path) as opened:
@@ -186,7 +188,7 @@ def _of_tar(path: Path) -> Iterator[Entry | Other]:
                 try:
                     entry = _member(path, opened, one)
                 except Exception as error:
-                    # Nothing can be unpacked behind it, but what it is called is known.
+                    # Nothing after it can be unpacked, but its name is known.
                     if has_image:
                         yield _unreadable(path, one, error)
                     raise
@@ -194,11 +196,11 @@ def _of_tar(path: Path) -> Iterator[Entry | Other]:
                 yield entry
     except GeneratorExit:
         raise
-    # Every way of compression has its own errors of damage.
+    # Every compression format has its own errors for damage.
     except Exception as error:
         if not has_image:
-            raise ImageBroken(f"'{path}' is no readable tar file: {error}.", "Make or copy it again.") from error
-        yield _damage(path, f"it is damaged behind {members:,} members ({error}); images may be lost there")
+            raise ImageBroken(f"'{path}' is not a readable tar file: {error}.", "Make or copy it again.") from error
+        yield _damage(path, f"it is damaged after {members:,} members ({error}); images may be lost there")
 
 
 def _member(path: Path, opened: tarfile.TarFile, one: Held) -> Entry | Other:

@@ -1,4 +1,4 @@
-"""What stands for one image of a dataset before it is read, and what is told of all that was found."""
+"""Entries, which stand for images of a dataset before they are read, and the tally of what was found."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ class TarMember:
 
 @dataclass(frozen=True)
 class Unreadable:
-    """What stands for an image that was found to be unreadable before its turn, with the reason."""
+    """The content of an entry that was found to be unreadable before its turn, with the reason."""
 
     problem: str
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One image of a dataset: its name there, its label ('' for none) and what holds it.
+    """One image of a dataset: its name there, its label ('' for none) and its content.
 
-    `content` is a path, a tar member, bytes of a compressed one, an image in memory, or `Unreadable`.
+    `content` is a path, a tar member, the bytes of a compressed one, an image in memory, or `Unreadable`.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Other:
-    """Something in a dataset that is no image, with the reason."""
+    """Something in a dataset that is not an image, with the reason."""
 
     name: str
     reason: str
@@ -52,7 +52,7 @@ class Other:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """How many things were left out of a dataset for one reason, and the first names."""
+    """The number of things that were left out of a dataset for one reason, and the first names."""
 
     reason: str
     count: int
@@ -65,7 +65,7 @@ class LeftOut:
 
 @dataclass
 class Tally:
-    """Counts what was found in a dataset, and by reason what of it was left out."""
+    """Counts what was found in a dataset, and what was left out, by reason."""
 
     found: int = 0
     _left_out: dict[str, LeftOut] = field(default_factory=dict[str, LeftOut])

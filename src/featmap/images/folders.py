@@ -1,4 +1,4 @@
-"""The files below a folder, links followed: each a picture, skipped, or left out and why."""
+"""The files below a folder, with links followed: each is a picture, skipped, or left out with a reason."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from featmap.images.formats import OTHER_SUFFIXES, WORDS, is_named_picture
 HIDDEN = "hidden"
 NO_PICTURE = "not named as a picture"
 NO_FILE = "neither a file nor a folder"
-LOOP = "a link to a folder that it lies in"
+LOOP = "a link to a folder that contains it"
 
 
 @dataclass(frozen=True)
 class Found:
-    """Something below a folder, `name` within it. `problem`: a picture by its name that cannot be read, and why;
-    `left_out`: no picture, and why."""
+    """A file below a folder; `name` is its path there. `problem`: why a picture by its name cannot be read;
+    `left_out`: why it is not a picture."""
 
     name: str
     path: Path
@@ -27,8 +27,8 @@ class Found:
 
 
 def found_below(folder: Path) -> Iterator[Found]:
-    """Everything below a folder, in the order of the names. A linked folder is followed, as torchvision's ImageFolder
-    does, but not into itself; of a hidden one only the folder is told."""
+    """Everything below a folder, in order of names. Links to folders are followed, as in torchvision's ImageFolder, but
+    not into a loop; of a hidden folder only the folder itself is reported."""
     yield from _below(folder, PurePath(), (_identity(folder),))
 
 
@@ -65,11 +65,11 @@ def _entry(entry: os.DirEntry[str], name: PurePath, above: tuple[tuple[int, int]
 def _instead(entry: os.DirEntry[str], text: str) -> str:
     if entry.is_symlink() and not Path(entry.path).exists():
         return f"'{text}' is a link to nothing."
-    return f"'{text}' is no file, but a pipe, a socket or a device."
+    return f"'{text}' is not a file, but a pipe, a socket or a device."
 
 
 def named(text: str, *, is_file: bool, instead: str) -> tuple[str, str]:
-    """Why something of this name cannot be read, and why it is left out; neither for a picture's file."""
+    """Why a file of this name cannot be read, and why it is left out; both are empty for a picture."""
     if is_named_picture(Path(text)):
         return ("" if is_file else instead), ""
     if Path(text).suffix.lower() in OTHER_SUFFIXES and is_file:

@@ -1,10 +1,10 @@
-"""The formats that are opened as pictures: those that are decoded without running anything, within limits.
+"""The picture formats that are opened: those that can be decoded without executing anything, within limits.
 
-Pillow would open more: EPS by running the file's own program in Ghostscript, others by handing them to programs of the
-system. The limits are of bytes before anything is read, of pixels before they are decoded, and of the processor's time
-of the reading thread whenever a decoder asks for bytes, and when it has ended. Those that ask for all bytes at once
-(WebP, JPEG 2000, AVIF) cannot be stopped from within a process: their time has a bound by the bytes and pixels, and
-what took too long is skipped with a word. The scans of a JPEG, which cost time without bytes or pixels, are counted
+Pillow would open more: EPS by running the file's own program in Ghostscript, others by passing them to programs of the
+system. There are limits on bytes before anything is read, on pixels before they are decoded, and on the CPU time of the
+reading thread, checked whenever a decoder asks for bytes and at its end. Decoders that ask for all bytes at once (WebP,
+JPEG 2000, AVIF) cannot be stopped from within a process: their time is bounded by the bytes and pixels, and pictures
+that took too long are skipped with a warning. The scans of a JPEG, which cost time without bytes or pixels, are counted
 beforehand.
 """
 
@@ -22,7 +22,7 @@ from PIL import Image
 from featmap.errors import ImageBroken, ImageTooLarge
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "PPM", "JPEG2000", "AVIF")
-"""What is opened, by Pillow's names; of what moves the first frame. AVIF needs a Pillow that was built with it."""
+"""The formats by Pillow's names; of animations the first frame is read. AVIF needs a Pillow built with it."""
 WORDS = "JPEG, PNG, WebP, GIF, TIFF, BMP, PNM, JPEG 2000 or AVIF"
 SUFFIXES = frozenset(
     [
@@ -30,14 +30,14 @@ SUFFIXES = frozenset(
         *(".pbm", ".pgm", ".ppm", ".pnm", ".pfm", ".jp2", ".j2k", ".jpc", ".jpf", ".jpx", ".j2c", ".avif", ".avifs"),
     ]
 )
-"""How files of these formats are named; in folders and tars others are no images."""
+"""The suffixes of these formats; in folders and tar files, files with other suffixes are not images."""
 OTHER_SUFFIXES = frozenset(Image.registered_extensions()) - SUFFIXES
-"""How files of Pillow's other formats are named."""
+"""The suffixes of Pillow's other formats."""
 LARGEST_BYTES = 2**30
 LONGEST_S = 60.0
-"""Time of the processor that the reading of one picture may take."""
+"""CPU time that reading one picture may take."""
 MOST_SCANS = 100
-"""Scans of a JPEG; progressive ones have about ten."""
+"""The most scans of a JPEG; progressive ones have about ten."""
 _OTHERS = {
     b"%!PS": "EPS or PostScript, which is a program",
     b"\xc5\xd0\xd3\xc6": "EPS or PostScript, which is a program",
@@ -57,7 +57,7 @@ REMEDY = f"Give a file of {WORDS}."
 
 
 def check_bytes(size: int, name: str) -> None:
-    """Raises ImageTooLarge for a file of more bytes than are read."""
+    """Raises ImageTooLarge for a file with more bytes than are read."""
     if size > LARGEST_BYTES:
         raise ImageTooLarge(
             f"'{name}' has {size:,} bytes; featmap reads pictures of up to {LARGEST_BYTES:,}.",
@@ -67,9 +67,9 @@ def check_bytes(size: int, name: str) -> None:
 
 @contextmanager
 def opened(file: BinaryIO, name: str) -> Generator[Image.Image]:
-    """The picture in a stream, not decoded yet.
+    """The picture in a stream, not yet decoded.
 
-    Raises: ImageBroken, ImageTooLarge, also at the end where decoding took too long, and what Pillow's readers raise.
+    Raises: ImageBroken, ImageTooLarge (also on exit, if decoding took too long), and what Pillow's readers raise.
     """
     start = file.read(16)
     if start.startswith(b"\xff\xd8"):
@@ -90,7 +90,7 @@ def _check_kind(start: bytes, name: str) -> None:
 
 
 def _check_scans(data: bytes, name: str) -> None:
-    """Within a scan a byte of 255 is always followed by 0 or a restart's mark, so that a scan's beginning is found."""
+    """Counts start-of-scan markers: within a scan a byte of 255 is always followed by 0 or a restart marker."""
     scans = data.count(b"\xff\xda")
     if scans > MOST_SCANS:
         raise ImageTooLarge(
@@ -101,7 +101,7 @@ def _check_scans(data: bytes, name: str) -> None:
 
 
 class Timed(io.RawIOBase):
-    """A stream that ends the decoder which asks it for bytes after too long."""
+    """A stream that stops a decoder which still asks for bytes after too long."""
 
     def __init__(self, file: BinaryIO, name: str) -> None:
         super().__init__()
@@ -123,12 +123,12 @@ class Timed(io.RawIOBase):
             )
 
     def seek(self, offset: int, whence: int = 0, /) -> int:
-        """Goes to a place. Raises: ImageTooLarge: the reading took too long."""
+        """Moves to a position. Raises: ImageTooLarge: the reading took too long."""
         self.check()
         return self.file.seek(offset, whence)
 
     def tell(self) -> int:
-        """The place."""
+        """The position."""
         return self.file.tell()
 
     def readable(self) -> bool:
@@ -141,5 +141,5 @@ class Timed(io.RawIOBase):
 
 
 def is_named_picture(path: Path) -> bool:
-    """Whether a file's name is that of a picture that is opened."""
+    """Whether a file is named as a picture of a format that is opened."""
     return path.suffix.lower() in SUFFIXES

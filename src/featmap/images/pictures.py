@@ -1,4 +1,4 @@
-"""How do a path, a picture or an array become a batch of images for a network?"""
+"""Batches of images for a network, from paths, pictures, arrays or tensors."""
 
 from __future__ import annotations
 
@@ -39,23 +39,23 @@ class Batch:
 
 
 class PictureConverted(UserWarning):
-    """A picture holds more than is used of it: transparency, 16 bits per value, or inks."""
+    """A picture holds more than is used: transparency, 16 bits per value, or CMYK inks."""
 
 
 def read_picture(path: str | Path) -> Image.Image:
-    """A picture from a file, upright as its EXIF record says, its values bytes.
+    """A picture from a file, upright according to its EXIF record, with bytes as values.
 
     Raises: ImageMissing, ImageBroken, ImageTooLarge.
     """
     path = Path(path)
     if not path.is_file():
-        problem = f"'{path}' is a folder, no image." if path.is_dir() else f"There is no image '{path}'."
+        problem = f"'{path}' is a folder, not an image." if path.is_dir() else f"There is no image '{path}'."
         raise ImageMissing(problem, REMEDY)
     return picture_in(path, str(path))
 
 
 def picture_in(file: Path | BinaryIO, name: str) -> Image.Image:
-    """The picture in a file or in a stream of its bytes, upright as its EXIF record says, its values bytes.
+    """The picture in a file or in a stream of its bytes, upright according to its EXIF record, with bytes as values.
 
     Raises: ImageBroken, ImageTooLarge, with this name.
     """
@@ -88,9 +88,9 @@ def _opened(file: BinaryIO, name: str) -> Image.Image:
 
 
 def upright(picture: Image.Image, name: str) -> Image.Image:
-    """A picture as every question takes it: as its EXIF record says, its values bytes; what is not used of it is said.
+    """A picture in the form that is used: upright by its EXIF record, with bytes as values; warns of what is dropped.
 
-    The one rule for pictures by path, in memory and in a dataset. Raises: ImageBroken, ImageTooLarge.
+    The same for pictures by path, in memory and in a dataset. Raises: ImageBroken, ImageTooLarge.
     """
     if picture.format == "EPS" and getattr(picture, "tile", None):
         raise ImageBroken(f"'{name}' is EPS, which is a program that loading runs; featmap does not.", REMEDY)
@@ -108,30 +108,30 @@ def _turned(picture: Image.Image, in_bytes: Image.Image) -> Image.Image:
         return in_bytes
     turned = in_bytes.transpose(turn)
     for record in _RECORDS:
-        # Read again, it would be turned again.
+        # Read again with this record, it would be turned again.
         turned.info.pop(record, None)
     return turned
 
 
 @contextmanager
 def _refusing(name: str) -> Generator[None]:
-    """What goes wrong with a picture becomes an error with its name."""
+    """Turns what goes wrong with a picture into an error with its name."""
     try:
         yield
     except UnidentifiedImageError as error:
-        raise ImageBroken(f"'{name}' is no image that featmap can read.", REMEDY) from error
+        raise ImageBroken(f"'{name}' is not an image that featmap can read.", REMEDY) from error
     except Image.DecompressionBombError as error:
         found = re.search(r"(\d+) pixels", str(error))
         raise _too_large(name, f"{int(found[1]):,}" if found else "too many") from error
     except (FeatmapError, MemoryError):
         raise
     except Exception as error:
-        # Every reader of Pillow's has its own ways to fail on a damaged file: AVIF's with RuntimeError, for one.
+        # Every one of Pillow's readers fails in its own way on a damaged file: AVIF's with RuntimeError, for one.
         raise ImageBroken(f"'{name}' is damaged: {error}.", "Copy or download the picture again.") from error
 
 
 def _in_bytes(picture: Image.Image) -> Image.Image:
-    """The picture with values from 0 to 255; Pillow would cut larger ones off instead of scaling them."""
+    """The picture with values from 0 to 255; Pillow would clip larger values instead of scaling them."""
     if picture.mode.startswith("I;16") or (picture.mode == "I" and picture.format in ("PNG", "PPM")):
         _say("16 bits per value are rounded to 8")
         return Image.fromarray(np.round(np.asarray(picture) / 257).astype(np.uint8))
@@ -145,7 +145,7 @@ def _say_what_is_lost(picture: Image.Image) -> None:
         _say("the inks of CMYK become red, green and blue by a plain formula, without a colour profile")
     last = picture.getbands()[-1]
     if last in ("A", "a") and picture.getchannel(last).getextrema()[0] != 255:
-        _say("transparency is left out, and what lies below it is seen")
+        _say("transparency is left out, and what is below it is seen")
 
 
 def _say(words: str) -> None:
@@ -166,10 +166,10 @@ def _too_large(name: str, got: str) -> ImageTooLarge:
 
 
 def batch_of(network: CapturedNetwork, images: Images) -> Batch:
-    """The images as the network takes them.
+    """The images as input of the network.
 
     Paths and pictures go through the network's preprocessing, arrays (row, column, channel) too; a float tensor
-    (image, channel, row, column) is taken as already preprocessed.
+    (image, channel, row, column) counts as already preprocessed.
     Raises: ImageError, InputError.
     """
     if isinstance(images, Tensor):
@@ -180,7 +180,7 @@ def batch_of(network: CapturedNetwork, images: Images) -> Batch:
             f"{network.name} takes images of {channels} channels; pictures have 1 or 3.",
             "Give a float tensor (image, channel, row, column).",
         )
-    # One after the other: a thousand photographs do not fit into memory before they are scaled down.
+    # One after the other: a thousand photographs do not fit into memory at full size.
     ready = [(name, network.preprocessing(picture, channels)) for name, picture in pictures_in(images)]
     if not ready:
         raise InputError("There is no image in the list.", "Give at least one.")
@@ -188,7 +188,7 @@ def batch_of(network: CapturedNetwork, images: Images) -> Batch:
 
 
 def pictures_in(images: Any) -> Iterable[tuple[str, Image.Image]]:
-    """The pictures among what a user gave as images, each with its name."""
+    """The pictures in what a user gave as images, each with its name."""
     if isinstance(images, str | Path):
         yield str(images), read_picture(images)
     elif isinstance(images, Image.Image):
@@ -201,13 +201,13 @@ def pictures_in(images: Any) -> Iterable[tuple[str, Image.Image]]:
             yield from pictures_in(image)
     else:
         raise InputError(
-            f"A {type(images).__name__} is no image.",
+            f"A {type(images).__name__} is not an image.",
             "Give a path, a PIL image, an array (row, column, channel), a float tensor, or a list of paths.",
         )
 
 
 def listed(images: Images) -> list[Any]:
-    """One entry per image, none of them read yet: the pictures in a folder (`Found`), the parts of a list or tensor.
+    """One item per image, none of them read yet: the pictures in a folder (`Found`), the parts of a list or tensor.
 
     Raises: InputError: there is no image.
     """
@@ -227,7 +227,7 @@ def listed(images: Images) -> list[Any]:
 def _array_picture(array: np.ndarray[Any, Any]) -> Image.Image:
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)) or not array.size:
         raise InputError(
-            f"An array of shape {array.shape} is no picture.", "Give (row, column) or (row, column, channel)."
+            f"An array of shape {array.shape} is not a picture.", "Give (row, column) or (row, column, channel)."
         )
     if array.dtype != np.uint8:
         array = _bytes(array)
@@ -238,7 +238,7 @@ def _bytes(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     low, high = float(array.min()), float(array.max())
     if not (low >= 0 and high <= 1 and np.issubdtype(array.dtype, np.floating)):
         raise InputError(
-            f"An array of {array.dtype} with values from {low:g} to {high:g} is no picture.",
+            f"An array of {array.dtype} with values from {low:g} to {high:g} is not a picture.",
             "Give bytes (0 to 255) or floats from 0 to 1; for preprocessed values give a float tensor.",
         )
     return np.round(array * 255).astype(np.uint8)
@@ -249,7 +249,7 @@ def _ready(network: CapturedNetwork, images: Tensor) -> Batch:
     spec = network.sized.specs[network.graph.image_input]
     if isinstance(spec, TensorSpec) and spec.dtype.is_floating_point and not images.is_floating_point():
         raise InputError(
-            f"A tensor of {images.dtype} is no preprocessed image.",
+            f"A tensor of {images.dtype} is not a preprocessed image.",
             "Give a float tensor (image, channel, row, column), or bytes as an array (row, column, channel).",
         )
     if images.ndim == len(expected):
@@ -258,16 +258,16 @@ def _ready(network: CapturedNetwork, images: Tensor) -> Batch:
         raise InputError(
             f"{network.name} takes tensors (image, {', '.join(_AXES[: len(expected)])}) with {expected[0]} channels; "
             f"got {tuple(images.shape)}.",
-            "Preprocessed tensors have the images first, then channels, rows and columns.",
+            "The axes of a preprocessed tensor are images, channels, rows and columns.",
         )
     return Batch(images, tuple(f"image {number}" for number in range(len(images))))
 
 
 _TEXT_IS_LONG = "MAX_TEXT"
-"""In the words of Pillow where a PNG's text is too long for it."""
+"""Pillow's messages for a PNG whose text is too long for it."""
 _ORIENTATION = 0x0112
 _RECORDS = ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif")
-"""Where Pillow keeps what tells the orientation."""
+"""Keys under which Pillow keeps records that may hold the orientation."""
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,

@@ -1,6 +1,6 @@
-"""PNGs with much text, read without it: Pillow takes a sound one with a long text for damaged.
+"""PNG files without their text: Pillow takes an intact file with a long text for damaged.
 
-What a text says of the picture's orientation is kept.
+Text that holds the picture's orientation is kept.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ import zlib
 _START = b"\x89PNG\r\n\x1a\n"
 _TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 _LARGEST = 2**24
-"""Bytes of a text that may hold the orientation."""
+"""The most bytes of a text that may hold the orientation."""
 _XMP = b"XML:com.adobe.xmp"
 
 
 def without_text(data: bytes) -> bytes:
-    """A PNG's bytes without text and colour profile, but for XMP, which may hold the orientation, as plain text."""
+    """A PNG's bytes without text and colour profile, except XMP, which may hold the orientation, as plain text."""
     kept = [_START]
     at = len(_START)
     while at + 12 <= len(data):
@@ -31,7 +31,7 @@ def without_text(data: bytes) -> bytes:
 
 
 def _xmp(content: bytes) -> bytes:
-    """An XMP text's chunk, not compressed; nothing where it cannot be read."""
+    """An XMP text as an uncompressed chunk; empty where it cannot be read."""
     keyword, rest = content.split(b"\0", 1)
     parts = rest[2:].split(b"\0", 2)
     if len(parts) != 3:

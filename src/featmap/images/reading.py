@@ -1,4 +1,4 @@
-"""How is an entry read? Its bytes, their digest, the picture's size, and the values that the network takes."""
+"""The reading of an entry: its bytes, their digest, the picture's size, and the network's input values."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from featmap.network.network import CapturedNetwork
 
 @dataclass(frozen=True, eq=False)
 class ReadImage:
-    """An entry as the network takes it, or the reason why not (`problem`).
+    """An entry as input of the network, or the reason why it cannot be one (`problem`).
 
     `digest` is the SHA-256 of the file, or of the values where there is no file; `size` the picture's own rows and
     columns.
@@ -39,7 +39,7 @@ class ReadImage:
 
 
 def read_image(network: CapturedNetwork, entry: Entry) -> ReadImage:
-    """The image of an entry; what cannot be read, or does not fit the network, comes back with the reason."""
+    """The image of an entry; one that cannot be read, or does not fit the network, is returned with the reason."""
     try:
         content, digest = entry.content, ""
         if isinstance(content, Unreadable):
@@ -64,13 +64,13 @@ def read_image(network: CapturedNetwork, entry: Entry) -> ReadImage:
 
 
 def _bytes(values: Tensor) -> bytes:
-    # As bytes first: numpy has no bfloat16.
+    # Viewed as bytes first: numpy has no bfloat16.
     return values.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
 
 
 def _is_finite(values: Tensor) -> bool:
     if values.dtype == torch.float32:
-        # Without torch's operators: threads that read images would each start threads of torch's.
+        # Not with torch's operators: threads that read images would each start torch threads.
         return bool(np.isfinite(values.cpu().numpy()).all())
     return bool(values.isfinite().all())
 
@@ -83,7 +83,7 @@ def _size(content: Any, values: Tensor) -> tuple[int, int]:
 
 
 def bytes_of(content: str | Path | TarMember) -> bytes:
-    """What a file or a member of a tar holds. Raises: ImageMissing, ImageBroken."""
+    """The bytes of a file or of a member of a tar file. Raises: ImageMissing, ImageBroken."""
     path = content.tar if isinstance(content, TarMember) else Path(content)
     try:
         _check_file(path, str(content))
@@ -93,7 +93,7 @@ def bytes_of(content: str | Path | TarMember) -> bytes:
         return path.read_bytes()
     except FeatmapError:
         raise
-    # Every way of compression has its own errors of damage.
+    # Every compression format has its own errors for damage.
     except Exception as error:
         raise ImageBroken(f"'{content}' cannot be read: {error}.", "Copy or download the picture again.") from error
 
@@ -116,7 +116,7 @@ def _of_member(member: TarMember) -> bytes:
 
 
 def bytes_at(path: str) -> bytes:
-    """What the path that an index keeps of an image holds: a file, or `FILE.tar!MEMBER`.
+    """The bytes at the path that an index keeps of an image: a file, or `FILE.tar!MEMBER`.
 
     Raises: ImageMissing, ImageBroken.
     """
@@ -129,7 +129,7 @@ def bytes_at(path: str) -> bytes:
 
 @lru_cache(maxsize=4)
 def _plain_members(tar: str, changed_ns: int) -> dict[str, TarMember]:  # noqa: ARG001 - a changed file is read anew
-    """Where each member of a tar file begins, so that one is found without going through all."""
+    """Where each member of a tar file begins, so that one is found without scanning the file."""
     try:
         return located(Path(tar))
     except (tarfile.TarError, OSError, EOFError):

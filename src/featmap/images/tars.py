@@ -1,6 +1,6 @@
-"""The files in a tar, also by links and behind damage; each place of damage is told.
+"""The files in a tar file, including links and files after a damaged part; each damaged part is reported.
 
-Python's own reader ends without a word at a damaged header in the middle. Here the next sound header is looked for, as
+Python's own reader stops silently at a damaged header in the middle. Here the next intact header is searched for, as
 GNU tar does.
 """
 
@@ -15,7 +15,7 @@ from pathlib import Path
 from featmap.images.entry import TarMember
 
 SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
-"""How tar files are named; the first is not compressed, the last needs Python 3.14."""
+"""The suffixes of tar files; the first is not compressed, the last needs Python 3.14."""
 _BLOCK = tarfile.BLOCKSIZE
 _REST_BYTES = 2**30
 
@@ -24,7 +24,7 @@ _REST_BYTES = 2**30
 class Held:
     """A member by its name: `info` is the file that holds its data; where there is none, `problem` says why.
 
-    `damage` tells that this is no member, but a place where the tar is damaged.
+    `damage` says that this is not a member, but a damaged part of the tar file.
     """
 
     name: str
@@ -34,7 +34,7 @@ class Held:
 
 
 def held(opened: tarfile.TarFile) -> Iterator[Held]:
-    """The members that are not folders; those that are symbolic links last, in the order of what they lead to.
+    """The members that are not folders; symbolic links come last, in the order of their targets.
 
     Raises: what the decompression raises.
     """
@@ -54,13 +54,13 @@ def held(opened: tarfile.TarFile) -> Iterator[Held]:
         elif member.issym():
             links.append(member)
         elif not member.isdir():
-            yield Held(member.name, None, f"'{member.name}' is no file, but a pipe or a device.")
+            yield Held(member.name, None, f"'{member.name}' is not a file, but a pipe or a device.")
     found = [one for link in links for one in _led_to(link, files)]
     yield from sorted(found, key=lambda one: one.info.offset if one.info else -1)
 
 
 def _members(opened: tarfile.TarFile) -> Iterator[tarfile.TarInfo | str]:
-    """The members, and in words each place where the file is damaged."""
+    """The members, and a description of each damaged part of the file."""
     damaged: int | None = None
     while True:
         at = opened.offset
@@ -95,7 +95,7 @@ def _block(opened: tarfile.TarFile, at: int) -> bytes:
 
 
 def _read_on(opened: tarfile.TarFile) -> None:
-    """Reads what follows the end, so that a compressed file's checksum is looked at."""
+    """Reads what follows the end, so that a compressed file's checksum is checked."""
     assert opened.fileobj is not None
     left = _REST_BYTES
     while left > 0 and (part := opened.fileobj.read(2**20)):
@@ -107,11 +107,11 @@ def _plain(name: str) -> str:
 
 
 def _linked(name: str, target: tarfile.TarInfo | None, text: str) -> Held:
-    return Held(name, target, "" if target else f"'{name}' is a link to '{text}', which the tar does not hold.")
+    return Held(name, target, "" if target else f"'{name}' is a link to '{text}', which the tar file does not hold.")
 
 
 def _led_to(link: tarfile.TarInfo, files: dict[str, tarfile.TarInfo]) -> list[Held]:
-    """The file that a symbolic link leads to, or all that lie in the folder that it leads to."""
+    """The file that a symbolic link points to, or all files in the folder that it points to."""
     target = _plain(posixpath.join(posixpath.dirname(link.name), link.linkname))
     inside = [name for name in files if name.startswith(f"{target}/")]
     if target in files or not inside:
@@ -120,25 +120,25 @@ def _led_to(link: tarfile.TarInfo, files: dict[str, tarfile.TarInfo]) -> list[He
 
 
 def located(tar: Path) -> dict[str, TarMember]:
-    """Where the data of each member of a tar file that is not compressed begins."""
+    """The members of an uncompressed tar file by name, with the offsets of their data."""
     with tarfile.open(tar, "r:") as opened:
         return {one.name: place(tar, one.name, one.info) for one in held(opened) if one.info is not None}
 
 
 def place(tar: Path, name: str, info: tarfile.TarInfo) -> TarMember:
-    """A member of a tar file that is not compressed; one with holes has no place of its own."""
+    """A member of an uncompressed tar file; a sparse one has no offset, since its data is not contiguous."""
     return TarMember(tar, name, None if info.issparse() else info.offset_data, info.size)
 
 
 def data_of(opened: tarfile.TarFile, info: tarfile.TarInfo) -> bytes:
-    """The bytes of a file in a tar."""
+    """The bytes of a file in a tar file."""
     file = opened.extractfile(info)
     assert file is not None
     return file.read()
 
 
 def data_by_name(tar: Path, name: str) -> bytes:
-    """The bytes of a member, by going through the tar. Raises: KeyError: there is none."""
+    """The bytes of a member, found by scanning the tar file. Raises: KeyError: there is none."""
     with tarfile.open(tar) as opened:
         for one in held(opened):
             if one.name == name and one.info is not None:

@@ -1,1 +1,1 @@
-"""A graph with weights, addresses, layers and preprocessing: what questions are asked of."""
+"""Networks: a graph with its weights, addresses, layers and preprocessing."""

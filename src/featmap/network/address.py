@@ -1,4 +1,4 @@
-"""How is a feature map named? One parser and one printer for `LAYER#n:STAGE/CHANNEL@ROW,COLUMN`."""
+"""Addresses of feature maps: parser and printer of `LAYER#n:STAGE/CHANNEL@ROW,COLUMN`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SIGNS = re.compile(r"[%#:/@\s]")
 
 
 def written(layer: str) -> str:
-    """A layer's path as it stands in an address: the signs of the grammar, spaces and % as in a URL.
+    """A layer's path as written in an address: reserved characters, spaces and % are escaped as in a URL.
 
     >>> written("heads.a:b"), written("features.21")
     ('heads.a%3Ab', 'features.21')
@@ -28,7 +28,7 @@ def written(layer: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """The name of a layer, a stage of it, one of its feature maps, or one unit; `layer` is a path as the model has it.
+    """The name of a layer, a stage of it, one of its feature maps, or one unit; `layer` is the path in the model.
 
     >>> Address.parse("layer1.0.relu#2:a/117@10,12")
     Address(layer='layer1.0.relu', call=2, stage='a', channel=117, unit=(10, 12))
@@ -46,16 +46,16 @@ class Address:
     def parse(cls, text: str | Address) -> Address:
         """The address that a text stands for.
 
-        Raises: AddressSyntaxError: the text is no address; the message shows the form.
+        Raises: AddressSyntaxError: the text is not a valid address; the message shows the form.
         """
         if isinstance(text, Address):
             return text
         found = _ADDRESS.fullmatch(text.strip())
         if found is None:
-            raise AddressSyntaxError(f"'{text}' is no address of a layer.", _FORM)
+            raise AddressSyntaxError(f"'{text}' is not a valid address.", _FORM)
         layer, call, stage, channel, unit = found.group("layer", "call", "stage", "channel", "unit")
         if stage is not None and stage not in STAGES:
-            raise AddressSyntaxError(f"'{text}': '{stage}' is no stage; the stages are conv, z and a.", _FORM)
+            raise AddressSyntaxError(f"'{text}': '{stage}' is not a stage; the stages are conv, z and a.", _FORM)
         if call is not None and int(call) < 1:
             raise AddressSyntaxError(f"'{text}': calls are counted from 1, got #{call}.", _FORM)
         number = None if channel is None else _whole_number(channel, text, "channel")
@@ -80,7 +80,7 @@ class Address:
 
 def _whole_number(text: str, address: str, what: str) -> int:
     if not re.fullmatch(r"\d+", text):
-        raise AddressSyntaxError(f"'{address}': '{text}' is no {what} number (0, 1, 2 ...).", _FORM)
+        raise AddressSyntaxError(f"'{address}': '{text}' is not a {what} number (0, 1, 2 ...).", _FORM)
     return int(text)
 
 
@@ -91,5 +91,5 @@ def _unit(text: str | None, channel: int | None, address: str) -> tuple[int, int
         raise AddressSyntaxError(f"'{address}' names a row and a column but no channel.", _FORM)
     parts = text.split(",")
     if len(parts) != 2:
-        raise AddressSyntaxError(f"'{address}': '@{text}' is no unit; write @ROW,COLUMN.", _FORM)
+        raise AddressSyntaxError(f"'{address}': '@{text}' is not a unit; write @ROW,COLUMN.", _FORM)
     return _whole_number(parts[0].strip(), address, "row"), _whole_number(parts[1].strip(), address, "column")

@@ -1,4 +1,4 @@
-"""Why may the user's next call answer otherwise? Random numbers, state that it writes, other images in its batch."""
+"""Reasons why the model's next call may give other values: random numbers, state that it writes, batch statistics."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from featmap.network.randomness import RandomInEvaluation, operators_behind, ran
 
 
 class StateInEvaluation(UserWarning):
-    """An answer holds for the state that the model is in now; its own next call changes it."""
+    """The result holds for the model's present state, which its next call changes."""
 
 
 class BatchStatistics(UserWarning):
-    """An answer holds for an image by itself; in a batch of several the model gives another."""
+    """The result holds for an image by itself; in a batch with others the model gives another one."""
 
 
 def batch_statistics(network: CapturedNetwork, wanted: Iterable[int]) -> tuple[str, ...]:
@@ -24,7 +24,7 @@ def batch_statistics(network: CapturedNetwork, wanted: Iterable[int]) -> tuple[s
 
 
 def written_state(network: CapturedNetwork, wanted: Iterable[int] | None = None) -> tuple[str, ...]:
-    """What the model writes in evaluation, of which these values may depend (all that it writes, without values)."""
+    """What the model writes in evaluation and these values may depend on (without values, everything it writes)."""
     graph = network.graph
     if wanted is None:
         return tuple(written.name for written in graph.written)
@@ -34,7 +34,7 @@ def written_state(network: CapturedNetwork, wanted: Iterable[int] | None = None)
 
 
 def remarks(network: CapturedNetwork, wanted: Iterable[int]) -> tuple[tuple[type[UserWarning], str], ...]:
-    """Why what is asked for may be otherwise in the user's own next call, a sentence each."""
+    """The reasons why the model's next call may give other values, a sentence each."""
     wanted, name = list(wanted), network.name
     random, state, batch = (
         ", ".join(found(network, wanted)) for found in (random_operators, written_state, batch_statistics)
@@ -57,7 +57,7 @@ def remarks(network: CapturedNetwork, wanted: Iterable[int]) -> tuple[tuple[type
 
 
 def note_differences(network: CapturedNetwork, wanted: Iterable[int]) -> tuple[str, ...]:
-    """Warns where what is asked for may be otherwise in the user's own next call, and hands the sentences over."""
+    """Warns where the model's next call may give other values, and returns the sentences."""
     found = remarks(network, wanted)
     for kind, text in found:
         warnings.warn(text, kind, stacklevel=4)

@@ -1,8 +1,8 @@
-"""Where does a network make feature maps? Its layers, each with the stages conv, z and a.
+"""The layers of a network, where feature maps are made, each with the stages conv, z and a.
 
-A layer is a convolution (or linear layer) with the normalisation and the nonlinearity that its value alone goes through
-next, or a merge, or a normalisation that stands alone, with its nonlinearity. What does not fit that, because a value
-has several readers, is no stage, and the reason can be told.
+A layer is a convolution (or linear layer) with the normalisation and the nonlinearity that follow it with no other
+reader between them, or a merge or a separate normalisation with its nonlinearity. Where a value has several readers the
+layer ends, and errors about missing stages give the reason.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from featmap.network.names import CallName, Names
 
 @dataclass(frozen=True)
 class Layer:
-    """A place where feature maps are made.
+    """A part of the network that makes feature maps.
 
     `producer` is the node of the convolution or merge, `normalizations` and `nonlinearity` those that follow it.
     `stages` maps stage names to the nodes that hold their values; a concatenation of activations
@@ -62,7 +62,7 @@ class Layer:
 
 
 def find_layers(sized: SizedGraph, names: Names) -> tuple[Layer, ...]:
-    """All layers of a graph in the order in which they run."""
+    """All layers of a graph in execution order."""
     return _Finder(sized, names).layers()
 
 
@@ -101,7 +101,7 @@ class _Finder:
     def _layer(self, producer: int) -> Layer:
         normalizations: list[int] = []
         last = producer
-        # A merge's own value stays in reach: behind a dense block the next block's norm is a layer of its own.
+        # A merge's own value stays addressable: after a dense block the next block's norm is a layer of its own.
         is_merge = self._operator(producer).is_merge
         while (
             not is_merge and (reader := self._only_reader(last)) is not None and self._operator(reader).is_normalization
@@ -117,7 +117,7 @@ class _Finder:
         return Layer(self.names.text(call), call, producer, tuple(normalizations), nonlinearity, kind, joins)
 
     def _is_activation(self, index: int) -> bool:
-        """Whether a value is made of activations alone: a nonlinearity's, pooled or joined with others of them."""
+        """Whether a value is made of activations only: a nonlinearity's output, pooled or joined with others."""
         node, operator = self.graph[index], self._operator(index)
         if operator.is_nonlinearity:
             return True
@@ -129,7 +129,7 @@ class _Finder:
         return readers[0] if len(readers) == 1 and index not in self.returned else None
 
     def _name(self, producer: int, stages: tuple[int | None, ...]) -> CallName:
-        """The owner's path where the owner returns one of the stages, else the operator call's own name."""
+        """The owner's path where the owner returns one of the stages, else the name of the operator call."""
         owner = self.graph[producer].owner
         outputs = self.names.module_outputs.get(owner, ())
         if owner.path and len(outputs) == 1 and outputs[0] in stages:

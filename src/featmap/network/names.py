@@ -1,9 +1,9 @@
-"""What is every value of a graph called? Operator calls and module outputs get one documented name each.
+"""The names of a graph's values: operator calls and module outputs get one documented name each.
 
 An operator call that is all that its module does has the module's path (`features.21`); any other has the path of the
-module whose forward makes it, with the operator's name (`layer1.0.add`). A module that does more than one thing names
-the value that it returns. Names that occur more than once are numbered in the order of the calls: first those of a
-module of that name, then those of functions.
+module whose forward makes it, with the operator's name (`layer1.0.add`). The path of a module with several operator
+calls names the value that it returns. Names that occur more than once are numbered in the order of the calls: first
+those of a module of that name, then those of functions.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from featmap.network.address import written
 
 @dataclass(frozen=True, slots=True)
 class CallName:
-    """A name and which of the calls under that name it is (from 1)."""
+    """A name and the number of the call under that name (from 1)."""
 
     path: str
     number: int
@@ -28,10 +28,10 @@ class CallName:
 class Names:
     """The names of a graph.
 
-    `operator` maps every node to its call's name. `values` maps every name, operators' and modules', to the nodes that
-    it can mean: one, several for a module that returns several values. `calls` lists the numbers of a path's calls; a
-    call that no output depends on is not among them. `joined` maps the paths that the model calls once, on several
-    images joined along the batch, to the number of these: that many calls stand in the graph.
+    `operator` maps every node to its call's name. `values` maps every name, of operators and modules, to the nodes that
+    it can mean: one, or several for a module that returns several values. `calls` lists the numbers of a path's calls,
+    without calls that no output depends on. `joined` maps the paths that the model calls once, on several images
+    joined along the batch, to the number of these images: the graph has as many calls.
     """
 
     def __init__(self, graph: Graph) -> None:
@@ -42,7 +42,7 @@ class Names:
             self.values[CallName(call.path, call.number)] = outputs
         working = {call for node in graph for call in node.stack}
         for stack, index in graph.removed.items():
-            # A module in which nothing else happens passes on what it was given.
+            # A module without any other operators returns its input.
             for call in stack:
                 if call not in working or call == stack[-1]:
                     self.values.setdefault(CallName(call.path, call.number), (index,))
@@ -53,7 +53,7 @@ class Names:
         self.joined: dict[str, int] = _joined(graph, self.calls, self.values)
 
     def text(self, name: CallName) -> str:
-        """The name as it is printed: with its number only where there are several calls."""
+        """The name as printed: with a number only where there are several calls."""
         is_numbered = len(self.calls.get(name.path, ())) > 1
         return written(name.path) + (f"#{name.number}" if is_numbered else "")
 
@@ -91,7 +91,7 @@ def _operator_names(graph: Graph) -> dict[int, CallName]:
 
 
 def _module_calls(graph: Graph) -> Counter[str]:
-    """For every module path the highest number of its calls: functions of the same name are counted on from there."""
+    """For every module path the highest number of its calls; functions of the same name are counted from there on."""
     highest: Counter[str] = Counter()
     for stack in (*(node.stack for node in graph), *graph.removed):
         for call in stack:
@@ -109,7 +109,7 @@ def _only_work_of(graph: Graph) -> dict[ModuleCall, int]:
 
 
 def _module_outputs(graph: Graph) -> dict[ModuleCall, tuple[int, ...]]:
-    """For every module call the values made inside it that are read outside, or that the network returns."""
+    """For every module call, the values made inside it that are read outside or returned by the network."""
     returned = {index for index in graph.outputs if index is not None}
     found: defaultdict[ModuleCall, list[int]] = defaultdict(list)
     for node in graph:

@@ -1,4 +1,4 @@
-"""What do all methods share about one network? Its graph at one input size, names, layers, tensors, preprocessing."""
+"""The captured network that all methods share: graph at one input size, names, layers, tensors, preprocessing."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ Recapture = Callable[[tuple[int, ...]], "CapturedNetwork"]
 
 @dataclass(frozen=True)
 class CapturedNetwork:
-    """A network ready to be asked.
+    """A network ready for use.
 
-    `captured` is the graph at the size at which it was captured, `sized` at the size in question. `tensors` are the
-    weights by name. `recapture` captures the model at another input shape, for graphs that hold sizes as constants;
-    `None` where only the graph itself is at hand.
+    `captured` is the graph at the size at which it was captured, `sized` at the wanted size. `tensors` are the weights
+    by name. `recapture` captures the model at another input shape, for graphs that hold sizes as constants; `None`
+    where only the graph itself is available.
     """
 
     name: str
@@ -72,12 +72,12 @@ class CapturedNetwork:
 
     @cached_property
     def unknown_operators(self) -> tuple[str, ...]:
-        """Operators on the way that are not in the table and are therefore treated as reading everything."""
+        """Operators on a path from the input that are not in the table, and so are treated as reading everything."""
         names = (node.operator for node in self.graph if node.depends_on_input and not is_known(node))
         return tuple(dict.fromkeys(names))
 
     def place(self, address: str | Address) -> Place:
-        """What an address means in this network."""
+        """The place that an address names in this network."""
         return self.resolver.place(address)
 
     def layer_places(self) -> tuple[Place, ...]:
@@ -87,8 +87,8 @@ class CapturedNetwork:
     def at(self, input_shape: tuple[int, ...]) -> CapturedNetwork:
         """The same network for another size of the image.
 
-        The captured graph is used again unless it holds numbers that were computed from the captured size; then the
-        model is captured once more. Raises: InputError: a layer cannot take what this size gives.
+        The captured graph is reused unless it holds numbers that were computed from the captured size; then the model
+        is captured again. Raises: InputError: a layer cannot take what this size gives.
         """
         shape = tuple(input_shape)
         if shape == self.input_shape:
@@ -156,9 +156,9 @@ def capture_module(
 
 
 def for_one_image(network: CapturedNetwork) -> CapturedNetwork:
-    """The network with shapes for one image, also where it was captured on several.
+    """The network with shapes for one image, even where it was captured on several.
 
-    Raises: InputError: it holds for the captured number of images alone.
+    Raises: InputError: it is valid for the captured number of images only.
     """
     images, *shape = network.captured.shape(network.graph.image_input)
     if images == 1:
@@ -169,7 +169,7 @@ def for_one_image(network: CapturedNetwork) -> CapturedNetwork:
     except (NotResizable, InputError):
         pass
     raise InputError(
-        f"{network.name} was captured on {images} images at once, and its shapes hold for that number alone.",
+        f"{network.name} was captured on {images} images at once, and its shapes are valid for that number only.",
         f"Give an example input of one image, shape (1, {', '.join(map(str, shape))}).",
     )
 

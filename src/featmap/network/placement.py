@@ -1,7 +1,7 @@
-"""Where in the network's input does a picture lie, and which of its pixels does a box of the input read?
+"""The placement of a picture in the network's input, and the pixels of the picture that a box of the input reads.
 
-A picture is scaled to `resized`, and the input is a window of `size` on it that begins at `top` and `left`: below 0
-where it is padded, above where it is cropped.
+A picture is scaled to `resized`, and the input is a window of `size` on it that begins at `top` and `left`: negative
+where it is padded, positive where it is cropped.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from featmap.geometry import Box, Interval
 
 Pair = tuple[int, int]
 FITS = ("stretch", "crop", "pad")
-"""How a picture takes the two numbers of a size; `crop` and `pad` keep its proportions."""
+"""How a picture fits a size of two numbers; `crop` and `pad` keep its aspect ratio."""
 FILTERS = {
     "nearest": Image.Resampling.NEAREST,
     "bilinear": Image.Resampling.BILINEAR,
@@ -32,7 +32,7 @@ _REACH = {
     Image.Resampling.BOX: 0.5,
     Image.Resampling.HAMMING: 1.0,
 }
-"""Pixels before and behind its middle that Pillow's filter reads when it enlarges; more when it reduces."""
+"""Pixels on either side of its centre that Pillow's filter reads when enlarging; more when reducing."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Placement:
         return min(starts) >= 0 and all(start + size <= resized for start, size, resized in ends)
 
     def picture_box(self, box: Box) -> Box:
-        """The pixels of the picture that a box of the input reads; empty where it lies on what was padded."""
+        """The pixels of the picture that a box of the input reads; empty where the box is on the padding."""
         rows = self._read(Interval(box.top, box.bottom), 0)
         columns = self._read(Interval(box.left, box.right), 1)
         return Box.of(rows, columns) if not (rows.is_empty or columns.is_empty) else Box(0, 0, 0, 0)
@@ -82,14 +82,14 @@ def source(pixel: int, resized: int, size: int, interpolation: str) -> Interval:
     scale, reach = size / resized, _REACH.get(FILTERS[interpolation])
     middle = (pixel + 0.5) * scale
     if reach is None:
-        # Pillow adds the scale up pixel by pixel, so that a middle on an edge may fall to either side.
+        # Pillow accumulates the scale pixel by pixel, so a centre on an edge may fall to either side.
         return Interval(floor(middle - 1e-6), floor(middle + 1e-6) + 1).clip(size)
     reach *= max(scale, 1)
     return Interval(max(int(middle - reach + 0.5), 0), min(int(middle + reach + 0.5), size))
 
 
 def scaled(picture: Pair, resize: int | Pair | None, fit: str | None) -> Pair:
-    """The size to which a picture is scaled; one number is that of the shorter side.
+    """The size to which a picture is scaled; a single number is the size of the shorter side.
 
     >>> [scaled((300, 400), (224, 224), fit) for fit in FITS]
     [(224, 224), (224, 298), (168, 224)]
@@ -104,7 +104,7 @@ def scaled(picture: Pair, resize: int | Pair | None, fit: str | None) -> Pair:
     by_rows = (resize[0] * columns >= resize[1] * rows) == (fit == "crop")
     long, short = (columns, rows) if by_rows else (rows, columns)
     side, other = resize if by_rows else resize[::-1]
-    # torchvision's rule: the longer side is cut to a whole number, not rounded.
+    # torchvision's rule: the longer side is truncated to a whole number, not rounded.
     exact = side * long / short
     whole = max(int(exact), other) if fit == "crop" else min(max(round(exact), 1), other)
     return (side, whole) if by_rows else (whole, side)
@@ -113,18 +113,18 @@ def scaled(picture: Pair, resize: int | Pair | None, fit: str | None) -> Pair:
 def placed(
     picture: Pair, resize: int | Pair | None, crop: Pair | None, fit: str | None, interpolation: str
 ) -> Placement:
-    """Where a picture of (rows, columns) lies by a record of preprocessing."""
+    """The placement of a picture of (rows, columns) by a preprocessing record."""
     resized = scaled(picture, resize, fit)
     size = crop or resized
-    # What is padded to one size and cropped to another is centred in the first.
+    # A picture that is padded to one size and cropped to another is centred in the first.
     frame = resize if fit == "pad" and not isinstance(resize, int) and resize is not None else resized
     top, left = (before(frame[axis], size[axis]) + before(resized[axis], frame[axis]) for axis in (0, 1))
     return Placement(picture, resized, top, left, size, interpolation)
 
 
 def before(size: int, crop: int) -> int:
-    """Where a centred window of `crop` begins on `size`, below 0 where it is larger.
+    """Where a centred window of `crop` begins on `size`; negative where it is larger.
 
-    torchvision's rule: half of what is cut off is rounded, half of what has to be padded is cut to a whole number.
+    torchvision's rule: half of what is cropped is rounded, half of what is padded is truncated.
     """
     return round((size - crop) / 2) if size >= crop else -((crop - size) // 2)

@@ -1,6 +1,6 @@
-"""How does a picture become the network's input? The recorded steps: resize, crop, scale, normalise.
+"""Preprocessing records: the steps that turn a picture into the network's input (resize, crop, scale, normalise).
 
-The record comes from torchvision or timm, or from the user; `describe` says it in words, so that a plan can print it.
+A record comes from torchvision or timm, or from the user; `describe` puts it into words, so that a plan can print it.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from featmap.network.placement import FILTERS, Placement, placed
 from featmap.network.preprocess_check import check_channels, check_fill, check_fit, check_record
 
 LARGEST_RESIZED = 178_956_970
-"""Pixels that a picture may have when it is resized, before it is cropped: as many as are decoded."""
+"""The most pixels of a resized picture before it is cropped: as many as are decoded."""
 
 
 @dataclass(frozen=True)
 class Preprocessing:
     """Resize the shorter side (both sides, where `resize` has two numbers), crop the centre, divide by 255, normalise.
 
-    `resize` and `crop` are in pixels; `None` leaves the step out. `mean` and `std` are per channel on values of 0 to 1.
-    `source` says whose record this is. `fit` says how a picture takes the two numbers of `resize`: "stretch" (which
-    None is, too) changes its proportions; "crop" scales it until it covers them, and the centre is cut out; "pad" until
-    it lies within them, centred, and the rest has the colour `fill`: a byte, or one per channel.
+    `resize` and `crop` are in pixels; `None` skips the step. `mean` and `std` are per channel on values from 0 to 1.
+    `source` says where the record is from. `fit` says how a picture fits the two numbers of `resize`: "stretch" (the
+    same as None) changes its aspect ratio; "crop" scales it until it covers them and crops the centre; "pad" scales it
+    until it fits inside, centred, and fills the rest with the colour `fill`: a byte, or one per channel.
     """
 
     resize: int | tuple[int, int] | None = None
@@ -42,7 +42,7 @@ class Preprocessing:
     fill: int | tuple[int, ...] = 0
 
     def __post_init__(self) -> None:
-        """Raises: SettingError: a setting that no picture can be prepared by."""
+        """Raises: SettingError: an invalid setting."""
         given = self.resize, self.crop, self.mean, self.std, self.interpolation
         for name, value in (check_record(*given, FILTERS) | check_fit(self.fit, self.fill, self.resize)).items():
             object.__setattr__(self, name, value)
@@ -52,14 +52,14 @@ class Preprocessing:
     def __call__(self, picture: Image.Image, channels: int = 3) -> Tensor:
         """The picture as a float32 tensor (channel, row, column).
 
-        Raises: SettingError: the record is for another number of channels. ImageTooLarge: so thin a picture that it
+        Raises: SettingError: the record is for another number of channels. ImageTooLarge: a picture so thin that it
         would be huge when resized.
         """
         check_channels(self.mean, self.std, channels)
         check_fill(self.fill, channels)
         pixels = np.atleast_3d(np.asarray(self.framed(picture.convert("L" if channels == 1 else "RGB"))))
-        # Each of the 256 values is scaled once. Without torch's operators: threads that read images would each start
-        # threads of torch's.
+        # Each of the 256 values is scaled once. Not with torch's operators: threads that read images would each start
+        # torch threads.
         scaled = np.arange(256, dtype=np.float32)[:, None] / np.float32(255)
         table = np.broadcast_to(self._normalized(scaled), (256, pixels.shape[2]))
         return torch.from_numpy(np.stack([table[pixels[..., c], c] for c in range(pixels.shape[2])]))
@@ -78,7 +78,7 @@ class Preprocessing:
         return _window(scaled, lies, self.fill)
 
     def placed(self, picture: tuple[int, int]) -> Placement:
-        """Where a picture of (rows, columns) lies in the input, and which of its pixels a box of the input reads.
+        """The placement of a picture of (rows, columns) in the input, which maps boxes of the input to its pixels.
 
         >>> from featmap.geometry import Box
         >>> Preprocessing((64, 64), fit="pad").placed((300, 400)).picture_box(Box(0, 0, 16, 16))
@@ -87,9 +87,9 @@ class Preprocessing:
         return placed(picture, self.resize, self.crop, self.fit, self.interpolation)
 
     def fitted(self, fit: str, size: tuple[int, int], fill: int | tuple[int, ...] = 0) -> Preprocessing:
-        """The record by which a picture fits an input of (rows, columns) so: "stretch", "crop" or "pad".
+        """The record by which a picture fits an input of (rows, columns) by "stretch", "crop" or "pad".
 
-        Where the record crops already, "crop" keeps its share of the picture; the others show all of it.
+        Where the record crops already, "crop" keeps the same share of the picture; the others show all of it.
 
         >>> Preprocessing(256, (224, 224)).fitted("pad", (224, 320), 114).describe()
         'scale into 224x320 (bilinear), pad with colour 114, values / 255'
@@ -103,7 +103,7 @@ class Preprocessing:
         return replace(self, resize=resize, crop=size, fit=fit, fill=fill)
 
     def _normalized(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Values of 0 to 1 (any, channel) with mean taken off and divided by the standard deviation."""
+        """Values from 0 to 1 (any, channel), minus the mean and divided by the standard deviation."""
         if self.mean is not None:
             values = values - np.array(self.mean, np.float32)
         if self.std is not None:
@@ -111,9 +111,9 @@ class Preprocessing:
         return values
 
     def shown(self, values: Tensor) -> Image.Image:
-        """A picture of preprocessed values (channel, row, column): normalisation undone, what lies outside cut off.
+        """A picture of preprocessed values (channel, row, column): normalisation undone and clipped to the valid range.
 
-        Of other than three channels the mean is shown, in grey.
+        If there are not three channels, their mean is shown in grey.
         """
         values = values.detach().double().cpu()
         if self.std is not None:
@@ -128,7 +128,7 @@ class Preprocessing:
     def at(self, before: tuple[int, ...], shape: tuple[int, ...]) -> Preprocessing:
         """The record for inputs of another shape (channel, row, column): the same share of a picture is kept.
 
-        A record that does not crop to the shape before, which the user may have meant so, is left as it is.
+        A record that does not crop to the former shape, which the user may have intended, is left as it is.
 
         >>> Preprocessing(256, (224, 224)).at((3, 224, 224), (3, 112, 112))
         Preprocessing(resize=128, crop=(112, 112), mean=None, std=None, interpolation='bilinear', source=...)
@@ -183,20 +183,20 @@ class Preprocessing:
 
 @dataclass(frozen=True)
 class Fit:
-    """How pictures are to fit the input: "stretch", "crop" or "pad" with a colour."""
+    """How pictures should fit the input: "stretch", "crop" or "pad" with a colour."""
 
     kind: str
     fill: int | tuple[int, ...] = 0
 
     def record(self, record: Preprocessing, input_shape: tuple[int, ...]) -> Preprocessing:
-        """The record by which they do; one that does so already stays."""
+        """The record by which pictures fit so; one that does so already stays."""
         height, width = input_shape[1:]
         done = record.fit == self.kind and record.crop == (height, width) and record.fill == self.fill
         return record if done else record.fitted(self.kind, (height, width), self.fill)
 
 
 def default_preprocessing(input_shape: tuple[int, ...]) -> Preprocessing:
-    """For networks without a record: the shorter side to the input's size, the centre cropped, values of 0 to 1."""
+    """For networks without a record: shorter side resized to the input's size, centre crop, values from 0 to 1."""
     if len(input_shape) != 3:
         return Preprocessing()
     height, width = input_shape[1:]
@@ -204,7 +204,7 @@ def default_preprocessing(input_shape: tuple[int, ...]) -> Preprocessing:
 
 
 def _window(picture: Image.Image, lies: Placement, fill: int | tuple[int, ...]) -> Image.Image:
-    """The input's window on a scaled picture; what lies outside has the colour `fill`."""
+    """The input's window on a scaled picture; what is outside the picture has the colour `fill`."""
     top, left = lies.top, lies.left
     if lies.lies_within:
         box = (left, top, left + lies.size[1], top + lies.size[0])

@@ -1,4 +1,4 @@
-"""The check of a record of preprocessing: each setting where it comes in."""
+"""The check of a preprocessing record's settings when it is made or first used."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from featmap.network.placement import FITS
 def check_record(
     resize: Any, crop: Any, mean: Any, std: Any, interpolation: Any, known: Collection[str]
 ) -> dict[str, Any]:
-    """The settings of a record, lists as tuples; `known` are all interpolations. Raises: SettingError."""
+    """The settings of a record with lists as tuples; `known` are all interpolations. Raises: SettingError."""
     if interpolation not in known:
         raise SettingError(
             f"Preprocessing: interpolation {interpolation!r} is not known.",
@@ -60,7 +60,7 @@ def _values(name: str, values: Any) -> tuple[float, ...] | None:
 
 
 def check_channels(mean: Sequence[float] | None, std: Sequence[float] | None, channels: int) -> None:
-    """Raises SettingError where mean or std are those of another number of channels; one number is for all."""
+    """Raises SettingError where mean or std are for another number of channels; a single number is for all."""
     for name, values in (("mean", mean), ("std", std)):
         if values is not None and len(values) not in (1, channels):
             raise SettingError(
@@ -70,7 +70,7 @@ def check_channels(mean: Sequence[float] | None, std: Sequence[float] | None, ch
 
 
 def check_fit(fit: Any, fill: Any, resize: Any) -> dict[str, Any]:
-    """How a picture fits, and the colour of what is padded. Raises: SettingError."""
+    """The checked `fit` and `fill`. Raises: SettingError."""
     if fit is not None and fit not in FITS:
         raise SettingError(f"Preprocessing: fit is {fit!r}.", f"It is one of {', '.join(FITS)}, or None.")
     if fit is not None and (not isinstance(resize, Sequence) or len(resize) != 2):
@@ -86,7 +86,7 @@ def check_fit(fit: Any, fill: Any, resize: Any) -> dict[str, Any]:
 
 
 def check_fill(fill: int | Sequence[int], channels: int) -> None:
-    """Raises SettingError where `fill` is the colour of another number of channels."""
+    """Raises SettingError where `fill` is a colour for another number of channels."""
     if not isinstance(fill, int) and len(fill) != channels:
         raise SettingError(
             f"Preprocessing: fill has {len(fill)} numbers; the input has {channels} channels.",

@@ -1,4 +1,4 @@
-"""Operators that draw random numbers in evaluation too: torch's own tag says which can, their settings which do."""
+"""Operators that draw random numbers even in evaluation: torch's tag says which can, their settings which do."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from featmap.network.network import CapturedNetwork
 
 
 class RandomInEvaluation(UserWarning):
-    """An answer holds for one draw of random numbers."""
+    """The result holds for one draw of random numbers."""
 
 
 def is_random(node: Node) -> bool:
-    """Whether the operator's value differs from run to run.
+    """Whether the operator's value differs between runs.
 
-    Dropout draws nothing in evaluation or with a probability of 0 or 1; attention and rrelu are likewise switched.
+    Dropout draws nothing in evaluation or with a probability of 0 or 1; attention and rrelu have similar switches.
     """
     if not is_operator(node.target) or torch.Tag.nondeterministic_seeded not in node.target.tags:  # type: ignore[union-attr]
         return False
@@ -37,7 +37,7 @@ def random_operators(network: CapturedNetwork, wanted: Iterable[int]) -> tuple[s
 def operators_behind(
     network: CapturedNetwork, wanted: Iterable[int], is_asked: Callable[[Node], bool]
 ) -> tuple[str, ...]:
-    """The addresses of the operators that these values depend on and that are of the kind asked for."""
+    """The addresses of the operators of a kind that these values depend on."""
     graph, names = network.graph, network.names
     found = (graph[index] for index in sorted(graph.ancestors(list(wanted))))
     return tuple(names.text(names.operator[node.index]) for node in found if is_asked(node))

@@ -1,4 +1,4 @@
-"""Which value does an address mean? With errors that say why there is none and what to ask for instead."""
+"""The resolver of addresses to values, with errors that say why there is none and what to ask for instead."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _STAGE_WORDS = {"conv": "weighted sum of its own", "z": "pre-activation", "a": "
 
 @dataclass(frozen=True)
 class Place:
-    """What an address means: the full address, the node whose value it is, and the layer that it belongs to."""
+    """The meaning of an address: the full address, the node whose value it names, and the layer that it belongs to."""
 
     address: Address
     node: int
@@ -58,7 +58,7 @@ class Resolver:
         return self.place(f"{layer.name}:{stage or layer.last_stage}")
 
     def channels(self, node: int) -> int:
-        """How many feature maps a value has."""
+        """The number of feature maps of a value."""
         shape, axes = self.sized.shape(node), self.sized.axes[node]
         count = 1
         for axis, size in enumerate(shape):
@@ -67,14 +67,14 @@ class Resolver:
         return count
 
     def describe(self, node: int) -> str:
-        """The address of a value: of the layer's stage where it belongs to one, else of its operator call."""
+        """The address of a value: that of a layer's stage if it is one, else that of its operator call."""
         layer = self.layer_of.get(node)
         if layer is not None and node in layer.stages.values():
             return f"{layer.name}:{_made_by(layer, node)}"
         return self.names.text(self.names.operator[node])
 
     def _by_called_name(self, address: Address) -> Address:
-        """The address with the name by which a module that has several was called."""
+        """The address with the name by which the forward called a module that has several names."""
         others, layer = self.graph.other_names, address.layer
         inside = [path for path in others if f"{layer}.".startswith(f"{path}.")]
         if layer in self.names.calls or not inside:
@@ -129,9 +129,9 @@ class Resolver:
         return self._tensor(address, values[0])
 
     def _tensor(self, address: Address, node: int) -> int:
-        """The first tensor of several, or the one that is read; a plan's row has its shape.
+        """The first tensor of several, or the one that is read; a plan lists its shape.
 
-        Raises: AmbiguousAddress: others are read than the first, and more than one.
+        Raises: AmbiguousAddress: more than one is read, and not only the first.
         """
         if not isinstance(self.sized.specs[node], tuple):
             return node
@@ -153,7 +153,7 @@ class Resolver:
     def _of_operator(self, address: Address, node: int) -> Place:
         if not self.graph[node].depends_on_input:
             raise NoSuchLayer(
-                f"'{address}': its value is made of weights alone; it is no feature map of an image.",
+                f"'{address}': its value is made of weights only; it is not a feature map of an image.",
                 "`featmap plan` lists all layers.",
             )
         if address.stage not in (None, "a"):
@@ -226,18 +226,18 @@ class Resolver:
 
 
 def _listed(names: list[str]) -> str:
-    """The first names, and how many more there are."""
+    """The first names, and the number of further ones."""
     return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
 
 
 def _made_by(layer: Layer, node: int) -> str:
-    """The stage whose value a node of the layer holds; z where conv and z are the same value."""
+    """The stage that a node of the layer holds; z where conv and z are the same value."""
     found = [stage for stage, index in layer.stages.items() if index == node]
     return found[-1] if found else layer.last_stage
 
 
 def _meant(layer: Layer) -> str:
-    """The stage that a layer's bare name means: its activation, or z where the layer has this one value alone."""
+    """The stage that a layer's bare name means: its activation, or z where the layer has only this value."""
     return "z" if len(set(layer.stages.values())) == 1 and "a" not in layer.stages else "a"
 
 

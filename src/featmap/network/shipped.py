@@ -1,7 +1,7 @@
-"""How does a network travel to another process? As plain data: operators by their names, tensors as bytes.
+"""Networks as plain data that other processes can load: operators by name, tensors as bytes.
 
-Torch's operators cannot be pickled, and a captured network can hold the user's module in a closure. What arrives
-computes the same and has the same fingerprint; it is the graph alone, so it cannot be captured again at another size,
+torch's operators cannot be pickled, and a captured network can hold the user's module in a closure. What arrives
+computes the same and has the same fingerprint; it is the graph only, so it cannot be captured again at another size,
 and several outputs are a plain list.
 """
 
@@ -28,25 +28,25 @@ from featmap.network.preprocess import Preprocessing
 
 @dataclass(frozen=True, eq=False)
 class ShippedTensor:
-    """A tensor's bytes, which pickle's protocol 5 moves without a copy, and what they stand for."""
+    """A tensor's bytes, which pickle's protocol 5 moves without a copy, with shape and dtype."""
 
     data: NDArray[np.uint8]
     dtype: torch.dtype
     shape: tuple[int, ...]
 
     def tensor(self) -> Tensor:
-        """The tensor, on the processor, in the memory of the bytes: it is read and never written."""
+        """The tensor on the CPU, in the memory of the bytes: it must not be written to."""
         with warnings.catch_warnings():
-            # Memory that processes share arrives read-only, of which torch warns.
+            # Memory shared between processes arrives read-only, about which torch warns.
             warnings.filterwarnings("ignore", "The given NumPy array is not writable", UserWarning)
             return torch.from_numpy(self.data).view(self.dtype).reshape(self.shape)
 
 
 @dataclass(frozen=True, eq=False)
 class ShippedNetwork:
-    """A captured network as plain data that pickles; made by `shipped`.
+    """A captured network as plain data that can be pickled; made by `shipped`.
 
-    `sized` holds the shapes of all values at the size in question, `None` where it is the captured one.
+    `sized` holds the shapes of all values at the wanted size, `None` where it is the captured one.
     """
 
     name: str
@@ -59,11 +59,11 @@ class ShippedNetwork:
 
     @property
     def size_bytes(self) -> int:
-        """What its tensors take."""
+        """The size of its tensors."""
         return sum(tensor.data.nbytes for tensor in self.tensors.values())
 
     def network(self) -> CapturedNetwork:
-        """The network, ready to be asked. Raises: ModelError: an operator is not known here."""
+        """The network, ready for use. Raises: ModelError: an operator is not known here."""
         graph = replace(self.graph, nodes=tuple(map(_with_target, self.graph.nodes)))
         return CapturedNetwork(
             self.name,
@@ -91,8 +91,8 @@ def shipped(network: CapturedNetwork) -> ShippedNetwork:
 
 
 def _shipped_tensors(tensors: Mapping[Any, Tensor]) -> dict[Any, ShippedTensor]:
-    """The tensors by their names; those that a module has under several names travel once."""
-    # Held all along: memory that was let go could come back as that of another tensor.
+    """The tensors by name; those that a module has under several names are sent once."""
+    # All are kept alive: freed memory could be reused by another tensor.
     held = dict(tensors)
     found: dict[Any, ShippedTensor] = {}
     by_memory: dict[Any, ShippedTensor] = {}

@@ -1,4 +1,4 @@
-"""Where do a network's numbers come from? The user's own tensors, or random ones made when values are asked for."""
+"""The sources of a network's weights: the module's own tensors, or random ones made when values are asked for."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ RANDOM_SEED = 0
 
 
 class RandomWeights(UserWarning):
-    """Values were asked of a network that has no trained weights."""
+    """Values were computed with a network that has no trained weights."""
 
 
 class LiveTensors(Mapping[str, Tensor]):
-    """The tensors of a real module, by the names that the graph uses; always the module's present ones."""
+    """The tensors of a real module, by the names that the graph uses; always the module's current ones."""
 
     description = "the module's own"
 
@@ -55,7 +55,7 @@ class RandomTensors(Mapping[str, Tensor]):
     def _made(self) -> Mapping[str, Tensor]:
         if self._tensors is None:
             warnings.warn(
-                f"{self._name} has no trained weights: its values come from random ones (seed {RANDOM_SEED}).",
+                f"{self._name} has no trained weights: its values come from random weights (seed {RANDOM_SEED}).",
                 RandomWeights,
                 stacklevel=6,
             )

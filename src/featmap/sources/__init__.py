@@ -1,1 +1,1 @@
-"""A name becomes a network: zoos, modules of one's own, archives and weights files, judged before they are opened."""
+"""Sources of networks: zoos, the user's modules, archives and weights files, which are checked before being opened."""

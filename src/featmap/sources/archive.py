@@ -1,7 +1,6 @@
-"""How is a `.pt2` file, torch's own archive of an exported program, read without executing what it holds?
+"""The reader of `.pt2` files, torch's archives of exported programs, which executes nothing that they hold.
 
-The archive keeps its graph as JSON and its tensors as bytes. What else it could hold is looked for before torch opens
-the file.
+The archive keeps its graph as JSON and its tensors as bytes. It is checked for anything else before torch opens it.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ def read_archive(path: Path, *, trust: bool = False) -> ExportedProgram:
             program = torch.export.load(path)
     except Exception as error:
         reason = str(error).split("\n")[0]
-        raise ModelError(f"'{path}' is no program that torch.export saved: {reason}.", "Export it again.") from error
+        raise ModelError(f"'{path}' is not a program that torch.export saved: {reason}.", "Export it again.") from error
     _check_evaluates(program, path)
     return program
 
@@ -53,9 +52,9 @@ def _check_evaluates(program: ExportedProgram, path: Path) -> None:
 
 
 def possible_size_reads(program: ExportedProgram, path: Path) -> tuple[SizeRead, ...]:
-    """The operators whose numbers the model's code may have computed from the size it was exported at.
+    """The operators whose numbers the model's code may have computed from the size at which it was exported.
 
-    An archive does not tell where numbers came from; one with open sizes holds none that depend on them.
+    An archive does not say where numbers came from; one with dynamic sizes holds none that depend on them.
     """
     if program.range_constraints:
         return ()

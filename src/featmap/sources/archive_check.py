@@ -1,8 +1,8 @@
-"""The check of a file from an unknown source: what it may hold, decided from its bytes before torch opens it.
+"""The safety check of an archive from an unknown source, made on its bytes before torch opens it.
 
-torch's archives carry code in four places: pickles, sizes (which sympy evaluates), names of operators (which are looked
-up as attributes) and names of enumerations (which are imported). Every member must be one that is known, and what is
-pickled may only name the parts of tensors. None of it depends on what a version of torch refuses by itself.
+torch's archives can carry code in four places: pickles, sizes (which sympy evaluates), names of operators (which are
+looked up as attributes) and names of enumerations (which are imported). Every member must be a known one, and pickles
+may only name the parts of tensors. None of it depends on what a version of torch refuses by itself.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _REMEDY = "Pass --trust (trust=True) if you know where the file comes from."
 
 
 def check_archive(path: Path) -> None:
-    """Raises UnsafeFile where the archive holds something that reading would execute; ModelError: it is no archive."""
+    """Raises UnsafeFile if the archive holds something that reading would execute, ModelError if it is no archive."""
     try:
         with path.open("rb") as file, zipfile.ZipFile(file) as archive:
             found = ambiguity(archive, file)
@@ -47,15 +47,15 @@ def check_archive(path: Path) -> None:
                 raise UnsafeFile(f"'{path}': {found}.", _REMEDY)
             _check_members(archive, path)
     except (zipfile.BadZipFile, json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ModelError(f"'{path}' is no program that torch.export saved.", "Export it again.") from error
+        raise ModelError(f"'{path}' is not a program that torch.export saved.", "Export it again.") from error
 
 
 def _check_members(archive: zipfile.ZipFile, path: Path) -> None:
     members = {_inner(info.filename).lower(): info for info in archive.infolist()}
     if len(members) != len(archive.infolist()):
-        raise UnsafeFile(f"'{path}': it holds two members of one name.", _REMEDY)
+        raise UnsafeFile(f"'{path}': it holds two members of the same name.", _REMEDY)
     if not any(_GRAPH.fullmatch(name) for name in members):
-        raise ModelError(f"'{path}' is no program that torch.export saved: it holds no graph.", "Export it again.")
+        raise ModelError(f"'{path}' is not a program that torch.export saved: it holds no graph.", "Export it again.")
     for name, info in members.items():
         if _PICKLED.fullmatch(name):
             _check_pickled(archive.read(info), name, path)
@@ -103,16 +103,16 @@ def _check_entries(value: dict[str, Any], path: Path) -> None:
         raise UnsafeFile(f"'{path}' holds a pickled object ({value['path_name']}).", _REMEDY)
     expression = value.get("expr_str")
     if isinstance(expression, str) and not _SAFE_SYMBOL.fullmatch(expression):
-        raise UnsafeFile(f"'{path}' holds a size that is no plain arithmetic: {expression[:80]}.", _REMEDY)
+        raise UnsafeFile(f"'{path}' holds a size that is not plain arithmetic: {expression[:80]}.", _REMEDY)
     nodes = value.get("nodes")
     for node in nodes if isinstance(nodes, list) else ():
         target = node.get("target") if isinstance(node, dict) else None
         if not _is_operator_name(str(target)):
-            problem = f"'{path}' is no program that torch.export saved: {str(target)[:80]} is no operator."
+            problem = f"'{path}' is not a program that torch.export saved: {str(target)[:80]} is not an operator."
             raise ModelError(problem, "Export it again.")
 
 
 def _is_operator_name(target: str) -> bool:
     found = _OPERATOR.fullmatch(target)
-    # An attribute of the object that holds the operators (load_library) is no operator.
+    # An attribute of the object that holds the operators (load_library) is not an operator.
     return found is not None and (found[1] not in dir(type(torch.ops)) and found[2] not in dir(type(torch.ops.aten)))

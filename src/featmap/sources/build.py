@@ -1,4 +1,4 @@
-"""How is a module built that nobody asks for values: without memory, whatever its constructor computes?"""
+"""Modules built without memory, for questions that need no values, whatever their constructors compute."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ Build = Callable[[], nn.Module]
 
 
 def seeded(build: Build) -> nn.Module:
-    """A real module with random weights that are the same every time; the caller's random state does not move."""
+    """A real module with random weights that are the same every time; the caller's random state stays as it was."""
     with seeded_random_state(0):
         return build()
 
 
 def without_values(build: Build) -> nn.Module:
-    """The module on the meta device, where neither memory nor time is spent on weights; a real one if it must be.
+    """The module on the meta device, where weights cost neither memory nor time; a real one if that is impossible.
 
     Some constructors compute with tensors (RegNet its widths, others their drop-path rates), which the meta device
-    cannot. Then only the weights, which modules allocate empty, are left without memory while it runs.
+    cannot do. Then only the weights, which modules allocate with `torch.empty`, are made without memory.
     """
     for place in (torch.device("meta"), _WeightsOnMeta()):
         try:
@@ -41,7 +41,7 @@ def without_values(build: Build) -> nn.Module:
 
 
 class _WeightsOnMeta(TorchFunctionMode):
-    """While active, `torch.empty` gives tensors without memory; all else is real."""
+    """While active, `torch.empty` gives tensors without memory; everything else is real."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = dict(kwargs or {})
@@ -51,6 +51,6 @@ class _WeightsOnMeta(TorchFunctionMode):
 
 
 def _has_loose_tensors(module: nn.Module) -> bool:
-    """Whether a tensor is a plain attribute somewhere: it would stay behind when the module moves to another device."""
+    """Whether a tensor is a plain attribute of some part: it would not move to another device with the module."""
     values = (value for part in module.modules() for value in vars(part).values())
     return any(isinstance(value, Tensor) and not value.is_meta for value in values)

@@ -1,7 +1,7 @@
-"""Files given as weights or programs whose first bytes say that they are something else.
+"""The check for files given as weights or programs that are really something else.
 
-Reading it would fail in words that hide the reason, or advise to trust it. Nothing is read beyond what tells the kinds
-apart, and nothing is executed.
+Reading them would fail with errors that hide the reason, or that advise the user to trust the file. Only the bytes that
+distinguish the kinds are read, and nothing is executed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _LARGEST_HEADER_BYTES = 100_000_000
 
 
 def check_kind(path: Path) -> None:
-    """Raises: ModelError: a pointer of Git LFS, a web page, an empty file, or a download that was cut off."""
+    """Raises: ModelError: a Git LFS pointer, a web page, an empty file, or a truncated download."""
     with path.open("rb") as file:
         start = file.read(_START_BYTES)
     if not start:
@@ -49,7 +49,7 @@ def _check_whole(path: Path, start: bytes) -> None:
 
 
 def _has_its_end(path: Path) -> bool:
-    """Whether a zip archive ends with its own table, not with that of an archive inside it."""
+    """Whether a zip archive ends with its own directory, not with that of an archive inside it."""
     try:
         with zipfile.ZipFile(path) as archive:
             end_bytes = 22 + len(archive.comment)
@@ -61,7 +61,7 @@ def _has_its_end(path: Path) -> bool:
 
 
 def _check_safetensors(path: Path, start: bytes, size_bytes: int) -> None:
-    """A safetensors file opens with the length of its header, which is JSON."""
+    """Checks a safetensors file, which begins with the length of its header, which is JSON."""
     header_bytes = int.from_bytes(start[:8], "little")
     is_header = start[8:9] == b"{" or len(start) <= 8
     if is_header and 8 + header_bytes > size_bytes:

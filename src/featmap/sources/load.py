@@ -1,4 +1,4 @@
-"""How does a name become a network? `torchvision:NAME`, `timm:NAME`, `file.pt2`, `package.module:callable`."""
+"""Networks loaded by name: `torchvision:NAME`, `timm:NAME`, `file.pt2`, `package.module:callable`."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def load_network(
     fit: Fit | None = None,
     trust: bool = False,
 ) -> CapturedNetwork:
-    """The network that a name stands for, captured; see `featmap.load`."""
+    """The captured network that a name stands for; see `featmap.load`."""
     if model.lower().endswith((".pt2", ".onnx")) or (":" not in model and Path(model).suffix):
         return fitted(_from_file(Path(model), weights, input_shape, preprocessing, trust=trust), fit)
     kind, _, name = model.partition(":")
@@ -52,7 +52,7 @@ def load_network(
 
 
 def fitted(network: CapturedNetwork, fit: Fit | None) -> CapturedNetwork:
-    """The network whose pictures fit its input so. Raises: InputError: it takes no pictures."""
+    """The network with pictures fitted to its input in this way. Raises: InputError: it takes no pictures."""
     if fit is None:
         return network
     if len(network.input_shape) != 3:
@@ -75,7 +75,7 @@ def _is_file(weights: str | Path) -> bool:
 
 
 def _framed(zoo: ZooModel, shape: tuple[int, ...], fit: Fit | None) -> Preprocessing:
-    """The zoo's record for another input size; a fit that is wished decides how it gets there."""
+    """The zoo's record for another input size; a given fit decides how pictures get there."""
     record = zoo.preprocessing
     if record.crop is None:
         return replace(default_preprocessing(shape), mean=record.mean, std=record.std)
@@ -112,7 +112,7 @@ def _called(found: Any, name: str) -> Any:
     except TypeError as error:
         raise ModelError(f"'{name}' cannot be called without arguments: {error}.", remedy) from error
     except ValueError:
-        # Built-in callables may have no signature to ask.
+        # Built-in callables may have no signature.
         pass
     return found()
 
@@ -121,7 +121,7 @@ def _imported(module_name: str, name: str) -> Any:
     try:
         module = importlib.import_module(module_name)
     except (ModuleNotFoundError, TypeError, ValueError) as error:
-        # A relative or empty name is no module name at all; a module that lacks one of its own imports says so itself.
+        # A relative or empty name is not a module name; a module that misses one of its own imports raises by itself.
         missing = getattr(error, "name", None)
         if isinstance(error, ModuleNotFoundError) and (missing is None or not module_name.startswith(missing)):
             raise
@@ -176,7 +176,7 @@ def _example(shape: tuple[int, ...], module: nn.Module) -> Tensor:
 def _without_weights(
     model: str, build: Callable[[], nn.Module], shape: tuple[int, ...], record: Preprocessing
 ) -> CapturedNetwork:
-    """A network to plan with: built where no memory is needed; real tensors are made when values are asked for."""
+    """A network for planning: built without memory; real tensors are made when values are asked for."""
     module = without_values(build)
     graph, _ = capture(module, (_example(shape, module),), {})
 
@@ -201,7 +201,7 @@ def _from_file(
     trust: bool,
 ) -> CapturedNetwork:
     if path.suffix.lower() != ".pt2":
-        raise NoSuchModel(f"'{path}' is no file that featmap reads as a model.", _FORMS)
+        raise NoSuchModel(f"'{path}' is not a file that featmap reads as a model.", _FORMS)
     if weights is not None:
         raise ModelError(f"'{path}' brings its own weights.", "Leave --weights out.")
     program = read_archive(path, trust=trust)

@@ -1,8 +1,8 @@
-"""What does a file of torch.save do when it is read? Told from its operations and names, of which none is carried out.
+"""The safety check of torch.save files: their pickle operations and names are inspected, none is executed.
 
 torch writes a table of tensors with few operations, and names few functions. Both are listed here, so that what a file
-may do depends neither on the version of torch nor on what a program allowed torch to read. Two forms are read: a zip
-archive, and torch's old form, a row of pickles before the tensors' bytes.
+may do depends neither on the version of torch nor on what a program allowed torch to read. Two formats are read: a zip
+archive, and torch's old format, a sequence of pickles followed by the tensors' bytes.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from typing import IO
 
 from featmap.sources.zip_check import ambiguity
 
-# What Python raises for archives that are damaged, encrypted or compressed in a way that it lacks.
+# What Python raises for archives that are damaged, encrypted or compressed with an unsupported method.
 _DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError)
 _MEMBERS = re.compile(r"data\.pkl|data/\d+|version|byteorder|\.data/[^/]+|\.format_version|\.storage_alignment")
 _PICKLES_BEFORE_TENSORS = 5
-"""A mark, a version, the machine, the table, and the tensors' keys: how torch's old form begins."""
+"""The pickles at the start of torch's old format: magic number, version, machine, table, and the tensors' keys."""
 
 _OPERATIONS = (
     "PROTO STOP MARK GLOBAL REDUCE BUILD NEWOBJ BINPERSID BINPUT LONG_BINPUT BINGET LONG_BINGET NONE NEWTRUE NEWFALSE "
@@ -50,9 +50,9 @@ _GLOBALS = frozenset(
 
 
 def beyond_tensors(file: IO[bytes]) -> str | None:
-    """What a file of torch.save holds or does beyond tensors, numbers, text and tables of them; None: nothing.
+    """What a torch.save file holds or does beyond tensors, numbers, text and tables of them; None for nothing.
 
-    Raises: ValueError: it is not a file of torch.save, or it is damaged.
+    Raises: ValueError: it is not a torch.save file, or it is damaged.
     """
     start = file.read(4)
     file.seek(0)

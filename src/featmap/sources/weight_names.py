@@ -1,7 +1,7 @@
-"""Names in weights files of wrapped modules, without the prefixes that the wrappers put before them.
+"""Names in weights files of wrapped modules, without the prefixes that the wrappers add.
 
-DataParallel and DistributedDataParallel put `module.` before every name, torch.compile `_orig_mod.` before the names of
-what it compiled, training frameworks often `model.`. They are taken away only where the network's own names are met so.
+DataParallel and DistributedDataParallel add `module.` to every name, torch.compile adds `_orig_mod.` to the names of
+what it compiled, training frameworks often add `model.`. Prefixes are removed only where names of the network remain.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ WRAPPERS = ("module.", "model.", "net.", "network.")
 
 
 class PrefixesRemoved(UserWarning):
-    """Names in a weights file began with the prefixes of a wrapper."""
+    """Names in a weights file had the prefixes of a wrapper."""
 
 
 def unwrapped(state: dict[str, Tensor], own: Collection[str], path: Path) -> dict[str, Tensor]:
-    """The tensors by the network's own names, as far as prefixes of wrappers are what is between."""
+    """The tensors by the network's own names, as far as they differ by prefixes of wrappers only."""
     if not state or any(name in own for name in state):
-        # A file that has the network's own names, all or some, is taken at its word; but for parts that were compiled.
+        # A file with some of the network's own names is left as it is, except for parts that were compiled.
         return _said(_without_compiled(state), state, path)
     found, removed = _without_compiled(state), list[str]()
     while not any(name in own for name in found):

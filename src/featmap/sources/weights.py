@@ -1,4 +1,4 @@
-"""How do weights get from a file into a module, without executing anything that the file holds?"""
+"""Weights loaded from a file into a module, without executing anything that the file holds."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from featmap.sources.file_kinds import check_kind
 from featmap.sources.pickle_check import beyond_tensors
 from featmap.sources.weight_names import unwrapped
 
-# What reading raises for files that are damaged, or are something else.
+# What reading raises for files that are damaged or of another kind.
 _BROKEN = (AttributeError, EOFError, ImportError, KeyError, OSError, RuntimeError, ValueError, zipfile.BadZipFile)
 
 _SAFE = "Save it as .safetensors or as a plain state dict, or pass --trust if you know where it comes from."
 
 _LISTED = 10
-"""How many of the tensors that do not fit are listed."""
+"""The most tensors that are listed among those that do not fit."""
 
 
 def load_weights(module: nn.Module, path: Path, *, trust: bool = False) -> None:
-    """Puts the weights of a `.safetensors` or state-dict file into the module.
+    """Loads the weights of a `.safetensors` or state-dict file into the module.
 
-    Prefixes that wrappers put before all names (DataParallel, torch.compile) are taken away, with a warning.
+    Prefixes that wrappers add to all names (DataParallel, torch.compile) are removed, with a warning.
     Raises: WeightsMismatch: names or shapes differ; the first are listed, and the module is left as it was.
     UnsafeFile: the file holds more than tensors and would have to be unpickled.
     """
@@ -54,8 +54,8 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except SafetensorError as error:
-        # Its own words for the reason change from version to version.
-        raise ModelError(f"'{path}' is no readable safetensors file.", "Save the weights again.") from error
+        # Its own wording of the reason changes between versions.
+        raise ModelError(f"'{path}' is not a readable safetensors file.", "Save the weights again.") from error
 
 
 def _read_plain(path: Path, *, trust: bool) -> Any:
@@ -63,7 +63,7 @@ def _read_plain(path: Path, *, trust: bool) -> Any:
         _check_tensors_only(path)
     try:
         with warnings.catch_warnings():
-            # torch remarks on the file's pickle protocol, which nobody can act on.
+            # torch warns about the file's pickle protocol, which nobody can act on.
             warnings.simplefilter("ignore")
             return torch.load(path, map_location="cpu", weights_only=not trust)
     except pickle.UnpicklingError as error:
@@ -75,7 +75,7 @@ def _read_plain(path: Path, *, trust: bool) -> Any:
 
 
 def _check_tensors_only(path: Path) -> None:
-    """Our own judgement, before torch opens the file; what torch refuses as well comes on top."""
+    """featmap's own check, before torch opens the file and makes its own."""
     try:
         with path.open("rb") as file:
             found = beyond_tensors(file)
@@ -87,7 +87,7 @@ def _check_tensors_only(path: Path) -> None:
 
 def _unreadable(path: Path, reason: str) -> ModelError:
     return ModelError(
-        f"'{path}' is no readable weights file ({reason}).", "Save the weights again with torch.save or safetensors."
+        f"'{path}' is not a readable weights file ({reason}).", "Save the weights again with torch.save or safetensors."
     )
 
 
@@ -106,7 +106,7 @@ def _tensors(content: Any, path: Path) -> dict[str, Tensor]:
 def _check(module: nn.Module, state: dict[str, Tensor], path: Path) -> None:
     own = module.state_dict()
     for name in own:
-        # Files written before torch counted batches lack that counter; it plays no part in evaluation.
+        # Files written before torch counted batches lack that counter, which is not used in evaluation.
         if name.endswith("num_batches_tracked"):
             state.setdefault(name, own[name])
     problems = [f"missing in the file: {name} {_shape(own[name])}" for name in own if name not in state]

@@ -1,7 +1,7 @@
-"""Is a zip archive read in the same way by every reader?
+"""The check that all readers see the same members in a zip archive.
 
-Python, which checks an archive, and torch, which reads it, may find its table of members at different places, and take
-another of two members of one name. What one of them does not see was not checked.
+Python, which checks an archive, and torch, which reads it, may find its directory at different positions, and may pick
+different ones of two members of the same name. Then torch could read something that was not checked.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ _LOCATOR_64 = struct.Struct("<4sLQL")
 
 
 def ambiguity(archive: zipfile.ZipFile, file: IO[bytes]) -> str | None:
-    """Why readers may see different members, or None; the archive is the one in the file."""
-    # torch does not tell capitals apart.
+    """Why readers may see different members, or None; `archive` is the one in `file`."""
+    # torch ignores case.
     names = {name.lower() for name in archive.namelist()}
     if len(names) != len(archive.namelist()):
-        return "it holds two members of one name"
+        return "it holds two members of the same name"
     position = file.tell()
     try:
         end = file.seek(0, 2) - _END.size - len(archive.comment)
@@ -31,7 +31,7 @@ def ambiguity(archive: zipfile.ZipFile, file: IO[bytes]) -> str | None:
 
 
 def _stated_start(file: IO[bytes], end: int) -> int | None:
-    """The byte where, by the records at the archive's end, the table of its members starts."""
+    """The offset of the archive's directory according to the records at the archive's end."""
     mark, *_, start, _ = _record(file, _END, end)
     if mark != b"PK\x05\x06":
         return None
@@ -41,7 +41,7 @@ def _stated_start(file: IO[bytes], end: int) -> int | None:
     mark, _, large_end, _ = _record(file, _LOCATOR_64, locator_at)
     if mark != b"PK\x06\x07":
         return start
-    # An archive of more than 4 GB says it once more, just before.
+    # An archive of more than 4 GB has another record just before.
     if large_end != locator_at - _END_64.size:
         return None
     mark, *_, large_start = _record(file, _END_64, large_end)

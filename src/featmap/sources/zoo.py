@@ -1,4 +1,4 @@
-"""Which networks do torchvision and timm offer, and what do they record about weights and preprocessing?"""
+"""The networks of torchvision and timm, with their records of weights and preprocessing."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def torchvision_model(name: str, weights: str | None) -> ZooModel:
     names = models.list_models(module=models)
     if name not in names and name in models.list_models():
         raise NoSuchModel(
-            f"torchvision's '{name}' is no classification network.",
+            f"torchvision's '{name}' is not a classification network.",
             "Build it in a function of your own and name that: package.module:callable.",
         )
     if name not in names:
@@ -93,14 +93,14 @@ def timm_model(name: str, weights: str | None) -> ZooModel:
     def build() -> nn.Module:
         return timm.create_model(name, pretrained=bool(weights))
 
-    # Older versions of timm do not bring it along by themselves.
+    # Older versions of timm do not import it by themselves.
     data = importlib.import_module("timm.data")
     config: dict[str, Any] = data.resolve_data_config({}, pretrained_cfg=_timm_record(timm, name))
     return ZooModel(f"timm:{name}", build, tuple(config["input_size"]), _timm_preprocessing(config, name))
 
 
 def _timm_name(timm: ModuleType, name: str, weights: str | None) -> str:
-    """The name with the tag of the wanted weights. A tag also decides the record and the number of classes."""
+    """The name with the tag of the wanted weights. The tag also decides the record and the number of classes."""
     model, tag = timm.models.split_model_name_tag(name)
     records: dict[str, Any] = timm.models.get_arch_pretrained_cfgs(model)
     if tag and name not in records:
@@ -136,9 +136,9 @@ def _no_such(zoo: str, name: str, names: list[str]) -> NoSuchModel:
 
 
 def import_torchvision() -> Any:
-    """torchvision, also where its compiled operators do not belong to this torch.
+    """torchvision, even where its compiled operators do not match this torch.
 
-    No network here needs those operators, but torchvision's import stops without their schemas.
+    No network here needs those operators, but torchvision's import fails without their schemas.
     """
     missing = [name for name in _SCHEMAS if not hasattr(torch.ops.torchvision, name)]
     if missing and not _has_compiled_operators():
@@ -150,7 +150,7 @@ def import_torchvision() -> Any:
 
 
 def _has_compiled_operators() -> bool:
-    """Whether importing torchvision brings the real operators: tried by loading its library alone."""
+    """Whether importing torchvision registers its compiled operators; found by loading only its library."""
     spec = importlib.util.find_spec("torchvision")
     for place in (spec.submodule_search_locations or []) if spec else []:
         for file in sorted(_libraries(place)):

@@ -1,1 +1,1 @@
-"""Numbers per map that can be added up over images, found in one pass by compiled code."""
+"""Statistics per map that can be merged over images, computed in one pass by compiled code."""

@@ -1,7 +1,7 @@
-"""How do compiled passes read the values of maps? Where they lie in memory, by their address.
+"""Memory addresses of maps, by which compiled passes read their values.
 
-To make an array of a tensor takes longer than to measure a small map: in the middle of a network, whose layers push
-everything else out of the near caches, each line of Python costs many times what it costs in a loop of its own.
+Making an array from a tensor takes longer than measuring a small map: in the middle of a network, whose layers evict
+everything else from the near caches, each line of Python costs many times what it costs in a loop of its own.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from torch import Tensor
 
 @intrinsic
 def _pointer(_context: Any, _address: Any) -> Any:
-    """The float32 numbers from an address on."""
+    """A pointer to the float32 numbers at an address."""
 
     def generated(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.inttoptr(arguments[0], context.get_value_type(signature.return_type))
@@ -26,14 +26,14 @@ def _pointer(_context: Any, _address: Any) -> Any:
 
 @njit(inline="always")
 def floats_at(address, count):  # type: ignore[no-untyped-def]
-    """An array of `count` float32 from an address on, for compiled passes."""
+    """An array of `count` float32 at an address, for compiled passes."""
     return carray(_pointer(address), (count,))  # pyright: ignore[reportCallIssue]
 
 
 def laid_out(maps: Tensor) -> Tensor:
-    """Maps (image, channel, row, column) of a processor as compiled passes read them: float32, channels last.
+    """Maps (image, channel, row, column) on the CPU as compiled passes read them: float32, channels last.
 
-    Hold the tensor as long as its address is read.
+    Keep the tensor alive as long as its address is read.
     """
     if maps.dtype != torch.float32:
         maps = maps.float()

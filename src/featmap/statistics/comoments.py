@@ -1,4 +1,4 @@
-"""How do the maps of a layer vary together? Counts, means and sums of products of distances from the mean, in float64.
+"""Co-moments of the maps of a layer: counts, means and sums of products of deviations from the mean, in float64.
 
 Parts are merged by the formula of Chan, Golub and LeVeque (1979), so many parts give what one pass over all would.
 """
@@ -22,7 +22,7 @@ _ROWS_AT_ONCE = 1024
 
 @dataclass(frozen=True, eq=False)
 class CoMoments:
-    """Over `count` places the `mean` (channel), and `products` (channel, channel) of distances from it, summed."""
+    """The `mean` (channel) and summed `products` (channel, channel) of deviations from it over `count` positions."""
 
     count: int
     mean: Doubles
@@ -33,7 +33,7 @@ class CoMoments:
         return cls(0, np.zeros(channels), np.zeros((channels, channels)))
 
     def merged(self, other: CoMoments) -> CoMoments:
-        """Both together."""
+        """The co-moments of both together."""
         if not self.count or not other.count:
             return other if not self.count else self
         count = self.count + other.count
@@ -43,8 +43,8 @@ class CoMoments:
         return CoMoments(count, self.mean + apart * (other.count / count), products)
 
     def correlation(self) -> Doubles:
-        """Pearson's correlation of every two channels; a constant channel correlates 0 with all, itself included."""
-        # Rounding leaves a trace of spread where there is none, on either side of 0.
+        """Pearson's correlation of all pairs of channels; that of a constant channel with any, even itself, is 0."""
+        # Rounding leaves a small variance, positive or negative, where there is none.
         spread = np.sqrt(np.maximum(np.diag(self.products), 0.0))
         scale = np.abs(self.mean) * np.sqrt(max(self.count, 1))
         is_constant = spread <= 1e-9 * scale
@@ -56,7 +56,7 @@ class CoMoments:
 
 
 class CoMomentsOfMaps:
-    """Collects co-moments over `places` places of each map, spread evenly, elsewhere for every image."""
+    """Collects co-moments over `places` positions of each map, evenly spread, and different for every image."""
 
     def __init__(self, channels: int, places: int) -> None:
         self.places = places
@@ -67,11 +67,11 @@ class CoMomentsOfMaps:
         self._products = torch.zeros(channels, channels, dtype=torch.float64)
 
     def add(self, maps: Tensor, first: int) -> None:
-        """Takes in maps (image, channel, row, column); the images' numbers, from `first` on, decide which places."""
+        """Adds maps (image, channel, row, column); the images' numbers, from `first` on, decide the positions."""
         self.add_rows(self.rows(maps, first))
 
     def rows(self, maps: Tensor, first: int) -> Tensor:
-        """A copy of the values that `add` would take in, (place, channel); changes nothing here."""
+        """A copy of the values that `add` would add, (position, channel); changes nothing here."""
         if maps.device.type == "cpu":
             return self._rows_here(maps, first)
         rows = maps.detach().float().permute(0, 2, 3, 1).flatten(0, 2)
@@ -90,7 +90,7 @@ class CoMomentsOfMaps:
         return found
 
     def add_rows(self, rows: Tensor) -> None:
-        """Takes in values (place, channel)."""
+        """Adds values (position, channel)."""
         self._waiting.append(rows)
         self._count_waiting += len(rows)
         if self._count_waiting >= _ROWS_AT_ONCE:
@@ -99,7 +99,7 @@ class CoMomentsOfMaps:
     def _multiply(self) -> None:
         rows = torch.cat(self._waiting).double()
         if self._shift is None:
-            # Distances from near the mean lose no digits.
+            # Deviations from a value near the mean lose no digits.
             self._shift = rows.mean(dim=0)
             self._sum, self._products = self._sum.to(rows.device), self._products.to(rows.device)
         rows -= self._shift
@@ -109,7 +109,7 @@ class CoMomentsOfMaps:
         self._waiting, self._count_waiting = [], 0
 
     def found(self) -> CoMoments:
-        """The co-moments of all that was added."""
+        """The co-moments of everything that was added."""
         if self._waiting:
             self._multiply()
         if self._shift is None:
@@ -120,7 +120,7 @@ class CoMomentsOfMaps:
 
 
 def chosen_places(every: int, count: int, number: int) -> NDArray[np.int64]:
-    """`count` of `every` places of an image, evenly spread; the golden ratio moves them on from image to image.
+    """`count` of `every` positions of an image, evenly spread; the golden ratio shifts them from image to image.
 
     >>> chosen_places(10, 5, 0), chosen_places(10, 5, 1)
     (array([0, 2, 4, 6, 8]), array([6, 8, 0, 2, 4]))

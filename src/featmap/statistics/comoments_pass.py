@@ -1,4 +1,4 @@
-"""How are the places gathered over which maps vary together? By compiled code: they are few, of many maps."""
+"""Numba kernel: gathers the values of maps at the positions for co-moments."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from featmap.statistics.comoments import GOLDEN  # pyright: ignore[reportUnusedI
 
 @njit(nogil=True, cache=True)
 def gather(address, images, places, channels, first, count, into):  # type: ignore[no-untyped-def]
-    """Copies the chosen places of maps (image, place, channel), float32 at an address, to the address `into`.
+    """Copies the chosen positions of maps (image, position, channel), float32 at an address, to the address `into`.
 
-    Those are what `featmap.statistics.comoments.chosen_places` says of the images' numbers, from `first` on.
+    The positions are those of `featmap.statistics.comoments.chosen_places` for the images' numbers, from `first` on.
     """
     rows = floats_at(into, images * count * channels)
     at = 0

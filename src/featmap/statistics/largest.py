@@ -1,6 +1,6 @@
-"""Which are the largest values of each channel, over many maps? Kept exactly, a fixed number per channel.
+"""The largest values of each channel over many maps: a fixed number per channel, kept exactly.
 
-A value enters only where it exceeds what a full channel already holds, so that most maps are merely compared.
+A value enters only where it exceeds the least value of a full channel, so that most maps are only compared.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Floats = NDArray[np.float32]
 class LargestValues:
     """The `count` largest values of each of some channels.
 
-    `floor`: values of a channel up to this are left out, because as many larger ones are known elsewhere.
+    `floor`: values of a channel up to this are left out, because enough larger ones are known elsewhere.
 
     >>> kept, maps = LargestValues(1, 2), torch.tensor([[[[3.0, 1.0], [2.0, 3.0]]]])
     >>> kept.add(maps, maps.amax((2, 3)).numpy())
@@ -37,7 +37,7 @@ class LargestValues:
         self._floor = np.full(channels, -np.inf, np.float32) if floor is None else floor.astype(np.float32, copy=True)
 
     def add(self, maps: Tensor, maximum: Floats, first: int = 0) -> None:
-        """Takes in maps (image, channel, row, column); `maximum` (image, map) knows theirs from the map `first` on."""
+        """Adds maps (image, channel, row, column), whose maxima are in `maximum` (image, map) from map `first` on."""
         laid_out, in_turn, together, _ = _compiled()
         if maps.device.type != "cpu":
             maps, maximum, first = self._entering(maps), np.full((1, len(self._floor)), np.inf, np.float32), 0
@@ -51,7 +51,7 @@ class LargestValues:
             together(*where, *kept, threads)
 
     def _entering(self, maps: Tensor) -> Tensor:
-        """The places of maps on another device where any channel's value may enter; only those leave the device."""
+        """The positions of maps on another device where some channel's value may enter; only these leave the device."""
         apart = maps.detach().permute(0, 2, 3, 1).flatten(0, 2)
         floor = torch.from_numpy(self._floor).to(apart.device)
         return apart[(apart > floor).any(dim=1)].cpu().T[None, :, :, None]
@@ -59,11 +59,11 @@ class LargestValues:
     def values(self) -> Floats:
         """The largest values (channel, rank), largest first.
 
-        As many ranks as the channel with the most has, at most `count`; NaN where a channel has fewer.
+        There are as many ranks as the fullest channel has, at most `count`; NaN where a channel has fewer.
         """
         found = np.full((len(self._kept), min(self._filled.max(), self.count)), np.nan, np.float32)
         for channel, filled in enumerate(self._filled.tolist()):
-            # In their place, which is as large as all of them: in what order they lie means nothing.
+            # In place, since the array is as large as all of them: their order has no meaning.
             values = self._kept[channel, :filled]
             values.sort()
             found[channel, : min(filled, self.count)] = values[: -self.count - 1 : -1]
@@ -71,7 +71,7 @@ class LargestValues:
 
 
 def joined(one: Floats, other: Floats) -> Floats:
-    """The largest of both, arrays (channel, rank), largest first, NaN where there are fewer; as many ranks as `one`.
+    """The largest values of two arrays (channel, rank), largest first, padded with NaN, with as many ranks as `one`.
 
     >>> joined(np.array([[5, 3, np.nan]], np.float32), np.array([[4]], np.float32))
     array([[5., 4., 3.]], dtype=float32)

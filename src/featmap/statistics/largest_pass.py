@@ -1,8 +1,8 @@
-"""How do values enter the largest of each channel, and how are two sets of largest values joined? By compiled code.
+"""Numba kernels: values entered into the largest of each channel, and two sets of largest values merged.
 
-Channels lie side by side, so many are compared with their floors at once; what exceeds its floor is rare.
-What is full is thinned out by radix selection, over bits of the floats read as whole numbers of the same order.
-The functions stand alone in this module, because numba finds compiled code on the disk again only for such.
+Channels are contiguous, so many are compared with their floors at once; values above their floor are rare. A full
+channel is thinned out by radix selection on the bits of the floats, read as integers of the same order. The functions
+are in a module of their own, because numba caches compiled code on disk only for functions that close over no others.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from numba.extending import intrinsic
 from featmap.statistics.addresses import floats_at
 
 LANES = 64
-"""So many values are compared at a time, at least."""
+"""The least number of values that are compared at a time."""
 DIGIT_BITS, BINS = 11, 2**11
 SIGN, ONE, FIRST_BIT = np.uint32(31), np.uint32(1), np.uint32(2**31)
 
 
 @intrinsic
 def lowest_bit(_context: Any, _mask: Any) -> Any:
-    """The number of the lowest bit that is set in a number that is not 0."""
+    """The position of the lowest set bit of an integer that is not 0."""
 
     def generated(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         from llvmlite import ir
@@ -35,14 +35,14 @@ def lowest_bit(_context: Any, _mask: Any) -> Any:
 
 @njit(inline="always")
 def in_order(bits):  # type: ignore[no-untyped-def]
-    """A float's bits as a number that is larger for a larger float."""
-    # Numba computes in 64 bits; what is kept are 32.
+    """A float's bits as an integer that is larger for a larger float."""
+    # Numba computes in 64 bits, of which 32 are kept.
     return np.uint32(~bits) if bits >> SIGN else np.uint32(bits | FIRST_BIT)
 
 
 @njit(inline="always")
 def rank_key(keys, count, bins):  # type: ignore[no-untyped-def]
-    """The key at a rank from the top, counted from 1, and how many keys are above it."""
+    """The key at a rank from the top, counted from 1, and the number of keys above it."""
     found, above = np.uint32(0), 0
     for done in range(0, 32, DIGIT_BITS):
         bits = np.uint32(min(DIGIT_BITS, 32 - done))
@@ -62,7 +62,7 @@ def rank_key(keys, count, bins):  # type: ignore[no-untyped-def]
 
 @njit(inline="always")
 def thin_out(line, keys, count, bins):  # type: ignore[no-untyped-def]
-    """Moves the `count` largest values to the front; the least of them."""
+    """Moves the `count` largest values to the front; returns the least of them."""
     key, above = rank_key(keys, count, bins)
     equal = count - above
     left, least = 0, line[0]
@@ -80,7 +80,7 @@ def thin_out(line, keys, count, bins):  # type: ignore[no-untyped-def]
 
 @njit(inline="always")
 def put(value, c, kept, lines, floor, count, bins):  # type: ignore[no-untyped-def]
-    """Takes in one value of a channel; whether its floor has changed."""
+    """Adds one value of a channel; returns whether its floor has changed."""
     kept[c, lines[c]] = value
     lines[c] += 1
     if lines[c] < kept.shape[1]:
@@ -93,7 +93,7 @@ def put(value, c, kept, lines, floor, count, bins):  # type: ignore[no-untyped-d
 
 @njit(inline="always")
 def read_row(values, row, width, channels, first, least, hits, kept, lines, floor, count, bins):  # type: ignore[no-untyped-def]
-    """Takes in what exceeds the `least` of its lane, of values that lie side by side."""
+    """Adds those of a row of contiguous values that exceed the `least` of their lane."""
     start, here = np.uint64(row), np.uint64(min(width, values.size - row))
     words = hits.view(np.uint64)
     for lane in range(here):
@@ -112,9 +112,9 @@ def read_row(values, row, width, channels, first, least, hits, kept, lines, floo
 
 @njit(nogil=True, error_model="numpy")
 def push_some(first, end, address, places, maximum, map_, kept, lines, floor, count):  # type: ignore[no-untyped-def]
-    """Does so for the channels from `first` to `end`."""
+    """The same as `push`, for the channels from `first` to `end`."""
     channels = len(floor)
-    # Of few channels several places lie side by side.
+    # With few channels, a row spans several positions.
     beside = max(LANES // channels, 1)
     width, step = (end - first) * beside, channels * beside
     least, bins = np.empty(width, np.float32), np.empty(BINS, np.int32)
@@ -140,10 +140,11 @@ def push_in_turn(address, places, maximum, map_, kept, lines, floor, count):  # 
 
 @njit(parallel=True, nogil=True, cache=True, error_model="numpy")
 def push(address, places, maximum, map_, kept, lines, floor, count, threads):  # type: ignore[no-untyped-def]
-    """Puts what exceeds the floor of its channel into `kept` (channel, number).
+    """Puts values that exceed the floor of their channel into `kept` (channel, number).
 
-    Maps (image, place, channel), float32, lie at an address; their maxima (image, map) are known from the map `map_`
-    on. What is full is thinned out to `count`, whose least is the new floor; `lines` counts what each channel holds.
+    Maps (image, position, channel), float32, are at an address; their maxima are in `maximum` (image, map), from the
+    map `map_` on. A full channel is thinned out to `count` values, the least of which is the new floor; `lines` counts
+    what each channel holds.
     """
     channels = len(floor)
     tasks = min(threads, max(channels // LANES, 1))
@@ -154,7 +155,7 @@ def push(address, places, maximum, map_, kept, lines, floor, count, threads):  #
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def join(one, other, joined):  # type: ignore[no-untyped-def]
-    """Writes the largest of both, arrays (channel, rank), largest first, NaN where there are no more."""
+    """Writes the largest values of two arrays (channel, rank), largest first, padded with NaN."""
     for c in range(len(joined)):
         at, behind = 0, 0
         for rank in range(joined.shape[1]):

@@ -1,7 +1,7 @@
-"""What can be said of every map in one read of it? Its extremes, where the largest is, its moments, its share above 0.
+"""Statistics of every map from one pass: extremes, position of the maximum, moments, share above 0.
 
-One pass over the places of maps laid out channels last; numba compiles it at first use and keeps the result on disk.
-Maps on other devices are measured by torch's operators, with the same numbers.
+The pass runs over the positions of channels-last maps; numba compiles it at first use and caches the result on disk.
+Maps on other devices are measured by torch's operators, with the same results.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from torch import Tensor
 from featmap.threads import share_threads
 
 _VALUES_PER_THREAD = 32768
-"""Fewer are measured sooner than another thread has begun."""
+"""Fewer values are measured sooner than another thread would have started."""
 Bounds = tuple[float, float]
 UNBOUNDED: Bounds = (-np.inf, np.inf)
 
 
 @dataclass(frozen=True, eq=False)
 class MapStatistics:
-    """Per image and map, arrays (image, map): what one map holds.
+    """Statistics of every map, arrays (image, map).
 
-    `place` is the first place of the maximum, counted row by row. `squares` is the sum of squared distances from the
-    mean. `positive` and `at_bound` count values: above 0, and at or beyond a bound of the nonlinearity.
+    `place` is the first position of the maximum, counted row by row. `squares` is the sum of squared deviations from
+    the mean. `positive` and `at_bound` count values: above 0, and at or beyond a bound of the nonlinearity.
     They are parts of `extremes` (maximum, minimum), `counts` (place, positive, at_bound) and `moments` (mean, squares).
     """
 
@@ -39,7 +39,7 @@ class MapStatistics:
 
     @classmethod
     def empty(cls, images: int, maps: int) -> MapStatistics:
-        """Room for these."""
+        """Uninitialized statistics for this many images and maps."""
         shape = (images, maps)
         return cls(np.empty((2, *shape), np.float32), np.empty((3, *shape), np.int32), np.empty((2, *shape)))
 
@@ -75,7 +75,7 @@ class MapStatistics:
 def map_statistics(maps: Tensor, bounds: Bounds = UNBOUNDED) -> MapStatistics:
     """The statistics of maps (image, channel, row, column).
 
-    `bounds`: values at or below the first and at or above the second are counted as lying at a bound.
+    `bounds`: values at or below the first and at or above the second are counted as at a bound.
 
     >>> found = map_statistics(torch.tensor([[[[0.0, 2.0], [2.0, -1.0]]]]))
     >>> found.maximum, found.place, found.mean, found.positive
@@ -110,7 +110,7 @@ def _compiled() -> tuple[Callable[[Tensor], Tensor], Any, Any]:
 
 
 def _by_operators(found: MapStatistics, first: int, apart: Tensor, bounds: Bounds) -> None:
-    """The same by torch's operators, of maps (image, place, channel)."""
+    """The same by torch's operators, of maps (image, position, channel)."""
     exact = apart.double()
     mean = exact.mean(dim=1)
     maximum, place = _first_maximum(apart)
@@ -123,7 +123,7 @@ def _by_operators(found: MapStatistics, first: int, apart: Tensor, bounds: Bound
 
 
 def _first_maximum(apart: Tensor) -> tuple[Tensor, Tensor]:
-    # torch promises nothing about which of several equal maxima `max` names.
+    # torch does not specify which of several equal maxima `max` returns.
     maximum = apart.amax(dim=1)
     numbers = torch.arange(apart.shape[1], device=apart.device)[None, :, None]
     place = torch.where(apart == maximum[:, None], numbers, apart.shape[1]).amin(dim=1)

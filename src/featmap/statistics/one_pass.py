@@ -1,9 +1,9 @@
-"""How is everything about a map found in one read? By compiled code that takes in many values of many maps at once.
+"""Numba kernels: all statistics of a map in one pass.
 
-Channels lie side by side, so each is a lane of the processor's registers. Of few channels several places lie side by
-side, whose lanes are joined at the end; of many, a group is taken at a time. Sums run in float32 over a few rows and
-then join those in float64. The functions stand alone in this module, because numba finds compiled code on the disk
-again only for functions that close over no others.
+Channels are contiguous, so each is a lane of the processor's registers. With few channels, a row spans several
+positions, whose lanes are joined at the end; with many, a group of channels is measured at a time. Sums run in float32
+over a few rows and are then added to those in float64. The functions are in a module of their own, because numba caches
+compiled code on disk only for functions that close over no others.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from numba import njit, prange
 from featmap.statistics.addresses import floats_at
 
 LANES, FEW_LANES, ROWS_AT_ONCE = 256, 64, 32
-"""So many values lie side by side, at most and of few channels; so many are summed in float32."""
+"""The lanes of a row: at most, and at least with few channels; and the number of rows that are summed in float32."""
 FAR = 100_000
-"""Maps of an image that hold as many values are no longer in a near cache."""
+"""The number of values from which the maps of an image no longer fit into a near cache."""
 SQUARED = np.float32(1e15)
-"""Distances beyond this, and below its inverse, have squares whose sums may not fit into float32."""
-# What is summed over some rows lies in one array: so the compiler sees that its parts do not overlap. Numbers without a
-# sign: it need not ask whether to count from the end. Only then does it take many values at once.
+"""Deviations above this, or below its inverse, have squares whose sums may not fit into float32."""
+# The sums over some rows are in one array, so that the compiler sees that its parts do not overlap. Indices are
+# unsigned, so that it need not handle negative ones. Only then does it vectorize the loops.
 BEST, WHERE, LEAST, ABOVE, TOTAL, SQUARE, BOUND, SHIFT = (np.uint64(part * LANES) for part in range(8))
 ZERO, ONE, TWO, THREE = (np.float32(number) for number in range(4))
 
@@ -34,7 +34,7 @@ def one_row(values, start, width, number, part):  # type: ignore[no-untyped-def]
         part[BEST + c] = a if a > most else most
         part[LEAST + c] = a if a < part[LEAST + c] else part[LEAST + c]
         part[ABOVE + c] += ONE if a > ZERO else ZERO
-        # Distances from near the mean: a constant map has none, and large means cancel nothing.
+        # Deviations from a value near the mean: 0 for a constant map, and no cancellation with large means.
         distance = a - part[SHIFT + c]
         part[TOTAL + c] += distance
         part[SQUARE + c] += distance * distance
@@ -42,7 +42,7 @@ def one_row(values, start, width, number, part):  # type: ignore[no-untyped-def]
 
 @njit(inline="always")
 def four_rows(values, start, step, width, number, part):  # type: ignore[no-untyped-def]
-    # The same as four times one row; what is kept is read and written once instead of four times.
+    # The same as four times `one_row`; the sums are read and written once instead of four times.
     for c in range(np.uint64(width)):
         a, b = values[start + c], values[start + step + c]
         d, e = values[start + step + step + c], values[start + step + step + step + c]
@@ -101,7 +101,7 @@ def join_rows(part, begin, rows, whole, origin, extreme, count, moment):  # type
         extreme[1, c] = min(extreme[1, c], part[LEAST + c])
         count[1, c] += np.int32(part[ABOVE + c])
         count[2, c] += np.int32(part[BOUND + c])
-        # In float64 both are distances from the map's first value; the next rows' are from the mean so far.
+        # In float64 both are deviations from the map's first value; those of the next rows are from the mean so far.
         total, here = np.float64(part[TOTAL + c]), rows - (1 if c >= whole else 0)
         moved = np.float64(part[SHIFT + c]) - np.float64(origin[c])
         moment[1, c] += part[SQUARE + c] + moved * (2.0 * total + here * moved)
@@ -126,7 +126,7 @@ def join_lanes(channels, beside, extreme, count, moment):  # type: ignore[no-unt
 
 @njit(inline="always")
 def is_beyond(spread):  # type: ignore[no-untyped-def]
-    """Whether squares of such distances leave what float32 holds, at either end."""
+    """Whether squares of such deviations leave the range of float32, at either end."""
     return spread > SQUARED or np.float32(0) < spread < 1 / SQUARED
 
 
@@ -143,12 +143,12 @@ def exact_moments(values, first, step, places, moment):  # type: ignore[no-untyp
 
 @njit(nogil=True, error_model="numpy")
 def one_group(task, address, places, channels, first, extremes, counts, moments, low, high):  # type: ignore[no-untyped-def]
-    """Measures some channels of an image, which are the `task`."""
+    """Measures the channels of an image that the number `task` stands for."""
     groups = (channels + LANES - 1) // LANES
     beside = max(FEW_LANES // channels, 1)
     step = beside * channels
     rows = (places + beside - 1) // beside
-    # What comes from main memory comes twice as fast in one stream as in four.
+    # Main memory is read twice as fast in one stream as in four.
     is_far = groups == 1 and places * channels >= FAR
     image, group = task // groups, task % groups
     values = floats_at(address + 4 * image * places * channels, places * channels)
@@ -158,7 +158,7 @@ def one_group(task, address, places, channels, first, extremes, counts, moments,
     extreme = np.empty((2, width), np.float32)
     extreme[0], extreme[1] = -np.inf, np.inf
     count, moment = np.zeros((3, width), np.int32), np.zeros((2, width))
-    # Before any mean is known, each lane takes its own first value for it: one odd value spoils one lane's digits.
+    # Before any mean is known, each lane uses its own first value: an outlier costs digits of one lane only.
     origin = np.empty(width, np.float32)
     for c in range(width):
         origin[c] = values[begin_channel + c % channels]
@@ -192,8 +192,8 @@ def measure_in_turn(address, images, places, channels, first, extremes, counts, 
 
 @njit(parallel=True, nogil=True, cache=True, error_model="numpy")
 def measure(address, images, places, channels, first, extremes, counts, moments, low, high):  # type: ignore[no-untyped-def]
-    """Writes for maps (image, place, channel), float32 at an address, each of them for every image and from the map
-    `first` on: `extremes` (maximum, minimum), `counts` (first place of the maximum, above 0, at a bound) and `moments`
-    (mean, squared distances from it)."""
+    """Writes the statistics of maps (image, position, channel), float32 at an address, for every image and from the map
+    `first` on: `extremes` (maximum, minimum), `counts` (first position of the maximum, above 0, at a bound) and
+    `moments` (mean, squared deviations from it)."""
     for task in prange(images * ((channels + LANES - 1) // LANES)):
         one_group(task, address, places, channels, first, extremes, counts, moments, np.float32(low), np.float32(high))

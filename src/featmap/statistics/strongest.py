@@ -1,6 +1,6 @@
-"""Which images excite each map most? For every map value, image and place, strongest first.
+"""The images that excite each map most: value, image and position for every map, strongest first.
 
-Of equal values the earlier image comes first, and it stays when later ones are as strong.
+Of equal values the earlier image comes first, and later ones do not replace it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _KEYS_AT_ONCE = 2**18
 
 @dataclass(frozen=True, eq=False)
 class Strongest:
-    """For each map its `k` strongest images, arrays (map, k): NaN and -1 where there are fewer images."""
+    """The `k` strongest images of each map, arrays (map, k): NaN and -1 where there are fewer images."""
 
     value: NDArray[np.float32]
     image: NDArray[np.int64]
@@ -28,7 +28,7 @@ class Strongest:
 
     @classmethod
     def of(cls, maximum: NDArray[np.float32], place: NDArray[np.int32], k: int) -> Strongest:
-        """Those of some images, numbered from 0: their maxima and where, (image, map).
+        """The strongest of some images, numbered from 0, from their maxima and the positions of these, (image, map).
 
         >>> found = Strongest.of(np.array([[1], [3], [3]], np.float32), np.array([[0], [7], [5]], np.int32), 2)
         >>> found.value, found.image, found.place
@@ -55,7 +55,7 @@ class Strongest:
         return Strongest(self.value, np.where(self.image < 0, self.image, self.image + first), self.place)
 
     def merged(self, later: Strongest) -> Strongest:
-        """Both together; the other's images all come after this one's."""
+        """The strongest of both; the images of `later` all come after those of this one."""
         found = Strongest.none(*self.value.shape)
         at_once = max(1, _KEYS_AT_ONCE // max(2 * self.value.shape[1], 1))
         for first in range(0, len(self.value), at_once):
@@ -70,14 +70,14 @@ class Strongest:
 
 
 def _ranked(values: NDArray[np.float32], k: int) -> NDArray[np.int64]:
-    """The numbers of the `k` largest of each row, largest first, of equal ones the first; NaN comes last."""
+    """The indices of the `k` largest of each row, largest first, of equal ones the first; NaN comes last."""
     count = values.shape[1]
     k = min(k, count)
-    # A float's bits as a whole number that is larger for a larger float; 0 and -0 are equal.
+    # A float's bits as an integer that is larger for a larger float; 0 and -0 are equal.
     bits = (values + np.float32(0)).view(np.uint32)
     bits ^= (bits.view(np.int32) >> 31).view(np.uint32) | np.uint32(2**31)
     bits[np.isnan(values)] = 0
-    # Then the number from behind, so that no two keys are equal.
+    # Then the index counted from the end, so that no two keys are equal.
     keys = bits.astype(np.uint64)
     keys <<= np.uint64(32)
     keys |= np.arange(count - 1, -1, -1, dtype=np.uint64)

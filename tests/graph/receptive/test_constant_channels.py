@@ -1,4 +1,4 @@
-"""Channels and places that are constants see nothing, and stored statistics read nothing but their own place."""
+"""Constant channels and positions, which see nothing, and stored statistics, which read their own position only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A 2-D convolution's value has rows and columns, whatever is known of what it reads; what is unknown reads whole."""
+"""Outputs of 2-D convolutions have rows and columns, whatever is known of the input; unknown inputs are read whole."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Boxes of units: published numbers, and on built networks the pixels with a gradient (the oracle of all boxes)."""
+"""Unit boxes, compared with published numbers and, on small networks, with the pixels that have a gradient."""
 
 from __future__ import annotations
 

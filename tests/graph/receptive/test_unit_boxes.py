@@ -1,4 +1,4 @@
-"""The boxes of all units of a map at once against the walk back from each one, on random networks and real ones."""
+"""The boxes of all units of a map at once, compared with the backward pass from each unit."""
 
 from __future__ import annotations
 

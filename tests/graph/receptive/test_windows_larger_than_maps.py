@@ -1,4 +1,4 @@
-"""Pools in ceil mode whose window is larger than their map: as torch computes them, for any number of images."""
+"""Pools in ceil mode with windows larger than their map, compared with torch, for any number of images."""
 
 import pytest
 import torch

@@ -1,1 +1,1 @@
-"""Networks that join several images along the batch: each image's operator calls, apart."""
+"""Networks that join several images along the batch, with operator calls for each image separately."""

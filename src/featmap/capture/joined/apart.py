@@ -1,9 +1,9 @@
-"""How does a network look that joins several images along the batch? Each of them goes its own way.
+"""The graph of a network that joins several images along the batch, with separate operator calls for each image.
 
 `torch.cat([image1, image2])`, an image and its mirror image, a repeated image: the model calls its modules once for all
-of them. Feature maps belong to one image, so in the graph such calls stand once for each image, as further calls of the
-module. Where the model takes the images apart again (chunk, slices) nothing is left to do; what needs them together
-(a mean over them, the network's output) reads them joined.
+of them. Feature maps belong to one image, so the graph has such a call once for each image, as further calls of the
+module. Where the model splits the images again (chunk, slices) nothing is left to do; what needs them together (a mean
+over them, the network's output) reads them joined.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from featmap.graph.sized_graph import SizedGraph, computed_spec, resized_argumen
 
 
 def apart(graph: Graph) -> Graph:
-    """The graph with an operator call for each of the images that are joined, where the model calls it once for all."""
+    """The graph with an operator call for each of the joined images, where the model makes one call for all."""
     return _Apart(graph).graph() if any(may_join(graph, node) for node in graph) else graph
 
 
 @dataclass(frozen=True)
 class _Made:
-    """A node of the new graph: made from which old one (None: by us), and as which copy of how many."""
+    """The origin of a node of the new graph: the old node (None: added here), and which copy of how many it is."""
 
     source: int | None
     copy: int = 0
@@ -41,9 +41,9 @@ class _Made:
 
 
 class _Apart:
-    """Goes through a graph once; `whole` holds the new nodes of values as they are, `joined` those of each image.
+    """Rewrites a graph in one pass; `whole` maps values to their new nodes, `joined` to those of the separate images.
 
-    `one` has shape and axes of every old value, of one image's part where it is several images joined.
+    `one` has shape and axes of every old value; of a value that joins several images, those of one image's part.
     """
 
     def __init__(self, graph: Graph) -> None:
@@ -116,7 +116,7 @@ class _Apart:
         return any(index in self.joined for index in node.inputs)
 
     def _take_apart(self, node: Node) -> bool:
-        """Whether the operator hands out some of the joined images, which need no operator any more."""
+        """Whether the operator extracts some of the joined images, and so is no longer needed."""
         source = node.inputs[0]
         found = taken_apart(node, self.joined.get(source), self.one.shape(source))
         if found is None:
@@ -129,7 +129,7 @@ class _Apart:
         return True
 
     def _select(self, node: Node) -> bool:
-        """Whether the operator takes one of the joined images, which loses the axis of images."""
+        """Whether the operator selects one of the joined images, dropping the image axis."""
         source = node.inputs[0]
         part = selected(node, self.joined.get(source), self.one.shape(source))
         if part is None:
@@ -140,7 +140,7 @@ class _Apart:
         return True
 
     def _copy(self, node: Node) -> bool:
-        """Whether the operator does to each image alone what it does to all of them; then each has its own."""
+        """Whether the operator treats each image independently; then each image gets a call of its own."""
         joined = [self.joined[index] for index in node.inputs if index in self.joined]
         count = len(joined[0].parts)
         if not is_known(node) or any(found.is_stacked or found.is_cut or len(found.parts) != count for found in joined):
@@ -164,7 +164,7 @@ class _Apart:
         return lambda index: self.joined[index].parts[at][0] if index in self.joined else self.whole[index]
 
     def _keep(self, node: Node) -> None:
-        # Joined in the model's own way it is no longer known whose is what.
+        # After the model's own operator on joined images it is unknown which part belongs to which image.
         axes = self.before.axes[node.index] if self._reads_joined(node) else None
         self.whole[node.index] = self._add(node, _Made(node.index), lambda index: self._as_whole(index, node.stack))
         self._know(node, node.spec, axes, None)
@@ -177,7 +177,7 @@ class _Apart:
             self.joined[node.index] = joined
 
     def _as_whole(self, index: int, stack: tuple[Any, ...]) -> int:
-        """The new node that holds an old value whole; it is joined where nothing did so yet."""
+        """The new node that holds a whole old value; its images are joined if they have not been yet."""
         if index not in self.whole:
             parts, spec = self.joined[index], self.old[index].spec
             arguments = ([Reference(number) for number in parts.every], 0)
@@ -188,7 +188,7 @@ class _Apart:
 
     def _add(self, node: Node, made: _Made, new: Callable[[int], int]) -> int:
         reads = read_by(node.args, node.kwargs)["inputs"]
-        to = {index: new(index) for index in reads}  # Asked first: values may be joined for it.
+        to = {index: new(index) for index in reads}  # First, since this may add nodes that join values.
         self.nodes.append(node.moved(len(self.nodes), to.__getitem__))
         self.made.append(made)
         return len(self.nodes) - 1

@@ -1,4 +1,4 @@
-"""How are the calls of modules numbered whose operators stand once for each of several joined images?"""
+"""The numbers of module calls whose operators are in the graph once for each of several joined images."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from featmap.graph.graph import ModuleCall
 
 Stack = tuple[ModuleCall, ...]
 Copied = tuple[Stack, int, int]
-"""A stack of module calls, which copy of an operator runs in it, of how many."""
+"""A stack of module calls, which copy of an operator runs in it, and of how many copies."""
 
 
 def numbered_apart(*copied: Sequence[Copied]) -> list[Stack]:
-    """The stacks with a call of its own for each copy, of modules in which all is copied; later calls count on."""
+    """The stacks with a separate call for each copy of a module that is copied entirely; later calls move on."""
     every = [entry for entries in copied for entry in entries]
     counts = _copies(every)
     before = _calls_before(counts)
@@ -27,7 +27,7 @@ def numbered_apart(*copied: Sequence[Copied]) -> list[Stack]:
 
 
 def _copies(every: Sequence[Copied]) -> dict[ModuleCall, int]:
-    """How often each module call stands in the graph: 1 where something in it is there once."""
+    """The number of copies of each module call in the graph: 1 where some operator in it has no copies."""
     found: defaultdict[ModuleCall, set[int]] = defaultdict(set)
     for stack, _, copies in every:
         for call in stack:
@@ -36,7 +36,7 @@ def _copies(every: Sequence[Copied]) -> dict[ModuleCall, int]:
 
 
 def _calls_before(counts: dict[ModuleCall, int]) -> dict[ModuleCall, int]:
-    """By how much the number of each call moves on, for the copies of earlier calls."""
+    """How much the number of each call increases because of the copies of earlier calls."""
     moved: dict[ModuleCall, int] = {}
     added: defaultdict[str, int] = defaultdict(int)
     for call in sorted(counts, key=lambda call: (call.path, call.number)):

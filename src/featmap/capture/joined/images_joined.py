@@ -1,4 +1,4 @@
-"""Which operators put several images behind one another along the batch, and which take them apart again?"""
+"""Operators that join several images along the batch, and operators that split them again."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from featmap.graph.operators.table import operator_of
 from featmap.graph.sized_graph import SizedGraph
 
 _MOST = 32
-"""Images that are joined: more of them are parts of an image rather than images."""
+"""The most images that are joined: more of them are parts of an image rather than images."""
 
 
 @dataclass(frozen=True)
 class Joined:
-    """A value that is several images behind one another, as the nodes that hold one each.
+    """A value that is several images joined, as the nodes that hold one image each.
 
-    `parts` has a tuple for each: of one node; of several where the value is cut into several values (`is_cut`), each of
-    which holds some of the images. `is_stacked`: they lie along a new first axis.
+    `parts` has a tuple of one node for each image; or, for a value that is split into several (`is_cut`), a tuple of
+    nodes for each of these. `is_stacked`: the images are along a new first axis.
     """
 
     parts: tuple[tuple[int, ...], ...]
@@ -46,7 +46,7 @@ class Joined:
 
 
 def may_join(graph: Graph, node: Node) -> bool:
-    """Whether an operator may put more images behind one another than went in, or lay them along a new first axis."""
+    """Whether an operator may join more images than went in, or stack them along a new first axis."""
     if not node.depends_on_input or not isinstance(node.spec, TensorSpec) or not node.spec.shape:
         return False
     operator = operator_of(node)
@@ -57,7 +57,7 @@ def may_join(graph: Graph, node: Node) -> bool:
 
 
 def joined_by(one: SizedGraph, node: Node, joined: Mapping[int, Joined], whole: Mapping[int, int]) -> Joined | None:
-    """What a node joins; None where it joins no images.
+    """The images that a node joins; None where it joins none.
 
     Arguments: one: shapes and axes of one image's values up to here. joined, whole: the new nodes of values so far.
     """
@@ -75,7 +75,7 @@ def joined_by(one: SizedGraph, node: Node, joined: Mapping[int, Joined], whole: 
 
 
 def _images(graph: Graph) -> int:
-    """How many images the network was captured on."""
+    """The number of images that the network was captured on."""
     return next(iter(shape_of(graph[graph.image_input].spec)), 0)
 
 
@@ -88,7 +88,7 @@ def _tensors(node: Node) -> list[int] | None:
 
 
 def _holds_images(one: SizedGraph, index: int) -> bool:
-    """Whether a value has the images that went in along its first axis."""
+    """Whether the first axis of a value is the batch that went in."""
     is_whole = one.shape(index)[:1] == (_images(one.graph),)
     return one.graph[index].depends_on_input and one.axes[index].batch == 0 and is_whole
 
@@ -120,7 +120,7 @@ def _behind_one_another(
 def _repeated(
     one: SizedGraph, source: int, node: Node, joined: Mapping[int, Joined], whole: Mapping[int, int]
 ) -> Joined | None:
-    """Copies of one image; of several images captured at once nobody could say which is whose."""
+    """Copies of one image; of several images captured at once it would be unknown which copy is of which."""
     shape, after = one.shape(source), shape_of(node.spec)
     is_image = source not in joined and _holds_images(one, source) and shape[0] == 1
     if not is_image or len(after) != len(shape) or after[1:] != shape[1:]:
@@ -129,7 +129,7 @@ def _repeated(
 
 
 def _laid_behind(one: SizedGraph, node: Node, joined: Mapping[int, Joined]) -> Joined | None:
-    """Stacked images laid behind one another, or the reverse, by a reshape."""
+    """Stacked images that a reshape joins along the batch, or the reverse."""
     known = joined.get(node.inputs[0]) if node.inputs else None
     if known is None or known.is_cut:
         return None
@@ -143,9 +143,9 @@ def _laid_behind(one: SizedGraph, node: Node, joined: Mapping[int, Joined]) -> J
 
 
 def taken_apart(node: Node, joined: Joined | None, shape: tuple[int, ...]) -> Joined | None:
-    """The images that a node hands out of joined ones; None where it does something else.
+    """The images that a node extracts from joined ones; None where it does something else.
 
-    Arguments: joined: what the node reads. shape: that of one of the images there.
+    Arguments: joined: what the node reads. shape: the shape of one of these images.
     """
     if joined is None or len(node.inputs) != 1:
         return None
@@ -176,7 +176,7 @@ def _unstacked(node: Node, joined: Joined) -> Joined | None:
 
 
 def _cut(node: Node, joined: Joined, images: int) -> Joined | None:
-    """Whole images in the order in which they lie there."""
+    """The whole images of a slice or of the parts of a split, in their order."""
     numbers = list(range(images * len(joined.parts)))
     if isinstance(operator_of(node), SliceCut):
         found = named_arguments(node)
@@ -197,7 +197,7 @@ def _cut(node: Node, joined: Joined, images: int) -> Joined | None:
 
 
 def _whole_images(numbers: Sequence[int], images: int) -> list[int] | None:
-    """Which parts of `images` numbers each are these; None where they are not whole ones."""
+    """Which groups of `images` numbers each these are; None where some group is incomplete."""
     places = [first // images for first in numbers[::images]]
     wanted = [place * images + number for place in places for number in range(images)]
     return places if places and wanted == list(numbers) else None

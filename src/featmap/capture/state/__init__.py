@@ -1,1 +1,1 @@
-"""What a forward writes to its module and around it, noted and put back."""
+"""State that a forward writes to its module and around it, noted before and restored after."""

@@ -1,4 +1,4 @@
-"""Does a forward put other numbers into its weights? What is written past torch's record would be lost in the graph."""
+"""The refusal of writes to a tensor's `.data`, which torch does not record, so that the graph would miss them."""
 
 from __future__ import annotations
 

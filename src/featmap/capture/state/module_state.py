@@ -1,10 +1,10 @@
-"""A snapshot of everything that a forward can write to, put back when capturing has ended.
+"""A snapshot of everything that a forward can write to, restored after the capture.
 
 Capturing runs a module's forward on tensors without values. What the forward stores on the way (attributes, entries of
 lists and dictionaries, hooks, class attributes, globals, caches) would keep such tensors, and the user's module could
-neither be run nor saved any more. So every place that is reachable from the module is noted before, shallowly, and put
-back after. Of parameters and buffers only which they are: capturing computes with others in their place. It computes
-with all other tensors and with arrays themselves, so those are copied. Not seen: what iterators have given already.
+no longer be run or saved. So everything that is reachable from the module is noted before, shallowly, and restored
+after. Of parameters and buffers only the identity is noted, since capturing substitutes others for them. Other tensors
+and arrays are used themselves, so their contents are copied. The position of iterators is not noted.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from featmap.capture.state.reachable import everything
 
 @contextmanager
 def unchanged(root: nn.Module) -> Generator[None]:
-    """Everything reachable from the module is afterwards as it was, also when the block fails or is interrupted."""
+    """Restores everything reachable from the module afterwards, even when the block fails or is interrupted."""
     restores = [restore for value in everything(root, _global_hooks()) for restore in noted(value)]
     try:
         yield
@@ -31,7 +31,7 @@ def unchanged(root: nn.Module) -> Generator[None]:
 
 
 def _put_back(restores: Iterable[Restore]) -> None:
-    """All of them, also where one fails."""
+    """Runs all of them, even where one fails."""
     failures: list[Exception] = []
     for restore in restores:
         try:

@@ -1,4 +1,4 @@
-"""What of one value can be written to, and how is it put back? Shallowly: what it holds is noted by itself."""
+"""The writable parts of one value and how they are restored; shallow, since what it holds is noted separately."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _COLLECTIONS = (list, deque, set)
 
 
 def noted(value: Any) -> Iterator[Restore]:
-    """How each place of a value is put back as it is now."""
+    """Functions that restore each part of a value to its present state."""
     if is_made_of(value, Tensor):
         yield _tensor(value)
     elif is_made_of(value, FunctionType):
@@ -50,7 +50,7 @@ def noted(value: Any) -> Iterator[Restore]:
 
 def _content(value: Any) -> Iterator[Restore]:
     if is_made_of(value, dict):
-        # As dictionaries, whatever a subclass does on assignment.
+        # With the methods of dict, whatever a subclass does on assignment.
         kind: Any = OrderedDict if is_made_of(value, OrderedDict) else dict
         yield functools.partial(_put_back_entries, value, kind, list(kind.items(value)))
     elif is_made_of(value, *_COLLECTIONS):
@@ -66,12 +66,12 @@ def _content(value: Any) -> Iterator[Restore]:
 
 
 def _kind(value: Any) -> Any:
-    """Which of the collections of Python a value is, also one of a subclass."""
+    """The built-in collection type that a value is an instance of."""
     return next(kind for kind in _COLLECTIONS if is_made_of(value, kind))
 
 
 def _generator(value: Any) -> Iterator[Restore]:
-    """Of a generator of random numbers its state."""
+    """Restores the state of a random number generator."""
     if is_made_of(value, random.Random):
         yield functools.partial(value.setstate, value.getstate())
     elif is_made_of(value, np.random.RandomState):
@@ -99,7 +99,7 @@ def _function(function: FunctionType) -> Iterator[Restore]:
 
 
 def _variable(cell: Any) -> Any:
-    """The value of a variable of an enclosing function; nothing where it has none yet."""
+    """The value of a closure cell, or a marker where it is still empty."""
     try:
         return cell.cell_contents
     except ValueError:
@@ -107,7 +107,7 @@ def _variable(cell: Any) -> Any:
 
 
 def _tensor(value: Tensor) -> Restore:
-    """A tensor that is none of the module's parameters and buffers: capturing computes with it itself."""
+    """Restores a tensor that is not a parameter or buffer: capturing computes with the tensor itself."""
     with torch._C.DisableTorchFunctionSubclass(), torch.no_grad():  # pyright: ignore[reportPrivateUsage]
         gradient = value.grad if value.is_leaf else None
         same, copy = value.detach(), value.detach().clone()
@@ -155,7 +155,7 @@ def _put_back_cell(cell: Any, content: Any) -> None:
 
 
 def _put_back_names(space: dict[str, Any], values: dict[str, Any], *, is_whole: bool) -> None:
-    """Name by name: other threads may use the same globals. Where all names were noted, others are new."""
+    """Restores name by name: other threads may use the same globals. If all names were noted, new ones are deleted."""
     late = dict.fromkeys(space.keys() - values.keys(), _NOTHING) if is_whole else {}
     for name, value in [*values.items(), *late.items()]:
         if value is _NOTHING:
@@ -186,7 +186,7 @@ def _put_back_elements(values: Any, kind: Any, elements: list[Any]) -> None:
 def _put_back_class(kind: type, attributes: dict[str, Any]) -> None:
     present = dict(vars(kind))
     for name in present.keys() - attributes.keys():
-        # Python itself keeps annotations there once they were asked for.
+        # Python itself stores annotations there once they have been read.
         if not name.startswith("__annot"):
             type.__delattr__(kind, name)
     for name, value in attributes.items():
@@ -195,6 +195,6 @@ def _put_back_class(kind: type, attributes: dict[str, Any]) -> None:
 
 
 def _forget_new_results(cache: Any, misses: int) -> None:
-    # Single results cannot be taken out of such a cache; what is forgotten is computed again.
+    # Single results cannot be removed from such a cache; the others are computed again.
     if cache.cache_info().misses != misses:
         cache.cache_clear()

@@ -1,9 +1,9 @@
-"""What can a forward get at? Attributes, containers, functions and their globals, classes and their attributes.
+"""Everything that a forward can reach: attributes, containers, functions and their globals, classes.
 
-Followed from the module on. Of imported modules only what a function names is followed, and objects of torch, numpy
-and Python's own library only where they hold state for others: layers, namespaces, weak dictionaries. Nothing of the
-user's is called on the way: a table that is filled when it is read, or a stand-in that is made when its class is asked
-for, stays as it is.
+The search starts at the module. Of imported modules it follows only what a function names, and objects of torch, numpy
+and the standard library only where they hold state for others: layers, namespaces, weak dictionaries. It calls no code
+of the user's: a table that is filled when it is read, or a proxy that is resolved when its class is asked for, stays as
+it is.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ CONTAINERS = (dict, list, tuple, set, frozenset, deque)
 LruCache = type(functools.lru_cache(lambda: None))
 _FOREIGN = frozenset({*sys.stdlib_module_names, "torch", "numpy", "typing_extensions", "featmap"})
 _HOLDERS = ("torch.nn", "torch.distributions", "types", "_thread", "weakref", "collections", "argparse", "functools")
-"""Modules of foreign classes whose instances hold what others put into them."""
+"""Modules of library classes whose instances hold what others put into them."""
 _REGISTERED = ("_parameters", "_buffers")
 _PLAIN = frozenset(
     [
@@ -35,9 +35,9 @@ _PLAIN = frozenset(
 
 
 def everything(root: nn.Module, others: Iterable[Any] = ()) -> Iterator[Any]:
-    """All that is reachable from the module and the others, each once.
+    """Everything that is reachable from the module and the others, each value once.
 
-    The module's own parameters and buffers are not: while it is captured, its forward sees others in their place.
+    The module's own parameters and buffers are left out: its forward sees substitutes for them during the capture.
     """
     tables = {id(table) for part in root.modules() for table in map(vars(part).get, _REGISTERED)}
     seen: dict[int, Any] = {}
@@ -46,7 +46,7 @@ def everything(root: nn.Module, others: Iterable[Any] = ()) -> Iterator[Any]:
         value = waiting.pop()
         if type(value) in _PLAIN or id(value) in seen:
             continue
-        # The value is kept, so that its number stays its own.
+        # The value is kept alive, so that its id stays unique.
         seen[id(value)] = value
         yield value
         if id(value) not in tables:
@@ -54,7 +54,7 @@ def everything(root: nn.Module, others: Iterable[Any] = ()) -> Iterator[Any]:
 
 
 def is_made_of(value: Any, *kinds: type) -> bool:
-    """As isinstance, by the value's real class: isinstance also asks the value, which then runs code of its own."""
+    """isinstance by the value's real class; isinstance itself also reads `__class__`, which may run user code."""
     return issubclass(type(value), kinds)
 
 
@@ -77,7 +77,7 @@ def _reached(value: Any) -> list[Any]:
 
 
 def elements(value: Any) -> list[Any]:
-    """What a container holds: the keys and values of a table, the elements of another; nothing of other values."""
+    """The contents of a container: keys and values of a dictionary, elements of others; nothing for other values."""
     if is_made_of(value, dict):
         return [*dict.keys(value), *dict.values(value)]
     kind = next((kind for kind in CONTAINERS if is_made_of(value, kind)), None)
@@ -88,7 +88,7 @@ def elements(value: Any) -> list[Any]:
 
 
 def _unwrapped(attribute: Any) -> list[Any]:
-    """What a class's attribute holds: the functions of methods and properties, else itself."""
+    """What a class attribute holds: the functions of methods and properties, else itself."""
     if is_made_of(attribute, property):
         return [attribute.fget, attribute.fset, attribute.fdel]
     if is_made_of(attribute, staticmethod, classmethod):
@@ -112,7 +112,7 @@ def _reached_by_object(value: Any) -> list[Any]:
 
 
 def attributes_of(value: Any) -> dict[str, Any] | None:
-    """An object's own dictionary of attributes, where it has one."""
+    """An object's own attribute dictionary, if it has one."""
     try:
         attributes = _attribute_access(type(value))(value, "__dict__")
     except AttributeError:
@@ -122,20 +122,20 @@ def attributes_of(value: Any) -> dict[str, Any] | None:
 
 @functools.lru_cache(maxsize=1024)
 def _attribute_access(kind: type) -> Any:
-    """How Python itself gets at an object's attributes: of a thread's own variables, say, those of this thread."""
+    """The attribute lookup of a class as Python does it: for thread-local objects, that of this thread's attributes."""
     found = (vars(base).get("__getattribute__") for base in kind.__mro__)
     return next(access for access in found if access is not None and not is_made_of(access, FunctionType))
 
 
 @functools.lru_cache(maxsize=1024)
 def own_bases(kind: type) -> tuple[type, ...]:
-    """The classes that a class is made of, but for those of torch and the like."""
+    """The classes in a class's MRO, except for those of torch and other libraries."""
     return tuple(base for base in kind.__mro__ if is_own(base))
 
 
 @functools.lru_cache(maxsize=1024)
 def slots(kind: type) -> tuple[Any, ...]:
-    """The slots of a class, by their descriptors. Those of classes in C are no places that a forward could write to."""
+    """The slot descriptors of a class. Those of classes written in C cannot be written to by a forward."""
     return tuple(
         attribute
         for base in own_bases(kind)
@@ -146,7 +146,7 @@ def slots(kind: type) -> tuple[Any, ...]:
 
 
 def is_filled(slot: Any, value: Any) -> bool:
-    """Whether a slot of an object holds something."""
+    """Whether a slot of an object has a value."""
     try:
         slot.__get__(value)
     except AttributeError:
@@ -155,7 +155,7 @@ def is_filled(slot: Any, value: Any) -> bool:
 
 
 def has_value(cell: Any) -> bool:
-    """Whether a variable of an enclosing function has a value yet."""
+    """Whether a closure cell has a value yet."""
     try:
         return cell.cell_contents is not None
     except ValueError:
@@ -163,7 +163,7 @@ def has_value(cell: Any) -> bool:
 
 
 def spaces(function: FunctionType) -> Iterator[tuple[dict[str, Any], set[str]]]:
-    """The globals of a function and of the modules that it names, each with the names that it may use there."""
+    """The globals of a function and of the modules that it names, each with the names that it may use of them."""
     names = _names(function.__code__)
     waiting, seen = [function.__globals__], set[int]()
     while waiting:
@@ -183,12 +183,12 @@ def _names(code: CodeType) -> set[str]:
 
 @functools.lru_cache(maxsize=1024)
 def holds_state(kind: type) -> bool:
-    """Whether objects of a class are looked into."""
+    """Whether instances of a class are searched."""
     return is_own(kind) or str(kind.__module__).startswith(_HOLDERS) or issubclass(kind, nn.Module)
 
 
 def is_own(value: Any) -> bool:
-    """Whether a class or function is of the user's code or of a package of networks, not of torch and the like."""
+    """Whether a class or function is the user's or a model package's, not of torch and the like."""
     return not _is_foreign(getattr(value, "__module__", None))
 
 

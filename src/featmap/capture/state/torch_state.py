@@ -1,4 +1,4 @@
-"""What torch, numpy and Python keep for the whole process: random states and settings, put back after a capture."""
+"""Process-wide state of torch, numpy and Python: random states and settings, restored after a capture."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _PAIRS = (
     ("torch.backends.cuda", "cudnn_sdp_enabled", "enable_cudnn_sdp"),
     ("torch.backends.mha", "get_fastpath_enabled", "set_fastpath_enabled"),
 )
-"""Settings that are read by one function and made by another."""
+"""Settings with one function that reads and another that sets them."""
 _ATTRIBUTES = {
     "torch.backends.cudnn": ("enabled", "benchmark", "deterministic", "benchmark_limit", "allow_tf32"),
     "torch.backends.mkldnn": ("enabled", "deterministic", "allow_tf32"),
@@ -47,7 +47,7 @@ Makes = Callable[[Any], Any]
 
 @contextmanager
 def same_settings() -> Generator[None]:
-    """torch's and numpy's settings are afterwards as they were, whatever a model's forward sets."""
+    """Restores torch's and numpy's settings afterwards, whatever a model's forward sets."""
     before = [(read, make, value) for read, make in _settings() for value in _read(read)]
     try:
         yield
@@ -58,7 +58,7 @@ def same_settings() -> Generator[None]:
 
 
 def _read(read: Reads) -> list[Any]:
-    # torch refuses to read some where older and newer ways to set them were mixed; versions differ in what there is.
+    # torch refuses to read some settings where old and new ways to set them were mixed; versions differ in settings.
     with suppress(RuntimeError, AttributeError):
         return [read()]
     return []
@@ -81,7 +81,7 @@ def _settings() -> list[tuple[Reads, Makes]]:
 
 
 def _part(path: str) -> Any:
-    """What a path of torch names; None where this version has no such part."""
+    """The part of torch that a path names; None where this version has no such part."""
     found: Any = torch
     for name in path.split(".")[1:]:
         found = getattr(found, name, None)
@@ -89,7 +89,7 @@ def _part(path: str) -> Any:
 
 
 def _default_device() -> torch.device | None:
-    """What `torch.set_default_device` set; a device that a `with` block sets is none."""
+    """The device that `torch.set_default_device` set; one set by a `with` block does not count."""
     context = getattr(torch._GLOBAL_DEVICE_CONTEXT, "device_context", None)  # pyright: ignore[reportPrivateUsage]
     return None if context is None else context.device
 
@@ -108,7 +108,7 @@ def _set_errors(state: dict[str, Any]) -> None:
 
 @contextmanager
 def same_random_state() -> Generator[None]:
-    """Python's, numpy's and torch's random numbers go on afterwards as if nothing had happened."""
+    """Restores the random states of Python, numpy and torch afterwards."""
     states = random.getstate(), np.random.get_state()
     devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else []
     try:
@@ -121,7 +121,7 @@ def same_random_state() -> Generator[None]:
 
 @contextmanager
 def seeded_random_state(seed: int) -> Generator[None]:
-    """All random numbers begin at a seed, and go on afterwards as if nothing had happened."""
+    """Seeds all random generators, and restores their states afterwards."""
     with same_random_state():
         random.seed(seed)
         np.random.seed(seed)

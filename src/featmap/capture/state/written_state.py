@@ -1,7 +1,7 @@
-"""What does a forward write to its module: which buffers, attributes and contents of attributes?
+"""The record of what a forward writes to its module: buffers, attributes and their contents.
 
-Attributes are compared before and after a forward, and so are those of the modules' own classes and what their lists
-and dictionaries hold; buffers that are written in place stand in torch's record. Globals are not looked at.
+Attributes are compared before and after a forward, and so are those of the modules' own classes and the contents of
+lists and dictionaries; in-place writes to buffers are in torch's record. Globals are not compared.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ _PLAIN = (bool, int, float, str)
 
 
 class AttributeWrites:
-    """While entered, the attributes that a forward of the module leaves otherwise than it found them.
+    """Finds, while entered, the attributes that a forward of the module changes.
 
-    They are looked at as soon as the forward ends: torch puts some of them back itself when it has its record.
+    They are compared as soon as the forward ends: torch restores some of them itself when its record is complete.
     """
 
     def __init__(self, root: nn.Module) -> None:
@@ -49,18 +49,18 @@ class AttributeWrites:
                 self._found.setdefault(name, Written(name, self._was_tensor_or_missing(name)))
 
     def _was_tensor_or_missing(self, name: str) -> bool:
-        """Whether what stood there before can have been read as a tensor alone, which the graph then holds."""
+        """Whether the former value can only have been read as a tensor, which the graph then holds."""
         return name not in self._before or is_made_of(self._before[name], Tensor)
 
 
 def _attributes(root: nn.Module) -> dict[str, Any]:
-    """What stands in the modules' attributes, by name: `head.step`; contents of lists and dictionaries copied."""
+    """The values of the modules' attributes by name, such as `head.step`; contents of lists and dictionaries copied."""
     return {name: _copied(value) for path, part in root.named_modules() for name, value in _own(path, part)}
 
 
 def _own(path: str, module: nn.Module) -> Iterator[tuple[str, Any]]:
     prefix = f"{path}." if path else ""
-    # What torch keeps in `_parameters`, `_buffers` and the like is in its own record of the forward.
+    # What is in `_parameters`, `_buffers` and the like is in torch's own record of the forward.
     yield from ((prefix + name, value) for name, value in vars(module).items() if not name.startswith("_"))
     for kind in type(module).__mro__:
         if not kind.__module__.startswith(("torch", "builtins")):
@@ -74,7 +74,7 @@ def _is_data(name: str, value: Any) -> bool:
 
 
 def _copied(value: Any, around: tuple[Any, ...] = ()) -> Any:
-    """A value, or what a container holds: its elements, a table's keys and values; `around` holds those it lies in."""
+    """A value, or the contents of a container: elements, keys and values; `around` holds the enclosing containers."""
     if not is_made_of(value, *CONTAINERS) or any(value is outer for outer in around):
         return value
     return _Content(tuple(_copied(inner, (*around, value)) for inner in elements(value)))
@@ -82,7 +82,7 @@ def _copied(value: Any, around: tuple[Any, ...] = ()) -> Any:
 
 @dataclass(frozen=True, eq=False)
 class _Content:
-    """What a container held when it was looked at."""
+    """The contents of a container at the time of the comparison."""
 
     elements: tuple[Any, ...]
 
@@ -102,9 +102,9 @@ def written_buffers(program: ExportedProgram, statistics: list[str]) -> tuple[Wr
 
 
 def written_statistics(target: Any, args: list[Any]) -> list[int]:
-    """Where the arguments are running statistics that the operator writes and does not read.
+    """The positions of arguments that are running statistics which the operator writes and does not read.
 
-    torch's schema does not say that it writes them; without them it gives the same value.
+    torch's schema does not declare these writes; without them the operator gives the same value.
     """
     if not is_operator(target) or plain_name(target) not in ("batch_norm", "instance_norm"):
         return []

@@ -1,1 +1,1 @@
-"""What an output reads along one axis: a rule per kind of operator."""
+"""Axis rules, one per kind of operator: what an output reads along one axis."""

@@ -1,4 +1,4 @@
-"""Which inputs does an operator read that works on blocks?
+"""Axis rules of operators that work on blocks: adaptive pooling, pixel shuffle and unshuffle.
 
 `Adaptive` pooling cuts the map into as many windows as there are outputs, `Gather` (pixel unshuffle) turns each block
 of a map into one unit of several channels, and `Repeat` (pixel shuffle) turns one unit into a block.
@@ -55,7 +55,7 @@ class Adaptive(AxisRule):
     def reads_whole(self, size: int) -> bool:
         return self.outputs == 1 < size
 
-    def is_gapless(self, size: int) -> bool:  # noqa: ARG002
+    def is_contiguous(self, size: int) -> bool:  # noqa: ARG002
         return True
 
 
@@ -85,7 +85,7 @@ class Repeat(MonotoneRule):
     def period(self, size: int) -> Period:  # noqa: ARG002
         return Period(1, (range(1),) * self.factor)
 
-    def is_gapless(self, size: int) -> bool:  # noqa: ARG002
+    def is_contiguous(self, size: int) -> bool:  # noqa: ARG002
         return True
 
 
@@ -120,5 +120,5 @@ class Gather(MonotoneRule):
     def period(self, size: int) -> Period:  # noqa: ARG002
         return Period(self.factor, (range(self.factor),))
 
-    def is_gapless(self, size: int) -> bool:  # noqa: ARG002
+    def is_contiguous(self, size: int) -> bool:  # noqa: ARG002
         return True

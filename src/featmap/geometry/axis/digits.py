@@ -1,8 +1,8 @@
-"""What is read where an index is spelled with several digits: behind views, permutes and reshapes?
+"""Axis rules for indices spelled with several digits, as views, permutes and reshapes make them.
 
-A view cuts an axis into digits (row 5 of 8 is 2 and 1 as (4, 2)), a permute moves them apart and a reshape puts others
-together. `Digits` says which input indices belong to an output index when each input digit is one of the output's
-digits, or any. `Within` is a rule along one digit while all others stay as they are: a convolution on windows.
+A view splits an axis into digits (row 5 of 8 is 2 and 1 as (4, 2)), a permute moves them apart and a reshape combines
+others. `Digits` says which input indices belong to an output index when each input digit is one of the output's
+digits, or free. `Within` is a rule along one digit while all others stay as they are: a convolution on windows.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from featmap.geometry.interval import EMPTY, Interval
 
 
 class ListedRule(AxisRule):
-    """A rule that is known output by output; hulls and periods are found by going over them."""
+    """Base of rules that are known output by output; hulls and periods are found by iterating over the outputs."""
 
     __slots__ = ()
 
@@ -56,10 +56,10 @@ def listed_period(rule: AxisRule, size: int) -> Period | None:
 
 @dataclass(frozen=True, slots=True)
 class Digits(ListedRule):
-    """Input digits that are output digits in another order, or free.
+    """The rule of an input whose digits are the output's digits in another order, or free.
 
-    `outputs` are the sizes of the output's digits, the most significant first. `inputs` are size and source of the
-    input's: the position of the output's digit that it equals, None where each of its values is read.
+    `outputs` are the sizes of the output's digits, the most significant first. `inputs` are size and source of each
+    input digit: the index of the output digit that it equals, None where all of its values are read.
 
     >>> [list(Digits((3,), ((3, 0), (2, None))).sources(i, 6)) for i in range(3)]
     [[0, 1], [2, 3], [4, 5]]
@@ -89,7 +89,7 @@ class Digits(ListedRule):
         return range(first, last + 1, step or 1)
 
     def is_exact(self, size: int) -> bool:  # noqa: ARG002
-        # Free digits that are apart leave holes of several widths, which no range has.
+        # Free digits that are not adjacent leave holes of several widths, which no range can express.
         return [is_free for is_free, _ in groupby(source is None for _, source in self.inputs)].count(True) <= 1
 
 
@@ -144,7 +144,7 @@ def digits_of(index: int, sizes: Sequence[int]) -> list[int]:
 
 
 def needed_through(steps: Sequence[tuple[AxisRule, int]], outputs: IndexSet) -> IndexSet:
-    """What outputs read through rules one behind another, each with the size of its input."""
+    """What outputs read through a chain of rules, each with the size of its input."""
     for rule, size in steps:
         outputs = rule.needed_set(outputs, size)
     return outputs

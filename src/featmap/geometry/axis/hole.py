@@ -1,4 +1,4 @@
-"""Which input does an operator read that keeps a map but for some rows or columns, on which something else is laid?"""
+"""The axis rule of a map that an operator keeps except for some rows or columns, which it overwrites."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from featmap.geometry.interval import EMPTY, Interval
 
 @dataclass(frozen=True, slots=True)
 class Outside(AxisRule):
-    """Each output outside of a slice reads the input of its own index, those of the slice read nothing.
+    """Each output outside a slice reads the input of its own index; outputs in the slice read nothing.
 
     >>> [list(Outside(Slice(1, 3)).sources(output, 4)) for output in range(4)]
     [[0], [], [], [3]]
@@ -38,5 +38,5 @@ class Outside(AxisRule):
         return IndexSet(outputs.clip(size).mask & ~IndexSet.of(self.hole.kept(size)).mask)
 
     def period(self, size: int) -> Period | None:  # noqa: ARG002
-        # Where the hole lies is counted from the map's borders.
+        # The position of the hole is fixed relative to the map's borders.
         return None

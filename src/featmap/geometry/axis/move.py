@@ -1,6 +1,6 @@
-"""Which input does an operator read that only moves rows or columns about?
+"""Axis rules of operators that only move rows or columns.
 
-Each output is one input, or padding. `Pad` adds or crops, `Slice` keeps every `step`-th, `Flip` turns the order round.
+Each output is one input, or padding. `Pad` adds or crops, `Slice` keeps every `step`-th, `Flip` reverses the order.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from featmap.geometry.setting import at_least
 
 
 class PadMode(StrEnum):
-    """What stands on the padding: one value, or inputs mirrored, repeated or from the other end."""
+    """The values on the padding: a constant, or inputs mirrored, repeated or from the other end."""
 
     CONSTANT = "constant"
     REFLECT = "reflect"
@@ -50,7 +50,7 @@ class Pad(AxisRule):
     def output_size(self, size: int) -> int:
         limit = {PadMode.REFLECT: size - 1, PadMode.CIRCULAR: self.kept(size)}.get(PadMode(self.mode))
         widest, outputs = max(self.before, self.after), size + self.before + self.after
-        # Constant padding needs no input to repeat: all that is left may be padding.
+        # Constant padding repeats no input: the whole output may be padding.
         if outputs < 1 or self.kept(size) < (self.mode != PadMode.CONSTANT):
             what = f"padding {self.before} before and {self.after} after leaves nothing of {size}."
             raise SettingError(what, "Crop less, or use a larger input.")
@@ -60,7 +60,7 @@ class Pad(AxisRule):
         return outputs
 
     def kept(self, size: int) -> int:
-        """How many inputs remain after cropping."""
+        """The number of inputs that remain after cropping."""
         return size + min(self.before, 0) + min(self.after, 0)
 
     def sources(self, output: int, size: int) -> range:
@@ -68,7 +68,7 @@ class Pad(AxisRule):
         return range(index, index + 1)
 
     def filled(self, index: int, size: int) -> int:
-        """The input that stands at an index; constant padding keeps its own index, outside the map."""
+        """The input that is copied to an index; constant padding keeps its own index, outside the map."""
         if self.mode == PadMode.REFLECT:
             return size - 1 - abs(size - 1 - abs(index))
         if self.mode == PadMode.REPLICATE:
@@ -91,14 +91,14 @@ class Pad(AxisRule):
 
     def affected(self, inputs: Interval, size: int) -> Interval:
         kept = inputs.intersection(Interval(max(-self.before, 0), size - max(-self.after, 0)))
-        # A mirror shows inputs that the other side crops away; a circle is closed over what is kept.
+        # Reflection can show inputs that the other side crops away; circular padding wraps around what is kept.
         below, above = self.copies(kept if self.mode == PadMode.CIRCULAR else inputs.clip(size), size)
         below = below.intersection(Interval(-self.before, 0))
         above = above.intersection(Interval(size, size + self.after))
         return kept.hull(below).hull(above).shift(self.before)
 
     def copies(self, inputs: Interval, size: int) -> tuple[Interval, Interval]:
-        """The indices below and above the map at which these inputs stand again."""
+        """The indices below and above the map to which these inputs are copied."""
         if inputs.is_empty or self.mode == PadMode.CONSTANT:
             return EMPTY, EMPTY
         if self.mode == PadMode.REFLECT:
@@ -109,7 +109,7 @@ class Pad(AxisRule):
         below = Interval(-self.before, 0) if inputs.start == 0 else EMPTY
         return below, Interval(size, size + self.after) if inputs.stop == size else EMPTY
 
-    def is_gapless(self, size: int) -> bool:  # noqa: ARG002
+    def is_contiguous(self, size: int) -> bool:  # noqa: ARG002
         return self.mode in (PadMode.REFLECT, PadMode.REPLICATE)
 
     def needed_set(self, outputs: IndexSet, size: int) -> IndexSet:
@@ -123,7 +123,7 @@ class Pad(AxisRule):
 
 @dataclass(frozen=True, slots=True)
 class Slice(AxisRule):
-    """Every `step`-th input from `start` to `stop`, read as Python reads a slice.
+    """Every `step`-th input from `start` to `stop`, as in a Python slice.
 
     >>> Slice(1, None, 2).output_size(6), Slice(-3, -1).sources(0, 8)
     (3, range(5, 6))
@@ -167,7 +167,7 @@ class Slice(AxisRule):
 
 @dataclass(frozen=True, slots=True)
 class Flip(AxisRule):
-    """The inputs in the opposite order."""
+    """The inputs in reverse order."""
 
     def output_size(self, size: int) -> int:
         return size

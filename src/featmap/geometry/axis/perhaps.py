@@ -1,4 +1,4 @@
-"""Which inputs may an operator read, where only their values decide whether it does?"""
+"""The axis rule of operators that may read their inputs or not, depending on values."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from featmap.geometry.interval import Interval
 
 @dataclass(frozen=True, slots=True)
 class Perhaps(AxisRule):
-    """At most what another rule reads."""
+    """A rule that reads at most what another rule reads."""
 
     rule: AxisRule
 

@@ -1,6 +1,6 @@
-"""What does a rule do far from the borders?
+"""The periodic pattern of a rule far from the borders.
 
-There, every rule of this package repeats itself: `outputs` outputs further on, the same pattern of inputs is read
+There, every rule of this package repeats itself: `outputs` outputs further on, the same pattern of inputs is read,
 `inputs` inputs further on. A convolution has the period (1, stride), a transposed one (stride, 1), a resize from n to o
 (o, n) in lowest terms. Receptive fields of whole networks are compositions of such periods.
 """
@@ -27,7 +27,7 @@ class Period:
 
     @property
     def outputs(self) -> int:
-        """How many outputs one period has."""
+        """The number of outputs in one period."""
         return len(self.sources)
 
     def at(self, output: int) -> range:
@@ -42,9 +42,9 @@ class Period:
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Output v reads only inputs from `low + v * pace` to `high + v * pace`, both included."""
+    """Output v reads only inputs from `low + v * stride` to `high + v * stride`, both included."""
 
-    pace: Fraction
+    stride: Fraction
     low: Fraction
     high: Fraction
 

@@ -1,10 +1,10 @@
-"""Which inputs does a resize read?
+"""Axis rules of resizes: nearest, linear and cubic.
 
 The arithmetic is PyTorch's `interpolate`. The ratio of input to output steps is 1 / scale where a scale is given and
-used, otherwise inputs / outputs (inputs - 1 / outputs - 1 with align_corners). `Nearest` repeats PyTorch's float32
-steps, so that its index is the very one that PyTorch reads. `Linear` and `Cubic` are computed exactly; a tap whose
-weight is exactly 0 is not read. Where the ratio is no fraction of a power of two, PyTorch's rounding can read a
-neighbour of such a place with a weight near 1e-7; these neighbours are counted as read, so nothing is ever missed.
+used, otherwise inputs / outputs ((inputs - 1) / (outputs - 1) with align_corners). `Nearest` repeats PyTorch's float32
+steps, so that it gives exactly the index that PyTorch reads. `Linear` and `Cubic` are computed exactly; a tap whose
+weight is exactly 0 is not read. Where the ratio's denominator is not a power of two, PyTorch's rounding can read a
+neighbour of such a position with a weight near 1e-7; these neighbours are counted as read, so none is ever missed.
 Antialiased resizes are not described here: their callers treat them as reading the whole map.
 """
 
@@ -32,7 +32,7 @@ HALF = Fraction(1, 2)
 
 @dataclass(frozen=True, slots=True)
 class Resize(MonotoneRule):
-    """What the resizes share. Where both `outputs` and `scale` are given, `scale` decides the ratio alone."""
+    """Base of the resizes. Where both `outputs` and `scale` are given, `scale` alone decides the ratio."""
 
     outputs: int | None = None
     scale: float | None = None
@@ -59,11 +59,11 @@ class Resize(MonotoneRule):
 
     @abstractmethod
     def place(self, output: int, ratio: Fraction) -> Fraction:
-        """Where the output lies between the inputs, as an exact number."""
+        """The output's position among the inputs, as an exact number."""
 
     @abstractmethod
     def around(self, place: Fraction, ratio: Fraction, size: int) -> range:
-        """The inputs that are read for a place, as if the map had no borders."""
+        """The inputs that are read for a position, as if the map had no borders."""
 
     def reads(self, size: int) -> Iterator[range]:
         """The `sources` of each output in turn."""
@@ -77,13 +77,13 @@ class Resize(MonotoneRule):
     def period(self, size: int) -> Period | None:
         return resize_period(self, size)
 
-    def is_gapless(self, size: int) -> bool:
+    def is_contiguous(self, size: int) -> bool:
         return self.ratio(size) < 2
 
 
 @dataclass(frozen=True, slots=True)
 class Nearest(Resize):
-    """The axis of mode "nearest", with `exact` of mode "nearest-exact".
+    """One axis of a resize of mode "nearest"; with `exact`, of mode "nearest-exact".
 
     >>> [Nearest(scale=2.0).sources(i, 3).start for i in range(6)]
     [0, 0, 1, 1, 2, 2]
@@ -109,7 +109,7 @@ class Nearest(Resize):
             index = min(int(float32((output + shift) * step)), size - 1)
             yield range(index, index + 1)
 
-    def is_gapless(self, size: int) -> bool:
+    def is_contiguous(self, size: int) -> bool:
         ratio = self.ratio(size)
         return ratio == 1 or ratio <= HALF
 
@@ -150,7 +150,7 @@ class Cubic(Linear):
     """
 
     def ratio(self, size: int) -> Fraction:
-        # Unlike the linear mode, PyTorch's bicubic one has no shortcut for outputs as many as inputs.
+        # Unlike the linear mode, PyTorch's bicubic mode has no shortcut for as many outputs as inputs.
         return Linear.ratio(self, size) if self.align_corners else Resize.ratio(self, size)
 
     def around(self, place: Fraction, ratio: Fraction, size: int) -> range:
@@ -166,13 +166,13 @@ class Cubic(Linear):
 
 @lru_cache(maxsize=512)
 def all_reads(rule: Resize, size: int) -> tuple[range, ...]:
-    """What each output reads; a resize is asked again and again for the same map."""
+    """What each output reads, cached: a resize is queried many times for the same map."""
     return tuple(rule.reads(size))
 
 
 @lru_cache(maxsize=4096)
 def resize_period(rule: Resize, size: int) -> Period | None:
-    """The period of a resize; None if it is long, or if rounding breaks it somewhere in this map."""
+    """The period of a resize; None if it is too long, or if rounding breaks it somewhere in this map."""
     ratio = rule.ratio(size)
     if ratio.denominator > LONGEST:
         return None
@@ -183,7 +183,7 @@ def resize_period(rule: Resize, size: int) -> Period | None:
 
 
 def is_unrounded(ratio: Fraction, size: int) -> bool:
-    """Whether all places are exact in float32: fractions of a small power of two."""
+    """Whether all positions are exact in float32: their denominators are small powers of two."""
     steps = ratio.denominator
     return steps & (steps - 1) == 0 and (2 * steps * size).bit_length() <= FLOAT32_BITS
 

@@ -1,8 +1,8 @@
-"""What does an operator do along one spatial axis?
+"""Axis rules: what an operator does along one spatial axis.
 
 Rows and columns are independent for every operator that featmap knows by name, so two of these rules are its whole
-geometry. A rule answers how many outputs there are, what an output reads, and which outputs an input can change. The
-answers `sources` and `needed` are uncut: indices below 0 or beyond the map lie on padding.
+geometry. A rule says how many outputs there are, what an output reads, and which outputs an input can change. What
+`sources` and `needed` return is unclipped: indices below 0 or beyond the map lie on the padding.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ class AxisRule(ABC):
 
     @abstractmethod
     def sources(self, output: int, size: int) -> range:
-        """The inputs that one output reads, uncut and in ascending order."""
+        """The inputs that one output reads, unclipped and in ascending order."""
 
     @abstractmethod
     def needed(self, outputs: Interval, size: int) -> Interval:
-        """The hull of what these outputs read, uncut."""
+        """The hull of what these outputs read, unclipped."""
 
     @abstractmethod
     def affected(self, inputs: Interval, size: int) -> Interval:
-        """The outputs that these inputs can change, cut to the map.
+        """The outputs that these inputs can change, clipped to the map.
 
-        Where windows have holes the answer is a hull: it may hold outputs that cannot change, it never lacks one.
+        Where windows have holes the result is a hull: it may hold outputs that cannot change, but never misses one.
         """
 
     @abstractmethod
@@ -47,7 +47,7 @@ class AxisRule(ABC):
 
     @property
     def moves(self) -> bool:
-        """Whether an output ever reads anything but the input of its own index."""
+        """Whether any output reads anything but the input of its own index."""
         return True
 
     def ratio(self, size: int) -> Fraction:
@@ -55,20 +55,20 @@ class AxisRule(ABC):
         return Fraction(size, self.output_size(size))
 
     def reads_whole(self, size: int) -> bool:  # noqa: ARG002
-        """Whether every output reads the whole map by the operator's definition, not by chance of its size."""
+        """Whether every output reads the whole map by definition of the operator, not because the map is small."""
         return False
 
     def is_exact(self, size: int) -> bool:  # noqa: ARG002
         """Whether `sources` holds nothing but what is certainly read."""
         return True
 
-    def is_gapless(self, size: int) -> bool:  # noqa: ARG002
-        """Whether neighbouring outputs always read one interval without holes."""
+    def is_contiguous(self, size: int) -> bool:  # noqa: ARG002
+        """Whether neighbouring outputs always read one contiguous interval."""
         return False
 
     def needed_set(self, outputs: IndexSet, size: int) -> IndexSet:
-        """Exactly the inputs that these outputs read, cut to the map."""
-        if self.is_gapless(size):
+        """Exactly the inputs that these outputs read, clipped to the map."""
+        if self.is_contiguous(size):
             parts = (IndexSet.of(self.needed(run, size).clip(size)) for run in outputs.runs())
         else:
             parts = (IndexSet.of(cut(self.sources(output, size), size)) for output in outputs)
@@ -79,7 +79,7 @@ class AxisRule(ABC):
 
 
 class MonotoneRule(AxisRule):
-    """A rule whose windows never step back: the first and the last output decide every hull."""
+    """A rule whose windows never move backwards: the first and the last output determine every hull."""
 
     __slots__ = ()
 
@@ -127,7 +127,7 @@ class Pointwise(AxisRule):
 class Whole(AxisRule):
     """Each output reads everything: linear on a flattened map, squeeze-and-excitation, attention, instance norm.
 
-    `outputs` None keeps the size. Also the rule of every operator that is not known: always right, never fast.
+    With `outputs` None the size stays. Also the rule of every unknown operator: always right, never fast.
     """
 
     outputs: int | None = None
@@ -150,7 +150,7 @@ class Whole(AxisRule):
     def reads_whole(self, size: int) -> bool:  # noqa: ARG002
         return True
 
-    def is_gapless(self, size: int) -> bool:  # noqa: ARG002
+    def is_contiguous(self, size: int) -> bool:  # noqa: ARG002
         return True
 
 

@@ -1,6 +1,6 @@
-"""Which pixels along one axis does a unit see, holes and padding included?
+"""The pixels along one axis that a unit sees, holes and padding included.
 
-A support is an `IndexSet` that may begin anywhere, so that pixels on padding (negative ones) have a place too.
+A support is an `IndexSet` that may begin anywhere, so that it can hold pixels on padding (negative indices) too.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from featmap.geometry.index_set import ones, repeat
 
 @dataclass(frozen=True, slots=True)
 class Support:
-    """The pixels `start + i` for every bit i of `mask`; bit 0 is set unless there is no pixel at all.
+    """The pixels `start + i` for every set bit i of `mask`; bit 0 is set unless there is no pixel at all.
 
     >>> Support.of(range(-1, 4, 2))
     Support(start=-1, mask=21)
@@ -30,12 +30,12 @@ class Support:
 
     @property
     def size(self) -> int:
-        """Pixels from the first to the last."""
+        """The number of pixels from the first to the last."""
         return self.mask.bit_length()
 
     @property
     def stop(self) -> int:
-        """The pixel behind the last."""
+        """The pixel after the last."""
         return self.start + self.size
 
     @property

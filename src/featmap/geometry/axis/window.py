@@ -1,4 +1,4 @@
-"""Which inputs does a sliding window read?
+"""Axis rules of sliding windows: convolution, pooling and transposed convolution.
 
 `Window` is the axis of a convolution or a pooling: output i reads `kernel` inputs, `dilation` apart, from
 `i * stride - before` on. Whether an average counts the padding (count_include_pad) changes values, never this geometry.
@@ -14,7 +14,7 @@ from featmap.geometry.axis.period import Period
 from featmap.geometry.axis.rule import AxisRule
 from featmap.geometry.index_set import IndexSet, every, repeat, shift, spread
 from featmap.geometry.interval import EMPTY, Interval
-from featmap.geometry.setting import Axis, at_least, kernel_too_large, misfit
+from featmap.geometry.setting import AxisWords, at_least, kernel_too_large, misfit
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Window(AxisRule):
 
     @property
     def span(self) -> int:
-        """The inputs from the first to the last that a window reads, holes of dilation included."""
+        """The number of inputs from the first to the last that a window reads, holes of dilation included."""
         return (self.kernel - 1) * self.dilation + 1
 
     @property
@@ -47,7 +47,7 @@ class Window(AxisRule):
         return (self.kernel, self.stride, self.before, self.after) != (1, 1, 0, 0)
 
     def last_output(self, size: int) -> int:
-        """The index of the last output, below 0 where there is none: with ceil_mode a window may be larger than all."""
+        """The index of the last output, below 0 where there is none; with ceil_mode a window may exceed the input."""
         slack = size + self.before + self.after - self.span
         steps = -(-slack // self.stride) if self.ceil_mode else slack // self.stride
         if self.ceil_mode and steps * self.stride >= size + self.before:
@@ -90,8 +90,7 @@ class Window(AxisRule):
 class TransposedWindow(AxisRule):
     """The axis of a transposed convolution: input i adds to outputs `i * stride - before + k * dilation`.
 
-    Seen from an output it gathers: output o reads every input that adds to it, which is none at all where the stride
-    exceeds the kernel.
+    Output o reads every input that adds to it. Where the stride exceeds the kernel, some outputs read none.
 
     >>> rows = TransposedWindow(kernel=3, stride=2, before=1, after=1, output_padding=1)
     >>> rows.output_size(4), list(rows.sources(2, 4)), list(rows.sources(3, 4))
@@ -118,7 +117,7 @@ class TransposedWindow(AxisRule):
 
     @property
     def span(self) -> int:
-        """The outputs from the first to the last that one input adds to."""
+        """The number of outputs from the first to the last that one input adds to."""
         return (self.kernel - 1) * self.dilation + 1
 
     @property
@@ -151,7 +150,7 @@ class TransposedWindow(AxisRule):
         if self.dilation == 1:
             first = -(-(outputs.start + self.before - self.kernel + 1) // self.stride)
             return Interval(first, (outputs.stop - 1 + self.before) // self.stride + 1)
-        # One stride further on the same pattern recurs, so the outermost stride of outputs holds both ends.
+        # The same pattern recurs one stride further on, so the outermost stride of outputs holds both ends.
         near = range(outputs.start, min(outputs.start + self.stride, outputs.stop))
         far = range(max(outputs.stop - self.stride, outputs.start), outputs.stop)
         read = [indices for output in (*near, *far) if (indices := self.sources(output, size))]
@@ -173,10 +172,10 @@ class TransposedWindow(AxisRule):
         return Period(1, tuple(self.sources(phase, size) for phase in range(self.stride)))
 
 
-def check_fits(rule: AxisRule, size: int, axis: Axis) -> None:
-    """Nothing where the rule gives an output for this many inputs.
+def check_fits(rule: AxisRule, size: int, axis: AxisWords) -> None:
+    """Checks that the rule gives an output for this many inputs.
 
-    Raises: SettingError, KernelTooLarge: it gives none; a window says so in the words of its axis.
+    Raises: SettingError, KernelTooLarge: it gives none; a window's error names the axis.
 
     >>> from featmap.geometry.setting import ROWS
     >>> check_fits(Window(3, before=1), 1, ROWS)

@@ -1,4 +1,4 @@
-"""How large is the result of a convolution, what does it cost, and what would a dense layer in its place need?
+"""The arithmetic of one convolution: its output size, its cost, and the weights of a dense layer in its place.
 
 Conventions: one MAC (multiply and add) per weight and output value, products with padding included, biases not
 counted; for a transposed convolution one per weight and input value. The dense layer has the same input and output and
@@ -46,11 +46,11 @@ class ConvolutionArithmetic:
 
     @property
     def rules(self) -> tuple[Window | TransposedWindow, Window | TransposedWindow]:
-        """What it does along rows and along columns."""
+        """The rules along rows and along columns."""
         return self.rule(0), self.rule(1)
 
     def rule(self, axis: int) -> Window | TransposedWindow:
-        """What it does along one axis, 0 rows, 1 columns."""
+        """The rule along one axis: 0 is rows, 1 is columns."""
         numbers = self.kernel[axis], self.stride[axis], *self.padding[axis], self.dilation[axis]
         return TransposedWindow(*numbers, self.output_padding[axis]) if self.transpose else Window(*numbers)
 
@@ -62,22 +62,22 @@ class ConvolutionArithmetic:
 
     @property
     def feature_maps(self) -> int:
-        """One for each filter."""
+        """The number of feature maps: one for each filter."""
         return self.filters
 
     @property
     def kernels(self) -> int:
-        """Two-dimensional kernels in all filters together."""
+        """The number of two-dimensional kernels in all filters together."""
         return self.filters * self.channels // self.groups
 
     @property
     def weights_without_bias(self) -> int:
-        """The weights of all kernels."""
+        """The number of weights of all kernels."""
         return self.kernels * self.kernel[0] * self.kernel[1]
 
     @property
     def weights(self) -> int:
-        """All weights and one bias for each filter."""
+        """The number of weights, one bias for each filter included."""
         return self.weights_without_bias + self.filters
 
     @property
@@ -88,7 +88,7 @@ class ConvolutionArithmetic:
 
     @property
     def taps(self) -> Pair:
-        """Rows and columns of a kernel's weights that meet in one value; of a transposed convolution, the most."""
+        """Rows and columns of a kernel's weights that contribute to one value; of a transposed convolution, at most."""
         rows, columns = (
             max(len(rule.sources(phase, size)) for phase in range(rule.stride if self.transpose else 1))
             for rule, size in zip(self.rules, self.input_size, strict=True)
@@ -97,12 +97,12 @@ class ConvolutionArithmetic:
 
     @property
     def products_per_value(self) -> int:
-        """Products that add up to one value; of a transposed convolution, whose values differ, the most."""
+        """Products that add up to one value; of a transposed convolution, whose values differ, at most."""
         return self.taps[0] * self.taps[1] * self.channels // self.groups
 
     @property
     def macs(self) -> int:
-        """One per weight and output value (transposed: input value), biases not counted."""
+        """Multiply-adds: one per weight and output value (transposed: input value), biases not counted."""
         height, width = self.input_size if self.transpose else self.output_size
         return height * width * self.weights_without_bias
 

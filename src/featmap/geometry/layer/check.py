@@ -1,4 +1,4 @@
-"""Which settings can no convolution have? All that is wrong is said in one error."""
+"""The check of a convolution's settings, which reports everything that is wrong in one error."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ def check_lowest(layer: ConvolutionArithmetic, problems: Problems) -> None:
 
 
 def check_groups(layer: ConvolutionArithmetic, problems: Problems) -> None:
-    """Groups share out channels and filters evenly."""
+    """Groups divide channels and filters evenly."""
     common = gcd(layer.channels, layer.filters)
     possible = ", ".join(str(groups) for groups in range(1, common + 1) if common % groups == 0)
     for name in ("channels", "filters"):
         if getattr(layer, name) % layer.groups:
-            problem = f"{getattr(layer, name)} {name} cannot be shared out evenly among {layer.groups} groups."
+            problem = f"{getattr(layer, name)} {name} cannot be divided evenly among {layer.groups} groups."
             problems.add(problem, f"For {layer.channels} channels and {layer.filters} filters use groups {possible}.")
 
 
@@ -66,14 +66,14 @@ def check_kernel(layer: ConvolutionArithmetic, problems: Problems) -> None:
     told: list[tuple[object, ...]] = []
     for axis, words in enumerate((ROWS, COLUMNS)):
         numbers = layer.kernel[axis], layer.dilation[axis], layer.input_size[axis], layer.padding[axis]
-        if numbers not in told:  # a square layer is told about its rows alone
+        if numbers not in told:  # of a square layer only the rows are reported
             told.append(numbers)
             for problem, remedy in misfit(*numbers, words):
                 problems.add(problem, remedy)
 
 
 def check_crop(layer: ConvolutionArithmetic, problems: Problems) -> None:
-    """The padding of a transposed convolution, which crops, leaves something."""
+    """The padding of a transposed convolution, which crops, leaves at least one output."""
     for axis, words in enumerate((ROWS, COLUMNS)):
         size, crop = layer.input_size[axis], layer.padding[axis]
         span = (layer.kernel[axis] - 1) * layer.dilation[axis] + 1

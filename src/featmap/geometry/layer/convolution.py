@@ -1,4 +1,4 @@
-"""Which convolution do a few loosely written settings mean?"""
+"""Convolutions from settings in short form: a single number for both axes, "same" for the padding."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def sides(padding: int | Pair | tuple[Pair, Pair]) -> tuple[Pair, Pair]:
 
 
 def refuse_same(size: Pair, kernel: Pair, stride: Pair, dilation: Pair, *, transpose: bool) -> None:
-    """Raises: SettingError: there is no padding "same" for a stride or a transposed convolution."""
+    """Raises: SettingError: padding "same" does not exist for this stride or for a transposed convolution."""
     if transpose:
         raise SettingError(
             "padding 'same' does not exist for a transposed convolution.",

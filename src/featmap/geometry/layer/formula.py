@@ -1,4 +1,4 @@
-"""How does an output size come about, in numbers that can be checked by hand?"""
+"""The formula of an output size, written with its numbers so that it can be checked by hand."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from featmap.geometry.setting import signed
 
 
 def size_formula(rule: Window | TransposedWindow, size: int) -> str:
-    """The sum that gives the output size; the brackets of rounding appear only where something is rounded.
+    """The formula that gives the output size; rounding brackets appear only where something is rounded.
 
     >>> size_formula(Window(5), 32)
     '(32 + 0 + 0 - 5) / 1 + 1 = 28'
@@ -27,7 +27,7 @@ def size_formula(rule: Window | TransposedWindow, size: int) -> str:
     steps = f"({padded}) / {rule.stride}"
     if (size + rule.before + rule.after - rule.span) % rule.stride:
         steps = f"⌈{steps}⌉" if rule.ceil_mode else f"⌊{steps}⌋"
-    # In ceil mode a last window that would start on the trailing padding is not made.
+    # In ceil mode a last window that would start on the trailing padding is dropped.
     slack = size + rule.before + rule.after - rule.span
     dropped = " - 1" if rule.ceil_mode and -(-slack // rule.stride) + 1 > outputs else ""
     return f"{steps} + 1{dropped} = {outputs}"

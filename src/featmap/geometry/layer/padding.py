@@ -1,9 +1,9 @@
-"""Which padding keeps the size?
+"""The paddings called "same" in PyTorch and in TensorFlow.
 
 Two conventions share the name "same". PyTorch's `padding="same"` exists at stride 1 only; with a stride its users write
 the symmetric (K - 1) / 2, which gives ceil(n / stride) for every odd span K = (kernel - 1) * dilation + 1. TensorFlow's
-SAME pads just enough for ceil(n / stride) and puts the odd cell behind, so it depends on the size and is not symmetric:
-the same weights give other values than under PyTorch's padding.
+SAME pads just enough for ceil(n / stride) and puts the odd cell at the end, so it depends on the size and is not
+symmetric: the same weights give other values than with PyTorch's padding.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def symmetric_same(kernel: int, dilation: int = 1) -> tuple[int, int] | None:
 
 
 def tensorflow_same(size: int, kernel: int, stride: int = 1, dilation: int = 1) -> tuple[int, int]:
-    """(before, after) of TensorFlow's SAME: just enough for ceil(size / stride), the odd cell behind.
+    """(before, after) of TensorFlow's SAME: just enough for ceil(size / stride), the odd cell at the end.
 
     >>> tensorflow_same(224, 7, 2), tensorflow_same(225, 7, 2)
     ((2, 3), (3, 3))
@@ -55,7 +55,7 @@ def tensorflow_same_transposed(kernel: int, stride: int = 1, dilation: int = 1) 
 
 
 def names(size: int, kernel: int, stride: int, dilation: int, padding: tuple[int, int]) -> tuple[str, ...]:
-    """Which of the conventions, if any, a padding follows.
+    """The conventions, if any, that a padding follows.
 
     >>> names(224, 7, 2, 1, (3, 3)), names(225, 7, 2, 1, (3, 3))
     (('PyTorch symmetric',), ('PyTorch symmetric', 'TensorFlow SAME'))

@@ -1,16 +1,16 @@
-"""Which paddings do PyTorch's own layers not take? With what to do instead."""
+"""Paddings that PyTorch's own layers do not take, and what to do instead."""
 
 from __future__ import annotations
 
-from featmap.geometry.layer.reach import Question
+from featmap.geometry.layer.reach import SizeQuestion
 
 PAD_FIRST = ": call functional.pad before it"
 
 
-def refusal(question: Question, before: int, after: int) -> str:
+def refusal(question: SizeQuestion, before: int, after: int) -> str:
     """Why PyTorch's own layer does not take a padding; empty where it does.
 
-    >>> refusal(Question(8, 3), 1, 1), refusal(Question(8, 3), 0, 1)
+    >>> refusal(SizeQuestion(8, 3), 1, 1), refusal(SizeQuestion(8, 3), 0, 1)
     ('', 'Conv2d pads both sides alike: call functional.pad before it')
     """
     if question.pool:
@@ -22,9 +22,9 @@ def refusal(question: Question, before: int, after: int) -> str:
     return f"Conv2d pads both sides alike{PAD_FIRST}"
 
 
-def of_pool(question: Question, before: int, after: int) -> str:
-    """The same for MaxPool2d and AvgPool2d: half of the kernel whatever its dilation, as torch's CPU code has it."""
-    # Padded before, a pool in ceil mode may have a window more: one that starts on the padding then counts.
+def of_pool(question: SizeQuestion, before: int, after: int) -> str:
+    """The same for MaxPool2d and AvgPool2d: at most half the kernel, whatever its dilation, as in torch's CPU code."""
+    # With F.pad, a pool in ceil mode may have one window more: one that starts on the padding then counts.
     remedy = "" if question.ceil_mode else PAD_FIRST
     if max(before, after) > question.kernel // 2:
         return f"PyTorch pads a pool by at most half of its kernel{remedy}"

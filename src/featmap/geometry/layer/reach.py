@@ -1,7 +1,7 @@
-"""Which output sizes can be had at all?
+"""The output sizes that are possible at all.
 
-With paddings from nothing to K - 1 on both sides, each stride reaches one unbroken range of sizes. A wanted size that
-lies in no range is refused, with the ranges next to it.
+With paddings from 0 to K - 1 on both sides, each stride reaches a contiguous range of sizes. A wanted size outside all
+ranges is refused, and the error names the nearest ranges.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ from dataclasses import dataclass, replace
 from featmap.errors import NoSolution
 from featmap.geometry.axis.window import Window
 from featmap.geometry.interval import Interval
-from featmap.geometry.setting import EITHER, Axis, Problems
+from featmap.geometry.setting import EITHER, AxisWords, Problems
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """One axis whose padding is sought; `stride` None leaves the stride open too."""
+class SizeQuestion:
+    """One axis whose padding is to be found; `stride` None leaves the stride open too."""
 
     size: int
     kernel: int
     stride: int | None = None
     dilation: int = 1
     transpose: bool = False
-    axis: Axis = EITHER
+    axis: AxisWords = EITHER
     pool: bool = False
     ceil_mode: bool = False
 
@@ -41,18 +41,18 @@ class Question:
 
     @property
     def kind(self) -> str:
-        """What has the kernel."""
+        """The words for the kernel, by the kind of its layer."""
         if self.pool:
             return "ceil-mode pool kernel" if self.ceil_mode else "pool kernel"
         return "transposed kernel" if self.transpose else "kernel"
 
     @property
     def span(self) -> int:
-        """K, the cells from the first to the last of the kernel."""
+        """K, the number of cells from the first to the last of the kernel."""
         return (self.kernel - 1) * self.dilation + 1
 
-    def at_one_stride(self) -> Question:
-        """The question as "same" means it: at stride 1 unless another is given."""
+    def at_one_stride(self) -> SizeQuestion:
+        """The question that "same" asks: at stride 1 unless another is given."""
         return replace(self, stride=self.stride or 1)
 
     @property
@@ -77,8 +77,8 @@ class Question:
         yield from (self.stride,) if self.stride else range(1, self.size + self.span)
 
 
-def unreachable(question: Question, output: int) -> NoSolution:
-    """The error for a size that no setting gives, with the nearest that can be had."""
+def unreachable(question: SizeQuestion, output: int) -> NoSolution:
+    """The error for a size that no setting gives, with the nearest possible ones."""
     ranges = near(question, output)
     reached = ", ".join(f"stride {stride} gives {in_words(sizes)}" for stride, sizes in ranges)
     below = [sizes.stop - 1 for _, sizes in ranges if sizes.stop <= output]
@@ -92,8 +92,8 @@ def unreachable(question: Question, output: int) -> NoSolution:
     )
 
 
-def near(question: Question, output: int) -> list[tuple[int, Interval]]:
-    """The ranges on both sides of a size: of strides in order, the last before it and the first behind it."""
+def near(question: SizeQuestion, output: int) -> list[tuple[int, Interval]]:
+    """The ranges on both sides of a size: with strides in order, the last one before it and the first one after it."""
     before: tuple[int, Interval] | None = None
     for stride in question.strides():
         sizes = question.reach(stride)
@@ -105,7 +105,7 @@ def near(question: Question, output: int) -> list[tuple[int, Interval]]:
 
 
 def in_words(sizes: Interval) -> str:
-    """A range of sizes.
+    """A range of sizes in words.
 
     >>> in_words(Interval(4, 5)), in_words(Interval(4, 6)), in_words(Interval(4, 9))
     ('4', '4 or 5', '4 to 8')

@@ -1,4 +1,4 @@
-"""What is one answer to a wanted size? The settings, the names they are known by, and whether PyTorch takes them."""
+"""The solutions for a wanted size: settings, the names of conventions, and whether PyTorch's layers take them."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from featmap.geometry.axis.window import TransposedWindow, Window
 
 @dataclass(frozen=True, slots=True)
 class AxisSolution:
-    """Settings of one axis that give the wanted size; `conventions` names those among them that have a name.
+    """Settings of one axis that give the wanted size; `conventions` are the names that they are known by.
 
-    `stride` is the smallest of a range: the next `larger` strides give the same, for None every larger one.
+    `stride` is the smallest of a range: the next `larger` strides give the same size; with None every larger one.
     `not_in_pytorch` says why PyTorch's own layer does not take these settings; empty where it does.
     """
 
@@ -27,7 +27,7 @@ class AxisSolution:
 
     @property
     def is_symmetric(self) -> bool:
-        """Whether the padding is the same on both sides, as PyTorch's convolutions want it."""
+        """Whether the padding is the same on both sides, as PyTorch's convolutions require."""
         return self.before == self.after
 
     @property
@@ -44,23 +44,23 @@ class AxisSolution:
 
     @property
     def order(self) -> tuple[bool, bool, int, int, int, int]:
-        """Those that PyTorch takes first, of these the symmetric ones, then the smallest paddings."""
+        """The sort key: solutions that PyTorch takes first, then symmetric ones, then the smallest paddings."""
         total, difference = self.before + self.after, abs(self.before - self.after)
         return bool(self.not_in_pytorch), not self.is_symmetric, total, self.output_padding, difference, self.stride
 
 
 @dataclass(frozen=True, slots=True)
 class SizeSolution:
-    """The solutions along rows and along columns: each of one goes with each of the other."""
+    """The solutions along rows and along columns: any of one can be combined with any of the other."""
 
     rows: tuple[AxisSolution, ...]
     columns: tuple[AxisSolution, ...]
 
     @property
     def common(self) -> tuple[AxisSolution, ...]:
-        """The settings that serve rows and columns alike, in the order of the rows.
+        """The settings that solve both rows and columns, in the order of the rows.
 
-        They are named only where the name holds for both, and are PyTorch's only where both are.
+        They have a name only where it holds for both, and count as PyTorch's only where both do.
         """
         columns = by_padding(self.columns)
         found = [
@@ -70,7 +70,7 @@ class SizeSolution:
 
 
 def by_padding(ways: tuple[AxisSolution, ...]) -> dict[tuple[int, int, int], list[AxisSolution]]:
-    """The solutions with the same paddings together, their strides in order."""
+    """The solutions grouped by padding, their strides in order."""
     found: dict[tuple[int, int, int], list[AxisSolution]] = {}
     for way in sorted(ways, key=lambda way: way.stride):
         found.setdefault((way.before, way.after, way.output_padding), []).append(way)
@@ -78,7 +78,7 @@ def by_padding(ways: tuple[AxisSolution, ...]) -> dict[tuple[int, int, int], lis
 
 
 def shared(rows: list[AxisSolution], columns: list[AxisSolution]) -> Iterator[AxisSolution]:
-    """What two lists with one padding, their strides in order, have in common."""
+    """The strides that two lists of solutions with the same padding, in order of stride, have in common."""
     at_row = at_column = 0
     while at_row < len(rows) and at_column < len(columns):
         row, column = rows[at_row], columns[at_column]
@@ -95,5 +95,5 @@ def shared(rows: list[AxisSolution], columns: list[AxisSolution]) -> Iterator[Ax
 
 
 def end(way: AxisSolution) -> float:
-    """The largest stride of a solution, infinity where there is none."""
+    """The largest stride of a solution, infinity where its range has no end."""
     return inf if way.last_stride is None else way.last_stride

@@ -1,7 +1,7 @@
-"""Which strides give exactly so many outputs?
+"""Ranges of strides that give a wanted number of outputs.
 
-For one padding, the more a window steps, the fewer times it does: the strides that give a size are one unbroken range.
-With a single output (or, transposed, a single input) nothing is stepped over, so that the range has no end.
+For one padding, larger strides give fewer outputs: the strides that give a size are a contiguous range. With a single
+output (or, transposed, a single input) the stride has no effect, so the range has no end.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Strides:
-    """The strides from `first` to `last`, both of them included; `last` None has no end."""
+    """The strides from `first` to `last`, both included; with `last` None the range has no end."""
 
     first: int
     last: int | None
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is none."""
+        """Whether there is no stride."""
         return self.last is not None and self.last < self.first
 
     def only(self, stride: int | None) -> Strides:
-        """Those that are `stride`; all of them for None.
+        """The part of the range that is `stride`; the whole range for None.
 
         >>> Strides(7, None).only(9), Strides(1, 3).only(9).is_empty
         (Strides(first=9, last=9), True)
@@ -50,10 +50,10 @@ NONE = Strides(1, 0)
 
 
 def window_strides(slack: int, steps: int, cells: int | None = None) -> Strides:
-    """The strides by which a window makes exactly `steps` steps.
+    """The strides with which a window makes exactly `steps` steps.
 
-    `slack` is the padded input less the kernel's span, below 0 where the kernel does not fit. `cells` are those before
-    which a window of a pool in ceil mode has to start; None rounds down.
+    `slack` is the padded input minus the kernel's span, below 0 where the kernel does not fit. In ceil mode a window
+    has to start before `cells` cells; None rounds down.
 
     >>> window_strides(11, 1), window_strides(11, 0), window_strides(-1, 0)
     (Strides(first=6, last=11), Strides(first=12, last=None), Strides(first=1, last=0))
@@ -68,7 +68,7 @@ def window_strides(slack: int, steps: int, cells: int | None = None) -> Strides:
 
 
 def largest_stride(slack: int, steps: int, cells: int | None) -> int:
-    """The largest stride by which a window still makes `steps` steps, at least 1 of them; 0 where none does."""
+    """The largest stride with which a window still makes `steps` steps, at least 1; 0 where there is none."""
     if cells is None:
         return max(slack // steps, 0)
     if slack < 1:
@@ -78,7 +78,7 @@ def largest_stride(slack: int, steps: int, cells: int | None) -> int:
 
 
 def transposed_strides(size: int, reach: int, dilation: int) -> Strides:
-    """The strides that bring the last of `size` windows to `reach`, or to less by a permitted output padding.
+    """The strides that place the last of `size` windows at `reach`, or earlier by a permitted output padding.
 
     >>> transposed_strides(14, 26, 1), transposed_strides(1, 3, 1)
     (Strides(first=2, last=2), Strides(first=4, last=None))

@@ -1,1 +1,1 @@
-"""What each value of a graph sees of the image: fields of layers, boxes of units."""
+"""Receptive fields of a graph: the fields of layers and the boxes of units."""

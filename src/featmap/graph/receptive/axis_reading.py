@@ -1,7 +1,7 @@
-"""Where does any axis of an operand go, and how is it read there?
+"""Axis readings: which axis of a value an operand's axis becomes, and by which rule it is read.
 
-An operator tells what happens to rows and columns. Asked as if a single axis were the rows (or the columns), it tells
-the same of that axis, be it rows, tokens, windows or images.
+An operator says what happens to rows and columns. Queried as if any one axis were the rows (or the columns), it says
+the same about that axis, be it rows, tokens, windows or images.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from featmap.graph.operators.base.operator import Operator
 
 @dataclass(frozen=True, slots=True)
 class AxisReading:
-    """The value's axis that one of the operand's became (None: it is gone), and how the value reads it along there.
+    """The axis of the value that one of the operand's axes became (None: it is gone), and the rule along it.
 
-    `is_certain` says that what the rule names is really read, where it is everything.
+    `is_certain` says that a rule that names everything really reads everything.
     """
 
     axis: int | None
@@ -31,7 +31,7 @@ class AxisReading:
 
 
 def axis_reading(operator: Operator, call: Call, operand: Operand, axis: int) -> AxisReading:
-    """How a call reads one axis of an operand."""
+    """The reading of one axis of an operand by a call."""
     if operator.passes_axis(call, operand, axis):
         return AxisReading(axis + len(call.out_shape) - operand.rank, Pointwise())
     if (place := operator.picked_place(call, axis)) is not None:
@@ -44,11 +44,11 @@ def axis_reading(operator: Operator, call: Call, operand: Operand, axis: int) ->
 
 
 def _asked(operator: Operator, call: Call, operand: Operand, axis: int, slot: str) -> AxisReading:
-    """What the operator says when the axis stands for the rows, or the columns."""
+    """What the operator says when the axis takes the role of the rows, or of the columns."""
     axes = list(call.axes)
     for other in call.operands:
         if other.index is not None:
-            # Operands of fewer axes stand to the right, as in broadcasting.
+            # Operands of fewer axes are aligned to the right, as in broadcasting.
             place = axis + other.rank - operand.rank
             axes[other.index] = _single(place if place >= 0 and other.depends_on_input else None, slot)
     question = Call(call.graph, call.node, call.specs, axes)

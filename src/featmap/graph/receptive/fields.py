@@ -1,7 +1,7 @@
-"""What does every value of a network see, far from the borders? One walk forwards, one field per value.
+"""Receptive fields of all values of a network far from the borders, computed in one forward pass over the graph.
 
-Behind a concatenation the channels may see differently much. Such a value's field is told as a hull until an operator
-reads all channels again; if only some of them are taken, nobody knows which, and it stays one.
+After a concatenation, channels may have different fields. The field of such a value is reported as a hull until an
+operator reads all channels again; if only some of them are taken, it is unknown which, and the field stays a hull.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _known: WeakKeyDictionary[SizedGraph, list[ReceptiveField]] = WeakKeyDictionary(
 
 @dataclass(frozen=True)
 class _Seen:
-    """The union of what all channels see, and whether channels differ in it."""
+    """The union of the fields of all channels, and whether channels differ."""
 
     field: ReceptiveField
     varies: bool
@@ -45,7 +45,7 @@ def receptive_fields(sized: SizedGraph) -> list[ReceptiveField]:
 
 
 def _reported(sized: SizedGraph, index: int, seen: _Seen) -> ReceptiveField:
-    """The field of the units that a value's own rows and columns name."""
+    """The field as it is reported for the units at a value's own rows and columns."""
     field = replace(seen.field, is_product=False) if seen.varies else seen.field
     places, axes = sized.places, sized.axes[index]
     if index not in sized.graph.made_of_image or places.is_plain(index):
@@ -82,7 +82,7 @@ def _seen(sized: SizedGraph, index: int, seen: list[_Seen]) -> _Seen:
 
 
 def _has_constant_channels(operator: Operator, call: Call, positions: list[int]) -> bool:
-    """Whether some channels of the value are constants, which see nothing."""
+    """Whether some channels of the value are constants, whose field is empty."""
     if isinstance(operator, Padding):
         return operator.pads_channels(call)
     tensors = 2 if isinstance(operator, Overlay) else len(call.operands)

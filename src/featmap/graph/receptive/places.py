@@ -1,9 +1,9 @@
-"""Which rows and columns of the image does every place of every value read, views and permutes included?
+"""The rows and columns of the image that every position of every value reads, views and permutes included.
 
 Each value's axes are followed as digits of rows and columns (`spelling`). Where all operands have rows and columns on
-axes of their own, the operator's own rules say what is read; elsewhere each axis is asked about by itself, and the
-digits lead from the value's rows and columns to the operand's. So it is told what a unit sees; what is computed on
-regions keeps to plain rows and columns.
+axes of their own, the operator's own rules say what is read; elsewhere each axis is queried by itself, and the digits
+map the value's rows and columns to the operand's. This is used for what a unit sees; computation on regions is limited
+to plain rows and columns.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """How a value reads one of its operands: rules one behind another, each with the size of its input.
+    """How a value reads one of its operands: a chain of rules, each with the size of its input.
 
-    `position` is the operand's place among `call.operands`. `is_certain` is False where the rules may name more than
-    is read. `tells_channels` is False where the operand's channels are counted along another axis than the operator
-    counts them, or are mixed with rows and columns.
+    `position` is the operand's index in `call.operands`. `is_certain` is False where the rules may name more than is
+    read. `tells_channels` is False where the operand's channels are on another axis than the operator expects, or are
+    mixed with rows and columns.
     """
 
     source: int
@@ -56,25 +56,25 @@ class Way:
 
     @property
     def is_exact(self) -> bool:
-        """Whether nothing but what is certainly read is named."""
+        """Whether the rules name only what is certainly read."""
         return self.is_certain and all(rule.is_exact(size) for rule, size in (*self.rows, *self.columns))
 
     @property
     def reads_whole(self) -> bool:
-        """Whether everything is read along rows or columns, where there is more than one."""
+        """Whether all rows or all columns are read, where there is more than one."""
         return any(rule.reads_whole(size) and size > 1 for rule, size in (*self.rows, *self.columns))
 
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """The spelling of a value and the ways to what it reads."""
+    """The spelling of a value and the ways to its operands."""
 
     spelling: Spelling
     ways: tuple[Way, ...] = ()
 
 
 class Places:
-    """The spelling of every value of a graph and what its places read, worked out in the order of the graph."""
+    """The spelling of every value of a graph and what its positions read, computed in the order of the graph."""
 
     def __init__(self, sized: SizedGraph) -> None:
         self.sized = sized
@@ -85,7 +85,7 @@ class Places:
         return self._at(index).spelling
 
     def size(self, index: int) -> tuple[int, int]:
-        """How many rows and columns a value spells."""
+        """The number of rows and columns that a value spells."""
         spelling = self.spelling(index)
         return size_of(spelling, ROWS), size_of(spelling, COLUMNS)
 
@@ -109,14 +109,14 @@ class Places:
         return any(operator.passes_axis(call, operand, axis) for axis in others)
 
     def is_plain(self, index: int) -> bool:
-        """Whether rows and columns of a value are axes of their own."""
+        """Whether rows and columns of a value are on axes of their own."""
         return self.spelling(index) == plain(self.sized.shape(index), self.sized.axes[index])
 
     def unit_steps(self, index: int, label: int, *, has_channel: bool) -> Steps:
-        """How a unit's place spells rows, or columns, of the image.
+        """How a unit's position spells rows, or columns, of the image.
 
-        The place is counted as maps are laid out: by rows and columns, in front of them the channel if there is one,
-        which counts through all other axes of the value.
+        The position is the flat index in the layout of maps: rows and columns, preceded by the channel if there is
+        one, which enumerates all other axes of the value.
         """
         digits = self._digits_by_axis(index, has_channel=has_channel)
         own = placed_digits(self.spelling(index), label)
@@ -124,7 +124,7 @@ class Places:
         return ((Digits(tuple(one.digit.size for one in digits), inputs), self.size(index)[label]),)
 
     def axis_steps(self, index: int, label: int, axis: int | None) -> Steps:
-        """How one of a value's axes alone spells rows, or columns, of the image; *whole* where another one does too."""
+        """How a single axis of a value spells rows, or columns, of the image; *whole* where another axis does too."""
         digits, others = self.spelling(index), self._digits_by_axis(index)
         size, count = self.size(index)[label], 1 if axis is None else self.sized.shape(index)[axis]
         own = placed_digits(digits, label)
@@ -135,11 +135,11 @@ class Places:
         return ((Digits(tuple(one.digit.size for one in mine), inputs), size),)
 
     def spells_all(self, index: int, label: int) -> bool:
-        """Whether a unit's row and column alone decide the rows (or columns) of the image that it stands for."""
+        """Whether a unit's row and column alone determine the rows (or columns) of the image that it spells."""
         return set(placed_digits(self.spelling(index), label)) <= set(self._digits_by_axis(index))
 
     def _digits_by_axis(self, index: int, *, has_channel: bool = False) -> list[PlacedDigit]:
-        """The digits of a value's rows and columns, in front of them those of all other axes."""
+        """The digits of a value's rows and columns, preceded by those of all other axes."""
         axes, digits = self.sized.axes[index], placed_digits(self.spelling(index))
         space = [axis for axis in (axes.row, axes.column) if axis is not None]
         others = [axis for axis in range(len(self.spelling(index))) if axis not in space] if has_channel else []
@@ -171,7 +171,7 @@ class Places:
         return self._followed(call, positions)
 
     def _followed(self, call: Call, positions: list[int]) -> Placed:
-        """A value whose operands' axes are followed digit by digit."""
+        """The spelling and ways of a value whose operands' axes are followed digit by digit."""
         operator, shape = self.sized.operator(call.node), call.out_shape
         operands = [call.operands[at] for at in positions]
         if operator.keeps_order and len(operands) == 1:
@@ -190,7 +190,7 @@ class Places:
         return Placed(spelling, tuple(ways))
 
     def _counts_channels(self, operator: Operator, operand: Operand) -> bool:
-        """Whether the operand's channels lie where the operator counts them."""
+        """Whether the operand's channels are on the axis where the operator expects them."""
         assert operand.index is not None
         is_second = channel_axis(operand.axes, operand.rank) == 1
         return self.is_plain(operand.index) and (is_second or not operator.is_convolution)
@@ -227,7 +227,7 @@ def _way(operand: Operand, position: int, read: Read, spelling: Spelling, shape:
     assert operand.index is not None
     linked = [steps_to(read, label, spelling, shape) for label in LABELS]
     rows, columns = (_steps(one, read, spelling, label) for label, one in zip(LABELS, linked, strict=True))
-    # Where an axis that tells no rows and columns is padded, some places of the value read none of them.
+    # Where an axis that spells no rows or columns is padded, some positions of the value read none of them.
     others = [to for to, digits in zip(read.axes, read.spelling, strict=True) if not labels_of(digits)]
     sizes = [size for size, digits in zip(read.shape, read.spelling, strict=True) if not labels_of(digits)]
     is_certain = all(one.is_certain for one in linked) and not any(map(_may_miss, others, sizes))
@@ -241,7 +241,7 @@ def _steps(linked: Linked, read: Read, spelling: Spelling, label: int) -> Steps:
 
 
 def _may_miss(to: AxisReading, size: int) -> bool:
-    """Whether some outputs read nothing along an axis: those of windows that lie on padding."""
+    """Whether some outputs read nothing along an axis: those whose windows lie on padding."""
     if to.reads_whole or not to.rule.moves:
         return False
     return not all(cut(to.rule.sources(output, size), size) for output in range(to.rule.output_size(size)))

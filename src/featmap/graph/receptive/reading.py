@@ -1,6 +1,6 @@
-"""By which rules do the rows (or columns) that a value spells read those that an operand spells?
+"""The rules by which the rows (or columns) that a value spells read those that an operand spells.
 
-Each of the operand's digits is one of the value's, or lies on an axis that is read by a rule of its own (a window on
+Each of the operand's digits is one of the value's, or is on an axis that is read by a rule of its own (a window on
 windows), or is read as a whole.
 """
 
@@ -26,10 +26,10 @@ from featmap.graph.receptive.spelling import (
 )
 
 Steps = tuple[tuple[AxisRule, int], ...]
-"""Rules one behind another, from a value back to an operand, each with the size of what it reads."""
+"""A chain of rules from a value back to an operand, each with the size of its input."""
 
 _Name = tuple[str, int, int, int]
-"""A digit's name: whether it is on the value's or the operand's axis, on which, the values below it there, its size."""
+"""A digit's name: "value" or "operand", the axis there, the number of values below it on that axis, its size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Read:
     axes: tuple[AxisReading, ...]
 
     def is_kept(self, axis: int, shape: Sequence[int]) -> bool:
-        """Whether a value of `shape` has the operand's axis as it was."""
+        """Whether a value of `shape` has the operand's axis unchanged."""
         to = self.axes[axis]
         return to.axis is not None and not to.rule.moves and shape[to.axis] == self.shape[axis]
 
@@ -55,7 +55,7 @@ class Read:
 class Linked:
     """The rules from a value's rows (or columns) to an operand's.
 
-    `is_certain` is False where they may name more than is read, `reads_all` says that each place may read all of them.
+    `is_certain` is False where they may name more than is read; `reads_all` says that each position may read all.
     """
 
     steps: Steps
@@ -64,7 +64,7 @@ class Linked:
 
 
 def value_spelling(shape: tuple[int, ...], reads: Sequence[Read]) -> Spelling:
-    """What the axes of a value spell that reads these operands: along each axis what the most telling operand does."""
+    """The spelling of a value that reads these operands: on each axis that of the operand that distinguishes most."""
     best: list[AxisSpelling] = [(Digit(size),) if size > 1 else () for size in shape]
     for read in reads:
         for axis, to in enumerate(read.axes):
@@ -84,12 +84,12 @@ def _offered(read: Read, axis: int, shape: Sequence[int]) -> AxisSpelling:
 
 
 def _told(digits: AxisSpelling) -> int:
-    """How many rows or columns an axis tells apart."""
+    """The number of rows or columns that an axis distinguishes."""
     return prod(digit.size for digit in digits if digit.label is not None) if labels_of(digits) else 0
 
 
 def steps_to(read: Read, label: int, value: Spelling, shape: tuple[int, ...]) -> Linked:
-    """How the rows (or columns) that a value spells read the operand's."""
+    """The rules from the rows (or columns) that a value spells to the operand's."""
     mine, theirs = common_digits(read, value, shape)
     names = [[("value", one.axis, one.inner, one.digit.size)] for one in placed_digits(theirs, label)]
     steps: list[tuple[AxisRule, int]] = []
@@ -102,7 +102,7 @@ def steps_to(read: Read, label: int, value: Spelling, shape: tuple[int, ...]) ->
 
 
 def common_digits(read: Read, value: Spelling, shape: tuple[int, ...]) -> tuple[Spelling, Spelling]:
-    """The operand's digits and the value's, cut alike along the axes that are kept, where that can be done."""
+    """The operand's digits and the value's, split alike along the axes that are kept, where that is possible."""
     mine, theirs = list(read.spelling), list(value)
     for axis, to in enumerate(read.axes):
         if to.axis is not None and read.is_kept(axis, shape):
@@ -111,9 +111,9 @@ def common_digits(read: Read, value: Spelling, shape: tuple[int, ...]) -> tuple[
 
 
 def _place_of(axis: int | None, names: list[list[_Name]], shape: tuple[int, ...]) -> int | None:
-    """The place of the one digit that is a whole axis of the value; None where that axis tells something else."""
+    """The index of the one digit that is a whole axis of the value; None where that axis spells something else."""
     if axis is None or shape[axis] == 1:
-        # One place of the operand's axis is left, which is no digit: it stands behind all.
+        # A single position of the operand's axis is left, which needs no digit: it is appended as an empty one.
         names.append([])
         return len(names) - 1
     name = ("value", axis, 1, shape[axis])
@@ -125,14 +125,14 @@ def _count(names: list[list[_Name]]) -> int:
 
 
 def _names_along(spelling: Spelling, axis: int) -> list[_Name]:
-    """All digits of an operand's axis, others than rows and columns too."""
+    """All digits of an operand's axis, including those of neither rows nor columns."""
     return [("operand", axis, one.inner, one.digit.size) for one in placed_digits(spelling) if one.axis == axis]
 
 
 def _linked(
     read: Read, digits: list[PlacedDigit], names: list[_Name], steps: list[tuple[AxisRule, int]], shape: tuple[int, ...]
 ) -> Linked:
-    """The steps with the last one: from the digits that are named to those of the operand."""
+    """The steps together with the last one, from the named digits to those of the operand."""
     inputs: list[tuple[int, int | None]] = []
     is_certain = True
     for one in digits:

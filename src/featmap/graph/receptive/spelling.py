@@ -1,8 +1,8 @@
-"""How do the axes of a value spell the rows and columns of an image?
+"""Spellings: how the axes of a value encode the rows and columns of an image as digits.
 
 In (image, channel, row, column) one axis is the rows. A view into (..., H/2, 2, W/2, 2) spells a row with two digits,
-and a permute and reshape may put the lower one among the channels, as space-to-depth does; windows lie among the
-images. As long as every axis is a product of such digits, it is known exactly which rows and columns a place reads.
+and a permute and reshape may move the lower one to the channels, as space-to-depth does; windows move to the batch. As
+long as every axis is a product of such digits, it is known exactly which rows and columns a position reads.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ LABELS = (ROWS, COLUMNS)
 
 @dataclass(frozen=True, slots=True)
 class Digit:
-    """One digit of an axis: `size` values of the rows (or columns), each `step` of them apart; no label: others."""
+    """One digit of an axis: `size` values of the rows (or columns), `step` apart; without a label, of neither."""
 
     size: int
     label: int | None = None
@@ -34,7 +34,7 @@ Spelling = tuple[AxisSpelling, ...]
 
 @dataclass(frozen=True, slots=True)
 class PlacedDigit:
-    """A digit with its place: the axis, and how many values lie below it there."""
+    """A digit with its position: the axis, and the number of values below it there."""
 
     digit: Digit
     axis: int
@@ -49,7 +49,7 @@ def plain(shape: Sequence[int], axes: Axes) -> Spelling:
 
 
 def placed_digits(spelling: Spelling, label: int | None = None) -> list[PlacedDigit]:
-    """The digits of the rows (or columns), the most significant first; without a label all digits, axis by axis."""
+    """The digits of the rows (or columns), the most significant first; without a label, all digits, axis by axis."""
     each = [
         PlacedDigit(digit, axis, prod(below.size for below in digits[at + 1 :]))
         for axis, digits in enumerate(spelling)
@@ -61,22 +61,22 @@ def placed_digits(spelling: Spelling, label: int | None = None) -> list[PlacedDi
 
 
 def size_of(spelling: Spelling, label: int) -> int:
-    """How many rows (or columns) are spelled."""
+    """The number of rows (or columns) that are spelled."""
     return prod(digit.size for digit in chain(*spelling) if digit.label == label)
 
 
 def labels_of(digits: AxisSpelling) -> set[int]:
-    """Whether an axis spells rows, columns, or both."""
+    """What an axis spells: rows, columns, both or neither."""
     return {digit.label for digit in digits if digit.label is not None}
 
 
 def without(spelling: Spelling, label: int) -> Spelling:
-    """The spelling with the rows (or columns) lost."""
+    """The spelling without the rows (or columns)."""
     return tuple(tuple(Digit(d.size) if d.label == label else d for d in digits) for digits in spelling)
 
 
 def renumbered(spelling: Spelling) -> Spelling:
-    """The digits in their order with steps that leave nothing out; neighbours that belong together are one."""
+    """The digits in their order with steps renumbered without gaps; neighbours that belong together are merged."""
     steps: dict[tuple[int, int], int] = {}
     for label in LABELS:
         step = 1
@@ -90,7 +90,7 @@ def renumbered(spelling: Spelling) -> Spelling:
 
 
 def merged(digits: Sequence[Digit]) -> AxisSpelling:
-    """Neighbouring digits joined where together they count on."""
+    """The digits with neighbours merged where together they count consecutively."""
     joined: list[Digit] = []
     for digit in digits:
         above = joined[-1] if joined else None
@@ -104,7 +104,7 @@ def merged(digits: Sequence[Digit]) -> AxisSpelling:
 
 
 def parted(digits: Sequence[Digit], sizes: Sequence[int]) -> list[list[Digit]] | None:
-    """The digits dealt out to axes of these sizes, cut where an axis ends; None where one ends within a digit.
+    """The digits distributed to axes of these sizes, split at the ends of axes; None where a digit cannot be split.
 
     >>> parted([Digit(8, ROWS, 1), Digit(6, COLUMNS, 1)], (4, 12))
     [[Digit(size=4, label=0, step=2)], [Digit(size=2, label=0, step=1), Digit(size=6, label=1, step=1)]]
@@ -128,9 +128,9 @@ def parted(digits: Sequence[Digit], sizes: Sequence[int]) -> list[list[Digit]] |
 
 
 def reshaped(spelling: Spelling, groups: Sequence[tuple[list[int], list[int]]], shape: Sequence[int]) -> Spelling:
-    """The spelling of the same numbers in another shape; what an axis cuts through is lost.
+    """The spelling of the same values in another shape; digits that cannot be split are lost.
 
-    `groups` say which axes hold the same numbers as which of the new ones.
+    `groups` say which axes hold the same values as which of the new ones.
     """
     after: list[AxisSpelling] = [()] * len(shape)
     lost: set[int] = set()
@@ -149,7 +149,7 @@ def reshaped(spelling: Spelling, groups: Sequence[tuple[list[int], list[int]]], 
 
 
 def common(one: AxisSpelling, other: AxisSpelling) -> tuple[AxisSpelling, AxisSpelling]:
-    """Two spellings of one axis, both cut wherever either has an end; as they are where that cannot be."""
+    """Two spellings of one axis, both split where either has a boundary; unchanged where that is impossible."""
     ends = sorted(ends_of(one) | ends_of(other), reverse=True)
     if any(above % below for above, below in pairwise(ends)):
         return one, other
@@ -162,7 +162,7 @@ def common(one: AxisSpelling, other: AxisSpelling) -> tuple[AxisSpelling, AxisSp
 
 
 def ends_of(digits: AxisSpelling) -> set[int]:
-    """The places at which the digits of an axis end: how many values lie below each."""
+    """The boundaries between the digits of an axis: the number of values below each."""
     ends, below = {1}, 1
     for digit in reversed(digits):
         below *= digit.size

@@ -1,7 +1,7 @@
-"""Which pixels of the input can influence one unit, by structure?
+"""Unit boxes: the pixels of the input that can influence one unit, by structure.
 
-A walk backwards through the graph with exact sets of rows and columns, cut to the map at every layer. Where the sets of
-two ways do not join to rows x columns, their hull is taken and the answer says so.
+They are found by a backward pass through the graph with exact sets of rows and columns, clipped to the map at every
+layer. Where the union of two paths is not rows x columns, its hull is taken and the status says so.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from featmap.graph.sized_graph import SizedGraph
 
 @dataclass(frozen=True)
 class UnitBox:
-    """The pixels that can influence a unit: a box in input pixels and how sure it is.
+    """The pixels that can influence a unit: a box in input pixels and how certain it is.
 
     `exact`: each pixel of the box can influence the unit and no other can. `hull`: no other can. `whole`: an operator
-    on the way reads its whole map.
+    on the path reads its whole map.
     """
 
     box: Box
@@ -29,9 +29,9 @@ class UnitBox:
 
 @dataclass(frozen=True)
 class Needed:
-    """The places of a value that are read: rows x columns of some channels.
+    """The positions of a value that are read: rows x columns of some channels.
 
-    `is_product` is false where the true places are fewer than rows x columns.
+    `is_product` is False where the true positions are fewer than rows x columns.
     """
 
     rows: IndexSet
@@ -45,7 +45,7 @@ class Needed:
         return not (self.rows and self.columns and (not isinstance(self.channels, IndexSet) or self.channels))
 
     def join(self, other: Needed) -> Needed:
-        """What is read by either of two readers."""
+        """The union of what two readers read."""
         if self.is_empty or other.is_empty:
             return other if self.is_empty else self
         reads_whole = self.reads_whole or other.reads_whole
@@ -77,7 +77,7 @@ def unit_box(
 ) -> UnitBox:
     """The box of one unit of a node's value on the image input (or on another value, `target`).
 
-    Without a channel it is the box of all channels at that place together.
+    Without a channel it is the box of all channels at that position together.
     """
     target = sized.graph.image_input if target is None else target
     found = needed_at(sized, {node: unit_places(sized, node, row, column, channel)}, target)
@@ -88,7 +88,7 @@ def unit_box(
 
 
 def unit_places(sized: SizedGraph, node: int, row: int, column: int, channel: int | None) -> Needed:
-    """The rows and columns that one unit of a value stands for: its own, where these are axes of the value."""
+    """The rows and columns that one unit of a value spells: its own, where these are axes of the value."""
     places, axes = sized.places, sized.axes[node]
     has_channels = places.is_plain(node) and channel_axis(axes, len(sized.shape(node))) is not None
     channels: ChannelSet = ALL if channel is None else IndexSet.of([channel]) if has_channels else SOME
@@ -110,7 +110,7 @@ def _status(found: Needed) -> Status:
 
 
 def needed_at(sized: SizedGraph, wanted: dict[int, Needed], target: int) -> Needed | None:
-    """What the wanted places of some values read of another value."""
+    """What the wanted positions of some values read of another value."""
     needed = dict(wanted)
     for index in range(max(wanted), target, -1):
         here = needed.pop(index, None)

@@ -1,7 +1,7 @@
-"""Which pixels can influence each unit of a map, for all its units at once?
+"""Unit boxes of all units of a map at once.
 
-Rows and columns are told apart: a unit's box is the rows of its row by the columns of its column. Each value's are
-worked out once, from those of the values that it reads.
+Rows and columns are independent: a unit's box is the input rows of its row by the input columns of its column. Those of
+each value are computed once, from those of the values that it reads.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from featmap.graph.receptive.spelling import LABELS
 from featmap.graph.sized_graph import SizedGraph
 
 Spans = NDArray[np.int64]
-"""First and end of the input rows (or columns) of every row (or column) of a value, (place, 2); both 0 for none."""
+"""Start and stop of the input rows (or columns) of every row (or column) of a value, (index, 2); 0, 0 for none."""
 
 
 class UnitBoxes:
@@ -50,10 +50,10 @@ class UnitBoxes:
         return rows, columns
 
     def alike(self, node: int, channels: int) -> tuple[tuple[int, ...], list[int]]:
-        """Groups of channels that see alike: the group of each channel, and one channel of every group.
+        """Groups of channels with the same boxes: the group of each channel, and one channel of every group.
 
-        Channels come to see different things only where they come from different branches; behind an operator that
-        reads all channels they are the same.
+        Channels differ only where they come from different branches; after an operator that reads all channels they
+        are the same.
         """
         if self._are_one(node, channels):
             return (0,) * channels, [0]
@@ -69,12 +69,12 @@ class UnitBoxes:
         return tuple(numbers), examples
 
     def _are_one(self, node: int, channels: int) -> bool:
-        """Whether all channels certainly see alike: each reads all channels of a value, or its own of such a one."""
+        """Whether all channels certainly have the same boxes: each reads all channels, or its own of such a value."""
         if self.sized.graph[node].is_input:
             return True
         if node not in self._ones:
-            # Sets of channels that together tell every channel from every other: where each reads itself, each
-            # channel does. An operator that reads more than it lists of one channel does so of every one.
+            # Sets of channels that together distinguish all channels: where each set reads itself, so does each
+            # channel. An operator that reads more than it lists for one channel does so for every channel.
             halves = _halves(channels)
             self._ones[node] = all(
                 all(not isinstance(read, IndexSet) for read in reads)
@@ -84,12 +84,12 @@ class UnitBoxes:
         return self._ones[node]
 
     def _reads_of(self, node: int, sets: Sequence[IndexSet]) -> list[tuple[int, tuple[ChannelSet, ...]]]:
-        """Every value that a node reads, and which of its channels each set of the node's own reads."""
+        """Every value that a node reads, and which of its channels each set of the node's channels reads."""
         places = self.sized.places
         return [(way.source, tuple(places.channels(node, way, each) for each in sets)) for way in places.ways(node)]
 
     def _sources(self, node: int, channels: ChannelSet) -> list[tuple[Way, ChannelSet]]:
-        """The ways to the values that these channels of a node read, and which of their channels."""
+        """The ways to the values that these channels of a node read, and the channels that are read of each."""
         found: list[tuple[Way, ChannelSet]] = []
         for way in self.sized.places.ways(node):
             read = self.sized.places.channels(node, way, channels)
@@ -98,12 +98,12 @@ class UnitBoxes:
         return found
 
     def _way(self, node: int, channels: ChannelSet) -> Any:
-        """The values on the way back to those of which all channels are read."""
+        """The values on the way back, as far as those of which all channels are read."""
         if channels is ALL or self.sized.graph[node].is_input:
             return node
         if (node, channels) not in self._ways:
             way = (node, *(self._way(way.source, read) for way, read in self._sources(node, channels)))
-            # Equal ways are one number, so that comparing long ones costs nothing.
+            # Equal ways get the same number, so that long ones are compared at no cost.
             self._ways[node, channels] = self._numbers.setdefault(way, len(self._numbers))
         return (self._ways[node, channels],)
 
@@ -112,7 +112,7 @@ class UnitBoxes:
             return tuple(np.stack([np.arange(size), np.arange(size) + 1], axis=1) for size in self.sized.size(node))  # type: ignore[return-value]
         key = node if channels is ALL else (node, self._way(node, channels))
         if key not in self._known and channels is ALL:
-            # In the order in which they run: what is read is known then, and deep networks need no deep recursion.
+            # In execution order: what is read is known by then, and deep networks need no deep recursion.
             for index in sorted(self.sized.graph.ancestors((node,))):
                 if self.sized.graph[index].depends_on_input and index not in self._known and self._is_value(index):
                     self._known[index] = self._read(index, ALL)
@@ -136,7 +136,7 @@ class UnitBoxes:
 
 
 def _read_through(size: int, steps: Steps, behind: Spans) -> Spans:
-    """What every place reads through rules one behind another."""
+    """What every row or column reads through a chain of rules."""
     found = np.zeros((size, 2), np.int64)
     for place in range(size):
         needed = needed_through(steps, IndexSet.of([place]))
@@ -151,7 +151,7 @@ def _hulls(one: Spans, other: Spans) -> Spans:
 
 @lru_cache(maxsize=64)
 def _halves(channels: int) -> tuple[IndexSet, ...]:
-    """All channels, and for every binary digit those whose number has it and those whose number does not.
+    """All channels, and for every bit the channels whose number has it set and those whose number has not.
 
     >>> [list(half) for half in _halves(3)]
     [[0, 1, 2], [1], [0, 2], [2], [0, 1]]
