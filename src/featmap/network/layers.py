@@ -96,16 +96,18 @@ class _Finder:
                 return False
             joins = isinstance(operator, Concatenate) and len(node.inputs) > 1
             return self.sized.axes[index].has_space and (len(set(maps)) > 1 or joins)
-        return operator.is_convolution or operator.kind == "linear" or operator.is_normalization
+        return operator.is_convolution or operator.kind == "linear" or self._normalizes(index)
+
+    def _normalizes(self, index: int) -> bool:
+        """Whether a value is a normalised one; a form that returns statistics beside it is no stage of a layer."""
+        return self._operator(index).is_normalization and not isinstance(self.graph[index].spec, tuple)
 
     def _layer(self, producer: int) -> Layer:
         normalizations: list[int] = []
         last = producer
         # A merge's own value stays addressable: after a dense block the next block's norm is a layer of its own.
         is_merge = self._operator(producer).is_merge
-        while (
-            not is_merge and (reader := self._only_reader(last)) is not None and self._operator(reader).is_normalization
-        ):
+        while not is_merge and (reader := self._only_reader(last)) is not None and self._normalizes(reader):
             normalizations.append(reader)
             last = reader
         nonlinearity = self._only_reader(last)

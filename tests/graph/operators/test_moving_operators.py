@@ -93,7 +93,7 @@ OPERATORS: dict[str, tuple[Callable[[Tensor], Tensor], Status]] = {
         lambda x: assigned(x, (..., slice(1, None, 2), slice(None)), x[..., ::2, :]),
         Status.EXACT,
     ),
-    "written on a row": (lambda x: assigned(x, (slice(None), slice(None), 1), x[:, :, 3]), None),
+    "written on a row": (lambda x: assigned(x, (slice(None), slice(None), 1), x[:, :, 3]), Status.HULL),
     "laid on zeros": (
         lambda x: assigned(torch.zeros_like(x), (..., slice(1, None), slice(None)), x[:, :, :-1]),
         Status.EXACT,

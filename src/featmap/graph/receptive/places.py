@@ -185,6 +185,8 @@ class Places:
         ways: list[Way] = []
         for operand, at, read in zip(operands, positions, reads, strict=True):
             ways.append(_way(operand, at, read, spelling, shape))
+            if operator.may_skip(call, operand):
+                ways[-1] = replace(ways[-1], is_certain=False)
             if not (own_axes and self._counts_channels(operator, operand)):
                 ways[-1] = replace(ways[-1], tells_channels=False)
         return Placed(spelling, tuple(ways))

@@ -108,6 +108,10 @@ class Operator:
         """Whether one channel reads only some of the places that the rules name: the channels share them out."""
         return False
 
+    def may_skip(self, call: Call, operand: Operand) -> bool:
+        """Whether some values read nothing of an operand, whatever the rules name."""
+        return False
+
     def macs(self, call: Call) -> int | None:
         """Multiply-adds, one per weight and output value, biases not counted; `None` where nobody knows."""
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from featmap.geometry import AxisRule, IndexSet, Outside, Perhaps, Pointwise, Slice, TransposedWindow
+from featmap.geometry import AxisRule, IndexSet, Outside, Pointwise, Slice, TransposedWindow
 from featmap.graph.operators.base.call import Axes, Call, Operand
 from featmap.graph.operators.base.channels import ALL, SOME, ChannelSet, channel_axis
 from featmap.graph.operators.base.operator import Rules, lined_up, same_channels, whole, whole_axis
@@ -42,9 +42,6 @@ class Overlay(Moving):
     def _laid(self, call: Call, axis: int | None, own: int | None) -> AxisRule:
         """How the value reads `src` along one axis."""
         covered = self.covered(call)
-        if self.selects and axis == _dim(call):
-            # The one position that is laid over reads `src`, the others do not.
-            return Perhaps(whole_axis(call, axis))
         if axis is None or axis != own or not covered:
             return whole_axis(call, axis)
         if axis != _dim(call):
@@ -83,6 +80,10 @@ class SelectOverlay(Overlay):
     """select_scatter: `src` on one position of an axis that `src` does not have."""
 
     selects: ClassVar[bool] = True
+
+    def may_skip(self, call: Call, operand: Operand) -> bool:
+        # The one position that is laid over reads `src`, the others do not.
+        return operand.index == call["src"].index
 
     def covered(self, call: Call) -> range:
         index = call["index"] % call.out_shape[_dim(call)]
