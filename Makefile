@@ -27,6 +27,7 @@ check: $(VENV)/.dev
 	$(BIN)/ruff format --check
 	$(BIN)/pyright
 	$(BIN)/lint-imports
+	$(BIN)/python tests/support/house.py
 
 bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks

@@ -1,8 +1,8 @@
 """Write into README and docs what their code prints now: python docs/renew.py [DOCUMENT ...]
 
-Documents are run as the tests run them (tests/support/documents.py). Where a shown output still holds it stays as it is, with
-its ellipses; where it does not, what really came out takes its place. Read the difference before you keep it: this
-makes documents agree with the code, right or wrong.
+Documents are run as the tests run them (tests/support/documents.py). Where a shown output still holds it stays as it
+is, with its ellipses; where it does not, what really came out takes its place. Read the difference before you keep it:
+this makes documents agree with the code, right or wrong.
 """
 
 from __future__ import annotations

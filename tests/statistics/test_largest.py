@@ -7,8 +7,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from featmap.statistics.comoments import CoMoments, CoMomentsOfMaps, chosen_places
+from featmap.statistics.comoments import CoMoments, CoMomentsOfMaps
 from featmap.statistics.largest import LargestValues, joined
+from featmap.statistics.positions import chosen_places
 
 
 def maxima(maps: torch.Tensor) -> np.ndarray:

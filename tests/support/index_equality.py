@@ -13,7 +13,7 @@ from featmap.index.questions.distribution import quantile
 from featmap.index.schema.budget import QUANTILES
 from featmap.index.schema.description import IndexedLayer
 from featmap.index.store.snapshot import Snapshot
-from featmap.statistics.comoments import chosen_places
+from featmap.statistics.positions import chosen_places
 from featmap.testing.index_oracle import IndexOracle
 
 SHARE = 4e-6

@@ -11,13 +11,13 @@ from torch.nn import functional
 
 from featmap.errors import AddressSyntaxError, InputError, NoSuchStage
 from featmap.images.pictures import Images, batch_of
-from featmap.methods.maps import as_maps
 from featmap.methods.shared.filters import Filters, filters_of, source_maps
 from featmap.network.address import Address
 from featmap.network.differing import note_differences
 from featmap.network.layers import Layer
 from featmap.network.network import CapturedNetwork
 from featmap.result import Result
+from featmap.run.as_maps import as_maps
 from featmap.run.batches import run_batches
 
 

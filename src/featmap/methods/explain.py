@@ -19,7 +19,6 @@ from featmap.graph.operators.normalization import BatchNorm
 from featmap.graph.operators.table import operator_of, printed_name
 from featmap.graph.receptive.unit_box import UnitBox, unit_box
 from featmap.images.pictures import Images, batch_of
-from featmap.methods.maps import as_maps
 from featmap.methods.shared.filters import Filters, filters_of, source_maps
 from featmap.methods.shared.taps import kernel_values, taps, window_values
 from featmap.network.address import Address
@@ -28,6 +27,7 @@ from featmap.network.layers import Layer
 from featmap.network.network import CapturedNetwork
 from featmap.network.resolve import Place
 from featmap.result import Result
+from featmap.run.as_maps import as_maps
 from featmap.run.batches import run_batches
 from featmap.run.program.constants import exact_constants
 

@@ -18,7 +18,6 @@ from torch import Tensor
 
 from featmap.errors import InputError, SettingError
 from featmap.images.pictures import Images, batch_of
-from featmap.methods.receptive_field import takes_images
 from featmap.methods.shared.target import Activity, Scale, Score, Target, class_score, predicted, score_of
 from featmap.methods.shared.windows import Baseline, Fill, Pair, Windows, captum_average, fill, occluded, windows
 from featmap.network.differing import note_differences
@@ -183,7 +182,7 @@ def occlude(
     """One occlusion map per image; see `featmap.Network.occlude`."""
     if verify < 0:
         raise SettingError(f"verify is {verify}.", "Give the number of positions to compute again, from 0 on.")
-    if not takes_images(network):
+    if not network.takes_images:
         shape = " x ".join(map(str, network.input_shape))
         raise InputError(f"{network.name} takes inputs of shape {shape}, which are no images.", _IMAGES_ONLY)
     batch = batch_of(network, images)

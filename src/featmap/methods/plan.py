@@ -14,7 +14,6 @@ from featmap.graph.graph import Node
 from featmap.graph.operators.table import is_known, operator_of, printed_name
 from featmap.graph.receptive.fields import receptive_fields
 from featmap.graph.sized_graph import DoesNotFit, SizedGraph
-from featmap.methods.receptive_field import takes_images
 from featmap.network.address import written
 from featmap.network.differing import batch_statistics, written_state
 from featmap.network.layers import Layer
@@ -275,7 +274,7 @@ class _Planner:
             output_shape=self._map_shape(last),
             parameters=sum(self._first_use(node) for node in nodes),
             macs=None if None in costs else sum(cost for cost in costs if cost is not None),
-            receptive_field=self.fields[last] if takes_images(self.network) else None,
+            receptive_field=self.fields[last] if self.network.takes_images else None,
             stages=stages,
             activation_bytes=sum(size_bytes(self.sized.specs[node.index]) for node in nodes),
         )

@@ -41,15 +41,10 @@ class FieldAnswer(Result):
         return {**answer, "input_shape": list(self.input_shape)}
 
 
-def takes_images(network: CapturedNetwork) -> bool:
-    """Whether the input has rows and columns, the units of receptive fields."""
-    return network.sized.axes[network.graph.image_input].has_space
-
-
 def receptive_field(network: CapturedNetwork, address: str | Address) -> FieldAnswer:
     """What a layer or a unit can see; see `featmap.Network.receptive_field`."""
     place = network.place(address)
-    if not takes_images(network):
+    if not network.takes_images:
         shape = " x ".join(map(str, network.input_shape))
         raise InputError(
             f"'{place.address}': {network.name} takes inputs of shape {shape}, which are not images; receptive "

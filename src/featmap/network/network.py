@@ -66,6 +66,11 @@ class CapturedNetwork:
         return Resolver(self.sized, self.names, self.layers)
 
     @property
+    def takes_images(self) -> bool:
+        """Whether the input has rows and columns, the units of receptive fields."""
+        return self.sized.axes[self.graph.image_input].has_space
+
+    @property
     def input_shape(self) -> tuple[int, ...]:
         """The shape of one image: (channel, row, column)."""
         return self.sized.shape(self.graph.image_input)[1:]

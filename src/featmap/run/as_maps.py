@@ -1,4 +1,4 @@
-"""How does any value look as feature maps, whatever the order of its axes?"""
+"""Any value as feature maps, whatever the order of its axes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How do many images go through a program? In batches sized to memory, with progress, in the end in one tensor each."""
+"""Many images through a program: in batches sized to memory, with progress, into one tensor per value."""
 
 from __future__ import annotations
 

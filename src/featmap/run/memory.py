@@ -1,4 +1,4 @@
-"""How much memory does a run take, and how many images fit at once?"""
+"""The memory that a run takes, and the number of images that fit at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does the region engine run an occlusion? Windows over one image, in chunks of positions that fit into memory."""
+"""Occlusion by the region engine: windows over one image, in chunks of positions that fit into memory."""
 
 from __future__ import annotations
 

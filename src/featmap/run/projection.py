@@ -1,4 +1,4 @@
-"""How do many units of one layer reach the image? In batches sized to memory, over the forward values of one image."""
+"""Projection of many units of a layer: in batches sized to memory, over the forward values of one image."""
 
 from __future__ import annotations
 

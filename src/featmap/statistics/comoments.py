@@ -15,8 +15,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from featmap.statistics.positions import chosen_places
+
 Doubles = NDArray[np.float64]
-GOLDEN = 0.6180339887498949
 _ROWS_AT_ONCE = 1024
 
 
@@ -117,18 +118,6 @@ class CoMomentsOfMaps:
         total, products = self._sum.cpu().numpy(), self._products.cpu().numpy()
         products = products - np.outer(total, total) / self._count
         return CoMoments(self._count, self._shift.cpu().numpy() + total / self._count, products)
-
-
-def chosen_places(every: int, count: int, number: int) -> NDArray[np.int64]:
-    """`count` of `every` positions of an image, evenly spread; the golden ratio shifts them from image to image.
-
-    >>> chosen_places(10, 5, 0), chosen_places(10, 5, 1)
-    (array([0, 2, 4, 6, 8]), array([6, 8, 0, 2, 4]))
-    """
-    if count == every:
-        return np.arange(every)
-    start = int(number * GOLDEN % 1.0 * every)
-    return (np.arange(count, dtype=np.int64) * every // count + start) % every
 
 
 @lru_cache(maxsize=1)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from numba import njit
 
 from featmap.statistics.addresses import floats_at
-from featmap.statistics.comoments import GOLDEN  # pyright: ignore[reportUnusedImport]
+from featmap.statistics.positions import GOLDEN  # pyright: ignore[reportUnusedImport]
 
 
 @njit(nogil=True, cache=True)
 def gather(address, images, places, channels, first, count, into):  # type: ignore[no-untyped-def]
     """Copies the chosen positions of maps (image, position, channel), float32 at an address, to the address `into`.
 
-    The positions are those of `featmap.statistics.comoments.chosen_places` for the images' numbers, from `first` on.
+    The positions are those of `featmap.statistics.positions.chosen_places` for the images' numbers, from `first` on.
     """
     rows = floats_at(into, images * count * channels)
     at = 0

@@ -3,16 +3,40 @@
 from __future__ import annotations
 
 from math import gcd
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from featmap.errors import KernelTooLarge
 from featmap.geometry.setting import COLUMNS, ROWS, Problems, misfit
 
-if TYPE_CHECKING:
-    from featmap.geometry.layer.arithmetic import ConvolutionArithmetic
+Pair = tuple[int, int]
 
 
-def check_convolution(layer: ConvolutionArithmetic) -> None:
+class ConvolutionSettings(Protocol):
+    """The settings of one convolution; pairs are (rows, columns), paddings (before, after) of each."""
+
+    @property
+    def input_size(self) -> Pair: ...
+    @property
+    def channels(self) -> int: ...
+    @property
+    def filters(self) -> int: ...
+    @property
+    def kernel(self) -> Pair: ...
+    @property
+    def stride(self) -> Pair: ...
+    @property
+    def padding(self) -> tuple[Pair, Pair]: ...
+    @property
+    def dilation(self) -> Pair: ...
+    @property
+    def output_padding(self) -> Pair: ...
+    @property
+    def groups(self) -> int: ...
+    @property
+    def transpose(self) -> bool: ...
+
+
+def check_convolution(layer: ConvolutionSettings) -> None:
     """Raises: SettingError, KernelTooLarge: no convolution has these settings."""
     problems = Problems()
     check_lowest(layer, problems)
@@ -28,7 +52,7 @@ def check_convolution(layer: ConvolutionArithmetic) -> None:
         problems.settle(KernelTooLarge)
 
 
-def check_lowest(layer: ConvolutionArithmetic, problems: Problems) -> None:
+def check_lowest(layer: ConvolutionSettings, problems: Problems) -> None:
     """Numbers that must not be below 1, or below 0."""
     for name in ("channels", "filters", "groups"):
         problems.lowest(name, getattr(layer, name), 1)
@@ -39,7 +63,7 @@ def check_lowest(layer: ConvolutionArithmetic, problems: Problems) -> None:
         problems.lowest("padding", value, 0)
 
 
-def check_groups(layer: ConvolutionArithmetic, problems: Problems) -> None:
+def check_groups(layer: ConvolutionSettings, problems: Problems) -> None:
     """Groups divide channels and filters evenly."""
     common = gcd(layer.channels, layer.filters)
     possible = ", ".join(str(groups) for groups in range(1, common + 1) if common % groups == 0)
@@ -49,7 +73,7 @@ def check_groups(layer: ConvolutionArithmetic, problems: Problems) -> None:
             problems.add(problem, f"For {layer.channels} channels and {layer.filters} filters use groups {possible}.")
 
 
-def check_output_padding(layer: ConvolutionArithmetic, problems: Problems) -> None:
+def check_output_padding(layer: ConvolutionSettings, problems: Problems) -> None:
     """Output padding belongs to transposed convolutions and is smaller than stride or dilation."""
     for axis, words in enumerate((ROWS, COLUMNS)):
         extra, limit = layer.output_padding[axis], max(layer.stride[axis], layer.dilation[axis])
@@ -61,7 +85,7 @@ def check_output_padding(layer: ConvolutionArithmetic, problems: Problems) -> No
             problems.add(problem, f"Use at most {limit - 1}, or a larger stride.")
 
 
-def check_kernel(layer: ConvolutionArithmetic, problems: Problems) -> None:
+def check_kernel(layer: ConvolutionSettings, problems: Problems) -> None:
     """The kernel fits into the padded input."""
     told: list[tuple[object, ...]] = []
     for axis, words in enumerate((ROWS, COLUMNS)):
@@ -72,7 +96,7 @@ def check_kernel(layer: ConvolutionArithmetic, problems: Problems) -> None:
                 problems.add(problem, remedy)
 
 
-def check_crop(layer: ConvolutionArithmetic, problems: Problems) -> None:
+def check_crop(layer: ConvolutionSettings, problems: Problems) -> None:
     """The padding of a transposed convolution, which crops, leaves at least one output."""
     for axis, words in enumerate((ROWS, COLUMNS)):
         size, crop = layer.input_size[axis], layer.padding[axis]

@@ -8,13 +8,15 @@ to plain rows and columns.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-from featmap.geometry import Pointwise, Whole
+from featmap.geometry import AxisRule, Pointwise, Whole
 from featmap.geometry.axis.digits import Digits
 from featmap.geometry.axis.rule import cut
-from featmap.graph.operators.base.call import Call, Operand
+from featmap.graph.graph import Graph, Node
+from featmap.graph.operators.base.call import Axes, Call, Operand
 from featmap.graph.operators.base.channels import ALL, SOME, ChannelSet, channel_axis
 from featmap.graph.operators.base.operator import Operator
 from featmap.graph.operators.moving.reshape import axis_groups
@@ -33,9 +35,6 @@ from featmap.graph.receptive.spelling import (
     reshaped,
     size_of,
 )
-
-if TYPE_CHECKING:
-    from featmap.graph.sized_graph import SizedGraph
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +72,24 @@ class Placed:
     ways: tuple[Way, ...] = ()
 
 
+class Sized(Protocol):
+    """A graph with shape and axes of every value."""
+
+    @property
+    def graph(self) -> Graph: ...
+    @property
+    def axes(self) -> Sequence[Axes]: ...
+    def shape(self, index: int) -> tuple[int, ...]: ...
+    def size(self, index: int) -> tuple[int, int]: ...
+    def reads(self, index: int) -> Iterator[tuple[int, AxisRule, AxisRule]]: ...
+    def operator(self, node: Node) -> Operator: ...
+    def call(self, node: Node) -> Call: ...
+
+
 class Places:
     """The spelling of every value of a graph and what its positions read, computed in the order of the graph."""
 
-    def __init__(self, sized: SizedGraph) -> None:
+    def __init__(self, sized: Sized) -> None:
         self.sized = sized
         self._placed: list[Placed] = []
 

@@ -1,4 +1,4 @@
-"""How do signals flow from units of a value back to the image? Operator by operator, many units at once.
+"""Signals from units of a value back to the image: operator by operator, many units at once.
 
 The forward values are computed once per image: on whole maps, or on the units' common box where that is small. On the
 way back every unit has its own box, which grows by each operator's window and is cut at the map's true borders, so only

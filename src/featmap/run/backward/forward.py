@@ -1,4 +1,4 @@
-"""What did the network compute on the way to the units? The forward values that signals ask for on their way back."""
+"""The forward values that signals need on their way back."""
 
 from __future__ import annotations
 

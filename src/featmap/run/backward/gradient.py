@@ -1,4 +1,4 @@
-"""What is the gradient of one operator? torch's own, of that operator alone, on a patch or on whole maps."""
+"""The gradient of a single operator: torch's own, on a patch or on whole maps."""
 
 from __future__ import annotations
 

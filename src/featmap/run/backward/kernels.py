@@ -1,4 +1,4 @@
-"""How do signals flow back through windows? Transposed filters, switches, and averages spread out.
+"""Signals back through windows: transposed filters, switches, and averages spread out.
 
 Outputs of one box read one box of the input: what comes out is that box, uncut, for every unit at once.
 """

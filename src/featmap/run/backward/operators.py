@@ -1,4 +1,4 @@
-"""What flows into the values that an operator reads, given what flows into its own?"""
+"""The flow into the values that an operator reads, given the flow into its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does a signal look in a value's own order of axes, and back? Units stand where the images stood."""
+"""Signals in a value's own order of axes, with units in the place of images, and back."""
 
 from __future__ import annotations
 

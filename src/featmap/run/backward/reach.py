@@ -1,4 +1,4 @@
-"""Into which values can signals flow from another? Decided by structure: through every operator that has a gradient."""
+"""The values into which signals flow from another value: through every operator that has a gradient."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What flows back into a value? For every unit a box of places, all boxes of one size; or a whole vector.
+"""Signals into a value: for every unit a box of positions, all boxes of one size; or a whole vector.
 
 Boxes are not cut at the map's border while they are made, so that those of all units have one size; what lies outside
 of the map is set to zero before anything is made of it.

@@ -1,4 +1,4 @@
-"""Which values of a graph are made of weights alone, and what are they?"""
+"""The values of a graph that are made of weights alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How are the wanted values of a graph computed for a batch of images?
+"""A graph prepared to compute its wanted values for batches of images.
 
 A `Program` is prepared once for a set of wanted values: steps planned, values made of weights alone computed, batch
 norms folded, weights laid out channels last. Running it touches nothing of the user's: weights are only read.

@@ -1,4 +1,4 @@
-"""In which steps is a graph computed when only some values are wanted?
+"""The steps in which a graph is computed when only some of its values are wanted.
 
 Only what the wanted values need is run. A batch norm is folded into the convolution before it where nobody wants the
 value between them. A value is freed after its last reader, and a nonlinearity, sum or batch norm overwrites its

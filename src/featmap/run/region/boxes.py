@@ -1,4 +1,4 @@
-"""What are the values of a network on boxes alone? One region of one image, with true borders.
+"""The values of a network on boxes alone: one region of one image, with true borders.
 
 Public for other questions: crops, projections and units that see a small part of a large image.
 """

@@ -1,4 +1,4 @@
-"""What does recomputing regions cost, counted in multiply-adds and bytes, before anything runs?"""
+"""The cost of recomputing regions, counted in multiply-adds and bytes before anything runs."""
 
 from __future__ import annotations
 

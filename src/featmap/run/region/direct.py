@@ -1,4 +1,4 @@
-"""How does an operator run on patches that stay where they are? On each patch as if it were a map."""
+"""Operators that compute every position from the same position: each patch runs as if it were a map."""
 
 from __future__ import annotations
 

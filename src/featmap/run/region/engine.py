@@ -1,4 +1,4 @@
-"""How is a network recomputed where something changed? Region by region, and wholly behind operators that read all.
+"""The region engine: a network recomputed where something changed, and in full behind operators that read all.
 
 For every position of a change and every value only the reached places are computed; unreached places come from the
 values of the untouched image. An operator that reads whole maps ends the regional part: from there on the values of all

@@ -1,4 +1,4 @@
-"""How does a mean over the whole map change when a part of the map does? By the difference of the part's sums."""
+"""The change of a mean over the whole map, from the change of a part's sum."""
 
 from __future__ import annotations
 

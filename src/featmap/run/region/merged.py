@@ -1,4 +1,4 @@
-"""How are several values brought together? Every one of them gathered to the boxes of the result."""
+"""Operators that combine several values: each is gathered to the boxes of the result."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What does a change of the input reach, and what of it does a target need? Intervals for every value of a graph.
+"""What a change of the input reaches, and what a target needs: intervals for every value of a graph.
 
 Forwards: what each position of a change can affect. Backwards: what a target reads. A value is recomputed on the
 intersection; behind an operator that reads whole maps everything is.

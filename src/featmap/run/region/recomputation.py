@@ -1,4 +1,4 @@
-"""What is known while the values are recomputed for some positions of a change?"""
+"""The state of one recomputation: the values that are known for some positions of a change."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What are the values of the untouched image, and where are their axes? Kept once for all changes of the image."""
+"""The values of the untouched image, kept once for all changes of the image."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What does an operator see when it is asked about one call? Its arguments by name, and shape and axes of each value.
+"""One operator call as an operator sees it: its arguments by name, and shape and axes of each value.
 
 The same call can be asked about at another input size: the shapes then differ from the captured ones.
 """

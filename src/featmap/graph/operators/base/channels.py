@@ -1,4 +1,4 @@
-"""Which channels of its operands does a channel of an operator's value read?
+"""The channels of its operands that a channel of an operator's value reads.
 
 Channels decide which branch of a concatenation a unit comes from. `ALL` means certainly every channel, `SOME` a subset
 that nobody works out, an `IndexSet` exactly these.

@@ -1,4 +1,4 @@
-"""How are places gathered on a processor? One pass that writes every place once, from patch, cache or border.
+"""Numba kernel: gathered positions, each written once, from patch, cache or border.
 
 numba compiles it at first use and keeps the result on disk. Where numba is absent, or the tensors are on another
 device, `patches` gathers by torch's row lookup instead: the same values, one copy more.

@@ -1,4 +1,4 @@
-"""How are the recomputed parts of a value kept, and how are places gathered from them and from the cached rest?
+"""The recomputed parts of a value, and the gathering of positions from them and from the cached rest.
 
 A map is a table of places, each a row of channel values. The table of a value holds the cached places, two border rows
 (zeros, and minus infinity for maximum pools) and the places of all patches; gathering is one row lookup per place.

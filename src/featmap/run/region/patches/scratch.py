@@ -1,4 +1,4 @@
-"""Where do gathered places lie? In memory that is used again as soon as nothing refers to it.
+"""Memory for gathered positions, used again as soon as nothing refers to it.
 
 Fresh memory is dear: the system clears every page of it at first use, which takes longer than the copy itself.
 """

@@ -1,4 +1,4 @@
-"""Which rows (or columns) of each value are recomputed for each position of a change? Integers along one axis.
+"""The rows (or columns) of each value that are recomputed for each position of a change: integers along one axis.
 
 Rows and columns are independent, so 27 x 27 positions are 27 + 27 questions. The changed intervals of a value have
 different lengths, at borders and by phase; they are widened to at most `MOST_WIDTHS` widths, so that all positions of a
