@@ -14,16 +14,28 @@ from featmap.version import __version__
 
 if TYPE_CHECKING:
     from featmap import errors, geometry
-    from featmap.api import Index, Layer, Network, load, trace
+    from featmap.api import Index, Layer, Network, load, register_operator, trace
     from featmap.network.preprocess import Preprocessing
 
-__all__ = ["Index", "Layer", "Network", "Preprocessing", "__version__", "errors", "geometry", "load", "trace"]
+__all__ = [
+    "Index",
+    "Layer",
+    "Network",
+    "Preprocessing",
+    "__version__",
+    "errors",
+    "geometry",
+    "load",
+    "register_operator",
+    "trace",
+]
 
 _HOMES = {
     "Index": "featmap.api",
     "Layer": "featmap.api",
     "Network": "featmap.api",
     "load": "featmap.api",
+    "register_operator": "featmap.api",
     "trace": "featmap.api",
     "Preprocessing": "featmap.network.preprocess",
 }

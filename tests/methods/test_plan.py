@@ -242,3 +242,23 @@ def test_no_square_no_three_channels(shape: tuple[int, int, int]) -> None:
     plan = fm.trace(module, shape).plan()
     assert plan.layers[-1].output_shape == tuple(output.shape[1:])
     assert plan["0"].input_shape == shape
+
+
+class Two(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.c = nn.Conv2d(3, 4, 3)
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        return (self.c(a) - self.c(b)).abs().mean((2, 3))
+
+
+def test_what_sees_nothing_of_the_image_has_no_receptive_field() -> None:
+    net = fm.trace(Two(), inputs=(torch.rand(1, 3, 8, 8), torch.rand(1, 3, 8, 8)))
+    plan = net.plan()
+    assert plan["c#1"].receptive_field is not None
+    assert plan["c#2"].receptive_field is None
+    assert "none" in str(plan)
+    for address in ("c#2:z", "c#2:z/0@3,3"):
+        with pytest.raises(InputError, match=f"'{address}' sees nothing of the image: it is made of the input 'b'."):
+            net.receptive_field(address)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from featmap.api.index import Index
 from featmap.api.loading import load, trace
 from featmap.api.network import Layer, Network
+from featmap.graph.operators.base.registry import register as register_operator
 from featmap.view.results.index import register_index_results
 from featmap.view.results.network import register_results
 from featmap.view.results.projection import register_projections
@@ -13,4 +14,4 @@ register_results()
 register_projections()
 register_index_results()
 
-__all__ = ["Index", "Layer", "Network", "load", "trace"]
+__all__ = ["Index", "Layer", "Network", "load", "register_operator", "trace"]

@@ -33,7 +33,8 @@ class PlanRow:
 
     `input_shape` and `output_shape` are (channels, rows, columns), or (features,) for vectors. `macs` is `None` where
     an operator's cost is unknown. `parameters` counts those first used here. `receptive_field` is `None` where the
-    network takes no images: fields of signals and volumes are not computed.
+    network takes no images: fields of signals and volumes are not computed; and where the value is made of other inputs
+    or of weights alone (`sees_image` is False).
     """
 
     address: str
@@ -46,6 +47,7 @@ class PlanRow:
     receptive_field: ReceptiveField | None
     stages: tuple[str, ...]
     activation_bytes: int
+    sees_image: bool = True
 
     @property
     def feature_maps(self) -> int:
@@ -265,7 +267,7 @@ class _Planner:
 
     def _row(self, name: str, nodes: list[Node], last: int, details: str, stages: tuple[str, ...]) -> PlanRow:
         costs = [self.sized.macs(node.index) for node in nodes]
-        source = self.sized.call(nodes[0]).main.index
+        source, sees_image = self.sized.call(nodes[0]).main.index, last in self.graph.made_of_image
         return PlanRow(
             address=name,
             operator=printed_name(nodes[0]),
@@ -274,9 +276,10 @@ class _Planner:
             output_shape=self._map_shape(last),
             parameters=sum(self._first_use(node) for node in nodes),
             macs=None if None in costs else sum(cost for cost in costs if cost is not None),
-            receptive_field=self.fields[last] if self.network.takes_images else None,
+            receptive_field=self.fields[last] if self.network.takes_images and sees_image else None,
             stages=stages,
             activation_bytes=sum(size_bytes(self.sized.specs[node.index]) for node in nodes),
+            sees_image=sees_image,
         )
 
     def _map_shape(self, index: int | None) -> tuple[int, ...]:

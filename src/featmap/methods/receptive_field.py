@@ -51,11 +51,23 @@ def receptive_field(network: CapturedNetwork, address: str | Address) -> FieldAn
             "fields of signals and volumes are not computed.",
             "Ask for sizes and costs (plan), or for its values (maps).",
         )
+    if place.node not in network.graph.made_of_image:
+        raise InputError(
+            f"'{place.address}' sees nothing of the image: it is made of {_others(network, place.node)}.",
+            "Ask for a value that the image reaches; `featmap plan` lists what each layer sees.",
+        )
     field = receptive_fields(network.sized)[place.node]
     if place.address.unit is None:
         return FieldAnswer(str(place.address), field, None, field.status, network.input_shape)
     unit = unit_box(network.sized, place.node, *place.address.unit, place.address.channel)
     return FieldAnswer(str(place.address), field, unit.box, unit.status, network.input_shape)
+
+
+def _others(network: CapturedNetwork, node: int) -> str:
+    """What a value is made of beside the image."""
+    behind = network.graph.ancestors([node])
+    names = [str(network.graph[index].args[0]) for index in network.graph.inputs if index in behind]
+    return f"the input{'s' * (len(names) > 1)} {' and '.join(map(repr, names))}" if names else "weights alone"
 
 
 @dataclass(frozen=True, eq=False)

@@ -62,9 +62,10 @@ def _table_without(left_out: Sequence[str], rows: Sequence[Sequence[str]]) -> Ta
 
 
 def _plan_row(row: PlanRow) -> list[str]:
-    size, stride, _ = field_texts(row.receptive_field)
+    size, stride, _ = field_texts(row.receptive_field) if row.sees_image else ("none", "-", "")
     output = shape_text(row.output_shape)
     status = "?" if row.receptive_field is None else str(row.receptive_field.status)
+    status = status if row.sees_image else "-"
     stages = " ".join(row.stages)
     costs = [count(row.parameters), count(row.macs)]
     return [row.address, row.operator, row.details, output, *costs, size, stride, status, stages]

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from featmap.errors import SettingError
 from featmap.graph.graph import Node
 from featmap.graph.operators.base.operator import Operator
 from featmap.graph.schema import is_operator, is_pointwise, plain_name
@@ -17,6 +18,21 @@ TABLE: dict[str, Operator] = {}
 
 BY_TAG: dict[torch.Tag, Operator] = {}
 """Entries for operators outside the table that torch itself tags."""
+
+
+def register(name: str, operator: Operator) -> None:
+    """Puts an operator into the table, by its name with the namespace: `mylib.blur`, or `mylib::blur`.
+
+    Raises: SettingError: it is not an `Operator`, or the name is of an operator of torch's own or has no namespace.
+    """
+    plain = name.replace("::", ".")
+    if not isinstance(operator, Operator):  # pyright: ignore[reportUnnecessaryIsInstance]
+        problem = f"The operator for '{name}' is {operator!r}."
+        raise SettingError(problem, "Give an instance of a class of featmap.graph.operators.base.operator.Operator.")
+    if "." not in plain or plain.startswith("aten."):
+        problem = f"'{name}' is not the name of an operator outside torch."
+        raise SettingError(problem, "Give its namespace and name as they are registered: 'mylib.blur'.")
+    TABLE[plain] = operator
 
 
 def operator_of(node: Node) -> Operator:
