@@ -113,9 +113,9 @@ class Preprocessing:
     def shown(self, values: Tensor) -> Image.Image:
         """A picture of preprocessed values (channel, row, column): normalisation undone, what lies outside cut off.
 
-        Of other than three channels the mean is shown, in grey.
+        Of other than three channels the mean is shown, in grey; of complex numbers the magnitudes.
         """
-        values = values.detach().double().cpu()
+        values = (values.abs() if values.is_complex() else values).detach().double().cpu()
         if self.std is not None:
             values = values * torch.tensor(self.std)[:, None, None]
         if self.mean is not None:
