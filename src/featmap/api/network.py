@@ -129,7 +129,8 @@ class Network:
     def draw_field(self, image: Images, unit: str | Address) -> FieldDrawing:
         """The box of one unit drawn on a picture, as the network sees that picture.
 
-        Raises: AddressError, ImageError.
+        Arguments: image: as in `maps`, one image.
+        Raises: AddressError, ImageError, InputError.
         """
         return draw_field(self._captured, image, unit)
 
