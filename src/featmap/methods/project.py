@@ -116,12 +116,33 @@ class Asked:
         if sized.graph.image_input in reached_by_signals(sized, node):
             return
         name = self.network.resolver.describe(node)
+        self._check_depends(node, name)
         ends = [self.network.resolver.describe(index) for index in cuts(sized, node)]
-        reason = f": it ends at {', '.join(ends[:3])}" if ends else ", for it does not depend on it"
+        where = f": it ends at {', '.join(ends[:3])}" if ends else ""
         raise NoGradient(
-            f"The model gives no gradient from '{name}' to the image{reason}.",
+            f"The model gives no gradient from '{name}' to the image{where}.",
             "Where that is by torch.no_grad, torch.inference_mode or detach, take it off the forward and trace again, "
             "or ask for a value before it. Occlusions need no gradient: occlude.",
+        )
+
+    def _check_depends(self, node: int, name: str) -> None:
+        """Raises: NoGradient: the value is made without the image, whatever gradients there are."""
+        graph = self.network.graph
+        if node in graph.made_of_image:
+            return
+        image = str(graph[graph.image_input].args[0])
+        made_of = graph.ancestors((node,))
+        others = [str(graph[index].args[0]) for index in graph.inputs if index in made_of]
+        if not others:
+            raise NoGradient(
+                f"'{name}' depends on no input of the model: it is the same for every image.",
+                "Ask for a value that is made of the image.",
+            )
+        listed = " and ".join(f"'{other}'" for other in others)
+        raise NoGradient(
+            f"'{name}' depends on the input{'s' * (len(others) > 1)} {listed} alone; the image is the input '{image}'.",
+            f"Ask for a value that is made of '{image}'; or wrap the model so that it takes '{others[0]}' first: the "
+            "first input with four axes counts as the image.",
         )
 
     def projections(self, image: Tensor, name: str, target: ProjectionTarget, *, whole: bool) -> list[Projection]:
