@@ -48,7 +48,8 @@ class Address:
         numbers = [*_numbers(self.call), *_numbers(self.channel), *_numbers(self.unit)]
         is_whole = all(isinstance(number, SupportsIndex) and index_of(number) >= 0 for number in numbers)
         is_unit = self.unit is None or (self.channel is not None and len(_numbers(self.unit)) == 2)
-        if not (isinstance(self.layer, str) and self.stage in (None, *STAGES) and is_whole and is_unit):
+        layer: Any = self.layer
+        if not (isinstance(layer, str) and self.stage in (None, *STAGES) and is_whole and is_unit):
             raise AddressSyntaxError(f"{self!r} is no address of a layer.", _FORM)
 
     @classmethod
