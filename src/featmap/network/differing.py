@@ -5,17 +5,18 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable
 
+from featmap.errors import FeatmapWarning
 from featmap.graph.graph import Node
 from featmap.graph.operators.base.call import named_arguments
 from featmap.network.network import CapturedNetwork
 from featmap.network.randomness import RandomInEvaluation, operators_behind, random_operators
 
 
-class StateInEvaluation(UserWarning):
+class StateInEvaluation(FeatmapWarning):
     """An answer holds for the state that the model is in now; its own next call changes it."""
 
 
-class BatchStatistics(UserWarning):
+class BatchStatistics(FeatmapWarning):
     """An answer holds for an image by itself; in a batch of several the model gives another."""
 
 
