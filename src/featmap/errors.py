@@ -56,6 +56,10 @@ class FeatmapError(Exception):
         super().__init__(f"{problem}\n\n{remedy}" if remedy else problem)
 
 
+class FeatmapWarning(UserWarning):
+    """What a user should know beside an answer; on the command line a note."""
+
+
 class QuestionError(FeatmapError, ValueError):
     """The question was wrong; nothing was computed."""
 

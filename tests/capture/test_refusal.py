@@ -195,8 +195,28 @@ def test_an_error_of_the_models_own_is_passed_on_with_its_line() -> None:
     assert str(error) == (
         "the forward of Written cannot be captured as a graph: KeyError: 'no such head'\n"
         f"  {line_of(forward, 'raise')}\n\n"
-        "featmap reads a model through torch.export; the line above is where that stopped."
+        "featmap reads a model through torch.export; the line above is where that stopped. Let it do the same with "
+        "tensors and torch's operators, or trace the part of the model before it."
     )
+
+
+@pytest.mark.parametrize("inputs", [[torch.zeros(1, 3, 8, 7)], {"x": torch.zeros(1, 3, 8, 7)}, 3], ids=str)
+def test_where_no_line_of_the_model_is_the_reason_none_is_named(inputs: Any) -> None:
+    with pytest.raises(CaptureRefused) as found:
+        fm.trace(nn.Sequential(conv()), inputs=inputs)
+    assert f"got ({type(inputs).__name__}, " in found.value.problem
+    assert "\n" not in found.value.problem
+    assert not found.value.problem.endswith(":")
+    assert "the line above" not in found.value.remedy
+    assert "inputs is a tuple of its arguments" in found.value.remedy
+
+
+def test_a_tensor_is_one_input() -> None:
+    image = torch.rand(1, 3, 8, 7)
+    module = nn.Sequential(conv())
+    alone, paired = (fm.trace(module, inputs=inputs) for inputs in (image, (image,)))
+    assert alone.input_shape == paired.input_shape == (3, 8, 7)
+    assert torch.equal(alone.maps(image, "0")["0"].values, paired.maps(image, "0")["0"].values)
 
 
 def test_a_refusal_leaves_the_module_as_it_was() -> None:

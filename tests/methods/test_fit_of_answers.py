@@ -76,6 +76,24 @@ def test_what_is_drawn_is_what_the_network_saw(fit: str, shape: tuple[int, ...],
     same(examples[0].picture, seen)
 
 
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_tensor_is_drawn_on_as_every_question_shows_it(shape: tuple[int, ...]) -> None:
+    network = net("crop", shape)
+    values = network.preprocessing(picture(PICTURES[0]))
+    expected = network.occlude(values, 0, window=3, stride=3).picture
+    assert expected is not None
+    for given in (values, values[None]):
+        drawing = network.draw_field(given, "2:z/0@1,1")
+        same(drawing.picture, expected)
+        assert drawing.box == drawing.picture_box == network.receptive_field("2:z/0@1,1").box
+        assert drawing.picture_size == shape[1:]
+    other = torch.zeros(3, shape[1] + 4, shape[2] + 2)
+    assert network.draw_field(other, "2:z/0@1,1").picture.size == other.shape[:0:-1]
+    for wrong in (torch.stack([values, values]), values[:2], values[None, None]):
+        with pytest.raises(fm.errors.InputError):
+            network.draw_field(wrong, "2:z/0@1,1")
+
+
 @pytest.mark.parametrize("fit", FITS)
 def test_the_crops_of_an_index_are_of_what_the_network_saw(fit: str, tmp_path: Path) -> None:
     from featmap.index.questions.shown import framed_image

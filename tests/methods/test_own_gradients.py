@@ -239,3 +239,38 @@ def test_blocks_without_gradients_are_kept_where_autograd_forbids_a_write() -> N
     found = fm.trace(through, (3, 8, 8)).project(image.detach(), "[1,2,3]", "gradient", start="one", progress=False)
     torch.testing.assert_close(found.on_image(), image.grad[0])
     assert all(weight.requires_grad for weight in through.parameters())
+
+
+class Siamese(torch.nn.Module):
+    """Two images, each through convolutions of its own, and a value of neither."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.two, self.three = (torch.nn.Conv2d(3, 4, 3) for _ in range(3))
+
+    def forward(self, a: Tensor, b: Tensor, c: Tensor) -> tuple[Tensor, ...]:
+        of_b, of_c = self.two(b), self.three(c).detach()
+        return self.one(a), of_b, of_c, of_b + of_c, self.one.weight.sum((2, 3))
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ("two/1", "'two:z' depends on the input 'b' alone; the image is the input 'a'."),
+        ("three/1@2,2", "'three:z' depends on the input 'c' alone; the image is the input 'a'."),
+        ("[2][1,2,2]", "depends on the input 'c' alone; the image is the input 'a'."),
+        ("[3][1,2,2]", "depends on the inputs 'b' and 'c' alone; the image is the input 'a'."),
+        ("[4][1,1]", "depends on no input of the model: it is the same for every image."),
+    ],
+)
+def test_a_value_that_is_not_made_of_the_image_says_of_what(target: str, said: str) -> None:
+    image = torch.rand(1, 3, 8, 8)
+    net = fm.trace(Siamese(), inputs=(image, image + 1, image + 2))
+    with pytest.raises(fm.errors.NoGradient) as raised:
+        net.project(image, target)
+    assert raised.value.problem.endswith(said)
+    assert "no_grad" not in raised.value.remedy
+    if target == "two/1":
+        with pytest.raises(fm.errors.NoGradient, match="'b' alone"):
+            net.sheet(image, "two")
+    assert not net.project(image, "one/1", "gradient").is_zero

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -18,6 +19,11 @@ def checked_shape(shape: Any) -> tuple[int, ...]:
             "Give (channels, rows, columns) as whole numbers, such as (3, 224, 224).",
         )
     return tuple(numbers)
+
+
+def plain_tensors() -> AbstractContextManager[None]:
+    """Outside of torch.inference_mode, in which a user may ask: there torch gives no gradients, and does not say so."""
+    return torch.inference_mode(False)
 
 
 def found_device(device: str | torch.device | None) -> torch.device | None:

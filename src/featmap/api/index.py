@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from featmap.api.arguments import found_device
+from featmap.api.arguments import found_device, plain_tensors
 from featmap.api.network import Network
 from featmap.errors import InputError, QuestionError
 from featmap.index.build.build import BuildReport, Engine, build_index
@@ -106,7 +106,7 @@ class Index:
         _check_network(net)
         wish = Wish(layers, stage, top_k, table, full, correlation, quantile_bytes, block)
         settings = {"workers": workers, "address": address}
-        with default_progress(progress, "index") as report:
+        with plain_tensors(), default_progress(progress, "index") as report:
             done = build_index(
                 net._captured,  # pyright: ignore[reportPrivateUsage]
                 images,
@@ -211,7 +211,8 @@ class Index:
         if net is None:
             query = query_of(snapshot, image, layer, by)
         else:
-            query = query_of_picture(snapshot, net._captured, image, layer, by)  # pyright: ignore[reportPrivateUsage]
+            with plain_tensors():
+                query = query_of_picture(snapshot, net._captured, image, layer, by)  # pyright: ignore[reportPrivateUsage]
         return similar(snapshot, query, layer, k, Choice(label, subset), by, measure)
 
     def distribution(self, address: str | Address, bins: int = BINS) -> Distribution:
@@ -247,7 +248,7 @@ class Index:
         if net is not None:
             _check_network(net)
         network = None if net is None else net._captured  # pyright: ignore[reportPrivateUsage]
-        with default_progress(progress, "files") as report:
+        with plain_tensors(), default_progress(progress, "files") as report:
             return verify(self.path, files=files, network=network, progress=report)
 
     def __len__(self) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from featmap.api.arguments import checked_shape
+from featmap.api.arguments import checked_shape, plain_tensors
 from featmap.api.network import Network
 from featmap.capture.state.torch_state import same_random_state
 from featmap.errors import InputError
@@ -72,7 +72,7 @@ def load(
     _check_name(model)
     input_shape = None if input_shape is None else checked_shape(input_shape)
     # Importing packages and building networks may draw random numbers of all kinds.
-    with same_random_state():
+    with plain_tensors(), same_random_state():
         captured = load_network(
             model,
             weights=weights,
@@ -97,9 +97,9 @@ def trace(
     """A network from a module of one's own, which is left as it is: modes, weights, hooks, random state.
 
     Arguments: input_shape: (channel, row, column) of one image, for modules that take a batch of images. inputs,
-    kwargs: example inputs instead, for modules that take more or other things (tuples, dictionaries, keywords); the
-    first tensor with four axes counts as the image. fit, fill: as in `load`; without, pictures are cropped for a square
-    input and stretched for others.
+    kwargs: example inputs instead, for modules that take more or other things (tuples, dictionaries, keywords): a tuple
+    of the forward's arguments, or a tensor, which is the only one; the first tensor with four axes counts as the image.
+    fit, fill: as in `load`; without, pictures are cropped for a square input and stretched for others.
     Raises: CaptureRefused: the forward branches on values, with the line. InputError: it cannot take this input.
 
     >>> import featmap as fm, torch

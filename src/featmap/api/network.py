@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from featmap.api.arguments import checked_shape, found_device
+from featmap.api.arguments import checked_shape, found_device, plain_tensors
 from featmap.images.pictures import Images
 from featmap.methods.contributions import Contributions, contributions
 from featmap.methods.explain import Explanation, explain
@@ -56,7 +56,8 @@ class Layer:
         Arguments: input_size: rows and columns of the layer's input map; as in the network, if not given.
         Raises: NoSuchStage: a merge has no weights. InputError: the matrix would be too large.
         """
-        return layer_matrix(self._network, self._layer, input_size)
+        with plain_tensors():
+            return layer_matrix(self._network, self._layer, input_size)
 
     def __repr__(self) -> str:
         shape = " x ".join(map(str, self.output_shape))
@@ -129,9 +130,11 @@ class Network:
     def draw_field(self, image: Images, unit: str | Address) -> FieldDrawing:
         """The box of one unit drawn on a picture, as the network sees that picture.
 
-        Raises: AddressError, ImageError.
+        Arguments: image: as in `maps`, one image.
+        Raises: AddressError, ImageError, InputError.
         """
-        return draw_field(self._captured, image, unit)
+        with plain_tensors():
+            return draw_field(self._captured, image, unit)
 
     def maps(
         self,
@@ -158,7 +161,7 @@ class Network:
         >>> net.maps(torch.zeros(2, 3, 32, 32), ["0:z"])["0:z"].values.shape
         torch.Size([2, 6, 28, 28])
         """
-        with default_progress(progress, "feature maps") as report:
+        with plain_tensors(), default_progress(progress, "feature maps") as report:
             return feature_maps(
                 self._captured, images, layers, dtype=dtype, device=found_device(device), progress=report
             )
@@ -168,11 +171,13 @@ class Network:
 
         Computed in float64 from the layer's own input. Raises: AddressError, ImageError, InputError.
         """
-        return explain(self._captured, image, unit)
+        with plain_tensors():
+            return explain(self._captured, image, unit)
 
     def contributions(self, image: Images, address: str | Address) -> Contributions:
         """What every input map contributes to one feature map; with the bias they sum to its stage conv."""
-        return contributions(self._captured, image, address)
+        with plain_tensors():
+            return contributions(self._captured, image, address)
 
     def occlude(
         self,
@@ -214,7 +219,7 @@ class Network:
         Source: Zeiler, Fergus (2014), doi:10.1007/978-3-319-10590-1_53; Nakandala, Kumar, Papakonstantinou (2019),
         doi:10.1145/3299869.3319874, for recomputing only what changed.
         """
-        with default_progress(progress, "occlusion", "windows") as report:
+        with plain_tensors(), default_progress(progress, "occlusion", "windows") as report:
             found = occlude(
                 self._captured,
                 image,
@@ -274,7 +279,7 @@ class Network:
         """
         running = Running(dtype, found_device(device), memory_bytes)
         question = ProjectionQuestion(rule, start, norm)
-        with default_progress(progress, "projections") as report:
+        with plain_tensors(), default_progress(progress, "projections") as report:
             found = project(self._captured, image, target, question, whole=whole, running=running, progress=report)
         if isinstance(image, list | tuple):
             return found
@@ -305,7 +310,7 @@ class Network:
         """
         running = Running(dtype, found_device(device), memory_bytes)
         question = ProjectionQuestion(rule, start, norm)
-        with default_progress(progress, "sheet", "steps") as report:
+        with plain_tensors(), default_progress(progress, "sheet", "steps") as report:
             return sheet(self._captured, images, layer, question, channels, k, running=running, progress=report)
 
     def occlusion_cost(self, target: Target = 0, window: Pair = 16, stride: Pair = 8) -> OcclusionCost:

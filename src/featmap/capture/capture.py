@@ -65,7 +65,7 @@ def capture(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
     the size of a value depends on values; InputError: the forward refuses an input of this shape.
     """
     check_capturable(module, pytree.tree_leaves((args, kwargs)))
-    with in_evaluation(module), same_random_state(), quiet():
+    with torch.inference_mode(False), in_evaluation(module), same_random_state(), quiet():
         program, size_reads, written = _exported(module, args, kwargs)
         return graph_of(program, size_reads, module, written), program
 

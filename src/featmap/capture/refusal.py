@@ -75,8 +75,18 @@ def explain_failure(error: Exception, module: nn.Module, inputs: list[Any]) -> F
         )
     return CaptureRefused(
         f"{where} cannot be captured as a graph: {_first(error)}{line}",
-        "featmap reads a model through torch.export; the line above is where that stopped.",
+        _STOPPED_AT if line else _STOPPED_INSIDE,
     )
+
+
+_STOPPED_AT = (
+    "featmap reads a model through torch.export; the line above is where that stopped. Let it do the same with tensors "
+    "and torch's operators, or trace the part of the model before it."
+)
+_STOPPED_INSIDE = (
+    "featmap reads a model through torch.export, which stopped inside torch. Run the module on the same inputs first: "
+    "module(*inputs). Where that fails too, give what it takes: inputs is a tuple of its arguments, (image, other)."
+)
 
 
 def _told(error: Exception, where: str, line: str, module: nn.Module) -> Iterator[FeatmapError]:
@@ -112,7 +122,7 @@ def _told(error: Exception, where: str, line: str, module: nn.Module) -> Iterato
 
 
 def _first(error: Exception) -> str:
-    return f"{type(error).__name__}: " + str(error).strip().split("\n")[0]
+    return f"{type(error).__name__}: " + str(error).strip().split("\n")[0].removesuffix(", but expected one of:")
 
 
 def _is_branch(error: BaseException) -> bool:

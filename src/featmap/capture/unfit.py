@@ -61,6 +61,17 @@ def _quantised(module: nn.Module, inputs: list[Any]) -> Iterator[FeatmapError]:
             )
 
 
+def _of_inference(module: nn.Module, inputs: list[Any]) -> Iterator[FeatmapError]:
+    del inputs
+    for name, tensor in (*module.named_parameters(), *module.named_buffers()):
+        if not is_lazy(tensor) and tensor.is_inference():
+            yield CaptureRefused(
+                f"'{name}' was made inside of torch.inference_mode; torch.export records no module of such tensors.",
+                "Build or load the module outside of it, or give a copy, whose tensors are plain ones: "
+                "copy.deepcopy(module).",
+            )
+
+
 def _no_tensors(module: nn.Module, inputs: list[Any]) -> Iterator[FeatmapError]:
     del module
     for value in inputs:
@@ -99,6 +110,7 @@ _CHECKS: tuple[Callable[[nn.Module, list[Any]], Iterator[FeatmapError]], ...] = 
     _scripted,
     _lazy,
     _quantised,
+    _of_inference,
     _no_tensors,
     _other_axes,
 )

@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Iterable, Sequence
+import warnings
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from io import TextIOWrapper
 from typing import Annotated, Any
@@ -21,7 +23,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from featmap import __version__
-from featmap.errors import FeatmapError
+from featmap.errors import FeatmapError, FeatmapWarning
 
 COMMANDS = {
     "conv": "featmap.cli.conv",
@@ -56,7 +58,8 @@ class Commands(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         try:
-            return TyperGroup.invoke(self, ctx)
+            with notes_said():
+                return TyperGroup.invoke(self, ctx)
         except KeyboardInterrupt:
             raise typer.Exit(130) from None
         except (typer.Exit, typer.Abort, CLICK_ERROR, BrokenPipeError):  # pyright: ignore[reportGeneralTypeIssues]
@@ -80,6 +83,25 @@ def loaded(name: str) -> Any:
 def epilog(examples: Iterable[tuple[str, str]]) -> str:
     """The end of a help text: for each example its purpose and the line to type."""
     return "\n\n".join(f"[dim]{purpose}[/dim]\n  [bold cyan]{line}[/bold cyan]" for purpose, line in examples)
+
+
+@contextmanager
+def notes_said() -> Generator[None]:
+    """featmap's warnings are one line each on standard error, wherever they come from; others are given as ever."""
+    said: set[str] = set()
+    with warnings.catch_warnings():
+        others = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+            if not issubclass(category, FeatmapWarning):
+                others(message, category, *where, **more)
+            elif str(message) not in said:
+                said.add(str(message))
+                typer.echo(f"note: {message}", err=True)
+
+        warnings.simplefilter("always", FeatmapWarning)
+        warnings.showwarning = show
+        yield
 
 
 def ended(error: Exception, *, debug: bool) -> int:

@@ -16,7 +16,7 @@ import torch
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
-from featmap.errors import FeatmapError, ImageBroken, ImageMissing, ImageTooLarge, InputError
+from featmap.errors import FeatmapError, FeatmapWarning, ImageBroken, ImageMissing, ImageTooLarge, InputError
 from featmap.graph.graph import TensorSpec
 from featmap.images.folders import found_below
 from featmap.images.formats import REMEDY, check_bytes, opened
@@ -38,7 +38,7 @@ class Batch:
     names: tuple[str, ...]
 
 
-class PictureConverted(UserWarning):
+class PictureConverted(FeatmapWarning):
     """A picture holds more than is used: transparency, 16 bits per value, or CMYK inks."""
 
 
@@ -260,6 +260,9 @@ def _ready(network: CapturedNetwork, images: Tensor) -> Batch:
             f"got {tuple(images.shape)}.",
             "The axes of a preprocessed tensor are images, channels, rows and columns.",
         )
+    if images.is_inference():
+        # Of what torch.inference_mode made no gradients can be taken.
+        images = images.clone()
     return Batch(images, tuple(f"image {number}" for number in range(len(images))))
 
 

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from featmap.errors import AddressSyntaxError, InputError, NoSuchStage
 from featmap.images.pictures import Images, batch_of
-from featmap.methods.shared.filters import Filters, filters_of, source_maps
+from featmap.methods.shared.filters import Filters, check_real, filters_of, source_maps
 from featmap.network.address import Address
 from featmap.network.differing import note_differences
 from featmap.network.layers import Layer
@@ -75,6 +75,7 @@ def contributions(network: CapturedNetwork, image: Images, address: str | Addres
     # At another size the model may have been captured again, as another graph.
     network = network.at(tuple(batch.values.shape[1:]))
     layer, channel = _layer_and_channel(network, address)
+    check_real(network, layer)
     filters = filters_of(network, layer)
     nodes = [filters.source, layer.producer]
     notes = note_differences(network, nodes)

@@ -19,7 +19,7 @@ from featmap.graph.operators.normalization import BatchNorm
 from featmap.graph.operators.table import operator_of, printed_name
 from featmap.graph.receptive.unit_box import UnitBox, unit_box
 from featmap.images.pictures import Images, batch_of
-from featmap.methods.shared.filters import Filters, filters_of, source_maps
+from featmap.methods.shared.filters import Filters, check_real, filters_of, source_maps
 from featmap.methods.shared.taps import kernel_values, taps, window_values
 from featmap.network.address import Address
 from featmap.network.differing import note_differences
@@ -121,6 +121,7 @@ def explain(network: CapturedNetwork, image: Images, unit: str | Address) -> Exp
     # At another size the model may have been captured again, as another graph.
     network = network.at(tuple(batch.values.shape[1:]))
     place, layer = _unit_place(network, unit)
+    check_real(network, layer)
     filters = filters_of(network, layer)
     nodes = dict.fromkeys([filters.source, *layer.stages.values()])
     note_differences(network, list(nodes))

@@ -5,7 +5,7 @@ Whole images run through the captured graph in batches; only the wanted stages a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,7 @@ from featmap.network.resolve import Place
 from featmap.result import Result
 from featmap.run.as_maps import as_maps
 from featmap.run.batches import Progress, run_batches
+from featmap.run.magnitudes import MAGNITUDES, VALUES, measured
 from featmap.run.memory import available_bytes, size_bytes
 
 
@@ -49,7 +50,17 @@ class FeatureMaps(Result):
     @property
     def is_signed(self) -> bool:
         """Whether the values are shown around 0: before the nonlinearity, or where some are below 0."""
-        return self.stage != "a" or (not self.values.is_complex() and bool((self.values < 0).any()))
+        return not self.values.is_complex() and (self.stage != "a" or bool((self.values < 0).any()))
+
+    @property
+    def numbers_of(self) -> str:
+        """What is shown and summed up of them: their values, or of complex ones their magnitudes."""
+        return MAGNITUDES if self.values.is_complex() else VALUES
+
+    @property
+    def title(self) -> str:
+        """The address, with what is shown where that is not the values."""
+        return f"{self.numbers_of} of {self.address}" if self.numbers_of != VALUES else self.address
 
     def at(self, row: int, column: int) -> Tensor:
         """The values of the units at one row and column: a tensor (image, channel).
@@ -74,14 +85,13 @@ class FeatureMaps(Result):
         return unit_box(self.sized, self.place.node, row, column, channel)
 
     def to_json(self) -> dict[str, Any]:
-        is_complex = self.values.is_complex()
-        values = self.values.abs() if is_complex else self.values.float()
+        values = measured(self.values)
         return {
             "address": self.address,
             "shape": list(self.values.shape),
             "images": list(self.images),
             "weights": self.weights_source,
-            **({"numbers_of": "magnitudes"} if is_complex else {}),
+            **({"numbers_of": self.numbers_of} if self.numbers_of != VALUES else {}),
             "minimum": float(values.min()),
             "maximum": float(values.max()),
             "mean": float(values.double().mean()),
@@ -93,7 +103,7 @@ class FeatureMaps(Result):
         images, channels, rows, columns = self.values.shape
         return (
             f"FeatureMaps({self.address}: {images} image{'s' * (images != 1)} x {channels} maps of {rows} x {columns}, "
-            f"{summary.get('numbers_of', 'values')} {summary['minimum']:.4g} to {summary['maximum']:.4g}, "
+            f"{self.numbers_of} {summary['minimum']:.4g} to {summary['maximum']:.4g}, "
             f"mean {summary['mean']:.4g}, {summary['fraction_positive']:.1%} positive; weights: {self.weights_source})"
         )
 
@@ -106,7 +116,7 @@ class MapSet(Result, Mapping[str, FeatureMaps]):
         self._resolve = resolve
 
     def __getitem__(self, address: str) -> FeatureMaps:
-        if address in self._maps:
+        if isinstance(address, str) and address in self._maps:  # pyright: ignore[reportUnnecessaryIsInstance]
             return self._maps[address]
         place = self._resolve(address)
         for maps in self._maps.values():
@@ -164,7 +174,7 @@ def _places(network: CapturedNetwork, layers: Sequence[str | Address] | str | Ad
                 "Name one of its operators; `featmap plan` lists them.",
             )
         return found
-    wanted = [layers] if isinstance(layers, str | Address) else layers
+    wanted = layers if isinstance(layers, Iterable) and not isinstance(layers, str | bytes) else [layers]
     places = [network.place(Address.parse(address).of_layer) for address in wanted]
     return list({place.key: place for place in places}.values())
 

@@ -290,8 +290,9 @@ class _Occluding:
         return OcclusionCheck(len(places), largest, largest / max(float(np.abs(scores).max(initial=0.0)), 1e-300))
 
     def _full_scores(self, places: Sequence[tuple[int, int]]) -> Iterator[float]:
+        wide = torch.complex128 if self.image.is_complex() else torch.float64
         for row, column in places:
-            changed = occluded(self.image.double(), self.found.box(row, column), fill_as(self.fill, torch.float64))
+            changed = occluded(self.image.to(wide), self.found.box(row, column), fill_as(self.fill, wide))
             value = run_batches(self.network, changed[None], [self.score.node], fold=False, dtype=torch.float64)[
                 self.score.node
             ]

@@ -20,14 +20,16 @@ from featmap.graph.receptive.fields import receptive_fields
 from featmap.graph.receptive.unit_box import unit_box
 from featmap.images.pictures import Images, batch_of
 from featmap.methods.shared.projection import Projection, ProjectionQuestion
-from featmap.methods.shared.target import class_score, predicted, score_of
+from featmap.methods.shared.target import class_score, named_map, named_unit, predicted, score_of
 from featmap.network.address import Address
 from featmap.network.differing import note_differences
 from featmap.network.network import CapturedNetwork
 from featmap.network.resolve import Place
 from featmap.run.backward.reach import cuts, reached_by_signals
 from featmap.run.backward.signal import MapSignal
+from featmap.run.backward.whole_numbers import has_gradient
 from featmap.run.batches import Progress, run_batches
+from featmap.run.magnitudes import directions, is_complex, measured
 from featmap.run.projection import Projector, Unit, on_box
 
 ProjectionTarget: TypeAlias = "int | str | Address | Sequence[int] | Sequence[str] | None"
@@ -56,8 +58,7 @@ def project(
     dtype = running.dtype if running is not None else None
     if dtype is not None and not dtype.is_floating_point:
         raise SettingError(f"dtype {dtype} has no fractions.", "Compute in torch.float32 or torch.float64.")
-    if len(network.input_shape) != 3:
-        raise InputError(f"{network.name} takes no images.", "Projections are pictures; ask a network of images.")
+    check_shows_images(network, "Projections")
     batch = batch_of(network, images)
     network = network.at(tuple(batch.values.shape[1:]))
     asked = Asked(network, question, running or Running())
@@ -69,6 +70,17 @@ def project(
         if progress is not None:
             progress(number + 1, len(batch.names))
     return found
+
+
+def check_shows_images(network: CapturedNetwork, what: str) -> None:
+    """Raises: InputError: what is led back to the network's input would be no picture."""
+    if len(network.input_shape) != 3:
+        raise InputError(f"{network.name} takes no images.", f"{what} are pictures; ask a network of images.")
+    if is_complex(network.sized, network.graph.image_input):
+        raise InputError(
+            f"{network.name} takes images of complex numbers, onto which nothing is projected.",
+            f"{what} are pictures of real pixels; occlusions take complex images too: occlude.",
+        )
 
 
 class Asked:
@@ -104,12 +116,33 @@ class Asked:
         if sized.graph.image_input in reached_by_signals(sized, node):
             return
         name = self.network.resolver.describe(node)
+        self._check_depends(node, name)
         ends = [self.network.resolver.describe(index) for index in cuts(sized, node)]
-        reason = f": it ends at {', '.join(ends[:3])}" if ends else ", for it does not depend on it"
+        where = f": it ends at {', '.join(ends[:3])}" if ends else ""
         raise NoGradient(
-            f"The model gives no gradient from '{name}' to the image{reason}.",
+            f"The model gives no gradient from '{name}' to the image{where}.",
             "Where that is by torch.no_grad, torch.inference_mode or detach, take it off the forward and trace again, "
             "or ask for a value before it. Occlusions need no gradient: occlude.",
+        )
+
+    def _check_depends(self, node: int, name: str) -> None:
+        """Raises: NoGradient: the value is made without the image, whatever gradients there are."""
+        graph = self.network.graph
+        if node in graph.made_of_image:
+            return
+        image = str(graph[graph.image_input].args[0])
+        made_of = graph.ancestors((node,))
+        others = [str(graph[index].args[0]) for index in graph.inputs if index in made_of]
+        if not others:
+            raise NoGradient(
+                f"'{name}' depends on no input of the model: it is the same for every image.",
+                "Ask for a value that is made of the image.",
+            )
+        listed = " and ".join(f"'{other}'" for other in others)
+        raise NoGradient(
+            f"'{name}' depends on the input{'s' * (len(others) > 1)} {listed} alone; the image is the input '{image}'.",
+            f"Ask for a value that is made of '{image}'; or wrap the model so that it takes '{others[0]}' first: the "
+            "first input with four axes counts as the image.",
         )
 
     def projections(self, image: Tensor, name: str, target: ProjectionTarget, *, whole: bool) -> list[Projection]:
@@ -167,7 +200,7 @@ class Asked:
         if place.address.unit is not None:
             return place
         assert place.address.channel is not None
-        strongest = projector.maps(forward)[place.address.channel]
+        strongest = measured(projector.maps(forward)[place.address.channel])
         row, column = divmod(int(strongest.argmax()), int(strongest.shape[1]))
         return replace(place, address=replace(place.address, unit=(row, column)))
 
@@ -175,8 +208,9 @@ class Asked:
         address = place.address
         assert address.channel is not None
         assert address.unit is not None
-        value = torch.tensor(projector.value(forward, address.channel, *address.unit), dtype=torch.float64)
-        return Unit(address.channel, *address.unit, float(self.question.started(value, address.stage)))
+        where = (address.channel, *address.unit)
+        value = torch.tensor(projector.value(forward, *where), dtype=torch.float64)
+        return Unit(*where, float(self.question.started(value, address.stage)), projector.direction(forward, *where))
 
     def _of_unit(
         self, image: Tensor, name: str, place: Place, unit: Unit, value: float, signal: MapSignal, at: int
@@ -184,7 +218,8 @@ class Asked:
         box, field = self.boxes(place.node, unit)
         values = on_box(signal, at, box)
         where = (unit.row, unit.column)
-        return self._made(image, name, str(place.address), place.node, value, unit.start, where, values, box, field)
+        target = named_unit(self.network, place.node, str(place.address))
+        return self._made(image, name, target, place.node, value, unit.start, where, values, box, field)
 
     def boxes(self, node: int, unit: Unit) -> tuple[Box, Box]:
         """The input pixels that can influence a unit, cut to the image and uncut."""
@@ -206,13 +241,14 @@ class Asked:
             raise SettingError(f"whole is for maps; '{address}' is one unit.", "Leave whole out, or the unit.")
         projector, channel = self.projector(place.node), address.channel
         forward = projector.forward(image)
-        values = projector.maps(forward)
-        start = torch.zeros_like(values)
-        start[channel] = self.question.started(values[channel], address.stage)
-        strongest = float(values[channel].max())
+        own = projector.maps(forward)
+        values, start = measured(own[channel]), torch.zeros_like(own)
+        start[channel] = (self.question.started(values, address.stage) * directions(own[channel])).to(start.dtype)
+        strongest = float(values.max())
         began = strongest if self.question.start == "value" else 1.0
         signal = projector.from_maps(forward, start)
-        return self._on_whole_image(image, name, f"all of {address}", place.node, strongest, began, signal)
+        target = f"all of {named_map(self.network, place.node, str(address))}"
+        return self._on_whole_image(image, name, target, place.node, strongest, began, signal)
 
     def _of_score(self, image: Tensor, name: str, target: Any) -> Projection:
         score = score_of(self.network, target)
@@ -224,7 +260,10 @@ class Asked:
         projector = self.projector(score.node)
         forward = projector.forward(image)
         with torch.inference_mode(False), torch.enable_grad():
-            output = forward.whole(score.node).detach().clone().requires_grad_()
+            output = forward.whole(score.node).detach().clone()
+            # Of an image's whole numbers the signals are those of the same numbers as real ones.
+            output = output if has_gradient(output.dtype) else output.to(projector.engine.program.signal_dtype)
+            output.requires_grad_()
             read, axes = output, self.network.sized.axes[score.node]
             if score.box is not None and axes.row is not None and axes.column is not None:
                 read = read.narrow(axes.row, score.box.top, 1).narrow(axes.column, score.box.left, 1)

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from PIL import Image
+from torch import Tensor
 
 from featmap.errors import AddressSyntaxError, InputError
 from featmap.geometry import Box, ReceptiveField, Status
 from featmap.graph.receptive.fields import receptive_fields
 from featmap.graph.receptive.unit_box import unit_box
-from featmap.images.pictures import Images, pictures_in
+from featmap.images.pictures import Images, batch_of, pictures_in
 from featmap.network.address import Address
 from featmap.network.network import CapturedNetwork
 from featmap.result import Result
@@ -100,15 +101,34 @@ class FieldDrawing(Result):
 
 def draw_field(network: CapturedNetwork, image: Images, address: str | Address) -> FieldDrawing:
     """A unit's box on a picture; see `featmap.Network.draw_field`."""
+    if isinstance(image, Tensor):
+        return _on_tensor(network, image, address)
     pictures = list(pictures_in(image))
-    if len(pictures) != 1:
-        raise InputError(f"{len(pictures)} pictures were given; a drawing shows one.", "Give one picture.")
+    _check_one(len(pictures))
     picture, record = pictures[0][1], network.preprocessing
     framed = record.framed(picture.convert("RGB"))
-    network = network.at((network.input_shape[0], framed.height, framed.width))
+    answer, unit = _of_unit(network.at((network.input_shape[0], framed.height, framed.width)), address)
+    size = picture.height, picture.width
+    return FieldDrawing(answer.address, unit, answer.status, framed, record.placed(size).picture_box(unit), size)
+
+
+def _on_tensor(network: CapturedNetwork, image: Tensor, address: str | Address) -> FieldDrawing:
+    """The same on preprocessed values, which are shown as they are: the picture that was given is the network's."""
+    batch = batch_of(network, image)
+    _check_one(len(batch.names))
+    network = network.at(tuple(batch.values.shape[1:]))
+    answer, unit = _of_unit(network, address)
+    picture = network.preprocessing.shown(batch.values[0]).convert("RGB")
+    return FieldDrawing(answer.address, unit, answer.status, picture, unit, (picture.height, picture.width))
+
+
+def _check_one(pictures: int) -> None:
+    if pictures != 1:
+        raise InputError(f"{pictures} pictures were given; a drawing shows one.", "Give one picture.")
+
+
+def _of_unit(network: CapturedNetwork, address: str | Address) -> tuple[FieldAnswer, Box]:
     answer = receptive_field(network, address)
     if answer.box is None:
         raise AddressSyntaxError(f"'{address}' names no unit.", "Name one: LAYER:STAGE/CHANNEL@ROW,COLUMN.")
-    size = picture.height, picture.width
-    box = record.placed(size).picture_box(answer.box)
-    return FieldDrawing(answer.address, answer.box, answer.status, framed, box, size)
+    return answer, answer.box

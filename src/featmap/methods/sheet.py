@@ -12,7 +12,6 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from operator import index as index_of
 from pathlib import Path
 from typing import Any
 
@@ -22,18 +21,19 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from featmap.errors import AddressError, ImageBroken, ImageError, ImagesNeeded, InputError, NoSuchChannel, SettingError
+from featmap.errors import AddressError, ImageBroken, ImageError, ImagesNeeded, InputError, NoSuchChannel
 from featmap.geometry import Box
 from featmap.images.folders import Found
 from featmap.images.pictures import Batch, Images, batch_of, listed, picture_in
-from featmap.methods.project import Asked, Running
-from featmap.methods.shared.count import checked_count
+from featmap.methods.project import Asked, Running, check_shows_images
+from featmap.methods.shared.count import checked_channels, checked_count
 from featmap.methods.shared.projection import ProjectionQuestion
 from featmap.network.address import Address
 from featmap.network.differing import remarks
 from featmap.network.network import CapturedNetwork
 from featmap.result import Result
 from featmap.run.batches import Progress
+from featmap.run.magnitudes import MAGNITUDES, VALUES, directions, is_complex, measured
 from featmap.run.projection import Unit, on_box
 
 
@@ -76,6 +76,7 @@ class Sheet(Result):
     An image on which a map is 0 everywhere does not excite it, and is not an example. `skipped` are the pictures in a
     folder that could not be read, each with the reason; `images` counts the others. `through_gradient` and
     `own_gradients` are those of its projections. `notes` say why the model's own next calls may give other examples.
+    `numbers_of` says what the values are: of complex maps "magnitudes".
     """
 
     address: str
@@ -88,10 +89,17 @@ class Sheet(Result):
     skipped: tuple[tuple[str, str], ...] = ()
     own_gradients: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    numbers_of: str = VALUES
+
+    @property
+    def title(self) -> str:
+        """The address, with what is ranked where that is not the values."""
+        return f"{self.numbers_of} of {self.address}" if self.numbers_of != VALUES else self.address
 
     def to_json(self) -> dict[str, Any]:
         return {
             "address": self.address,
+            **({"numbers_of": self.numbers_of} if self.numbers_of != VALUES else {}),
             "images": self.images,
             "k": self.k,
             "rule": self.question.rule,
@@ -110,7 +118,7 @@ class Sheet(Result):
 
     def __repr__(self) -> str:
         return (
-            f"Sheet({self.address}: maps {len(self.examples)}, images {self.images}, the strongest {self.k} of each "
+            f"Sheet({self.title}: maps {len(self.examples)}, images {self.images}, the strongest {self.k} of each "
             f"map, {self.question.rule}; weights: {self.weights_source})"
         )
 
@@ -142,8 +150,7 @@ def sheet(
             "Give images: a folder, a list of paths, or a float tensor (image, channel, row, column).",
         )
     k = checked_count(k)
-    if len(network.input_shape) != 3:
-        raise InputError(f"{network.name} takes no images.", "Sheets are pictures; ask a network of images.")
+    check_shows_images(network, "Sheets")
     every = listed(images)
     work = _Sheet(network, every, layer, question, channels, running or Running())
     with torch.random.fork_rng(devices=[]):
@@ -195,12 +202,7 @@ class _Sheet:
         count = self.network.resolver.channels(self.place.node)
         if channels is None:
             return list(range(count))
-        try:
-            asked = [index_of(channel) for channel in channels]
-        except TypeError as error:
-            raise SettingError(
-                f"channels {channels!r} are no list of maps.", "Give whole numbers: [7, 117]."
-            ) from error
+        asked = checked_channels(channels)
         wrong = [channel for channel in asked if not 0 <= channel < count]
         if wrong or not asked:
             problem = f"'{self.key}' has no map {wrong[0]}; it has {count}." if wrong else "No map is asked for."
@@ -236,6 +238,7 @@ class _Sheet:
             tuple(self.skipped.values()),
             self.projector.engine.own_gradients,
             tuple(text for _, text in remarks(self.network, [self.place.node])),
+            MAGNITUDES if is_complex(self.network.sized, self.place.node) else VALUES,
         )
 
     def _image(self, number: int) -> tuple[str, Tensor]:
@@ -264,13 +267,14 @@ class _Sheet:
             )
             names.append(name if is_named else f"image {number}")
             maps = self.projector.maps(self.projector.activations(image))
-            values, places = maps.flatten(1).max(dim=1)
+            values, places = measured(maps).flatten(1).max(dim=1)
             if bool(values[self.channels].isnan().any()):
                 raise InputError(f"Some maps of '{names[-1]}' hold no numbers (NaN).", "Leave this image out.")
             starts = self.question.started(values.double(), self.place.address.stage).tolist()
+            turned = directions(maps.flatten(1).gather(1, places[:, None])[:, 0]).tolist()
             for channel in self.channels:
                 row, column = divmod(int(places[channel]), int(maps.shape[2]))
-                unit = Unit(channel, row, column, starts[channel])
+                unit = Unit(channel, row, column, starts[channel], turned[channel])
                 if values[channel] == 0:
                     # Nothing in the image excites the map: its largest value is at every position.
                     continue

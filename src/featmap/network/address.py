@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from operator import index as index_of
+from typing import Any, SupportsIndex
 from urllib.parse import unquote
 
 from featmap.errors import AddressSyntaxError
@@ -42,6 +44,14 @@ class Address:
     channel: int | None = None
     unit: tuple[int, int] | None = None
 
+    def __post_init__(self) -> None:
+        numbers = [*_numbers(self.call), *_numbers(self.channel), *_numbers(self.unit)]
+        is_whole = all(isinstance(number, SupportsIndex) and index_of(number) >= 0 for number in numbers)
+        is_unit = self.unit is None or (self.channel is not None and len(_numbers(self.unit)) == 2)
+        layer: Any = self.layer
+        if not (isinstance(layer, str) and self.stage in (None, *STAGES) and is_whole and is_unit):
+            raise AddressSyntaxError(f"{self!r} is no address of a layer.", _FORM)
+
     @classmethod
     def parse(cls, text: str | Address) -> Address:
         """The address that a text stands for.
@@ -50,6 +60,8 @@ class Address:
         """
         if isinstance(text, Address):
             return text
+        if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise AddressSyntaxError(f"{text!r}, of type {type(text).__name__}, is no address of a layer.", _FORM)
         found = _ADDRESS.fullmatch(text.strip())
         if found is None:
             raise AddressSyntaxError(f"'{text}' is not a valid address.", _FORM)
@@ -76,6 +88,11 @@ class Address:
     def of_layer(self) -> Address:
         """The same address without channel and unit."""
         return replace(self, channel=None, unit=None)
+
+
+def _numbers(given: Any) -> tuple[Any, ...]:
+    """The numbers of a part of an address."""
+    return () if given is None else tuple(given) if isinstance(given, tuple | list) else (given,)
 
 
 def _whole_number(text: str, address: str, what: str) -> int:

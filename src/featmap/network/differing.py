@@ -5,16 +5,17 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable
 
+from featmap.errors import FeatmapWarning
 from featmap.graph.operators.table import operator_of
 from featmap.network.network import CapturedNetwork
 from featmap.network.randomness import RandomInEvaluation, operators_behind, random_operators
 
 
-class StateInEvaluation(UserWarning):
+class StateInEvaluation(FeatmapWarning):
     """The result holds for the model's present state, which its next call changes."""
 
 
-class BatchStatistics(UserWarning):
+class BatchStatistics(FeatmapWarning):
     """The result holds for an image by itself; in a batch with others the model gives another one."""
 
 

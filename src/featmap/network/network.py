@@ -133,6 +133,8 @@ def capture_module(
     preprocessing: Preprocessing | None = None,
 ) -> CapturedNetwork:
     """A network captured from a module on example inputs (batch of one), with the module's own tensors."""
+    with torch.inference_mode(False):
+        inputs, kwargs = pytree.tree_map_only(Tensor, _plain, (inputs, kwargs))
     graph, program = capture(module, inputs, kwargs)
     sized = SizedGraph(graph)
     shape = sized.shape(graph.image_input)[1:]
@@ -158,6 +160,11 @@ def capture_module(
         other_inputs=others,
     )
     return for_one_image(network)
+
+
+def _plain(tensor: Tensor) -> Tensor:
+    """The tensor, of what torch.inference_mode made a copy, which torch.export can record."""
+    return tensor.clone() if tensor.is_inference() else tensor
 
 
 def for_one_image(network: CapturedNetwork) -> CapturedNetwork:

@@ -113,9 +113,9 @@ class Preprocessing:
     def shown(self, values: Tensor) -> Image.Image:
         """A picture of preprocessed values (channel, row, column): normalisation undone and clipped to the valid range.
 
-        If there are not three channels, their mean is shown in grey.
+        If there are not three channels, their mean is shown in grey; of complex numbers the magnitudes are.
         """
-        values = values.detach().double().cpu()
+        values = (values.abs() if values.is_complex() else values).detach().double().cpu()
         if self.std is not None:
             values = values * torch.tensor(self.std)[:, None, None]
         if self.mean is not None:

@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterable
 
 import torch
 
+from featmap.errors import FeatmapWarning
 from featmap.graph.graph import Node
 from featmap.graph.operators.base.call import named_arguments
 from featmap.graph.schema import is_operator
 from featmap.network.network import CapturedNetwork
 
 
-class RandomInEvaluation(UserWarning):
+class RandomInEvaluation(FeatmapWarning):
     """The result holds for one draw of random numbers."""
 
 

@@ -9,12 +9,12 @@ from torch import Tensor, nn
 from torch.export import ExportedProgram
 
 from featmap.capture.state.torch_state import seeded_random_state
-from featmap.errors import InputError
+from featmap.errors import FeatmapWarning, InputError
 
 RANDOM_SEED = 0
 
 
-class RandomWeights(UserWarning):
+class RandomWeights(FeatmapWarning):
     """Values were computed with a network that has no trained weights."""
 
 

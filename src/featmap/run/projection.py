@@ -19,6 +19,7 @@ from featmap.run.backward.forward import ForwardValues
 from featmap.run.backward.roles import Norm, Rule
 from featmap.run.backward.signal import Boxes, MapSignal, Signal, WholeSignal, moved, signal_at
 from featmap.run.batches import can_batch, even_part
+from featmap.run.magnitudes import directions, is_complex, measured
 from featmap.run.memory import available_bytes
 from featmap.run.program.program import Program
 from featmap.run.region.reach import needed_boxes
@@ -32,12 +33,16 @@ _COPIES = 6
 
 @dataclass(frozen=True)
 class Unit:
-    """One unit of a layer, and the value that its signal starts from."""
+    """One unit of a layer, and the value that its signal starts from.
+
+    Of a complex unit that is a magnitude, and `direction` what it is multiplied with: the magnitude's gradient.
+    """
 
     channel: int
     row: int
     column: int
     start: float
+    direction: complex = 1.0
 
 
 class Projector:
@@ -79,12 +84,19 @@ class Projector:
         return as_maps(self.sized, self.node, forward.whole(self.node))[0]
 
     def value(self, forward: ForwardValues, channel: int, row: int, column: int) -> float:
-        """The value of one unit."""
+        """The value of one unit; of a complex one its magnitude."""
+        return float(measured(self._number(forward, channel, row, column)))
+
+    def direction(self, forward: ForwardValues, channel: int, row: int, column: int) -> complex:
+        """What a signal of the unit's value is multiplied with; see `Unit`."""
+        return directions(self._number(forward, channel, row, column)).item()
+
+    def _number(self, forward: ForwardValues, channel: int, row: int, column: int) -> Tensor:
         if not self.has_maps:
-            return float(self.maps(forward)[channel, row, column])
+            return self.maps(forward)[channel, row, column]
         known = forward.untouched.places(self.node)
         assert known is not None
-        return float(known.places[row - known.box.top, column - known.box.left, channel])
+        return known.places[row - known.box.top, column - known.box.left, channel]
 
     def units(self, forward: ForwardValues, units: Sequence[Unit]) -> Iterator[tuple[Sequence[Unit], MapSignal]]:
         """The units in batches, each with what flows from them into the image."""
@@ -110,6 +122,10 @@ class Projector:
     def _started(self, units: Sequence[Unit]) -> Signal:
         program = self.engine.program
         starts = torch.tensor([unit.start for unit in units], dtype=program.signal_dtype, device=program.device)
+        if is_complex(self.sized, self.node):
+            starts = starts * torch.tensor([unit.direction for unit in units], dtype=torch.complex128).to(
+                starts.device, starts.dtype.to_complex()
+            )
         channels = torch.tensor([unit.channel for unit in units], device=starts.device)
         count = self.network.resolver.channels(self.node)
         if not self.has_maps:
@@ -136,7 +152,8 @@ class Projector:
             return found
         shape = self.sized.shape(self.network.graph.image_input)
         zeros = np.zeros(count, dtype=np.int64)
-        return signal_at(start.values.new_zeros((count, *shape[1:])), zeros, zeros)
+        nothing = start.values.new_zeros((count, *shape[1:]), dtype=self.engine.program.signal_dtype)
+        return signal_at(nothing, zeros, zeros)
 
     def _batch(self, count: int) -> int:
         """How many units at once."""

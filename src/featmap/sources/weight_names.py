@@ -12,11 +12,13 @@ from pathlib import Path
 
 from torch import Tensor
 
+from featmap.errors import FeatmapWarning
+
 COMPILED = "_orig_mod."
 WRAPPERS = ("module.", "model.", "net.", "network.")
 
 
-class PrefixesRemoved(UserWarning):
+class PrefixesRemoved(FeatmapWarning):
     """Names in a weights file had the prefixes of a wrapper."""
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 from typer import Argument, Option
 
 from featmap.cli.options.common import print_message
-from featmap.errors import OutputError, SettingError
+from featmap.errors import FeatmapWarning, OutputError, SettingError
 
 if TYPE_CHECKING:
     import torch
@@ -126,4 +126,4 @@ def notes() -> Generator[None]:
 
 
 def _is_ours(entry: warnings.WarningMessage) -> bool:
-    return entry.category.__module__.startswith("featmap")
+    return issubclass(entry.category, FeatmapWarning)

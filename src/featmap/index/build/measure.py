@@ -21,6 +21,7 @@ from featmap.index.schema.totals import Floats, Totals, places_per_map
 from featmap.network.network import CapturedNetwork
 from featmap.run.as_maps import as_maps
 from featmap.run.batches import can_batch
+from featmap.run.magnitudes import measured
 from featmap.run.program.program import Program
 from featmap.statistics.comoments import CoMomentsOfMaps
 from featmap.statistics.largest import LargestValues
@@ -194,7 +195,7 @@ class _Part:
         found = _Found(first, images, MapStatistics.empty(len(images), self.description.maps), {})
         values = torch.stack([image.values for image in images if image.values is not None])
         for node, value in measurer.program.each(values, measurer.network.other_inputs):
-            maps = as_maps(measurer.network.sized, node, value)
+            maps = measured(as_maps(measurer.network.sized, node, value))
             for number, layer in measurer.layers[node]:
                 self._measure_layer(found, number, layer, maps)
         here, statistics = slice(first, first + len(images)), found.statistics

@@ -70,12 +70,15 @@ class LayerAudit:
     correlated: int
     places: int
     sees_beyond_input: bool
+    magnitudes: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """The layer as plain data."""
+        plain = {name: value for name, value in vars(self).items() if name != "magnitudes"}
+        said = {"numbers_of": "magnitudes"} if self.magnitudes else {}
         channels = {name: list(getattr(self, name)) for name in COUNTED}
         pairs = None if self.redundant_pairs is None else [list(pair) for pair in self.redundant_pairs]
-        return {**vars(self), **channels, "redundant_pairs": pairs}
+        return {**plain, **said, **channels, "redundant_pairs": pairs}
 
     def counts(self) -> dict[str, Any]:
         """The number of channels of each kind."""
@@ -168,6 +171,7 @@ def _layer(snapshot: Snapshot, number: int, layer: IndexedLayer, thresholds: Thr
         correlated=layer.correlated,
         places=layer.places,
         sees_beyond_input=field[0] > layer.input_size[0] or field[1] > layer.input_size[1],
+        magnitudes=bool(layer.magnitudes),
     )
 
 

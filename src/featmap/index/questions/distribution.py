@@ -39,10 +39,18 @@ class Distribution(TableResult):
     quantiles: dict[str, float | None]
     edges: tuple[float, ...] | None
     counts: tuple[int, ...] | None
+    magnitudes: bool = False
+
+    @property
+    def title(self) -> str:
+        """The map's address, with what is measured where that is not the values."""
+        return f"magnitudes of {self.address}" if self.magnitudes else self.address
 
     def to_json(self) -> dict[str, Any]:
         histogram = {"edges": self.edges, "counts": self.counts}
-        return {**vars(self), **{name: None if part is None else list(part) for name, part in histogram.items()}}
+        plain = {name: value for name, value in vars(self).items() if name != "magnitudes"}
+        said = {"numbers_of": "magnitudes"} if self.magnitudes else {}
+        return {**plain, **said, **{name: None if part is None else list(part) for name, part in histogram.items()}}
 
     def rows(self) -> list[dict[str, Any]]:
         """The histogram, one row per bin."""
@@ -51,7 +59,7 @@ class Distribution(TableResult):
         return [{"from": low, "to": high, "images": count} for low, high, count in bins]
 
     def __repr__(self) -> str:
-        return f"Distribution({self.address}: {self.values} values of {self.images} images, mean {self.mean:.4g})"
+        return f"Distribution({self.title}: {self.values} values of {self.images} images, mean {self.mean:.4g})"
 
 
 def distribution(snapshot: Snapshot, address: str | Address, bins: int = BINS) -> Distribution:
@@ -76,6 +84,7 @@ def distribution(snapshot: Snapshot, address: str | Address, bins: int = BINS) -
         quantiles={f"{100 * share:g}": quantile(tail, values, share) for share in QUANTILES},
         edges=edges,
         counts=counts,
+        magnitudes=bool(layer.magnitudes),
     )
 
 

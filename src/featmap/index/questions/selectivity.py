@@ -54,9 +54,16 @@ class Selectivity(TableResult):
     by: By
     images: dict[str, int]
     maps: tuple[MapSelectivity, ...]
+    magnitudes: bool = False
+
+    @property
+    def title(self) -> str:
+        """The address, with what is measured where that is not the values."""
+        return f"magnitudes of {self.address}" if self.magnitudes else self.address
 
     def to_json(self) -> dict[str, Any]:
-        return {"address": self.address, "by": self.by, "images": self.images, "maps": [m.to_json() for m in self.maps]}
+        said = {"address": self.address, **({"numbers_of": "magnitudes"} if self.magnitudes else {})}
+        return {**said, "by": self.by, "images": self.images, "maps": [m.to_json() for m in self.maps]}
 
     def rows(self) -> list[dict[str, Any]]:
         """One row per map, with the mean of every label."""
@@ -73,7 +80,7 @@ class Selectivity(TableResult):
         ]
 
     def __repr__(self) -> str:
-        return f"Selectivity({self.address}: maps {len(self.maps)}, labels {len(self.images)}, by {self.by})"
+        return f"Selectivity({self.title}: maps {len(self.maps)}, labels {len(self.images)}, by {self.by})"
 
 
 def selectivity(snapshot: Snapshot, address: str | Address, by: By = "mean") -> Selectivity:
@@ -97,7 +104,7 @@ def selectivity(snapshot: Snapshot, address: str | Address, by: By = "mean") -> 
         _map(f"{layer.address}/{channel}", snapshot.labels, counts, sums[:, at]) for at, channel in enumerate(channels)
     )
     name = layer.address if asked.channel is None else f"{layer.address}/{channels[0]}"
-    return Selectivity(name, by, images, maps)
+    return Selectivity(name, by, images, maps, bool(layer.magnitudes))
 
 
 def _sums(

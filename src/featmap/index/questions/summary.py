@@ -51,6 +51,7 @@ class IndexSummary(Result):
             "layers": [
                 {
                     "address": layer.address,
+                    **layer.numbers_of,
                     "maps": layer.channels,
                     "size": list(layer.size),
                     "receptive_field": layer.field,

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Real
-from operator import index as index_of
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,7 @@ from featmap.geometry import Box
 from featmap.index.questions.chosen import ROWS_AT_ONCE, Choice, check_any, check_table
 from featmap.index.schema.description import Description, IndexedLayer
 from featmap.index.store.snapshot import Snapshot
-from featmap.methods.shared.count import checked_count
+from featmap.methods.shared.count import checked_channels, checked_count
 from featmap.network.address import Address
 from featmap.result_table import TableResult
 
@@ -68,16 +67,22 @@ class TopImages(TableResult):
     examples: tuple[TopExample, ...]
     description: Description
 
+    @property
+    def title(self) -> str:
+        """The map's address, with what is ranked where that is not the values."""
+        return self.description.layer(self.address).said(self.address)
+
     def to_json(self) -> dict[str, Any]:
         examples = [example.to_json() for example in self.examples]
-        return {"address": self.address, "images": self.images, "chosen": self.chosen or "all", "examples": examples}
+        said = {"address": self.address, **self.description.layer(self.address).numbers_of}
+        return {**said, "images": self.images, "chosen": self.chosen or "all", "examples": examples}
 
     def rows(self) -> list[dict[str, Any]]:
         """One row per example."""
         return [example.to_json() for example in self.examples]
 
     def __repr__(self) -> str:
-        return f"TopImages({self.address}: {len(self.examples)} of {self.images} images{_among(self.chosen)})"
+        return f"TopImages({self.title}: {len(self.examples)} of {self.images} images{_among(self.chosen)})"
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,6 +92,11 @@ class TopSheet(TableResult):
     address: str
     maps: tuple[TopImages, ...]
 
+    @property
+    def title(self) -> str:
+        """The layer's address, with what is ranked where that is not the values."""
+        return self.maps[0].description.layer(self.address).said(self.address)
+
     def to_json(self) -> dict[str, Any]:
         return {"address": self.address, "maps": [each.to_json() for each in self.maps]}
 
@@ -95,7 +105,7 @@ class TopSheet(TableResult):
         return [{**row, "map": each.address} for each in self.maps for row in each.rows()]
 
     def __repr__(self) -> str:
-        return f"TopSheet({self.address}: {len(self.maps)} maps)"
+        return f"TopSheet({self.title}: {len(self.maps)} maps)"
 
 
 def _among(chosen: str) -> str:
@@ -153,7 +163,7 @@ def top_sheet(
 ) -> TopSheet:
     """The strongest images of several maps of a layer; see `featmap.Index.top`."""
     layer = snapshot.description.layer(address)
-    wanted = range(layer.channels) if channels is None else [index_of(channel) for channel in channels]
+    wanted = range(layer.channels) if channels is None else checked_channels(channels)
     for channel in wanted:
         layer.check_channel(channel)
     if not len(wanted):

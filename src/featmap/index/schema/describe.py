@@ -22,9 +22,11 @@ from featmap.network.address import Address
 from featmap.network.differing import remarks
 from featmap.network.network import CapturedNetwork
 from featmap.network.resolve import Place
+from featmap.run.magnitudes import is_complex
 from featmap.run.memory import batch_size, peak_bytes
 
 _BATCH = 8
+_UNBOUNDED = (-np.inf, np.inf)
 
 
 def describe(network: CapturedNetwork, wish: Wish, planned: int = 0) -> Description:
@@ -122,13 +124,14 @@ def _layers(
                 channels=channels,
                 size=network.sized.size(place.node),
                 field=fields[place.node].as_dict(),
-                bounds=_bounds(network.graph[place.node]),
+                bounds=_bounds(network.graph[place.node]) if not is_complex(network.sized, place.node) else _UNBOUNDED,
                 group=group,
                 boxes=tuple({"rows": rows.tolist(), "columns": columns.tolist()} for rows, columns in spans),
                 correlated=over,
                 tail=tail,
                 input_size=(network.input_shape[1], network.input_shape[2]),
                 rectified=place.node in rectified,
+                magnitudes=is_complex(network.sized, place.node),
             )
         )
     return tuple(found)

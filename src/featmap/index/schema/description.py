@@ -26,7 +26,8 @@ class IndexedLayer:
     every column; `group` the group of every channel. `bounds` are those of its nonlinearity. `correlated` is the number
     of positions per image over which maps are correlated, `tail` the number of largest values that are kept per map; 0
     is none. `input_size` are the network's input rows and columns. `rectified`: its maps are 0 on a half line of their
-    input, as behind ReLU; None in an index that was built before this was kept.
+    input, as behind ReLU. `magnitudes`: its values are complex, and all that is kept is of their magnitudes. Both are
+    None in an index that was built before this was kept.
     """
 
     address: str
@@ -41,6 +42,21 @@ class IndexedLayer:
     tail: int
     input_size: tuple[int, int]
     rectified: bool | None = None
+    magnitudes: bool | None = None
+
+    @property
+    def title(self) -> str:
+        """The address, with what is measured where that is not the values."""
+        return self.said(self.address)
+
+    def said(self, address: str) -> str:
+        """The address of a map of the layer, or of the layer, with what is measured where that is not the values."""
+        return f"magnitudes of {address}" if self.magnitudes else address
+
+    @property
+    def numbers_of(self) -> dict[str, str]:
+        """What is measured, for plain data: nothing is said of values."""
+        return {"numbers_of": "magnitudes"} if self.magnitudes else {}
 
     @property
     def maps(self) -> slice:

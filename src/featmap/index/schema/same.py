@@ -11,6 +11,7 @@ from featmap.index.schema.description import Description
 from featmap.index.schema.fingerprint import network_fingerprint, preprocessing_fingerprint
 from featmap.index.schema.wish import Wish
 from featmap.network.network import CapturedNetwork
+from featmap.run.magnitudes import is_complex
 
 
 def check_same(description: Description, network: CapturedNetwork, wish: Wish, path: str | Path) -> None:
@@ -29,11 +30,24 @@ def check_same(description: Description, network: CapturedNetwork, wish: Wish, p
             f"now it is {ours} ({network.preprocessing.describe()}).",
             "Give the preprocessing that it was built with, or build into another path.",
         )
+    _check_magnitudes(description, network, path)
     problems = [problem for name in _COMPARED if (problem := _difference(name, description, network, wish))]
     if problems:
         raise OtherIndex(
             f"'{path}' keeps something else: {'; '.join(problems)}.",
             "Leave these settings out, and the index goes on with its own; or build into another path.",
+        )
+
+
+def _check_magnitudes(description: Description, network: CapturedNetwork, path: str | Path) -> None:
+    """Raises: OtherIndex: of complex maps an old index kept the real parts, to which no magnitudes can be added."""
+    old = [layer.address for layer in description.layers if layer.magnitudes is None]
+    wrong = [address for address in old if is_complex(network.sized, network.place(address).node)]
+    if wrong:
+        raise OtherIndex(
+            f"'{path}' was built by featmap {description.version}, which kept of the complex values of "
+            f"{', '.join(wrong[:4])} the real parts alone; now their magnitudes are measured.",
+            "Build the index again, at another path.",
         )
 
 

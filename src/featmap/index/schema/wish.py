@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,6 +44,10 @@ class Wish:
                 raise SettingError(f"{name} is {value!r}.", f"It is one of {', '.join(allowed)}.")
         for name in ("layers", "full"):
             value = getattr(self, name)
+            if isinstance(value, bytes) or not isinstance(value, str | Address | Iterable | None):
+                raise SettingError(
+                    f"{name} is {value!r}, no list of addresses.", f"Give a list: {name}=['features.21']."
+                )
             if isinstance(value, str | Address):
                 raise SettingError(f"{name} is {str(value)!r}, one address.", f"Give a list: {name}=[{str(value)!r}].")
 

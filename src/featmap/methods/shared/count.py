@@ -1,4 +1,4 @@
-"""Checking a count: a whole number, at least one."""
+"""Checking counts and channels: whole numbers in their range."""
 
 from __future__ import annotations
 
@@ -20,3 +20,11 @@ def checked_count(k: Any, name: str = "k", what: str = "images") -> int:
     if count < 1:
         raise SettingError(f"{name} is {k!r}.", f"Ask for a whole number of {what}, at least one.")
     return count
+
+
+def checked_channels(channels: Any) -> list[int]:
+    """The numbers of maps that a user lists. Raises: SettingError: they are no whole numbers."""
+    try:
+        return [index_of(channel) for channel in channels]
+    except TypeError as error:
+        raise SettingError(f"channels {channels!r} are no list of maps.", "Give whole numbers: [7, 117].") from error

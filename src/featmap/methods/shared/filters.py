@@ -13,6 +13,7 @@ from featmap.graph.operators.table import operator_of, printed_name
 from featmap.network.layers import Layer
 from featmap.network.network import CapturedNetwork
 from featmap.run.as_maps import as_maps
+from featmap.run.magnitudes import is_complex
 from featmap.run.program.constants import exact_constants
 
 
@@ -73,6 +74,15 @@ def filters_of(network: CapturedNetwork, layer: Layer) -> Filters:
     filters = Filters(weight, bias, settings, node.inputs[0], isinstance(operator, Convolution))
     _check_maps(network, layer, filters)
     return filters
+
+
+def check_real(network: CapturedNetwork, layer: Layer) -> None:
+    """Raises: NoSuchStage: the layer computes with complex numbers, whose sums and shares have no order."""
+    if is_complex(network.sized, layer.producer):
+        raise NoSuchStage(
+            f"'{layer.name}' computes with complex numbers; only sums of real ones are taken apart.",
+            f"Ask for its values, shown as magnitudes: maps of {layer.name}:{layer.last_stage}.",
+        )
 
 
 def _check_maps(network: CapturedNetwork, layer: Layer, filters: Filters) -> None:

@@ -18,6 +18,7 @@ from featmap.graph.graph import TensorSpec
 from featmap.graph.operators.table import operator_of
 from featmap.network.address import Address
 from featmap.network.network import CapturedNetwork
+from featmap.run.magnitudes import is_complex, measured
 
 Target: TypeAlias = "int | str | Address | Sequence[int] | None"
 Activity = Literal["maximum", "mean", "sum"]
@@ -63,12 +64,17 @@ def score_of(
     if number is not None:
         _check_unused("activity", activity, "maximum", "a class has one score")
         return class_score(network, number, scale)
+    if not isinstance(target, str | Address | tuple | list):
+        raise InputError(
+            f"A target of {target!r}, of type {type(target).__name__}, is no score.",
+            "Give a class index, a place of the output such as (3, 10, 12), or a map or unit by its address.",
+        )
     text = str(target).strip()
     _check_unused("scale", scale, "logit", "only the scores of classes become probabilities")
     if isinstance(target, tuple | list) or text.startswith("["):
         _check_unused("activity", activity, "maximum", "a position in the output is one number")
         return _output_score(network, [tuple(target)] if isinstance(target, tuple | list) else _index_parts(text))
-    score = _map_score(network, Address.parse(text), activity)
+    score = _map_score(network, Address.parse(target), activity)
     if score.is_unit:
         _check_unused("activity", activity, "maximum", "a unit is one number")
     return score
@@ -107,6 +113,11 @@ def _vector_output(network: CapturedNetwork) -> tuple[int, int]:
             f"{network.name} does not return one score per class; its output has shape {described}.",
             "Name a position in the output, such as '[3,10,12]' or \"['logits'][3]\", or a map or unit by its address.",
         )
+    if is_complex(network.sized, node):
+        raise InputError(
+            f"{network.name} returns complex numbers, which have no order: none of them is the score of a class.",
+            "Name a place of the output, such as '[3]': its score is the magnitude there.",
+        )
     return node, prod(shape)
 
 
@@ -123,7 +134,7 @@ def class_score(network: CapturedNetwork, index: int, scale: Scale) -> Score:
         raise SettingError(f"{network.name} returns one number that is a probability already.", "Leave scale out.")
 
     def read(value: Tensor) -> Tensor:
-        vectors = value.reshape(-1, count)
+        vectors = measured(value).reshape(-1, count)
         if scale == "probability":
             # The softmax of one number is always 1: a single score is that of one class against none.
             vectors = vectors.sigmoid() if count == 1 else vectors.softmax(dim=1)
@@ -171,9 +182,9 @@ def _place_score(network: CapturedNetwork, node: int, index: tuple[Any, ...], na
         box = Box(row, column, row + 1, column + 1)
 
     def read(tensor: Tensor) -> Tensor:
-        return tensor[(slice(None), *where)] if has_images else tensor[tuple(where)].reshape(1)
+        return measured(tensor[(slice(None), *where)] if has_images else tensor[tuple(where)].reshape(1))
 
-    return Score(name, node, box, read)
+    return Score(named_unit(network, node, name), node, box, read)
 
 
 def _step_into(value: Any, steps: list[Any], network: CapturedNetwork) -> Any:
@@ -214,16 +225,27 @@ def _map_score(network: CapturedNetwork, address: Address, activity: Activity) -
         box = Box(row, column, row + 1, column + 1)
 
         def read_unit(values: Tensor) -> Tensor:
-            return values[:, 0]
+            return measured(values[:, 0])
 
-        return Score(str(place.address), node, box, read_unit, is_unit=True, channel=channel)
+        return Score(named_unit(network, node, str(place.address)), node, box, read_unit, is_unit=True, channel=channel)
 
     def read_map(values: Tensor) -> Tensor:
-        return {"maximum": values.amax, "mean": values.mean, "sum": values.sum}[activity](dim=1)
+        numbers = measured(values)
+        return {"maximum": numbers.amax, "mean": numbers.mean, "sum": numbers.sum}[activity](dim=1)
 
-    return Score(f"{activity} of {place.address}", node, None, read_map, channel=channel)
+    return Score(f"{activity} of {named_map(network, node, str(place.address))}", node, None, read_map, channel=channel)
+
+
+def named_unit(network: CapturedNetwork, node: int, address: str) -> str:
+    """What a unit's score is called: its address, of a complex value with what the score is of it."""
+    return f"magnitude of {address}" if is_complex(network.sized, node) else address
+
+
+def named_map(network: CapturedNetwork, node: int, address: str) -> str:
+    """The same of a map."""
+    return f"magnitudes of {address}" if is_complex(network.sized, node) else address
 
 
 def predicted(value: Tensor) -> int:
     """The class with the highest score of one image."""
-    return int(torch.argmax(value.reshape(-1)))
+    return int(torch.argmax(measured(value).reshape(-1)))

@@ -24,7 +24,7 @@ def histogram_picture(result: Distribution) -> Image.Image:
     widths = [high - low for low, high in zip(result.edges, result.edges[1:], strict=False)]
     axes.bar(result.edges[:-1], result.counts, widths, align="edge", color=_BAR)
     axes.set_title(
-        f"{result.address}: maxima of {plural(result.images, 'image')}", loc="left", fontsize=10, weight="bold"
+        f"{result.title}: maxima of {plural(result.images, 'image')}", loc="left", fontsize=10, weight="bold"
     )
     axes.set_xlabel("largest value in an image\n" + of_all_values(result), fontsize=8)
     axes.set_ylabel("images", fontsize=8)

@@ -97,7 +97,7 @@ def _(result: Result) -> str | None:
 def _(result: TopImages) -> list[Image.Image]:
     shown = [_alone(result, rank, example) for rank, example in enumerate(_exciting(result), 1)]
     return _sheet(
-        f"what {result.address} responds to", [result], shown or [(f"/{_channel(result)}", _note(result), [])], 30
+        f"what {result.title} responds to", [result], shown or [(f"/{_channel(result)}", _note(result), [])], 30
     )
 
 
@@ -110,7 +110,7 @@ def _alone(result: TopImages, rank: int, example: TopExample) -> _Map:
 @pictures_of.register
 def _(result: TopSheet, *, page_size: int | None = None) -> list[Image.Image]:
     shown = [(f"/{_channel(e)}", _note(e), [_example(e, example) for example in _exciting(e)]) for e in result.maps]
-    return _sheet(f"what {result.address} responds to", result.maps, shown, page_size)
+    return _sheet(f"what {result.title} responds to", result.maps, shown, page_size)
 
 
 _Map = tuple[str, str, list[Shown]]
@@ -183,7 +183,7 @@ def _(result: SimilarImages) -> list[Image.Image]:
     maps = [(Path(result.image).name, "asked", shown(result.path, result.digest))]
     maps += [(Path(each.image).name, f"{each.distance:.3f}", shown(each.path, each.digest)) for each in result.nearest]
     of = {"maximum": "maxima", "mean": "means"}[result.by]
-    how = f"by the {of} of {result.layer} ({result.measure})"
+    how = f"by the {of} of {result.description.layer(result.layer).title} ({result.measure})"
     line = f"of {plural(result.images, 'image')} the nearest {how}, nearest first"
     return example_sheet(f"images like {Path(result.image).name}", [line, *_missing(maps)], maps, per_page=30)
 

@@ -99,7 +99,7 @@ def _(
     pages: list[Image.Image] = []
     for number in range(len(result.images)) if image is None else [image]:
         values = shown_array(result.values[number])
-        title = result.address if len(result.images) == 1 else f"{result.address}, {result.images[number]}"
+        title = result.title if len(result.images) == 1 else f"{result.title}, {result.images[number]}"
         pages += map_pages(values, title, sort=sort, scale=scale, signed=result.is_signed, page_size=page_size)
     return pages
 

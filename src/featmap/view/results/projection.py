@@ -84,7 +84,7 @@ def _(result: Sheet, *, page_size: int | None = None) -> list[Image.Image]:
         f"{result.weights_source}",
         *_own_lines(result.own_gradients),
     ]
-    return example_sheet(f"what {result.address} responds to", lines, maps, per_page=page_size)
+    return example_sheet(f"what {result.title} responds to", lines, maps, per_page=page_size)
 
 
 def _rule_words(question: ProjectionQuestion, takers: Sequence[str]) -> str:

@@ -63,7 +63,7 @@ def summary_table(result: IndexSummary) -> RenderableType:
     ]
     rows = [
         [
-            layer.address,
+            layer.title,
             str(layer.channels),
             shape_text(layer.size),
             _places(layer.correlated, layer.places),
@@ -108,13 +108,13 @@ def top_table(result: TopImages) -> RenderableType:
         for example in result.examples
     ]
     among = f" ({result.chosen})" if result.chosen else ""
-    title = f"{result.address}: the strongest {len(rows)} of {counted(result.images, 'image')}{among}"
+    title = f"{result.title}: the strongest {len(rows)} of {counted(result.images, 'image')}{among}"
     return Group(Text(title, style="bold"), table(headings, rows))
 
 
 def top_sheet_text(result: TopSheet) -> str:
     """One line per map."""
-    lines = [f"{result.address}: {counted(len(result.maps), 'map')}"]
+    lines = [f"{result.title}: {counted(len(result.maps), 'map')}"]
     for each in result.maps:
         shown = [f"{number(e.value)} {e.image} @{e.unit[0]},{e.unit[1]}" for e in each.examples[:3]]
         lines.append(f"/{each.address.rpartition('/')[2]}  {'; '.join(shown)}")
@@ -165,6 +165,7 @@ def _audit_row(layer: LayerAudit) -> list[str]:
     pairs = "?" if layer.redundant_pairs is None else str(len(layer.redundant_pairs))
     notes = [f"over {layer.correlated} of {layer.places} positions"] if 0 < layer.correlated < layer.places else []
     notes += ["sees beyond the input"] if layer.sees_beyond_input else []
+    notes += ["magnitudes, of complex values"] if layer.magnitudes else []
     deaths = ("dead", "nearly_dead")
     counts = [str(len(getattr(layer, name))) if layer.rectified or name not in deaths else "-" for name in COUNTED]
     return [layer.address, str(layer.maps), *counts, f"{layer.sparsity:.1%}", pairs, "; ".join(notes)]
@@ -181,7 +182,8 @@ def similar_table(result: SimilarImages) -> RenderableType:
     of = {"maximum": "maxima", "mean": "means"}[result.by]
     distance = "1 - cosine" if result.measure == "cosine" else "euclidean distance"
     title = (
-        f"{result.image}: the nearest {len(rows)} of {counted(result.images, 'image')} by the {of} of {result.layer}"
+        f"{result.image}: the nearest {len(rows)} of {counted(result.images, 'image')} by the {of} of "
+        f"{result.description.layer(result.layer).title}"
     )
     headings = [(distance, "right"), ("image", "left"), ("label", "left")]
     return Group(Text(title, style="bold"), table(headings, rows))
@@ -191,7 +193,7 @@ def distribution_text(result: Distribution) -> str:
     """The numbers of a distribution, and its histogram in blocks."""
     quantiles = [f"{share}%: {'not known' if v is None else number(v, 4)}" for share, v in result.quantiles.items()]
     lines = [
-        f"{result.address}: {result.values:,} values of {counted(result.images, 'image')}",
+        f"{result.title}: {result.values:,} values of {counted(result.images, 'image')}",
         f"  {number(result.minimum, 4)} to {number(result.maximum, 4)}, mean {number(result.mean, 4)}, "
         f"standard deviation {number(result.deviation, 4)}",
         f"  {result.fraction_positive:.1%} above 0; {result.positive_images:,} images have a value above 0",
@@ -207,7 +209,7 @@ def distribution_text(result: Distribution) -> str:
 
 def selectivity_table(result: Selectivity) -> RenderableType:
     """One row per map, the most selective first; of a single map one row per label."""
-    title = f"{result.address}, by the {result.by} of each image; {counted(sum(result.images.values()), 'image')}"
+    title = f"{result.title}, by the {result.by} of each image; {counted(sum(result.images.values()), 'image')}"
     if len(result.maps) == 1:
         only = result.maps[0]
         ordered = sorted(only.means.items(), key=lambda item: -item[1])

@@ -127,9 +127,12 @@ _MAP_HEADINGS = (
 
 def maps_table(every: Sequence[FeatureMaps]) -> RenderableType:
     """A row for the maps of each address: how many, how large, and the range of their values over all images."""
+    complex_ones = [maps.address for maps in every if maps.values.is_complex()]
+    said = [Text(f"magnitudes, of complex values: {', '.join(complex_ones)}")] if complex_ones else []
     return Group(
         table(_MAP_HEADINGS, [_map_row(maps) for maps in every]),
         Text(""),
+        *said,
         *(Text(f"images: {_listed(maps.images)}\nweights: {maps.weights_source}") for maps in every[:1]),
     )
 
