@@ -96,7 +96,7 @@ class _Paths:
         stacks = (*(node.stack for node in graph), *graph.removed)
         modules = {call.path for stack in stacks for call in stack}
         others = {other for path in modules for other in graph.other_names.get(path, ())}
-        self.taken: dict[str, object] = dict.fromkeys(modules | others)
+        self.taken: dict[str, tuple[str, str, bool] | None] = dict.fromkeys(modules | others)
 
     def of(self, node: Node) -> str:
         """The path that all calls of one function in the forward of one module share."""
