@@ -130,10 +130,12 @@ class Written:
     """A place of the module that its forward writes in evaluation.
 
     `is_weight`: what stood there before can have been read as a tensor alone, which then is a weight of that name.
+    `is_recomputed`: it is computed from weights alone, so that every call writes the same.
     """
 
     name: str
     is_weight: bool
+    is_recomputed: bool = False
 
 
 @dataclass(frozen=True)
