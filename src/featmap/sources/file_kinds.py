@@ -22,7 +22,7 @@ _LARGEST_HEADER_BYTES = 100_000_000
 
 
 def check_kind(path: Path) -> None:
-    """Raises: ModelError: a pointer of Git LFS, a web page, an empty file, other programs' arrays, or a download cut off."""
+    """Raises: ModelError: a pointer of Git LFS, a web page, nothing, other programs' arrays, or a download cut off."""
     with path.open("rb") as file:
         start = file.read(_START_BYTES)
     if not start:
