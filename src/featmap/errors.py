@@ -33,6 +33,7 @@ A message says what is wrong, where, what was got and what is allowed; then, aft
     │       ├── NoIndex               nothing, or something else, at that path
     │       ├── OtherIndex            the index there is of another network, preprocessing or setting
     │       └── NotKept               a layer, or as many examples, that the index does not hold
+    │           └── NoSuchImage       a name that no image of the index has
     └── WorkError                     the work failed
         ├── TooLittleMemory
         ├── IndexBusy                 somebody else is building it
@@ -180,6 +181,14 @@ class OtherIndex(IndexQuestionError):
 
 class NotKept(IndexQuestionError):
     """A layer, or as many examples, that the index does not hold."""
+
+
+class NoSuchImage(NotKept):
+    """A name that no image of the index has; `nearest` says which it may mean."""
+
+    def __init__(self, problem: str, remedy: str = "", nearest: str = "") -> None:
+        self.nearest = nearest
+        super().__init__(problem, f"{nearest} {remedy}".strip())
 
 
 class TooLittleMemory(WorkError):

@@ -2,6 +2,8 @@
 
 import pytest
 import torch
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from torch import Tensor, nn
 
 import featmap as fm
@@ -73,6 +75,59 @@ def test_every_address_of_a_plan_is_parsed_and_asked(kind: type[nn.Module]) -> N
     last = net.layers[-1].stages[-1]
     (found,) = net.maps(image, f"{addresses[-1]}:{last}", progress=False).values()
     assert torch.allclose(found.values, right, atol=1e-6)
+
+
+class Called(nn.Module):
+    """Convolutions of any names, called one after another, all of them so many times."""
+
+    def __init__(self, names: list[str], times: int) -> None:
+        super().__init__()
+        self.b = nn.ModuleDict({name: nn.Conv2d(2, 2, 1) for name in names})
+        self.times = times
+
+    def forward(self, x: Tensor) -> Tensor:
+        for _ in range(self.times):
+            for part in self.b.values():
+                x = part(x)
+        return x
+
+
+# A module's name may hold anything but a dot; torch marks later calls by `@1`, slices by `slice(1, None, None)`.
+SIGNS = st.sampled_from(
+    ["@", "@1", "@2", "%40", "#", ":", "/", " ", "\n", "slice(1, None, None)", "é", "a", "conv", ",1"]
+)
+ODD = st.lists(st.lists(SIGNS, min_size=1, max_size=4).map("".join), min_size=1, max_size=3, unique=True)
+
+
+@settings(max_examples=25, deadline=None)
+@given(ODD, st.integers(1, 3))
+@example(["conv@2x"], 1)
+@example(["é@1,2"], 2)
+@example(["P3@8"], 1)
+@example(["conv", "conv@1", "conv@1@1"], 3)
+def test_modules_of_any_name_are_told_apart_and_asked_by_it(names: list[str], times: int) -> None:
+    module, image = Called(names, times).eval(), torch.rand(1, 2, 2, 3)
+    net = fm.trace(module, (2, 2, 3))
+    addresses = [row.address for row in net.plan()]
+    parsed = [Address.parse(address) for address in addresses]
+    assert [(each.layer, each.call or 1) for each in parsed] == [
+        (f"b.{name}", number) for number in range(1, times + 1) for name in names
+    ]
+    found = net.maps(image, addresses, progress=False)
+    for address, (part, right) in zip(addresses, _values(module, image), strict=True):
+        assert torch.allclose(found[address].values, right, atol=1e-6), (address, part)
+
+
+def _values(module: Called, image: Tensor) -> list[tuple[nn.Module, Tensor]]:
+    values: list[tuple[nn.Module, Tensor]] = []
+    hooks = [
+        part.register_forward_hook(lambda part, _, value: values.append((part, value))) for part in module.b.values()
+    ]
+    with torch.no_grad():
+        module(image)
+    for hook in hooks:
+        hook.remove()
+    return values
 
 
 class Loop(nn.Module):

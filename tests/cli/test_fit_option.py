@@ -47,6 +47,13 @@ def test_every_answer_says_it(tall: Path, line: str, fit: str, words: str) -> No
     assert f"input: {words}\n" in ended.out
 
 
+@pytest.mark.parametrize("line", LINES, ids=lambda line: line.split()[0])
+def test_a_colour_of_another_number_of_channels_is_refused(tall: Path, line: str) -> None:
+    ended = featmap(f"{line} --fit pad:1,2")
+    assert ended.code == 2
+    assert "Preprocessing: fill has 2 numbers; the input has 3 channels." in ended.err
+
+
 @pytest.mark.parametrize("fit", ["stretch", "crop", "pad"])
 def test_the_maps_are_those_of_the_picture_so_fitted(tall: Path, fit: str) -> None:
     assert featmap(f"maps {SMALL} tall.png --layer stem:z -o out.npz --fit {fit}").code == 0

@@ -25,7 +25,7 @@ from cli.networks import Small
 from featmap.cli import index as index_commands
 from featmap.cli.index import EXAMPLES_OF
 from featmap.cli.options.model import load_model
-from featmap.errors import InputError, NoIndex, SettingError
+from featmap.errors import InputError, NoIndex, NotKept, SettingError
 from featmap.view import progress
 
 BUILD = "index build cli.networks:Small photos -o"
@@ -372,6 +372,37 @@ def test_similar_to_a_number_a_name_and_a_picture(photos: Path) -> None:
     assert refused("index similar photos.fmi '#99' --layer stem") == (
         "There is no image 99; 'photos.fmi' has 10.\n\nImages are counted from 0.\n"
     )
+
+
+def test_names_of_all_images(photos: Path) -> None:
+    listed = fm.Index.open("photos.fmi").names()
+    assert len(listed) == 10
+    assert done("index show photos.fmi --names") == "".join(f"{name}\n" for name in listed)
+    assert document("index show photos.fmi --names") == {"names": listed}
+
+
+def test_an_image_that_is_not_in_the_index(photos: Path) -> None:
+    name = fm.Index.open("photos.fmi").names()[0]
+    remedy = (
+        "`featmap index show photos.fmi --names` lists all names; for another picture, name the network of the index: "
+        "--model MODEL.\n"
+    )
+    for given, nearest in ((f"elsewhere/{name}", f"The nearest names are {name}. "), ("none.png", "")):
+        line = f"index similar photos.fmi {given} --layer stem"
+        assert refused(line) == f"There is no image '{given}' in 'photos.fmi'.\n\n{nearest}{remedy}"
+        with pytest.raises(NotKept) as caught:
+            fm.Index.open("photos.fmi").similar(given, "stem")
+        assert "net=..." in caught.value.remedy
+        assert "--" not in caught.value.remedy
+
+
+def test_top_of_a_layer_says_how_many_it_does_not_list(photos: Path) -> None:
+    lines = done("top photos.fmi stem -k 4").splitlines()[1:]
+    assert lines
+    for line in lines:
+        assert line.count("@") == 3
+        assert line.endswith(" and 1 more")
+    assert "more" not in done("top photos.fmi stem -k 3")
 
 
 def test_compare_names_the_maps_that_died(photos: Path) -> None:

@@ -175,7 +175,7 @@ NO_SIZE = "Give a whole number from 1 on, or (rows, columns): {0}=16."
             f"{SMALL} cat.png --window 4",
             "cli.networks:Small does not return one score per class; its output has shape 1x4x6x8.\n\n"
             "Name a position in the "
-            "output, such as '[3,10,12]' or \"['logits'][3]\", or a map or unit by its address.",
+            "output, such as '[2,3,4]', or a map or unit by its address.",
         ),
         (
             f"{SMALL} cat.png --target stem --window 4",

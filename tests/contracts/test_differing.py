@@ -15,6 +15,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils import prune
 
 import featmap as fm
 from featmap.errors import InputError
@@ -196,3 +197,101 @@ def test_what_is_written_and_never_read_is_in_the_plan_alone(function: Callable[
         alone = torch.cat([copy.deepcopy(module)(image[None]) for image in IMAGES])
     assert torch.allclose(found, alone, atol=1e-5)
     assert all(torch.equal(value, kept[key]) for key, value in module.state_dict().items())
+
+
+def normed(kind: Callable[..., nn.Module]) -> nn.Module:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        return nn.Sequential(kind(conv()), nn.ReLU(inplace=True), conv(4))
+
+
+def pruned(module: nn.Module) -> nn.Module:
+    return prune.l1_unstructured(module, "weight", 0.5)
+
+
+class Kept(nn.Module):
+    """A convolution whose scaled weight is kept in an attribute, in one of several ways."""
+
+    def __init__(self, function: Callable[[Any, Tensor], Tensor]) -> None:
+        super().__init__()
+        self.c = conv()
+        self.register_buffer("seen", torch.ones(1))
+        self.kept = torch.ones(4, 3, 3, 3)
+        self.function = function
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.function(self, x)
+
+
+def anew(self: Any, x: Tensor) -> Tensor:
+    self.kept = self.c.weight * self.seen
+    return functional.conv2d(x, self.kept).relu_()
+
+
+def read_before(self: Any, x: Tensor) -> Tensor:
+    kept, self.kept = self.kept, self.c.weight * 2
+    return functional.conv2d(x, kept)
+
+
+def of_the_image(self: Any, x: Tensor) -> Tensor:
+    self.kept = self.c.weight * x.mean()
+    return functional.conv2d(x, self.kept)
+
+
+def of_a_counter(self: Any, x: Tensor) -> Tensor:
+    self.kept = self.c.weight * self.seen
+    self.seen.add_(1)
+    return functional.conv2d(x, self.kept)
+
+
+def of_a_new_buffer(self: Any, x: Tensor) -> Tensor:
+    self.seen = self.seen + 1
+    self.kept = self.c.weight * self.seen
+    return functional.conv2d(x, self.kept)
+
+
+def at_random(self: Any, x: Tensor) -> Tensor:
+    self.kept = self.c.weight * torch.rand_like(self.c.weight)
+    return functional.conv2d(x, self.kept)
+
+
+def written_later(self: Any, x: Tensor) -> Tensor:
+    self.kept = self.c.weight * 2
+    self.kept[0].mul_(x.mean())
+    return functional.conv2d(x, self.kept)
+
+
+def of_itself(self: Any, x: Tensor) -> Tensor:
+    self.kept = self.kept * 0.5 + self.c.weight
+    return functional.conv2d(x, self.kept)
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        normed(nn.utils.weight_norm),
+        normed(nn.utils.spectral_norm),
+        normed(nn.utils.parametrizations.weight_norm),
+        normed(pruned),
+        Kept(anew),
+    ],
+    ids=["weight norm", "spectral norm", "parametrization", "pruning", "attribute"],
+)
+def test_what_each_call_computes_from_weights_alone_is_no_state(module: nn.Module) -> None:
+    module.eval()
+    with torch.no_grad():
+        first, second = module(IMAGES), module(IMAGES)
+    assert torch.equal(first, second)
+    net = fm.trace(module, SHAPE)
+    assert net.plan().written_state == ()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = net.maps(IMAGES, net.layers[-1].address, progress=False)
+    assert torch.allclose(next(iter(found.values())).values, first, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "function", [read_before, of_the_image, of_a_counter, of_a_new_buffer, at_random, written_later, of_itself]
+)
+def test_what_may_be_otherwise_each_time_is_state(function: Callable[[Any, Tensor], Tensor]) -> None:
+    assert "kept" in fm.trace(Kept(function).eval(), SHAPE).plan().written_state

@@ -20,6 +20,7 @@ from featmap.errors import (
     InputError,
     NoIndex,
     NoSuchChannel,
+    NoSuchImage,
     NotKept,
     OtherIndex,
     SettingError,
@@ -184,8 +185,8 @@ def test_what_top_refuses(case: Case) -> None:
     assert refusal(NotKept, top, "0:a/1", label="cta") == (
         "No image has the label 'cta'.\n\nThere are cat, dog, owl. The nearest names are cat."
     )
-    assert refusal(NotKept, top, "0:a/1", subset=["image 3", "image 99"]) == (
-        f"There is no image 'image 99' in '{path}'.\n\n`featmap index show` lists some."
+    assert refusal(NoSuchImage, top, "0:a/1", subset=["image 3", "image 99"]) == (
+        f"There is no image 'image 99' in '{path}'.\n\n`index.names()` lists all."
     )
     assert refusal(NotKept, top, "0:a/1", subset=[3, 12]) == (
         f"There is no image 12; '{path}' has 12.\n\nImages are counted from 0."
@@ -199,7 +200,7 @@ def test_what_top_refuses(case: Case) -> None:
         )
     assert refusal(NotKept, top, "0:a/1", subset="photo*") == (
         f"No image of '{path}' has a name like 'photo*'.\n\n"
-        "`*` stands for anything, `?` for one sign; names are those that `featmap index show` lists."
+        "`*` stands for anything, `?` for one sign; names are those that `featmap index show INDEX --names` lists."
     )
     assert refusal(NotKept, top, "0:a/1", subset="image [12]").startswith(f"No image of '{path}' has a name like")
 
@@ -376,9 +377,9 @@ def test_what_similar_refuses(case: Case, tmp_path: Path) -> None:
     similar, path = case.index.similar, case.index.path
     assert refusal(NotKept, similar, 12, "0") == f"There is no image 12; '{path}' has 12.\n\nImages are counted from 0."
     assert refusal(NotKept, similar, -1, "0") == f"There is no image -1; '{path}' has 12.\n\nImages are counted from 0."
-    assert refusal(NotKept, similar, "cat.png", "0") == (
+    assert refusal(NoSuchImage, similar, "cat.png", "0") == (
         f"There is no image 'cat.png' in '{path}'.\n\n"
-        "Give a name as `featmap index show` lists them; for another picture, give the network too (net=..., --model)."
+        "`index.names()` lists all names; for another picture, give the network too (net=...)."
     )
     assert refusal(InputError, similar, 1.5, "0") == (
         f"A float is not an image of '{path}'.\n\nGive a number or a name; for another picture, give the network too "

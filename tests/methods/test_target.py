@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -75,6 +75,35 @@ def test_other_shapes_that_are_one_score_per_class(forward: Any, count: int) -> 
     ]
     with pytest.raises(InputError):
         score_of(network, count)
+
+
+class Answer(NamedTuple):
+    """An output with names."""
+
+    mask: Tensor
+    aux: Tensor
+
+
+@pytest.mark.parametrize(
+    ("forward", "first"),
+    [
+        (lambda m, x: {"mask": m.stem(x), "aux": x}, "['mask'][2,3,3]"),
+        (lambda m, x: Answer(m.stem(x), x), "['mask'][2,3,3]"),
+        (lambda m, x: [x.mean((2, 3)), (m.stem(x),)], "[0][1]"),
+        (lambda m, x: (None, {"deep": [m.stem(x)]}, x), "[1]['deep'][0][2,3,3]"),
+        (lambda m, x: {"loss": x.mean(), "mask": m.stem(x)}, "['loss']"),
+        (lambda m, x: {"map's": m.stem(x), "aux": x}, '["map\'s"][2,3,3]'),
+    ],
+)
+def test_where_no_class_is_meant_the_example_is_a_place_of_this_output(forward: Any, first: str) -> None:
+    network = traced(forward, stem=conv())
+    with pytest.raises(InputError) as caught:
+        score_of(network, None)
+    assert first in caught.value.remedy
+    assert first.rpartition("[2,3,3]")[0] in caught.value.problem
+    found = score_of(network, first)
+    assert found is not None
+    assert found.node == next(index for index in network.graph.outputs if index is not None)
 
 
 @pytest.mark.parametrize("target", [(1, 2, 3), [1, 2, 3], "[1,2,3]", "[1][2][3]", "[1, 2][3]"])
@@ -153,7 +182,7 @@ def test_values_without_rows_and_columns_have_maps_of_one_value() -> None:
 
 NO_VECTOR = (
     "Written does not return one score per class; its output has shape {0}.\n\nName a position in the output, such as "
-    "'[3,10,12]' or \"['logits'][3]\", or a map or unit by its address."
+    "{1}, or a map or unit by its address."
 )
 NO_PLACE = "Give one index per axis, each below the size of its axis."
 
@@ -170,9 +199,18 @@ NO_PLACE = "Give one index per axis, each below the size of its axis."
             InputError,
             "A target of True is not a class.\n\nGive a class index, an output index or an address.",
         ),
-        (MAPS, {"target": 0}, InputError, NO_VECTOR.format("1x4x6x7")),
-        (MAPS, {"target": None}, InputError, NO_VECTOR.format("1x4x6x7")),
-        (MANY, {"target": 0}, InputError, NO_VECTOR.format("1x4, 1x4x6x7, 1x6x7, nothing, 1x4x6x7")),
+        (MAPS, {"target": 0}, InputError, NO_VECTOR.format("1x4x6x7", "'[2,3,3]'")),
+        (MAPS, {"target": None}, InputError, NO_VECTOR.format("1x4x6x7", "'[2,3,3]'")),
+        (
+            MANY,
+            {"target": 0},
+            InputError,
+            NO_VECTOR.format(
+                "['logits'] 1x4, ['pair'][0] 1x4x6x7, ['pair'][1][0] 1x6x7, ['pair'][1][1] nothing, "
+                '["map\'s"] 1x4x6x7',
+                "\"['logits'][2]\"",
+            ),
+        ),
         (
             CLASSES,
             {"target": "[5]"},

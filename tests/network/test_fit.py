@@ -211,9 +211,8 @@ def test_a_fit_that_is_none(given: dict[str, Any], text: str) -> None:
 
 
 def test_the_colour_of_another_number_of_channels() -> None:
-    net = fm.trace(nn.Conv2d(1, 2, 3), (1, 8, 8), fit="pad", fill=(1, 2, 3))
     with pytest.raises(SettingError) as caught:
-        net.maps(np.zeros((8, 4), np.uint8))
+        fm.trace(nn.Conv2d(1, 2, 3), (1, 8, 8), fit="pad", fill=(1, 2, 3))
     assert str(caught.value) == (
         "Preprocessing: fill has 3 numbers; the input has 1 channels.\n\nGive 1, or one for all."
     )

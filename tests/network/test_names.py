@@ -69,18 +69,62 @@ def test_a_module_registered_under_two_names_has_the_one_it_was_called_by_and_is
     assert net.plan().totals.parameters == sum(parameter.numel() for parameter in shared.parameters())
 
 
-def test_a_function_with_the_name_of_a_module_is_counted_on_after_the_modules_calls() -> None:
-    module = written(lambda self, x: functional.relu(self.d(self.relu(self.c(x)))), c=conv(), d=conv(4), relu=nn.ReLU())
-    assert names_of(module) == {"c": "conv2d", "relu#1": "relu", "d": "conv2d", "relu#2": "relu"}
+def test_a_module_keeps_its_name_beside_functions_of_that_name() -> None:
+    def forward(self: nn.Module, x: torch.Tensor) -> torch.Tensor:
+        return functional.relu(self.d(self.relu(functional.relu(self.c(x)))))
+
+    module = written(forward, c=conv(), d=conv(4), relu=nn.ReLU())
+    assert names_of(module) == {"c": "conv2d", "relu_#1": "relu", "relu": "relu", "d": "conv2d", "relu_#2": "relu"}
     net = fm.trace(module, SHAPE)
     maps = net.maps(torch.randn(1, *SHAPE), ["c:a", "d:a"])
-    assert torch.equal(maps["relu#1"].values, maps["c:a"].values)
-    assert torch.equal(maps["relu#2"].values, maps["d:a"].values)
+    assert torch.equal(maps["relu_#1"].values, maps["c:a"].values)
+    assert torch.equal(maps["relu_#2"].values, maps["d:a"].values)
 
 
-def test_a_function_called_before_the_module_of_its_name_does_not_take_the_modules_number() -> None:
-    module = written(lambda self, x: self.relu(self.d(functional.relu(self.c(x)))), c=conv(), d=conv(4), relu=nn.ReLU())
-    assert names_of(module) == {"c": "conv2d", "relu#2": "relu", "d": "conv2d", "relu#1": "relu"}
+@pytest.mark.parametrize("name", ["rgb", "cat", "conv2d", "add", "relu", "mean", "rgb_"])
+def test_a_modules_name_means_the_module_beside_inputs_and_functions_of_that_name(name: str) -> None:
+    class Named(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.add_module(name, conv())
+
+        def forward(self, rgb: torch.Tensor) -> torch.Tensor:
+            made = torch.relu(getattr(self, name)(rgb))
+            made = torch.cat([functional.conv2d(made, torch.ones(1, 4, 1, 1)), made + 1], 1)
+            return made - made.mean((2, 3), keepdim=True)
+
+    module, image = Named().eval(), torch.rand(1, *SHAPE)
+    net = fm.trace(module, SHAPE)
+    assert name in {row.address for row in net.plan()}
+    with torch.no_grad():
+        right = module.get_submodule(name)(image)
+    (found,) = net.maps(image, [f"{name}:z"], progress=False).values()
+    assert torch.allclose(found.values, right, atol=1e-6)
+    names = net._captured.names
+    (values,) = [values for call, values in names.values.items() if call.path == name]
+    assert [names.operator[index].path for index in values] == [name]
+    assert len(set(names.operator.values())) == len(names.operator) == len(net._captured.graph)
+
+
+def test_an_input_and_functions_do_not_share_a_name_either() -> None:
+    class Named(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.c = conv()
+
+        def forward(self, add: torch.Tensor) -> torch.Tensor:
+            return self.c(add + 1) + 1
+
+    names, graph = network_names(Named())
+    assert [names.text(names.operator[node.index]) for node in graph] == ["add", "add_#1", "c", "add_#2"]
+
+
+def test_a_function_with_the_other_name_of_a_module_does_not_take_it() -> None:
+    shared = nn.ReLU()
+    module = written(lambda self, x: functional.relu(self.c(self.act(x))), act=shared, relu=shared, c=conv())
+    assert names_of(module) == {"act": "relu", "c": "conv2d", "relu_": "relu"}
+    net = fm.trace(module, SHAPE)
+    assert net._captured.place("relu").node == net._captured.place("act").node
 
 
 def test_an_input_with_the_name_of_a_module_does_not_take_its_name() -> None:
@@ -93,7 +137,7 @@ def test_an_input_with_the_name_of_a_module_does_not_take_its_name() -> None:
             return self.stem(stem)
 
     names, graph = network_names(Named())
-    assert [names.text(names.operator[node.index]) for node in graph] == ["stem#2", "stem#1"]
+    assert [names.text(names.operator[node.index]) for node in graph] == ["stem_", "stem"]
 
 
 def test_a_call_whose_value_nobody_reads_keeps_its_number_and_has_no_value() -> None:

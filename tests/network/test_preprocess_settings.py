@@ -45,9 +45,8 @@ def test_a_setting_that_no_picture_can_be_prepared_by(words: str, settings: dict
 
 def test_three_means_on_grey() -> None:
     record = Preprocessing(mean=(0.1, 0.2, 0.3))
-    net = fm.trace(nn.Conv2d(1, 2, 3), (1, 8, 8), preprocessing=record)
     with pytest.raises(SettingError) as caught:
-        net.maps(np.zeros((8, 8), np.uint8))
+        fm.trace(nn.Conv2d(1, 2, 3), (1, 8, 8), preprocessing=record)
     assert str(caught.value) == (
         "Preprocessing: mean has 3 numbers; the input has 1 channels.\n\nGive 1, or one for all."
     )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -62,3 +65,28 @@ def test_a_download_that_was_cut_off_is_named(tmp_path: Path, suffix: str, share
     message = refusal(path, whole[: int(len(whole) * share)])
     assert " is cut off: " in message
     assert message.endswith("Download it again, and compare its size with the original's.")
+
+
+def numpy_bytes(save: Callable[..., None]) -> bytes:
+    buffer = io.BytesIO()
+    save(buffer, np.zeros(3))
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("suffix", [".npz", *SUFFIXES])
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (numpy_bytes(np.savez), "NumPy archive (.npz)"),
+        (numpy_bytes(np.savez_compressed), "NumPy archive (.npz)"),
+        (numpy_bytes(np.save), "NumPy array (.npy)"),
+        (b"\x89HDF\r\n\x1a\n" + bytes(100), "HDF5 file (.h5)"),
+        (b"GGUF" + bytes(100), "GGUF file"),
+    ],
+)
+def test_arrays_of_other_programs_are_named(tmp_path: Path, suffix: str, content: bytes, kind: str) -> None:
+    path = tmp_path / f"weights{suffix}"
+    assert refusal(path, content) == (
+        f"'{path}' is a {kind}, not weights or a program of torch.\n\n"
+        "Save its arrays by name as .safetensors (safetensors.numpy.save_file), or a state dict with torch.save."
+    )

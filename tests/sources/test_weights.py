@@ -47,7 +47,7 @@ def test_every_kind_of_file_is_loaded(tmp_path: Path, suffix: str) -> None:
         assert torch.equal(tensor, source.state_dict()[name]), name
 
 
-@pytest.mark.parametrize("key", ["state_dict", "model", "model_state_dict"])
+@pytest.mark.parametrize("key", ["state_dict", "model", "model_state_dict", "net", "params_ema"])
 def test_a_checkpoint_is_looked_into(tmp_path: Path, key: str) -> None:
     source = network()
     path = saved(tmp_path, ".pt", {key: source.state_dict(), "epoch": 3, "loss": [0.5]})
@@ -163,10 +163,46 @@ def test_files_that_are_no_weights_are_refused(tmp_path: Path, name: str, conten
     assert caught.value.remedy == remedy.get(name, "Save the weights again with torch.save or safetensors.")
 
 
-@pytest.mark.parametrize("content", [[1, 2], {"epoch": 3}, {"weights": {"a": torch.zeros(1)}}, torch.zeros(3)])
-def test_a_file_without_named_tensors_is_refused(tmp_path: Path, content: Any) -> None:
+@pytest.mark.parametrize("key", ["model", "net", "state_dict"])
+def test_a_module_in_a_checkpoint_is_looked_into_with_trust(tmp_path: Path, key: str) -> None:
+    source, target = network(), network()
+    path = saved(tmp_path, ".pt", {key: source, "epoch": 3})
+    with pytest.raises(UnsafeFile):
+        load_weights(target, path)
+    load_weights(target, path, trust=True)
+    assert torch.equal(target.stem.weight, source.stem.weight)
+
+
+def test_a_usual_key_goes_before_others_and_of_others_there_may_be_one(tmp_path: Path) -> None:
+    one, other = network().state_dict(), network().state_dict()
+    found = read_weights(saved(tmp_path, ".pt", {"ema": other, "model": one, "optimizer": {"state": {}}}))
+    assert torch.equal(found["stem.weight"], one["stem.weight"])
+    path = saved(tmp_path, ".pt", {"generator": one, "discriminator": other, "epoch": 3})
+    with pytest.raises(ModelError) as caught:
+        read_weights(path)
+    assert str(caught.value) == (
+        f"'{path}' holds 2 tables of named tensors, under the keys 'generator', 'discriminator'.\n\n"
+        "Save the one that is meant by itself, or under the key 'state_dict'."
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ([1, 2], "it holds a list"),
+        (torch.zeros(3), "it holds a Tensor"),
+        ({"epoch": 3, "model": [1]}, "there is none under its keys 'epoch' (int), 'model' (list)"),
+        (
+            dict.fromkeys("abcdefghijkl", 1),
+            "there is none under its keys " + ", ".join(f"'{key}' (int)" for key in "abcdefghij") + " and 2 more",
+        ),
+    ],
+)
+def test_a_file_without_named_tensors_is_refused(tmp_path: Path, content: Any, reason: str) -> None:
     path = tmp_path / "content.pt"
     torch.save(content, path)
     with pytest.raises(ModelError) as caught:
         read_weights(path)
-    assert str(caught.value) == f"'{path}' holds no table of named tensors.\n\nSave the module's state_dict()."
+    assert str(caught.value) == (
+        f"'{path}' holds no table of named tensors: {reason}.\n\nSave the module's state_dict()."
+    )

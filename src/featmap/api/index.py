@@ -16,7 +16,7 @@ from featmap.api.network import Network
 from featmap.errors import InputError, QuestionError
 from featmap.index.build.build import BuildReport, Engine, build_index
 from featmap.index.questions.audit import Audit, Thresholds, audit
-from featmap.index.questions.chosen import Choice, Subset
+from featmap.index.questions.chosen import Choice, Subset, names
 from featmap.index.questions.compare import CHANGED_BELOW, Comparison, compare
 from featmap.index.questions.distribution import BINS, Distribution, distribution
 from featmap.index.questions.query import By, query_of, query_of_picture
@@ -139,6 +139,10 @@ class Index:
     def layers(self) -> tuple[str, ...]:
         """The addresses of the indexed layers."""
         return tuple(layer.address for layer in self.description.layers)
+
+    def names(self) -> list[str]:
+        """Every image's name, in the order of their numbers."""
+        return [name for _, name in names(self._now())]
 
     def summary(self) -> IndexSummary:
         """Its content: network, layers, images, labels, and the images that could not be read."""

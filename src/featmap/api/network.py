@@ -200,8 +200,9 @@ class Network:
         Exact: every score is that of the whole network on the occluded image; only what the window changes, and of
         that what the target needs, is computed again.
 
-        Arguments: target: a class index; `None` for the predicted class; a position in another output, `(3, 10, 12)` or
-        "['logits'][3]"; a map (`features.28:a/12`) or a unit by its address. window, stride: pixels, one number or
+        Arguments: target: a class index (also as text: "1" is class 1, `1:a/0` a map of layer 1); `None` for the
+        predicted class; a position in another output, `(3, 10, 12)` or "['logits'][3]"; a map (`features.28:a/12`) or a
+        unit by its address. window, stride: pixels, one number or
         (rows, columns); windows stay inside the image, the last of each axis is aligned with its edge. baseline: what
         is written, in preprocessed values: a number, one per channel, "mean" (of the image), "local" (of the window),
         or a function of the image (channel, row, column). scale: a class's "logit" or "probability". activity: a map's
@@ -260,10 +261,11 @@ class Network:
         up; other nonlinearities use their gradient, and the result names them.
 
         Arguments: target: a unit (`features.21:a/117@10,12`), a map (its strongest unit; with whole=True all
-        positions with their values), a layer (every map) or a list of addresses of one layer; a class index, `None`
-        for the predicted class, or a position in another output. start: the signal begins with the unit's "value" or
-        with "one"; from stage conv or z it is rectified first, unless the rule is "gradient". norm: evaluating
-        normalisations "scale" the signal, or "skip" it. memory_bytes: how much one batch of units may take.
+        positions with their values), a layer (every map) or a list of addresses of one layer; a class index (also as
+        text: "1" is class 1, `1:a` layer 1), `None` for the predicted class, or a position in another output. start:
+        the signal begins with the unit's "value" or with "one"; from stage conv or z it is rectified first, unless the rule
+        is "gradient". norm: evaluating normalisations "scale" the signal, or "skip" it. memory_bytes: how much one
+        batch of units may take.
         Returns: a `Projection`; `Projections` for several maps or units; a list of them for a list of images.
         Raises: AddressError, SettingError, InputError, ImageError.
 

@@ -217,6 +217,8 @@ class _Builder:
             elif fx_node.op == "call_function" and _is_live(fx_node):
                 self._operator(fx_node)
         outputs = self._outputs()
+        # What is read before it is written may be of before the first call.
+        state = [each for each in written if not each.is_recomputed or each.name in self.weights]
         graph = Graph(
             tuple(self.nodes),
             tuple(inputs),
@@ -226,7 +228,7 @@ class _Builder:
             self.removed,
             size_reads,
             self.own_gradients,
-            written=(*written_buffers(self.program, self.statistics), *written),
+            written=(*written_buffers(self.program, self.statistics), *state),
         )
         return apart(pruned(graph))
 

@@ -41,7 +41,7 @@ def where_of(node: FxNode) -> str:
     calls = list((node.meta.get("nn_module_stack") or {}).values())
     path, kind = calls[-1] if calls else ("", "the model")
     name = (kind if isinstance(kind, str) else kind.__qualname__).rpartition(".")[2]
-    return f"'{path.partition('@')[0]}'" if path else f"the forward of {name}"
+    return f"'{path}'" if path else f"the forward of {name}"
 
 
 def _line(node: FxNode) -> str:

@@ -8,11 +8,11 @@ import typer
 from typer import Argument, Option
 
 from featmap.cli.app import epilog
-from featmap.cli.options.common import Json, print_message
+from featmap.cli.options.common import Json, print_json, print_message
 from featmap.cli.options.model import Device, Fit, Input, Model, Trust, Weights, found_device, load_model, notes
 from featmap.cli.options.of_index import IndexPath, K, Label, Output, Subset, TableOutput, check_file, give
 from featmap.cli.options.picture import STANDARD_INPUT, read_standard_input
-from featmap.errors import InputError
+from featmap.errors import InputError, NoSuchImage
 
 EXAMPLES_OF = {
     "build": (
@@ -27,6 +27,7 @@ EXAMPLES_OF = {
     "show": (
         ("What it holds:", "featmap index show photos.fmi"),
         ("As one JSON document:", "featmap index show photos.fmi --json"),
+        ("The names of all its images:", "featmap index show photos.fmi --names"),
     ),
     "verify": (
         ("Whether it is sound:", "featmap index verify photos.fmi"),
@@ -211,10 +212,21 @@ def _say_what_is_kept(path: str) -> None:
 
 
 @app.command(epilog=epilog(EXAMPLES_OF["show"]))
-def show(index: IndexPath, as_json: Json = False) -> None:
+def show(
+    index: IndexPath,
+    names: Annotated[bool, Option("--names", help="Instead: the name of every image, one a line.")] = False,
+    as_json: Json = False,
+) -> None:
     """The content of an index: network, layers, images, labels, and the images that could not be read."""
     import featmap
 
+    if names:
+        listed = featmap.Index.open(index).names()
+        if as_json:
+            print_json({"names": listed})
+        else:
+            typer.echo("\n".join(listed))
+        return
     give(featmap.Index.open(index).summary(), None, as_json=as_json)
 
 
@@ -283,9 +295,14 @@ def similar(
         )
     asked: Any = read_standard_input() if image == STANDARD_INPUT else image if number is None else number
     network = None if model is None else load_model(model, weights, input, fit, trust=trust)
-    with notes():
-        chosen: dict[str, Any] = {"by": by, "measure": measure, "label": label or None, "subset": subset}
-        result = opened.similar(asked, layer, k, net=network, **chosen)
+    chosen: dict[str, Any] = {"by": by, "measure": measure, "label": label or None, "subset": subset}
+    try:
+        with notes():
+            result = opened.similar(asked, layer, k, net=network, **chosen)
+    except NoSuchImage as error:
+        listing = f"`featmap index show {index} --names` lists all names"
+        remedy = f"{error.nearest} {listing}; for another picture, name the network of the index: --model MODEL."
+        raise NoSuchImage(error.problem, remedy.strip()) from None
     give(result, output, as_json=as_json)
 
 

@@ -42,7 +42,9 @@ def command(
     target: Annotated[
         str | None,
         Option(
-            metavar="TARGET", help="A class, a position in the output ('[3,10]'), a map or a unit (default: predicted)."
+            metavar="TARGET",
+            help="A class, a position in the output ('[3,10]'), a map or a unit (default: predicted). A number is a "
+            "class, also where a layer has it for a name; 1:a/0 is a map of layer 1.",
         ),
     ] = None,
     output: Annotated[

@@ -130,10 +130,12 @@ class Written:
     """An attribute or buffer that the module's forward writes in evaluation.
 
     `is_weight`: its former value can only have been read as a tensor, which then is a weight of that name.
+    `is_recomputed`: it is computed from weights alone, so that every call writes the same.
     """
 
     name: str
     is_weight: bool
+    is_recomputed: bool = False
 
 
 @dataclass(frozen=True)

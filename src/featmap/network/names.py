@@ -1,9 +1,9 @@
 """The names of a graph's values: operator calls and module outputs get one documented name each.
 
 An operator call that is all that its module does has the module's path (`features.21`); any other has the path of the
-module whose forward makes it, with the operator's name (`layer1.0.add`). The path of a module with several operator
-calls names the value that it returns. Names that occur more than once are numbered in the order of the calls: first
-those of a module of that name, then those of functions.
+module whose forward makes it, with the operator's name (`layer1.0.add`). A module that does more than one thing names
+the value that it returns. Names that occur more than once are numbered in the order of the calls. A name means one
+thing: a module has its own, then inputs have theirs, then functions, and whoever finds it taken adds `_`.
 """
 
 from __future__ import annotations
@@ -77,26 +77,35 @@ def _joined(graph: Graph, calls: dict[str, tuple[int, ...]], values: dict[CallNa
 def _operator_names(graph: Graph) -> dict[int, CallName]:
     alone = _only_work_of(graph)
     names: dict[int, CallName] = {}
-    taken = _module_calls(graph)
-    for node in graph:
+    paths = _Paths(graph)
+    called: Counter[str] = Counter()
+    for node in sorted(graph, key=lambda node: not node.is_input):
         owner = node.owner
         if alone.get(owner) == node.index:
             names[node.index] = CallName(owner.path, owner.number)
             continue
-        own_name = str(node.args[0]) if node.is_input else printed_name(node)
-        path = f"{owner.path}.{own_name}" if owner.path else own_name
-        taken[path] += 1
-        names[node.index] = CallName(path, taken[path])
+        path = paths.of(node)
+        called[path] += 1
+        names[node.index] = CallName(path, called[path])
     return names
 
 
-def _module_calls(graph: Graph) -> Counter[str]:
-    """For every module path the highest number of its calls; functions of the same name are counted from there on."""
-    highest: Counter[str] = Counter()
-    for stack in (*(node.stack for node in graph), *graph.removed):
-        for call in stack:
-            highest[call.path] = max(highest[call.path], call.number)
-    return highest
+class _Paths:
+    """Paths of inputs and functions, none that of a module or of another function: `_` is added until it is free."""
+
+    def __init__(self, graph: Graph) -> None:
+        stacks = (*(node.stack for node in graph), *graph.removed)
+        modules = {call.path for stack in stacks for call in stack}
+        others = {other for path in modules for other in graph.other_names.get(path, ())}
+        self.taken: dict[str, tuple[str, str, bool] | None] = dict.fromkeys(modules | others)
+
+    def of(self, node: Node) -> str:
+        """The path that all calls of one function in the forward of one module share."""
+        owner, name = node.owner.path, str(node.args[0]) if node.is_input else printed_name(node)
+        path = f"{owner}.{name}" if owner else name
+        while self.taken.setdefault(path, (owner, name, node.is_input)) != (owner, name, node.is_input):
+            path += "_"
+        return path
 
 
 def _only_work_of(graph: Graph) -> dict[ModuleCall, int]:

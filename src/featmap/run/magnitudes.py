@@ -1,4 +1,4 @@
-"""What is measured of values that are no real numbers? Of complex ones magnitudes, of whole ones the same as real ones.
+"""Values that are not real numbers: complex ones are measured by magnitude, whole numbers as real ones.
 
 One rule for every question: a complex number has no order, so maps of them are shown, ranked and scored by magnitude.
 """

@@ -14,13 +14,15 @@ from featmap.errors import ModelError
 
 _LFS = b"version https://git-lfs.github.com/spec/"
 _PAGE = re.compile(rb"\s*(?:\xef\xbb\xbf)?\s*<(?:!doctype\s+html|html|head|!--|\?xml)", re.IGNORECASE)
+_OTHERS = {b"\x93NUMPY": "NumPy array (.npy)", b"\x89HDF\r\n\x1a\n": "HDF5 file (.h5)", b"GGUF": "GGUF file"}
+_ANEW = "Save its arrays by name as .safetensors (safetensors.numpy.save_file), or a state dict with torch.save."
 _AGAIN = "Download it again, and compare its size with the original's."
 _START_BYTES = 512
 _LARGEST_HEADER_BYTES = 100_000_000
 
 
 def check_kind(path: Path) -> None:
-    """Raises: ModelError: a Git LFS pointer, a web page, an empty file, or a truncated download."""
+    """Raises: ModelError: a Git LFS pointer, a web page, an empty file, arrays of other programs, a truncated file."""
     with path.open("rb") as file:
         start = file.read(_START_BYTES)
     if not start:
@@ -38,6 +40,17 @@ def check_kind(path: Path) -> None:
             "Download the file itself: the address that was asked answered with a page.",
         )
     _check_whole(path, start)
+    other = next((kind for sign, kind in _OTHERS.items() if start.startswith(sign)), None)
+    if other is not None or _is_numpy_archive(path, start):
+        raise ModelError(f"'{path}' is a {other or 'NumPy archive (.npz)'}, not weights or a program of torch.", _ANEW)
+
+
+def _is_numpy_archive(path: Path, start: bytes) -> bool:
+    if not start.startswith(b"PK\x03\x04"):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        names = archive.namelist()
+    return bool(names) and all(name.endswith(".npy") for name in names)
 
 
 def _check_whole(path: Path, start: bytes) -> None:

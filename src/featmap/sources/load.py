@@ -17,6 +17,7 @@ from featmap.errors import InputError, ModelError, NoSuchModel, WorkError, neare
 from featmap.graph.sized_graph import SizedGraph
 from featmap.network.network import CapturedNetwork, capture_module, for_one_image
 from featmap.network.preprocess import Fit, Preprocessing, default_preprocessing
+from featmap.network.preprocess_check import check_channels, check_fill
 from featmap.network.tensors import LiveTensors, RandomTensors
 from featmap.sources.archive import possible_size_reads, read_archive
 from featmap.sources.build import seeded, without_values
@@ -52,15 +53,29 @@ def load_network(
 
 
 def fitted(network: CapturedNetwork, fit: Fit | None) -> CapturedNetwork:
-    """The network with pictures fitted to its input in this way. Raises: InputError: it takes no pictures."""
+    """The network with pictures fitted to its input in this way.
+
+    Raises: InputError: it takes no pictures. SettingError: the record is for another number of channels.
+    """
     if fit is None:
+        _check_record(network)
         return network
     if len(network.input_shape) != 3:
         raise InputError(
             f"{network.name} takes inputs of shape {'x'.join(map(str, network.input_shape))}, which no picture fits.",
             "Leave fit out.",
         )
-    return replace(network, preprocessing=fit.record(network.preprocessing, network.input_shape))
+    network = replace(network, preprocessing=fit.record(network.preprocessing, network.input_shape))
+    _check_record(network)
+    return network
+
+
+def _check_record(network: CapturedNetwork) -> None:
+    """Said when a network is loaded: a plan would print a record by which no picture can be prepared."""
+    if len(network.input_shape) == 3:
+        record, channels = network.preprocessing, network.input_shape[0]
+        check_channels(record.mean, record.std, channels)
+        check_fill(record.fill, channels)
 
 
 def _zoo_model(kind: str, name: str, weights: str | Path | None) -> ZooModel | None:

@@ -79,7 +79,7 @@ def _beyond_tensors_zipped(file: IO[bytes]) -> str | None:
 
 
 def _unknown_member(names: list[str]) -> str | None:
-    inner = [name.partition("/")[2] for name in names]
+    inner = [name.partition("/")[2] or name for name in names]
     if "constants.pkl" in inner:
         return "it is a TorchScript program"
     return next((f"it holds '{name}', which may be code" for name in inner if not _MEMBERS.fullmatch(name)), None)

@@ -24,6 +24,9 @@ _SAFE = "Save it as .safetensors or as a plain state dict, or pass --trust if yo
 _LISTED = 10
 """The most tensors that are listed among those that do not fit."""
 
+_USUAL_KEYS = ("state_dict", "model", "model_state_dict")
+"""Under which a checkpoint holds its weights, whatever other tables it has."""
+
 
 def load_weights(module: nn.Module, path: Path, *, trust: bool = False) -> None:
     """Loads the weights of a `.safetensors` or state-dict file into the module.
@@ -92,15 +95,39 @@ def _unreadable(path: Path, reason: str) -> ModelError:
 
 
 def _tensors(content: Any, path: Path) -> dict[str, Tensor]:
-    """The state dict itself, or the one under the usual keys of a checkpoint."""
-    for key in ("state_dict", "model", "model_state_dict"):
-        if isinstance(content, dict) and isinstance(content.get(key), dict):
-            content = content[key]
+    """The state dict itself, or the one in a checkpoint: under a usual key, or under the only key that has one.
+
+    Raises: ModelError: there is none, or there are several.
+    """
+    table = _table(content)
+    if table is not None:
+        return table
+    entries: dict[Any, Any] = content if isinstance(content, dict) else {}  # pyright: ignore[reportUnknownVariableType]
+    tables = {key: found for key, value in entries.items() if (found := _table(value))}
+    if len(tables) == 1:
+        return next(iter(tables.values()))
+    if tables:
+        raise ModelError(
+            f"'{path}' holds {len(tables)} tables of named tensors, under the keys {', '.join(map(repr, tables))}.",
+            "Save the one that is meant by itself, or under the key 'state_dict'.",
+        )
+    kinds = [f"{key!r} ({type(value).__name__})" for key, value in entries.items()]
+    more = f" and {len(kinds) - _LISTED} more" if len(kinds) > _LISTED else ""
+    keys = f"there is none under its keys {', '.join(kinds[:_LISTED])}{more}"
+    reason = keys if kinds else f"it holds a {type(content).__name__}"
+    raise ModelError(f"'{path}' holds no table of named tensors: {reason}.", "Save the module's state_dict().")
+
+
+def _table(content: Any) -> dict[str, Tensor] | None:
+    """The named tensors of a state dict, of a module, or of a checkpoint with a usual key."""
     if isinstance(content, nn.Module):
         content = content.state_dict()
-    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
-        raise ModelError(f"'{path}' holds no table of named tensors.", "Save the module's state_dict().")
-    return {str(name): value for name, value in content.items()}
+    if not isinstance(content, dict):
+        return None
+    if all(isinstance(value, Tensor) for value in content.values()):  # pyright: ignore[reportUnknownVariableType]
+        return {str(name): value for name, value in content.items()}  # pyright: ignore[reportUnknownVariableType]
+    found = (_table(content[key]) for key in _USUAL_KEYS if isinstance(content.get(key), dict | nn.Module))  # pyright: ignore[reportUnknownVariableType]
+    return next((table for table in found if table), None)
 
 
 def _check(module: nn.Module, state: dict[str, Tensor], path: Path) -> None:

@@ -44,8 +44,8 @@ def save_named(pages: Mapping[str, Sequence[Image.Image]], path: str | Path) -> 
     """Writes the pages of several things as PNG, each under the path with its own name in it.
 
     `x.png` becomes `x-features.0-z.png`; of a single thing the path is as it was given. Characters that some file
-    system does not take become hyphens; names that would then be one, whatever their capitals, get a
-    number.
+    system does not take, or that mean something in a URL, become hyphens; names that would then be one, whatever their
+    capitals, get a number.
     """
     target = Path(path)
     if len(pages) == 1:
@@ -61,13 +61,13 @@ def save_named(pages: Mapping[str, Sequence[Image.Image]], path: str | Path) -> 
 def file_names(names: Sequence[str]) -> list[str]:
     """Names that every file system takes and tells apart, in the same order.
 
-    >>> file_names(["features.0:z", "a/b", "a:b", "A-b"])
-    ['features.0-z', 'a-b', 'a-b~2', 'A-b~3']
+    >>> file_names(["features.0:z", "relu#2:a", "a/b", "a:b", "A-b"])
+    ['features.0-z', 'relu-2-a', 'a-b', 'a-b~2', 'A-b~3']
     """
     taken: Counter[str] = Counter()
     found: list[str] = []
     for name in names:
-        plain = re.sub(r"[^\w.#=+-]", "-", name)
+        plain = re.sub(r"[^\w.=-]", "-", name)
         taken[plain.lower()] += 1
         number = taken[plain.lower()]
         found.append(plain if number == 1 else f"{plain}~{number}")

@@ -12,8 +12,10 @@ from typing import Any
 
 from torch import Tensor, nn
 from torch.export import ExportedProgram
+from torch.fx import Node as FxNode
 
 from featmap.capture.state.reachable import CONTAINERS, elements, is_made_of
+from featmap.capture.state.recomputed import recorded_weights, unreplaced, weights_alone
 from featmap.graph.graph import Written
 from featmap.graph.operators.base.call import by_name, schema_arguments
 from featmap.graph.schema import is_operator, plain_name
@@ -32,21 +34,33 @@ class AttributeWrites:
         self._root = root
         self._before = _attributes(root)
         self._found: dict[str, Written] = {}
+        self._weights: tuple[tuple[Tensor, FxNode], ...] = ()
 
     @property
     def found(self) -> tuple[Written, ...]:
         return tuple(self._found.values())
 
     def __enter__(self) -> None:
-        self._hook = self._root.register_forward_hook(self._look)
+        self._hooks = [
+            self._root.register_forward_pre_hook(self._begin, prepend=True),
+            self._root.register_forward_hook(self._look),
+        ]
 
     def __exit__(self, *error: object) -> None:
-        self._hook.remove()
+        for hook in self._hooks:
+            hook.remove()
+
+    def _begin(self, *_: Any) -> None:
+        self._weights = recorded_weights(self._root)
 
     def _look(self, *_: Any) -> None:
+        weights = unreplaced(self._root, self._weights)
         for name, value in _attributes(self._root).items():
             if not _same(self._before.get(name, _MISSING), value):
-                self._found.setdefault(name, Written(name, self._was_tensor_or_missing(name)))
+                before = self._before.get(name)
+                is_recomputed = all(is_made_of(each, Tensor) for each in (before, value))
+                is_recomputed = is_recomputed and weights_alone(value, weights)
+                self._found.setdefault(name, Written(name, self._was_tensor_or_missing(name), is_recomputed))
 
     def _was_tensor_or_missing(self, name: str) -> bool:
         """Whether the former value can only have been read as a tensor, which the graph then holds."""

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from featmap.errors import NotKept, SettingError, nearest
+from featmap.errors import NoSuchImage, NotKept, SettingError, nearest
 from featmap.index.store.snapshot import Snapshot
 
 ROWS_AT_ONCE = 1 << 20
@@ -79,7 +79,7 @@ def _subset(snapshot: Snapshot, subset: Any) -> NDArray[np.int64]:
         found = {name: number for number, name in names(snapshot) if name in wanted}
         missing = [name for name in listed if name not in found]
         if missing:
-            raise NotKept(f"There is no image '{missing[0]}' in '{snapshot.path}'.", "`featmap index show` lists some.")
+            raise NoSuchImage(f"There is no image '{missing[0]}' in '{snapshot.path}'.", "`index.names()` lists all.")
         return np.array(sorted(found.values()), np.int64)
     return _checked_numbers(snapshot, listed)
 
@@ -100,7 +100,7 @@ def _named(snapshot: Snapshot, found: list[int], pattern: str) -> NDArray[np.int
     if not found:
         raise NotKept(
             f"No image of '{snapshot.path}' has a name like '{pattern}'.",
-            "`*` stands for anything, `?` for one sign; names are those that `featmap index show` lists.",
+            "`*` stands for anything, `?` for one sign; names are those that `featmap index show INDEX --names` lists.",
         )
     return np.array(found, np.int64)
 

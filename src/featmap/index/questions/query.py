@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from featmap.errors import ImageBroken, InputError, NotKept, SettingError
+from featmap.errors import ImageBroken, InputError, NoSuchImage, NotKept, SettingError
 from featmap.images.entries import entries
 from featmap.images.reading import read_image
 from featmap.index.build.measure import Measurer
@@ -23,6 +23,7 @@ from featmap.network.network import CapturedNetwork
 
 By = Literal["maximum", "mean"]
 BYS = ("maximum", "mean")
+_NAMED = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,12 +76,18 @@ def query_of(snapshot: Snapshot, image: Any, address: str | Address, by: By) -> 
 
 
 def _number(snapshot: Snapshot, image: str) -> int:
+    within: list[str] = []
     for number, name in names(snapshot):
         if name == image:
             return number
-    raise NotKept(
+        # A path that leads to the image, from the folder above that which was indexed.
+        if image.endswith(f"/{name}") or name.endswith(f"/{image}"):
+            within.append(name)
+    more = f" and {len(within) - _NAMED} more" if len(within) > _NAMED else ""
+    raise NoSuchImage(
         f"There is no image '{image}' in '{snapshot.path}'.",
-        "Give a name as `featmap index show` lists them; for another picture, give the network too (net=..., --model).",
+        "`index.names()` lists all names; for another picture, give the network too (net=...).",
+        f"The nearest names are {', '.join(within[:_NAMED])}{more}." if within else "",
     )
 
 

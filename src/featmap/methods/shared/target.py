@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 from operator import index as index_of
@@ -25,6 +25,7 @@ Activity = Literal["maximum", "mean", "sum"]
 Scale = Literal["logit", "probability"]
 
 _INDEX = re.compile(r"(?:\[(?:\d+(?:\s*,\s*\d+)*|'[^']*'|\"[^\"]*\")\])+")
+_LISTED = 8
 _PART = re.compile(r"\[(.*?)\]")
 
 
@@ -67,7 +68,7 @@ def score_of(
     if not isinstance(target, str | Address | tuple | list):
         raise InputError(
             f"A target of {target!r}, of type {type(target).__name__}, is no score.",
-            "Give a class index, a place of the output such as (3, 10, 12), or a map or unit by its address.",
+            "Give a class index, a position in the output such as (3, 10, 12), or a map or unit by its address.",
         )
     text = str(target).strip()
     _check_unused("scale", scale, "logit", "only the scores of classes become probabilities")
@@ -108,17 +109,55 @@ def _vector_output(network: CapturedNetwork) -> tuple[int, int]:
     shape = list(() if node is None else network.sized.shape(node))
     flat = shape[:1] == [1] and all(size == 1 for size in shape[2:])
     if node is None or len(outputs) != 1 or not flat:
-        described = ", ".join("nothing" if o is None else "x".join(map(str, network.sized.shape(o))) for o in outputs)
-        raise InputError(
-            f"{network.name} does not return one score per class; its output has shape {described}.",
-            "Name a position in the output, such as '[3,10,12]' or \"['logits'][3]\", or a map or unit by its address.",
-        )
+        raise _no_vector(network)
     if is_complex(network.sized, node):
         raise InputError(
             f"{network.name} returns complex numbers, which have no order: none of them is the score of a class.",
-            "Name a place of the output, such as '[3]': its score is the magnitude there.",
+            "Name a position in the output, such as '[3]': its score is the magnitude there.",
         )
     return node, prod(shape)
+
+
+def _no_vector(network: CapturedNetwork) -> InputError:
+    """Why no class can be meant, with the parts of the output and how one number of the first is named."""
+    parts = list(_parts(network.graph.unflatten(list(network.graph.outputs))))
+    shapes = {at: () if node is None else network.sized.shape(node) for at, node in parts}
+    sizes = ["nothing" if node is None else "x".join(map(str, shapes[at])) or "one number" for at, node in parts]
+    described = [f"{at} {size}".strip() for (at, _), size in zip(parts, sizes, strict=True)]
+    more = f" and {len(described) - _LISTED} more" if len(described) > _LISTED else ""
+    first = next((at for at, node in parts if node is not None), "")
+    shape = shapes.get(first, ())
+    place = ",".join(str(size // 2) for size in (shape[1:] if shape[:1] == (1,) else shape))
+    example = f"{first}[{place}]" if place else first
+    return InputError(
+        f"{network.name} does not return one score per class; "
+        f"its output has shape {', '.join(described[:_LISTED])}{more}.",
+        f"Name a position in the output, such as {_quoted(example)}, or a map or unit by its address."
+        if example
+        else "Name a map or unit by its address.",
+    )
+
+
+def _quoted(text: str) -> str:
+    """In the quotes that a shell takes, where the text has not both kinds itself."""
+    quote = "'" if "'" not in text else '"' if '"' not in text else "`"
+    return f"{quote}{text}{quote}"
+
+
+def _parts(value: Any, at: str = "") -> Iterator[tuple[str, int | None]]:
+    """The tensors of an output, each with the steps that lead to it, written as a target."""
+    fields = getattr(value, "_fields", None)
+    if isinstance(value, dict):
+        steps = [(key, part) for key, part in value.items()]  # pyright: ignore[reportUnknownVariableType]
+    elif fields is not None:
+        steps = list(zip(fields, value, strict=True))
+    elif isinstance(value, list | tuple):
+        steps = list(enumerate(value))  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+    else:
+        yield at, value if isinstance(value, int) else None
+        return
+    for key, part in steps:  # pyright: ignore[reportUnknownVariableType]
+        yield from _parts(part, f"{at}[{key!r}]")
 
 
 def class_score(network: CapturedNetwork, index: int, scale: Scale) -> Score:

@@ -21,6 +21,7 @@ from featmap.view.tables.parts import counted, shape_text, skipped_lines, table
 
 _LISTED = 8
 _PAIRS = 3
+_EXAMPLES = 3
 
 
 def report_text(report: BuildReport) -> str:
@@ -116,8 +117,9 @@ def top_sheet_text(result: TopSheet) -> str:
     """One line per map."""
     lines = [f"{result.title}: {counted(len(result.maps), 'map')}"]
     for each in result.maps:
-        shown = [f"{number(e.value)} {e.image} @{e.unit[0]},{e.unit[1]}" for e in each.examples[:3]]
-        lines.append(f"/{each.address.rpartition('/')[2]}  {'; '.join(shown)}")
+        shown = [f"{number(e.value)} {e.image} @{e.unit[0]},{e.unit[1]}" for e in each.examples[:_EXAMPLES]]
+        more = f" and {len(each.examples) - _EXAMPLES} more" if len(each.examples) > _EXAMPLES else ""
+        lines.append(f"/{each.address.rpartition('/')[2]}  {'; '.join(shown)}{more}")
     return "\n".join(lines)
 
 
