@@ -263,8 +263,8 @@ class Network:
         Arguments: target: a unit (`features.21:a/117@10,12`), a map (its strongest unit; with whole=True all
         positions with their values), a layer (every map) or a list of addresses of one layer; a class index (also as
         text: "1" is class 1, `1:a` layer 1), `None` for the predicted class, or a position in another output. start:
-        the signal begins with the unit's "value" or with "one"; from stage conv or z it is rectified first, unless the rule
-        is "gradient". norm: evaluating normalisations "scale" the signal, or "skip" it. memory_bytes: how much one
+        the signal begins with the unit's "value" or with "one"; from stage conv or z it is rectified first, unless the
+        rule is "gradient". norm: evaluating normalisations "scale" the signal, or "skip" it. memory_bytes: how much one
         batch of units may take.
         Returns: a `Projection`; `Projections` for several maps or units; a list of them for a list of images.
         Raises: AddressError, SettingError, InputError, ImageError.

@@ -7,9 +7,9 @@ be captured again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -24,6 +24,8 @@ from featmap.graph.operators.base.regions import Region
 from featmap.graph.operators.table import operator_of, printed_name
 from featmap.graph.receptive.places import Places
 
+Fact = TypeVar("Fact")
+
 
 class SizedGraph:
     """A graph together with shape and axes of every value."""
@@ -34,6 +36,7 @@ class SizedGraph:
         self.axes: list[Axes] = []
         self._calls: dict[int, Call] = {}
         self._regions: dict[int, Region] = {}
+        self._derived: dict[Callable[[SizedGraph], Any], Any] = {}
         for node in graph:
             self.axes.append(NO_AXES)
             if node.index < len(self.specs):
@@ -80,6 +83,12 @@ class SizedGraph:
             node = self.graph[index]
             self._regions[index] = self.operator(node).region(self.call(node))
         return self._regions[index]
+
+    def derived(self, fact: Callable[[SizedGraph], Fact]) -> Fact:
+        """What a function says of this graph, computed once."""
+        if fact not in self._derived:
+            self._derived[fact] = fact(self)
+        return self._derived[fact]
 
     @cached_property
     def places(self) -> Places:

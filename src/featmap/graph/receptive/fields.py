@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import reduce
-from weakref import WeakKeyDictionary
 
 from featmap.geometry import IndexSet, ReceptiveField, merge
 from featmap.graph.operators.base.call import Call
@@ -23,7 +22,6 @@ from featmap.graph.receptive.spelling import LABELS
 from featmap.graph.sized_graph import SizedGraph
 
 _FIRST_CHANNEL = IndexSet.of([0])
-_known: WeakKeyDictionary[SizedGraph, list[ReceptiveField]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -36,12 +34,14 @@ class _Seen:
 
 def receptive_fields(sized: SizedGraph) -> list[ReceptiveField]:
     """The receptive field of every value (by node) on the image input, in input pixels."""
-    if sized not in _known:
-        seen: list[_Seen] = []
-        for index in range(len(sized.specs)):
-            seen.append(_seen(sized, index, seen))
-        _known[sized] = [_reported(sized, index, entry) for index, entry in enumerate(seen)]
-    return _known[sized]
+    return sized.derived(_receptive_fields)
+
+
+def _receptive_fields(sized: SizedGraph) -> list[ReceptiveField]:
+    seen: list[_Seen] = []
+    for index in range(len(sized.specs)):
+        seen.append(_seen(sized, index, seen))
+    return [_reported(sized, index, entry) for index, entry in enumerate(seen)]
 
 
 def _reported(sized: SizedGraph, index: int, seen: _Seen) -> ReceptiveField:

@@ -6,27 +6,25 @@ the same numbers as real ones. So signals go through such values, and only throu
 
 from __future__ import annotations
 
-from weakref import WeakKeyDictionary
-
 import torch
 
 from featmap.graph.graph import Node, TensorSpec
 from featmap.graph.sized_graph import SizedGraph
 
-_known: WeakKeyDictionary[SizedGraph, frozenset[int]] = WeakKeyDictionary()
-
 
 def of_pixels(sized: SizedGraph) -> frozenset[int]:
     """The nodes whose values are whole numbers made of the image's alone; none where the image has fractions."""
-    if sized not in _known:
-        found: set[int] = set()
-        for node in sized.graph:
-            read = [index for index in node.inputs if sized.graph[index].depends_on_input]
-            is_made_so = bool(read) and all(index in found for index in read)
-            if _is_whole(sized, node.index) and (node.index == sized.graph.image_input or is_made_so):
-                found.add(node.index)
-        _known[sized] = frozenset(found)
-    return _known[sized]
+    return sized.derived(_of_pixels)
+
+
+def _of_pixels(sized: SizedGraph) -> frozenset[int]:
+    found: set[int] = set()
+    for node in sized.graph:
+        read = [index for index in node.inputs if sized.graph[index].depends_on_input]
+        is_made_so = bool(read) and all(index in found for index in read)
+        if _is_whole(sized, node.index) and (node.index == sized.graph.image_input or is_made_so):
+            found.add(node.index)
+    return frozenset(found)
 
 
 def _is_whole(sized: SizedGraph, index: int) -> bool:
