@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 import featmap as fm
-from featmap.methods.occlude import OcclusionMap, occlude
+from featmap.methods.occlude import Cover, OcclusionMap, occlude
+from featmap.run.execution import Execution
 from featmap.testing.oracles import occluded_outputs
 from featmap.testing.strategies import RandomNetwork, networks
 
@@ -40,7 +41,8 @@ def questions(draw: st.DrawFn, size: tuple[int, int]) -> dict[str, Any]:
     """Window, stride and chunking."""
     window = draw(st.integers(1, size[0])), draw(st.integers(1, size[1]))
     stride = draw(st.integers(2, 5)), draw(st.integers(2, 5))
-    return {"window": window, "stride": stride, "memory_bytes": draw(st.sampled_from([1, 20_000, 2**28]))}
+    execution = Execution(torch.float64, memory_bytes=draw(st.sampled_from([1, 20_000, 2**28])))
+    return {"cover": Cover(window, stride), "execution": execution}
 
 
 def image_for(drawn: RandomNetwork, seed: int) -> Tensor:
@@ -90,11 +92,11 @@ def test_maps_and_units_equal_full_runs(drawn: RandomNetwork, data: st.DataObjec
     asked = data.draw(questions(drawn.input_shape[1:]))
     name = net.resolver.describe(net.graph.outputs[0])
     if data.draw(st.booleans()):
-        found = occlude(net, image, f"{name}/{channel}@{row},{column}", dtype=torch.float64, **asked)[0]
+        found = occlude(net, image, f"{name}/{channel}@{row},{column}", **asked)[0]
         scores = expected(module, image, found, lambda output: output[0, channel, row, column])
     else:
         activity = data.draw(st.sampled_from(["maximum", "mean", "sum"]))
-        found = occlude(net, image, f"{name}/{channel}", activity=activity, dtype=torch.float64, **asked)[0]
+        found = occlude(net, image, f"{name}/{channel}", activity=activity, **asked)[0]
         reduce = {"maximum": torch.max, "mean": torch.mean, "sum": torch.sum}[activity]
         scores = expected(module, image, found, lambda output: reduce(output[0, channel]))
     assert_close(found, scores)
@@ -109,5 +111,5 @@ def test_classes_equal_full_runs(drawn: RandomNetwork, data: st.DataObject, seed
     module = randomised(WithHead(drawn.module, channels).eval(), seed)
     net = fm.trace(module, drawn.input_shape)._captured
     asked = data.draw(questions(drawn.input_shape[1:]))
-    found = occlude(net, image, 2, dtype=torch.float64, **asked)[0]
+    found = occlude(net, image, 2, **asked)[0]
     assert_close(found, expected(module, image, found, lambda output: output[0, 2]))

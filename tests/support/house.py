@@ -17,10 +17,10 @@ MOST = {
     "most files of a question": 5,
     "most files that name an operator": 2,
     "circles of imports": 0,
-    "longest signature of a public function": 18,
+    "longest signature of a public function": 10,
     "module docstrings that are questions": 0,
 }
-"""What is allowed of each count. The goal for signatures is 9: the options of an index and of a run are not one yet."""
+"""What is allowed of each count. The goal for signatures is 9; a convolution has ten settings, PyTorch's own."""
 
 
 def main() -> None:

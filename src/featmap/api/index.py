@@ -7,14 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
-import torch
-
-from featmap.api.arguments import found_device, plain_tensors
+from featmap.api.arguments import check_options, found_device, plain_tensors
 from featmap.api.network import Network
 from featmap.errors import InputError, QuestionError
-from featmap.index.build.build import BuildReport, Engine, build_index
+from featmap.index.build.build import BuildReport, IndexOptions, build_index
 from featmap.index.questions.audit import Audit, Thresholds, audit
 from featmap.index.questions.chosen import Choice, Subset, names
 from featmap.index.questions.compare import CHANGED_BELOW, Comparison, compare
@@ -25,7 +23,7 @@ from featmap.index.questions.similar import Measure, SimilarImages, similar
 from featmap.index.questions.summary import IndexSummary, summary
 from featmap.index.questions.top import TopImages, TopSheet, Values, top, top_sheet
 from featmap.index.schema.description import Description
-from featmap.index.schema.wish import Wish
+from featmap.index.schema.wish import Wish, WishOptions
 from featmap.index.store.snapshot import Snapshot
 from featmap.index.verify.verify import Verification, verify
 from featmap.network.address import Address
@@ -63,21 +61,9 @@ class Index:
         images: Any,
         path: str | Path,
         layers: Sequence[str | Address] | None = None,
-        stage: str | None = None,
-        top_k: int | None = None,
-        table: bool | None = None,
         *,
-        full: Sequence[str | Address] | None = None,
-        correlation: str | None = None,
-        quantile_bytes: int | None = None,
-        block: int | None = None,
-        engine: Engine = "local",
-        workers: int | None = None,
-        address: str | None = None,
-        device: str | torch.device | None = None,
-        strict: bool = False,
-        retry: bool = False,
         progress: Progress | bool | None = None,
+        **options: Unpack[IndexOptions],
     ) -> Index:
         """Measures every image once and keeps what its maps hold; extends an index that exists already.
 
@@ -104,20 +90,22 @@ class Index:
         >>> folder.cleanup()
         """
         _check_network(net)
-        wish = Wish(layers, stage, top_k, table, full, correlation, quantile_bytes, block)
-        settings = {"workers": workers, "address": address}
+        check_options("build", options, IndexOptions.__annotations__)
+        kept = {name: value for name, value in options.items() if name in WishOptions.__annotations__}
+        wish = Wish(layers, **kept)  # pyright: ignore[reportArgumentType]
         with plain_tensors(), default_progress(progress, "index") as report:
             done = build_index(
                 net._captured,  # pyright: ignore[reportPrivateUsage]
                 images,
                 path,
                 wish,
-                engine=engine,
-                device=found_device(device),
-                strict=strict,
-                retry=retry,
+                engine=options.get("engine", "local"),
+                device=found_device(options.get("device")),
+                strict=options.get("strict", False),
+                retry=options.get("retry", False),
                 progress=report,
-                **settings,
+                workers=options.get("workers"),
+                address=options.get("address"),
             )
         return Index(path, done)
 

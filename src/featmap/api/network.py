@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 
-from featmap.api.arguments import checked_shape, found_device, plain_tensors
+from featmap.api.arguments import checked_shape, execution_of, found_device, plain_tensors
 from featmap.images.pictures import Images
 from featmap.methods.contributions import Contributions, contributions
 from featmap.methods.explain import Explanation, explain
 from featmap.methods.maps import MapSet, feature_maps
 from featmap.methods.matrix import LayerMatrix, layer_matrix
-from featmap.methods.occlude import occlude
+from featmap.methods.occlude import Cover, occlude
 from featmap.methods.occlusion_cost import OcclusionCost, occlusion_cost
 from featmap.methods.plan import Plan, plan
-from featmap.methods.project import ProjectionTarget, Running, project
+from featmap.methods.project import ProjectionTarget, project
 from featmap.methods.receptive_field import FieldAnswer, FieldDrawing, draw_field, receptive_field
 from featmap.methods.shared.projection import ProjectionQuestion, Projections, Start
 from featmap.methods.shared.target import Activity, Scale, Target
@@ -29,6 +29,7 @@ from featmap.network.network import CapturedNetwork
 from featmap.network.preprocess import Preprocessing
 from featmap.run.backward.roles import Norm, Rule
 from featmap.run.batches import Progress
+from featmap.run.execution import ExecutionOptions
 from featmap.view.progress import default_progress
 
 
@@ -190,10 +191,8 @@ class Network:
         scale: Scale = "logit",
         activity: Activity = "maximum",
         verify: int = 0,
-        dtype: torch.dtype | None = None,
-        device: str | torch.device | None = None,
-        memory_bytes: int | None = None,
         progress: Progress | bool | None = None,
+        **options: Unpack[ExecutionOptions],
     ) -> Any:
         """What in the picture a score depends on: a window is written over it, position by position.
 
@@ -207,7 +206,7 @@ class Network:
         is written, in preprocessed values: a number, one per channel, "mean" (of the image), "local" (of the window),
         or a function of the image (channel, row, column). scale: a class's "logit" or "probability". activity: a map's
         "maximum", "mean" or "sum". verify: so many random positions are computed again in full, in float64.
-        memory_bytes: how much one batch of positions may take.
+        dtype, device, memory_bytes: of the numbers, where they are computed, and how much one batch of positions takes.
         Returns: an `OcclusionMap`; a list of them for a list of images, or a tensor of several.
         Raises: SettingError, InputError, AddressError, ImageError.
 
@@ -220,20 +219,17 @@ class Network:
         Source: Zeiler, Fergus (2014), doi:10.1007/978-3-319-10590-1_53; Nakandala, Kumar, Papakonstantinou (2019),
         doi:10.1145/3299869.3319874, for recomputing only what changed.
         """
+        execution = execution_of("occlude", options)
         with plain_tensors(), default_progress(progress, "occlusion", "windows") as report:
             found = occlude(
                 self._captured,
                 image,
                 target,
-                window,
-                stride,
-                baseline,
+                Cover(window, stride, baseline),
                 scale=scale,
                 activity=activity,
                 verify=verify,
-                dtype=dtype,
-                device=found_device(device),
-                memory_bytes=memory_bytes,
+                execution=execution,
                 progress=report,
             )
         is_list = isinstance(image, list | tuple)
@@ -248,10 +244,8 @@ class Network:
         norm: Norm = "scale",
         *,
         whole: bool = False,
-        dtype: torch.dtype | None = None,
-        device: str | torch.device | None = None,
-        memory_bytes: int | None = None,
         progress: Progress | bool | None = None,
+        **options: Unpack[ExecutionOptions],
     ) -> Any:
         """What in the picture a unit, a map or a class responds to: its signal, propagated back to the pixels.
 
@@ -264,8 +258,8 @@ class Network:
         positions with their values), a layer (every map) or a list of addresses of one layer; a class index (also as
         text: "1" is class 1, `1:a` layer 1), `None` for the predicted class, or a position in another output. start:
         the signal begins with the unit's "value" or with "one"; from stage conv or z it is rectified first, unless the
-        rule is "gradient". norm: evaluating normalisations "scale" the signal, or "skip" it. memory_bytes: how much one
-        batch of units may take.
+        rule is "gradient". norm: evaluating normalisations "scale" the signal, or "skip" it. dtype, device,
+        memory_bytes: of the numbers, where they are computed, and how much one batch of units takes.
         Returns: a `Projection`; `Projections` for several maps or units; a list of them for a list of images.
         Raises: AddressError, SettingError, InputError, ImageError.
 
@@ -279,10 +273,10 @@ class Network:
         Source: Zeiler, Fergus (2014), doi:10.1007/978-3-319-10590-1_53; Springenberg, Dosovitskiy, Brox, Riedmiller
         (2015), arXiv:1412.6806. The paper's contrast normalisation is left out, as there.
         """
-        running = Running(dtype, found_device(device), memory_bytes)
+        execution = execution_of("project", options)
         question = ProjectionQuestion(rule, start, norm)
         with plain_tensors(), default_progress(progress, "projections") as report:
-            found = project(self._captured, image, target, question, whole=whole, running=running, progress=report)
+            found = project(self._captured, image, target, question, whole=whole, execution=execution, progress=report)
         if isinstance(image, list | tuple):
             return found
         return found[0] if len(found) == 1 else Projections(found)
@@ -297,10 +291,8 @@ class Network:
         start: Start = "value",
         norm: Norm = "scale",
         *,
-        dtype: torch.dtype | None = None,
-        device: str | torch.device | None = None,
-        memory_bytes: int | None = None,
         progress: Progress | bool | None = None,
+        **options: Unpack[ExecutionOptions],
     ) -> Sheet:
         """What the maps of a layer respond to: for each the k images that excite it most, one unit per image.
 
@@ -310,10 +302,10 @@ class Network:
         all of one size. channels: the maps; all if not given. The rest as in `project`.
         Raises: ImagesNeeded, NoSuchChannel, AddressError, SettingError, ImageError.
         """
-        running = Running(dtype, found_device(device), memory_bytes)
+        execution = execution_of("sheet", options)
         question = ProjectionQuestion(rule, start, norm)
         with plain_tensors(), default_progress(progress, "sheet", "steps") as report:
-            return sheet(self._captured, images, layer, question, channels, k, running=running, progress=report)
+            return sheet(self._captured, images, layer, question, channels, k, execution=execution, progress=report)
 
     def occlusion_cost(self, target: Target = 0, window: Pair = 16, stride: Pair = 8) -> OcclusionCost:
         """What an occlusion will recompute, per layer, and the most that can be gained; nothing is run."""

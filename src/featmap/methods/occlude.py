@@ -25,6 +25,7 @@ from featmap.network.network import CapturedNetwork
 from featmap.network.randomness import random_operators
 from featmap.result import Result
 from featmap.run.batches import Progress, run_batches
+from featmap.run.execution import Execution
 from featmap.run.occlusion import Occlusion, channel_values
 
 Numbers = npt.NDArray[np.float64]
@@ -162,21 +163,25 @@ def share_words(share: float | None) -> str:
 _LEAST_SHARE = 0.001
 
 
+@dataclass(frozen=True)
+class Cover:
+    """What is written over the pixels, and where: windows of rows and columns, and their strides, in pixels."""
+
+    window: Pair
+    stride: Pair
+    baseline: Baseline = 0.0
+
+
 def occlude(
     network: CapturedNetwork,
     images: Images,
     target: Target,
-    window: Pair,
-    stride: Pair,
-    baseline: Baseline = 0.0,
+    cover: Cover,
     *,
     scale: Scale = "logit",
     activity: Activity = "maximum",
     verify: int = 0,
-    seed: int = 0,
-    dtype: torch.dtype | None = None,
-    device: torch.device | None = None,
-    memory_bytes: int | None = None,
+    execution: Execution | None = None,
     progress: Progress | None = None,
 ) -> list[OcclusionMap]:
     """One occlusion map per image; see `featmap.Network.occlude`."""
@@ -188,17 +193,17 @@ def occlude(
     batch = batch_of(network, images)
     network = network.at(tuple(batch.values.shape[1:]))
     score = score_of(network, target, scale=scale, activity=activity)
-    found = windows(int(batch.values.shape[2]), int(batch.values.shape[3]), window, stride)
+    found = windows(int(batch.values.shape[2]), int(batch.values.shape[3]), cover.window, cover.stride)
     total = found.count * len(batch.names)
     maps: list[OcclusionMap] = []
     for number, name in enumerate(batch.names):
         image = batch.values[number].detach()
         # A model may draw random numbers in evaluation too; the user's own sequence is not disturbed.
         with torch.random.fork_rng(devices=[]):
-            run = _Occluding(network, image, score, scale, found, baseline, dtype, device, memory_bytes)
+            run = _Occluding(network, image, score, scale, found, cover.baseline, execution or Execution())
             grid = run.grid(_shifted(progress, number * found.count, total))
             made = run.result(name, grid)
-            maps.append(replace(made, verification=run.verified(grid, verify, seed)) if verify else made)
+            maps.append(replace(made, verification=run.verified(grid, verify)) if verify else made)
     return maps
 
 
@@ -217,15 +222,13 @@ class _Occluding:
         scale: Scale,
         found: Windows,
         baseline: Baseline,
-        dtype: torch.dtype | None,
-        device: torch.device | None,
-        memory_bytes: int | None,
+        execution: Execution,
     ) -> None:
         self.network = network
         self.image = image
         self.found = found
         self.fill: Fill = fill(image, baseline)
-        self.score = score or self._predicted_score(scale, device)
+        self.score = score or self._predicted_score(scale, execution.device)
         _check_draws_nothing(network, self.score)
         note_differences(network, [self.score.node])
         self.engine = Occlusion(
@@ -237,9 +240,7 @@ class _Occluding:
             found.columns,
             self.fill.picture,
             channel=self.score.channel,
-            dtype=dtype,
-            device=device,
-            memory_bytes=memory_bytes,
+            execution=execution,
         )
 
     def _predicted_score(self, scale: Scale, device: torch.device | None) -> Score:
@@ -280,9 +281,9 @@ class _Occluding:
             picture=self.network.preprocessing.shown(self.image),
         )
 
-    def verified(self, grid: Numbers, count: int, seed: int) -> OcclusionCheck:
+    def verified(self, grid: Numbers, count: int) -> OcclusionCheck:
         """Checks some positions in float64, each by a full run."""
-        chosen = np.random.default_rng(seed).permutation(self.found.count)[:count]
+        chosen = np.random.default_rng(0).permutation(self.found.count)[:count]
         places = [divmod(int(at), len(self.found.columns)) for at in chosen]
         scores = np.array(list(self._full_scores(places)))
         ours = np.array([grid[place] for place in places])

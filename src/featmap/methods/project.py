@@ -7,7 +7,7 @@ rules act on operators, so functional, reused and in-place rectifiers count like
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import torch
@@ -29,19 +29,11 @@ from featmap.run.backward.reach import cuts, reached_by_signals
 from featmap.run.backward.signal import MapSignal
 from featmap.run.backward.whole_numbers import has_gradient
 from featmap.run.batches import Progress, run_batches
+from featmap.run.execution import Execution
 from featmap.run.magnitudes import directions, is_complex, measured
 from featmap.run.projection import Projector, Unit, on_box
 
 ProjectionTarget: TypeAlias = "int | str | Address | Sequence[int] | Sequence[str] | None"
-
-
-@dataclass(frozen=True)
-class Running:
-    """How a projection is computed: device, precision, memory."""
-
-    dtype: torch.dtype | None = None
-    device: torch.device | None = None
-    memory_bytes: int | None = None
 
 
 def project(
@@ -51,17 +43,17 @@ def project(
     question: ProjectionQuestion,
     *,
     whole: bool = False,
-    running: Running | None = None,
+    execution: Execution | None = None,
     progress: Progress | None = None,
 ) -> list[Projection]:
     """The projections of a target on every image; see `featmap.Network.project`."""
-    dtype = running.dtype if running is not None else None
+    dtype = execution.dtype if execution is not None else None
     if dtype is not None and not dtype.is_floating_point:
         raise SettingError(f"dtype {dtype} has no fractions.", "Compute in torch.float32 or torch.float64.")
     check_shows_images(network, "Projections")
     batch = batch_of(network, images)
     network = network.at(tuple(batch.values.shape[1:]))
-    asked = Asked(network, question, running or Running())
+    asked = Asked(network, question, execution or Execution())
     found: list[Projection] = []
     for number, name in enumerate(batch.names):
         # A model may draw random numbers in evaluation too; the user's own sequence is not disturbed.
@@ -86,17 +78,17 @@ def check_shows_images(network: CapturedNetwork, what: str) -> None:
 class Asked:
     """One question to a network, for images of one size."""
 
-    def __init__(self, network: CapturedNetwork, question: ProjectionQuestion, running: Running) -> None:
+    def __init__(self, network: CapturedNetwork, question: ProjectionQuestion, execution: Execution) -> None:
         self.network = network
         self.question = question
-        self.running = running
+        self.execution = execution
         self._projectors: dict[int, Projector] = {}
         self._shown: tuple[Tensor, Image.Image] | None = None
 
     def projector(self, node: int) -> Projector:
         """The projector from a value to the image; made once."""
         if node not in self._projectors:
-            question, running = self.question, self.running
+            question, execution = self.question, self.execution
             self._check_gradient(node)
             note_differences(self.network, [node])
             self._projectors[node] = Projector(
@@ -104,9 +96,9 @@ class Asked:
                 node,
                 question.rule,
                 question.norm,
-                dtype=running.dtype,
-                device=running.device,
-                memory_bytes=running.memory_bytes,
+                dtype=execution.dtype,
+                device=execution.device,
+                memory_bytes=execution.memory_bytes,
             )
         return self._projectors[node]
 
@@ -255,7 +247,7 @@ class Asked:
         if score is None:
             node = self.network.graph.outputs[0]
             assert node is not None
-            value = run_batches(self.network, image[None], [node], device=self.running.device)[node]
+            value = run_batches(self.network, image[None], [node], device=self.execution.device)[node]
             score = class_score(self.network, predicted(value), "logit")
         projector = self.projector(score.node)
         forward = projector.forward(image)

@@ -25,7 +25,7 @@ from featmap.errors import AddressError, ImageBroken, ImageError, ImagesNeeded, 
 from featmap.geometry import Box
 from featmap.images.folders import Found
 from featmap.images.pictures import Batch, Images, batch_of, listed, picture_in
-from featmap.methods.project import Asked, Running, check_shows_images
+from featmap.methods.project import Asked, check_shows_images
 from featmap.methods.shared.count import checked_channels, checked_count
 from featmap.methods.shared.projection import ProjectionQuestion
 from featmap.network.address import Address
@@ -33,6 +33,7 @@ from featmap.network.differing import remarks
 from featmap.network.network import CapturedNetwork
 from featmap.result import Result
 from featmap.run.batches import Progress
+from featmap.run.execution import Execution
 from featmap.run.magnitudes import MAGNITUDES, VALUES, directions, is_complex, measured
 from featmap.run.projection import Unit, on_box
 
@@ -140,7 +141,7 @@ def sheet(
     channels: Sequence[int] | None = None,
     k: int = 9,
     *,
-    running: Running | None = None,
+    execution: Execution | None = None,
     progress: Progress | None = None,
 ) -> Sheet:
     """The sheet of a layer; see `featmap.Network.sheet`."""
@@ -152,7 +153,7 @@ def sheet(
     k = checked_count(k)
     check_shows_images(network, "Sheets")
     every = listed(images)
-    work = _Sheet(network, every, layer, question, channels, running or Running())
+    work = _Sheet(network, every, layer, question, channels, execution or Execution())
     with torch.random.fork_rng(devices=[]):
         return work.made(k, progress)
 
@@ -165,7 +166,7 @@ class _Sheet:
         layer: str | Address,
         question: ProjectionQuestion,
         channels: Sequence[int] | None,
-        running: Running,
+        execution: Execution,
     ) -> None:
         self.images = images
         self.skipped: dict[int, tuple[str, str]] = {}
@@ -182,7 +183,7 @@ class _Sheet:
         self.key = self.place.key
         self.channels = self._checked(channels)
         self.question = question
-        self.asked = Asked(self.network, question, running)
+        self.asked = Asked(self.network, question, execution)
         self.projector = self.asked.projector(self.place.node)
 
     def _first_size(self, network: CapturedNetwork) -> tuple[int, ...]:

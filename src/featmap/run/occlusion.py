@@ -18,6 +18,7 @@ from featmap.graph.sized_graph import SizedGraph
 from featmap.network.network import CapturedNetwork
 from featmap.run.as_maps import as_maps
 from featmap.run.batches import can_batch, even_part
+from featmap.run.execution import Execution
 from featmap.run.memory import available_bytes
 from featmap.run.program.program import Program
 from featmap.run.region.boxes import values_on_boxes
@@ -55,10 +56,9 @@ class Occlusion:
         picture: Tensor | None,
         *,
         channel: int | None = None,
-        dtype: torch.dtype | None = None,
-        device: torch.device | None = None,
-        memory_bytes: int | None = None,
+        execution: Execution | None = None,
     ) -> None:
+        execution = execution or Execution()
         self.network = network
         self.sized = network.sized
         self.source = network.graph.image_input
@@ -67,7 +67,7 @@ class Occlusion:
         self.windows = (tuple(rows), tuple(columns))
         needed = needed_boxes(self.sized, target, box)
         kept = values_to_keep(self.sized, needed) | {target}
-        self.program = Program(network.captured, network.tensors, kept, dtype=dtype, device=device)
+        self.program = Program(network.captured, network.tensors, kept, dtype=execution.dtype, device=execution.device)
         self.image = self.program.placed_images(image[None])
         self.picture = None if picture is None else self.program.placed_images(picture[None])[0]
         if network.other_inputs:
@@ -80,7 +80,7 @@ class Occlusion:
         self.engine = RegionEngine(self.program, self.sized, values, boxes)
         # Whole maps gain nothing from large batches, and large values cost fresh memory.
         largest = LARGEST_BUDGET_BYTES if self.recomputed_share() < MOSTLY_WHOLE else LARGEST_BUDGET_BYTES // 4
-        self.memory_bytes = memory_bytes or min(available_bytes() // 4, largest)
+        self.memory_bytes = execution.memory_bytes or min(available_bytes() // 4, largest)
 
     @property
     def untouched(self) -> Tensor:

@@ -21,7 +21,7 @@ from featmap.index.schema.describe import describe
 from featmap.index.schema.description import Description
 from featmap.index.schema.same import check_same
 from featmap.index.schema.totals import Floats, places_per_map
-from featmap.index.schema.wish import Wish
+from featmap.index.schema.wish import Wish, WishOptions
 from featmap.index.store.snapshot import Snapshot
 from featmap.index.store.storage import has_repository, only_builder
 from featmap.index.store.writer import Writer
@@ -32,6 +32,17 @@ from featmap.run.batches import Progress
 
 Engine = Literal["local", "ray"]
 ENGINES = ("local", "ray")
+
+
+class IndexOptions(WishOptions, total=False):
+    """Keywords of a build: what is kept, and how the work is done."""
+
+    engine: Engine
+    workers: int | None
+    address: str | None
+    device: str | torch.device | None
+    strict: bool
+    retry: bool
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import torch
 
@@ -34,6 +34,13 @@ _PARTS_PER_WORKER = 2
 _CELL_BYTES = 16
 
 
+class Cluster(TypedDict, total=False):
+    """How many workers of which cluster."""
+
+    workers: int | None
+    address: str | None
+
+
 def ray_blocks(
     network: CapturedNetwork,
     description: Description,
@@ -44,8 +51,7 @@ def ray_blocks(
     device: torch.device | None = None,
     strict: bool = False,
     tick: Tick | None = None,
-    workers: int | None = None,
-    address: str | None = None,
+    **cluster: Unpack[Cluster],
 ) -> Iterator[Block]:
     """The parts measured by workers of a Ray cluster, in their order; `tried` images were read before the first.
 
@@ -55,7 +61,7 @@ def ray_blocks(
     Raises: MissingPackage, SettingError. WorkError: workers died again and again on one part, which is named.
     ImageBroken: where it is strict.
     """
-    waiting = iter(parts)
+    waiting, workers, address = iter(parts), cluster.get("workers"), cluster.get("address")
     first = next(waiting, None)
     if first is None:
         return

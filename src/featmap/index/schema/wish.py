@@ -4,13 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 from featmap.errors import SettingError
 from featmap.network.address import Address
 
 CORRELATIONS = ("auto", "all", "none")
 STAGES = ("conv", "z", "a")
+
+
+class WishOptions(TypedDict, total=False):
+    """What a user wants kept, beside the layers, as keywords; see `Wish`."""
+
+    stage: str | None
+    top_k: int | None
+    table: bool | None
+    full: Sequence[str | Address] | None
+    correlation: str | None
+    quantile_bytes: int | None
+    block: int | None
 
 
 @dataclass(frozen=True)
