@@ -187,10 +187,10 @@ class Difference(SignedSum):
     sign: ClassVar[int] = -1
 
 
-def in_place_form(node: Node) -> Callable[..., Any]:
-    """torch's form of an operator that writes over its first argument."""
+def in_place_form(node: Node) -> Callable[..., Any] | None:
+    """torch's form of an operator that writes over its first argument; None where it has none, as of plain numbers."""
     name, overload = node.base_name + "_", node.operator.rpartition(".")[2]
-    return getattr(getattr(torch.ops.aten, name), overload)
+    return getattr(getattr(torch.ops.aten, name, None), overload, None)
 
 
 @dataclass(frozen=True)
