@@ -171,7 +171,7 @@ def test_a_bare_name_is_the_first_image_and_the_plan_says_so() -> None:
     assert "body is called once for 2 images joined along the batch, which are its calls #1 to #2" in str(plan)
     assert list(net.maps(image, "body.0:z")) == ["body.0#1:z"]
     assert list(net.maps(image, "body.2")) == ["body.2#1:a"]
-    with pytest.raises(KeyError, match="is no row"):
+    with pytest.raises(KeyError, match="is not a row"):
         plan["other"]
 
 

@@ -21,7 +21,7 @@ from featmap.errors import FeatmapWarning
 
 MODEL = "cli.networks:Small --weights wrapped.pt"
 WRAPPED = "note: 'wrapped.pt' was saved from a wrapped module: 'module.' left out of its names."
-ALPHA = "note: of some pictures transparency is left out, and what lies below it is seen"
+ALPHA = "note: of some pictures transparency is left out, and what is below it is seen"
 COMMANDS = {
     "plan": (f"plan {MODEL}", [WRAPPED]),
     "field": (f"field {MODEL} stem", [WRAPPED]),

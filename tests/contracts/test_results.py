@@ -118,7 +118,7 @@ def test_no_result_type_is_left_out_of_the_contract() -> None:
 @pytest.mark.parametrize("owner", [fm.Network, fm.Index, fm.Layer], ids=lambda owner: owner.__name__)
 def test_what_public_methods_return_is_a_result_or_plain(owner: type) -> None:
     # What a property says of the network itself is no answer; occlude and project return one or a list of results.
-    plain = (str, int, bool, type(None), fm.Network, fm.Index, typing.Any)
+    plain = (str, int, bool, type(None), list[str], fm.Network, fm.Index, typing.Any)
     for name, method in inspect.getmembers(owner, inspect.isfunction):
         if not name.startswith("_"):
             returned = eval(method.__annotations__["return"], method.__globals__)
