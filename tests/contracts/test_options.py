@@ -14,9 +14,9 @@ import featmap as fm
 
 IMAGES = torch.rand(2, 3, 6, 6)
 QUESTIONS: dict[str, Callable[..., Any]] = {
-    "occlude": lambda net, path, **options: net.occlude(IMAGES, "0:z/0", 2, 2, **options),
-    "project": lambda net, path, **options: net.project(IMAGES, "0:z/0", **options),
-    "sheet": lambda net, path, **options: net.sheet(IMAGES, "0:z", **options),
+    "occlude": lambda net, _path, **options: net.occlude(IMAGES, "0:z/0", 2, 2, **options),
+    "project": lambda net, _path, **options: net.project(IMAGES, "0:z/0", **options),
+    "sheet": lambda net, _path, **options: net.sheet(IMAGES, "0:z", **options),
     "build": lambda net, path, **options: fm.Index.build(net, IMAGES, path, **options),
 }
 
