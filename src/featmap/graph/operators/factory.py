@@ -6,19 +6,15 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from featmap.graph.operators.base.call import Call
-from featmap.graph.operators.base.operator import NotResizable, Operator
+from featmap.graph.operators.base.operator import NotResizable, Weightless
 
 
 @dataclass(frozen=True)
-class Factory(Operator):
+class Factory(Weightless):
     """zeros, ones, full, arange: no input is read, but the size may have been computed from one."""
 
     kind: ClassVar[str] = "constant"
-    is_known: ClassVar[bool] = True
     is_linear: ClassVar[bool] = True
-
-    def macs(self, call: Call) -> int | None:
-        return 0
 
     def resized(self, call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
         raise NotResizable(call.node.operator)

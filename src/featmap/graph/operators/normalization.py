@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from featmap.graph.graph import Graph, Node, Reference
-from featmap.graph.operators.base.call import Axes, Call, Operand, named_arguments
+from featmap.graph.graph import Graph, Node
+from featmap.graph.operators.base.call import Axes, Call, Operand, named_arguments, only_first_depends
 from featmap.graph.operators.base.channels import ALL, ChannelSet
 from featmap.graph.operators.base.operator import NotResizable, Rules, reads_images_besides, whole
 from featmap.graph.operators.base.regions import reads_one
@@ -23,12 +23,8 @@ USUAL_NORM = {"eps": 1e-5, "use_input_stats": True}
 
 
 @dataclass(frozen=True)
-class Normalization(Elementwise):
-    """Normalisation by stored statistics: in evaluation a scale and a shift per channel."""
-
-    def takes_batch(self, arguments: Mapping[str, Any]) -> bool:
-        """Whether a call with these arguments takes the statistics of the images that run together."""
-        return bool(arguments.get("training"))
+class Normalizing(Elementwise):
+    """What normalisations of all kinds share."""
 
     kind: ClassVar[str] = "normalization"
     joins_positions: ClassVar[bool] = False
@@ -38,6 +34,15 @@ class Normalization(Elementwise):
 
     def left_out(self, call: Call) -> Mapping[str, Any]:
         return {**USUAL_NORM, **defaults_of(call)}
+
+
+@dataclass(frozen=True)
+class Normalization(Normalizing):
+    """Normalisation by stored statistics: in evaluation a scale and a shift per channel."""
+
+    def takes_batch(self, arguments: Mapping[str, Any]) -> bool:
+        """Whether a call with these arguments takes the statistics of the images that run together."""
+        return bool(arguments.get("training"))
 
     def axes(self, call: Call) -> Axes:
         # Of four axes the second are channels; where nobody knows the others, they are those of maps.
@@ -75,9 +80,7 @@ class BatchNorm(Normalization):
 
     def scales_and_shifts(self, graph: Graph, node: Node) -> bool:
         """Whether it uses its kept statistics, and weights that no image changes."""
-        depends = [index for index in node.inputs if graph[index].depends_on_input]
-        is_alone = len(depends) == 1 and node.args[0] == Reference(depends[0])
-        return node.args[3] is not None and not node.args[5] and is_alone
+        return node.args[3] is not None and not node.args[5] and only_first_depends(graph, node)
 
     def in_place(self, graph: Graph, node: Node) -> Callable[..., Any] | None:
         return _normalized_in_place if self.scales_and_shifts(graph, node) else None
@@ -107,17 +110,8 @@ def _normalized_in_place(
 
 
 @dataclass(frozen=True)
-class LayerNorm(Elementwise):
+class LayerNorm(Normalizing):
     """Normalisation over the trailing axes: pointwise in space where those hold channels only."""
-
-    kind: ClassVar[str] = "normalization"
-    joins_positions: ClassVar[bool] = False
-    is_normalization: ClassVar[bool] = True
-    weights_are_channels: ClassVar[bool] = True
-    is_fresh: ClassVar[bool] = True
-
-    def left_out(self, call: Call) -> Mapping[str, Any]:
-        return {**USUAL_NORM, **defaults_of(call)}
 
     def channels(self, call: Call, position: int, wanted: ChannelSet) -> ChannelSet:
         return ALL
@@ -132,20 +126,11 @@ class LayerNorm(Elementwise):
 
 
 @dataclass(frozen=True)
-class MapNorm(Elementwise):
+class MapNorm(Normalizing):
     """Group and instance normalisation: the statistics are the map's own, so every value reads the whole map.
 
     An instance normalisation that uses stored statistics is a scale and a shift per channel.
     """
-
-    kind: ClassVar[str] = "normalization"
-    joins_positions: ClassVar[bool] = False
-    is_normalization: ClassVar[bool] = True
-    weights_are_channels: ClassVar[bool] = True
-    is_fresh: ClassVar[bool] = True
-
-    def left_out(self, call: Call) -> Mapping[str, Any]:
-        return {**USUAL_NORM, **defaults_of(call)}
 
     def channels(self, call: Call, position: int, wanted: ChannelSet) -> ChannelSet:
         return ALL if _uses_own_statistics(call) else super().channels(call, position, wanted)

@@ -12,20 +12,19 @@ from torch import Tensor
 from featmap.geometry import AxisRule, IndexSet, Pad, Pointwise, Whole
 from featmap.graph.operators.base.call import Axes, Call, Operand
 from featmap.graph.operators.base.channels import ChannelSet, channel_axis, shifted
-from featmap.graph.operators.base.operator import Operator, Rules, node_arguments, same_channels
+from featmap.graph.operators.base.operator import Rules, Weightless, same_channels
 from featmap.graph.operators.base.regions import Windows, moved_boxes, moves_maps, space
 from featmap.graph.operators.base.roles import Role
 from featmap.graph.operators.base.sides import BORDER, Side
 
 
 @dataclass(frozen=True)
-class Padding(Operator):
+class Padding(Weightless):
     """Padding in every mode; negative padding crops. `mode`: of an operator that has one by its name."""
 
     mode: str | None = None
 
     kind: ClassVar[str] = "pad"
-    is_known: ClassVar[bool] = True
     is_linear: ClassVar[bool] = True
 
     def axes(self, call: Call) -> Axes:
@@ -60,12 +59,6 @@ class Padding(Operator):
         """Whether constants stand before or behind the channels: such a channel reads nothing."""
         axis = channel_axis(call.main.axes, call.main.rank)
         return axis is not None and self.mode_of(call) == "constant" and _amounts(call, call.main, axis) != (0, 0)
-
-    def macs(self, call: Call) -> int | None:
-        return 0
-
-    def resized(self, call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        return node_arguments(call.node)
 
     def mode_of(self, call: Call) -> Any:
         """The mode of a call."""

@@ -17,9 +17,8 @@ from featmap.graph.graph import Graph, Node
 from featmap.graph.operators.base.call import NO_AXES, Axes, Call, Operand
 from featmap.graph.operators.base.channels import ALL, ChannelSet, channel_axis
 from featmap.graph.operators.base.operator import (
-    Operator,
     Rules,
-    node_arguments,
+    Weightless,
     same_channels,
     whole_axis,
 )
@@ -28,11 +27,10 @@ from featmap.graph.operators.base.roles import Role
 
 
 @dataclass(frozen=True)
-class Elementwise(Operator):
+class Elementwise(Weightless):
     """Arithmetic on values at the same position, broadcast."""
 
     kind: ClassVar[str] = "pointwise"
-    is_known: ClassVar[bool] = True
     joins_positions: ClassVar[bool] = True
 
     def axes(self, call: Call) -> Axes:
@@ -56,12 +54,6 @@ class Elementwise(Operator):
 
     def channels(self, call: Call, position: int, wanted: ChannelSet) -> ChannelSet:
         return same_channels(call, position, wanted)
-
-    def macs(self, call: Call) -> int | None:
-        return 0
-
-    def resized(self, call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        return node_arguments(call.node)
 
 
 def aligned(operand: Operand, rank: int) -> Axes:

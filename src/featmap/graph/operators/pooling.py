@@ -16,8 +16,8 @@ from featmap.graph.operators.base.call import Axes, Call, Operand
 from featmap.graph.operators.base.channels import ChannelSet
 from featmap.graph.operators.base.operator import (
     NotResizable,
-    Operator,
     Rules,
+    Weightless,
     lined_up,
     node_arguments,
     same_channels,
@@ -31,11 +31,10 @@ from featmap.graph.operators.reduction import summed_count
 
 
 @dataclass(frozen=True)
-class OverWindows(Operator):
+class OverWindows(Weightless):
     """What pools of both kinds share: rows and columns where they make planes, and one rule along each."""
 
     kind: ClassVar[str] = "pool"
-    is_known: ClassVar[bool] = True
     is_linear: ClassVar[bool] = True
     """Linear given its switches."""
     keeps_rectified: ClassVar[bool] = True
@@ -60,9 +59,6 @@ class OverWindows(Operator):
 
     def channels(self, call: Call, position: int, wanted: ChannelSet) -> ChannelSet:
         return same_channels(call, position, wanted)
-
-    def macs(self, call: Call) -> int | None:
-        return 0
 
 
 @dataclass(frozen=True)
@@ -98,9 +94,6 @@ class Pool(OverWindows):
         padding = _at(call.get("padding", 0), position)
         dilation = _at(call.get("dilation", 1), position)
         return Window(size, stride, padding, padding, dilation, bool(call.get("ceil_mode", False)))
-
-    def resized(self, call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        return node_arguments(call.node)
 
     def windows(self, call: Call, operand: Operand) -> Windows | None:
         rows, columns = self.rules(call, operand)

@@ -10,16 +10,15 @@ from typing import Any, ClassVar
 from featmap.geometry import AxisRule, Pointwise, Whole
 from featmap.graph.operators.base.call import Axes, Call, Operand
 from featmap.graph.operators.base.channels import ALL, ChannelSet, channel_axis
-from featmap.graph.operators.base.operator import Operator, Rules, node_arguments, whole
+from featmap.graph.operators.base.operator import Rules, Weightless, whole
 
 
 @dataclass(frozen=True)
-class Reduction(Operator):
+class Reduction(Weightless):
     """Mean, sum, maximum, norm over some axes: reads the whole map where those are rows and columns."""
 
     kind: ClassVar[str] = "reduction"
     words: ClassVar[Mapping[str, str]] = MappingProxyType({"p": "order"})
-    is_known: ClassVar[bool] = True
 
     def describe(self, call: Call) -> str:
         """The axes first; a variance's correction, and the order of a norm, always."""
@@ -51,12 +50,6 @@ class Reduction(Operator):
     def channels(self, call: Call, position: int, wanted: ChannelSet) -> ChannelSet:
         axis = channel_axis(call.main.axes, call.main.rank)
         return ALL if axis is None or axis in _reduced(call) else wanted
-
-    def macs(self, call: Call) -> int | None:
-        return 0
-
-    def resized(self, call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        return node_arguments(call.node)
 
 
 @dataclass(frozen=True)

@@ -13,14 +13,21 @@ from featmap.geometry import AxisRule, Nearest, Pointwise, Whole
 from featmap.graph.graph import Node
 from featmap.graph.operators.base.call import Axes, Call, Operand
 from featmap.graph.operators.base.channels import ChannelSet
-from featmap.graph.operators.base.operator import NotResizable, Operator, Rules, lined_up, node_arguments, same_channels
+from featmap.graph.operators.base.operator import (
+    NotResizable,
+    Rules,
+    Weightless,
+    lined_up,
+    node_arguments,
+    same_channels,
+)
 from featmap.graph.operators.base.regions import Windows, moved_boxes, moves_maps
 from featmap.graph.operators.base.separable import separable
 from featmap.graph.operators.convolution import short
 
 
 @dataclass(frozen=True)
-class Interpolation(Operator):
+class Interpolation(Weightless):
     """Interpolation to another size, by a factor or to a fixed size.
 
     `rule` makes what one axis reads from (outputs, scale, align_corners); without one it reads everything.
@@ -30,7 +37,6 @@ class Interpolation(Operator):
     spatial: int = 2
 
     kind: ClassVar[str] = "resize"
-    is_known: ClassVar[bool] = True
     is_linear: ClassVar[bool] = True
     gives_size: ClassVar[bool] = True
 
@@ -82,9 +88,6 @@ class Interpolation(Operator):
 
     def channels(self, call: Call, position: int, wanted: ChannelSet) -> ChannelSet:
         return same_channels(call, position, wanted)
-
-    def macs(self, call: Call) -> int | None:
-        return 0
 
     def resized(self, call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
         if call.get("output_size") is not None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from featmap.graph.graph import Graph, Node, Reference
+from featmap.graph.operators.base.call import only_first_depends
 from featmap.graph.operators.convolution import Convolution
 from featmap.graph.operators.normalization import BatchNorm
 from featmap.graph.operators.table import is_known, operator_of
@@ -100,16 +101,15 @@ class _Steps:
             for source in dict.fromkeys((*node.inputs, result))
             if self.last_reader.get(source, node.index) == node.index and source not in self.kept
         )
-        overwrites = self._overwrites(node, frees)
-        operator = operator_of(node)
-        target = (operator.in_place(self.graph, node) if overwrites else None) or operator.function(node)
+        in_place = operator_of(node).in_place(self.graph, node)
+        overwrites = in_place is not None and self._may_overwrite(node, frees)
+        target = in_place if in_place is not None and overwrites else operator_of(node).function(node)
         return Step(node, target, result, None if folded is None else self.graph[folded], overwrites, frees)
 
-    def _overwrites(self, node: Node, frees: tuple[int, ...]) -> bool:
-        """Whether the step may write into its first input: fresh memory that nobody reads afterwards."""
+    def _may_overwrite(self, node: Node, frees: tuple[int, ...]) -> bool:
+        """Whether a step may write into its first input: fresh memory that nobody reads afterwards."""
         first = node.args[0] if node.args else None
-        may = operator_of(node).in_place(self.graph, node) is not None
-        if not may or not isinstance(first, Reference) or first.index not in frees:
+        if not isinstance(first, Reference) or first.index not in frees:
             return False
         source = self.graph[first.index]
         others = [index for index in node.inputs if index != first.index]
@@ -135,11 +135,5 @@ def can_fold(graph: Graph, convolution: int, norm: int) -> bool:
     weighted, norms = operator_of(filters), operator_of(scaling)
     if not isinstance(weighted, Convolution) or not isinstance(norms, BatchNorm) or not weighted.takes_norm(filters):
         return False
-    own_weights = _only_first_depends(graph, filters) and norms.scales_and_shifts(graph, scaling)
+    own_weights = only_first_depends(graph, filters) and norms.scales_and_shifts(graph, scaling)
     return own_weights and scaling.args[0] == Reference(convolution)
-
-
-def _only_first_depends(graph: Graph, node: Node) -> bool:
-    """Whether the first argument alone depends on the network's input, and the rest are weights."""
-    depends = [index for index in node.inputs if graph[index].depends_on_input]
-    return len(depends) == 1 and node.args[0] == Reference(depends[0])

@@ -156,6 +156,12 @@ class Call:
         return self.axes[self.node.index]
 
 
+def only_first_depends(graph: Graph, node: Node) -> bool:
+    """Whether the first argument alone depends on the network's input, and the rest are weights."""
+    depends = [index for index in node.inputs if graph[index].depends_on_input]
+    return len(depends) == 1 and node.args[0] == Reference(depends[0])
+
+
 def shape_of(spec: Spec) -> tuple[int, ...]:
     """The shape of a value, of the first tensor where there are several, () where there is none."""
     if isinstance(spec, tuple):

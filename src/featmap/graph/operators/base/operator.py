@@ -236,6 +236,19 @@ class Operator:
         return False
 
 
+@dataclass(frozen=True)
+class Weightless(Operator):
+    """What operators without weights share: no multiply-adds, and arguments that hold at every size."""
+
+    is_known: ClassVar[bool] = True
+
+    def macs(self, call: Call) -> int | None:
+        return 0
+
+    def resized(self, call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        return node_arguments(call.node)
+
+
 def whole(call: Call, operand: Operand) -> Rules:
     """Every output reads the operand's whole map."""
     del operand

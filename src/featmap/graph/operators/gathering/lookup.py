@@ -16,8 +16,8 @@ from featmap.graph.operators.base.call import NO_AXES, Axes, Call, Operand
 from featmap.graph.operators.base.channels import ALL, SOME, ChannelSet, channel_axis
 from featmap.graph.operators.base.operator import (
     NotResizable,
-    Operator,
     Rules,
+    Weightless,
     node_arguments,
     same_channels,
     whole,
@@ -195,11 +195,10 @@ def same_but(call: Call, operand: Operand, dim: int) -> Rules:
 
 
 @dataclass(frozen=True)
-class Lookup(Operator):
+class Lookup(Weightless):
     """embedding and one_hot: a vector of a table for every number, on a new last axis."""
 
     kind: ClassVar[str] = "shape"
-    is_known: ClassVar[bool] = True
     is_linear: ClassVar[bool] = True
     may_be_view: ClassVar[bool] = True
 
@@ -213,12 +212,6 @@ class Lookup(Operator):
     def channels(self, call: Call, position: int, wanted: ChannelSet) -> ChannelSet:
         numbers = _numbers(call)
         return ALL if channel_axis(numbers.axes, numbers.rank) is None else SOME
-
-    def macs(self, call: Call) -> int | None:
-        return 0
-
-    def resized(self, call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        return node_arguments(call.node)
 
 
 def _numbers(call: Call) -> Operand:

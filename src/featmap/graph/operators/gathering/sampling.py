@@ -14,8 +14,8 @@ from featmap.graph.operators.base.operator import (
     NotResizable,
     Operator,
     Rules,
+    Weightless,
     lined_up,
-    node_arguments,
     same_channels,
     whole,
     whole_axis,
@@ -27,18 +27,16 @@ from featmap.graph.operators.pooling import MaxPool
 
 
 @dataclass(frozen=True)
-class GridSample(Operator):
+class GridSample(Weightless):
     """grid_sample: values of a map at the places that a grid names: any of the map, the same place of the grid."""
 
     kind: ClassVar[str] = "sampling"
-    is_known: ClassVar[bool] = True
 
     def acts_linearly(self, call: Call) -> bool:
         return reads_one(call)
 
     def axes(self, call: Call) -> Axes:
-        rank = len(call.out_shape)
-        return Axes(0 if call.main.axes.batch == 0 else None, rank - 2, rank - 1)
+        return _last_axes(call)
 
     def rules(self, call: Call, operand: Operand) -> Rules:
         if operand.index != call["grid"].index or operand.index == call["input"].index:
@@ -53,12 +51,6 @@ class GridSample(Operator):
     def channels(self, call: Call, position: int, wanted: ChannelSet) -> ChannelSet:
         is_grid = call.operands[position].index == call["grid"].index
         return ALL if is_grid else same_channels(call, position, wanted)
-
-    def macs(self, call: Call) -> int | None:
-        return 0
-
-    def resized(self, call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        return node_arguments(call.node)
 
 
 @dataclass(frozen=True)
@@ -81,7 +73,7 @@ class AffineGrid(Operator):
 
 
 @dataclass(frozen=True)
-class Unpool(Operator):
+class Unpool(Weightless):
     """max_unpool: each value of a map at the place where a maximum pool found its maximum, zeros elsewhere.
 
     It may have been found anywhere in its window, so that each place reads the windows that it lies in. Where the
@@ -89,12 +81,10 @@ class Unpool(Operator):
     """
 
     kind: ClassVar[str] = "unpool"
-    is_known: ClassVar[bool] = True
     is_linear: ClassVar[bool] = True
 
     def axes(self, call: Call) -> Axes:
-        rank = len(call.out_shape)
-        return Axes(0 if call.main.axes.batch == 0 else None, rank - 2, rank - 1)
+        return _last_axes(call)
 
     def rules(self, call: Call, operand: Operand) -> Rules:
         axes = call.out_axes
@@ -103,11 +93,14 @@ class Unpool(Operator):
     def channels(self, call: Call, position: int, wanted: ChannelSet) -> ChannelSet:
         return same_channels(call, position, wanted)
 
-    def macs(self, call: Call) -> int | None:
-        return 0
-
     def resized(self, call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
         raise NotResizable("an unpooling to a size that may depend on the input")
+
+
+def _last_axes(call: Call) -> Axes:
+    """Images first where they are so before, rows and columns last."""
+    rank = len(call.out_shape)
+    return Axes(0 if call.main.axes.batch == 0 else None, rank - 2, rank - 1)
 
 
 def _found_along(call: Call, axis: int | None) -> AxisRule:
@@ -139,22 +132,15 @@ def _pool_of(call: Call) -> Node | None:
 
 
 @dataclass(frozen=True)
-class WindowColumns(Operator):
+class WindowColumns(Weightless):
     """im2col (unfold): windows of a map as the columns of a matrix; rows and columns lie on one axis, and are none."""
 
     kind: ClassVar[str] = "shape"
-    is_known: ClassVar[bool] = True
     is_linear: ClassVar[bool] = True
     may_be_view: ClassVar[bool] = True
 
     def axes(self, call: Call) -> Axes:
         return Axes(0, None, None) if call.main.axes.batch == 0 else NO_AXES
-
-    def macs(self, call: Call) -> int | None:
-        return 0
-
-    def resized(self, call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        return node_arguments(call.node)
 
 
 @dataclass(frozen=True)
@@ -162,8 +148,7 @@ class AddedColumns(WindowColumns):
     """col2im (fold): columns of a matrix added up to a map."""
 
     def axes(self, call: Call) -> Axes:
-        rank = len(call.out_shape)
-        return Axes(0 if call.main.axes.batch == 0 else None, rank - 2, rank - 1)
+        return _last_axes(call)
 
     def resized(self, call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
         raise NotResizable("columns put together to a size that may depend on the input")

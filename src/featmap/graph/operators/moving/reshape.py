@@ -18,7 +18,7 @@ from featmap.geometry import AxisRule, Flip, Pointwise, Whole
 from featmap.graph.graph import Node, TensorSpec
 from featmap.graph.operators.base.call import Axes, Call, Operand
 from featmap.graph.operators.base.channels import ALL, SOME, ChannelSet
-from featmap.graph.operators.base.operator import NotResizable, Operator, Rules, node_arguments
+from featmap.graph.operators.base.operator import NotResizable, Rules, Weightless, node_arguments
 from featmap.graph.operators.base.regions import Windows, moved_boxes, moves_maps, space
 from featmap.graph.operators.pointwise import Elementwise
 
@@ -26,11 +26,10 @@ AxisGroups = list[tuple[list[int], list[int]]]
 
 
 @dataclass(frozen=True)
-class Moving(Operator):
+class Moving(Weightless):
     """Operators that move values without computing: the rules follow from where the axes went."""
 
     kind: ClassVar[str] = "shape"
-    is_known: ClassVar[bool] = True
     is_linear: ClassVar[bool] = True
     may_be_view: ClassVar[bool] = True
     keeps_rectified: ClassVar[bool] = True
@@ -57,12 +56,6 @@ class Moving(Operator):
 
     def channels(self, call: Call, position: int, wanted: ChannelSet) -> ChannelSet:
         return ALL if wanted is ALL else SOME
-
-    def macs(self, call: Call) -> int | None:
-        return 0
-
-    def resized(self, call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        return node_arguments(call.node)
 
 
 def windows_of_moves(rules: Rules, call: Call, operand: Operand) -> Windows | None:
