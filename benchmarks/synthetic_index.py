@@ -15,10 +15,11 @@ from featmap.images.reading import ReadImage
 from featmap.index.build.measure import Block, ImageTable
 from featmap.index.schema.describe import describe
 from featmap.index.schema.description import Description
-from featmap.index.schema.totals import PerMap, Totals
+from featmap.index.schema.totals import Totals
 from featmap.index.schema.wish import Wish
 from featmap.index.store.snapshot import Snapshot
 from featmap.index.store.writer import Writer
+from featmap.statistics.per_map import PerMap
 from featmap.statistics.strongest import Strongest
 
 MAPS = 512

@@ -9,6 +9,7 @@ from textwrap import dedent
 import pytest
 
 from featmap.graph.operators.table import TABLE
+from featmap.images.containers import CONTAINERS
 from support.documents import DocumentError, blocks, run_document
 
 ROOT = Path(__file__).parents[1]
@@ -19,11 +20,12 @@ TICKS = "```"
 
 @pytest.fixture(autouse=True)
 def same_table() -> Iterator[None]:
-    """A document registers operators of its own; the next one finds the table as it was."""
-    before = dict(TABLE)
+    """A document registers operators and image sources of its own; the next one finds the tables as they were."""
+    before, containers = dict(TABLE), list(CONTAINERS)
     yield
     TABLE.clear()
     TABLE.update(before)
+    CONTAINERS[:] = containers
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))

@@ -13,7 +13,7 @@ READERS_OWN = (
     "There is no image 'cat.jpg'.\n\nGive a file of JPEG, PNG, WebP, GIF, TIFF, BMP, PNM, JPEG 2000 or AVIF.\n",
     "There is no image 'photos'.\n\nGive a file of JPEG, PNG, WebP, GIF, TIFF, BMP, PNM, JPEG 2000 or AVIF.\n",
     "There is no Python module 'mypackage.models'.",
-    "There are no images at 'photos'.\n\nGive a folder, a list, a tar file, a glob or a picture.\n",
+    "There is no image 'photos'.\n\nGive a picture, a folder, a list (.csv, .tsv, .txt), a tar file or a glob.\n",
     "There is no index 'photos.fmi'.\n\nBuild one: featmap index build MODEL IMAGES -o photos.fmi.\n",
     "There is no index 'epoch1.fmi'.\n\nBuild one: featmap index build MODEL IMAGES -o epoch1.fmi.\n",
     "The engine 'ray' needs Ray",

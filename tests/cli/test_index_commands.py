@@ -533,7 +533,7 @@ def test_no_images(photos: Path, tmp_path: Path) -> None:
     line = f"index build cli.networks:Small empty -o {tmp_path}/new.fmi"
     assert refused(line) == "There is no image in 'empty'.\n\nGive a folder, a list or a tar file with images.\n"
     assert refused(line.replace(" empty ", " nothing ")) == (
-        "There are no images at 'nothing'.\n\nGive a folder, a list, a tar file, a glob or a picture.\n"
+        "There is no image 'nothing'.\n\nGive a picture, a folder, a list (.csv, .tsv, .txt), a tar file or a glob.\n"
     )
     assert not (tmp_path / "new.fmi").exists()
 

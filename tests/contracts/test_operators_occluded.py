@@ -9,7 +9,7 @@ from torch import Tensor, nn
 import featmap as fm
 from contracts.test_operators import CASES, SHAPE, Around, image
 from featmap.methods.maps import as_maps
-from featmap.methods.occlude import OcclusionMap
+from featmap.methods.shared.occlusion import OcclusionMap
 from support.occlusion_cases import full_runs
 
 RANDOM = ("rand_like", "randn_like", "randint_like", "bernoulli", "poisson")

@@ -16,8 +16,11 @@ from torch import nn
 import featmap as fm
 from featmap.errors import FeatmapError, ImageBroken, ImageMissing, InputError
 from featmap.images.entries import count_hint, entries, is_read_at_once
-from featmap.images.reading import bytes_at, read_image
+from featmap.images.files import bytes_at
+from featmap.images.reading import read_image
 from featmap.index.store.snapshot import Snapshot
+
+GIVE = "Give a picture, a folder, a list (.csv, .tsv, .txt), a tar file or a glob."
 
 
 def picture(shade: int) -> Image.Image:
@@ -160,9 +163,7 @@ def test_one_picture(folder: Path) -> None:
     assert listed(folder / "top.png") == {str(folder / "top.png"): ""}
     assert listed(picture(3)) == {"image 0": ""}
     assert listed(np.zeros((8, 7, 3), np.uint8)) == {"image 0": ""}
-    assert refusal(ImageMissing, folder / "none.png") == (
-        f"There are no images at '{folder / 'none.png'}'.\n\nGive a folder, a list, a tar file, a glob or a picture."
-    )
+    assert refusal(ImageMissing, folder / "none.png") == (f"There is no image '{folder / 'none.png'}'.\n\n{GIVE}")
 
 
 class Dataset(torch.utils.data.Dataset[Any]):
@@ -185,8 +186,8 @@ def test_what_gives_images_one_by_one(folder: Path) -> None:
     assert count_hint(Dataset()) == count_hint([1, 2, 3]) == 3
     assert count_hint(iter([a])) == 0
     assert refusal(InputError, 5) == (
-        "A int is not a set of images.\n\n"
-        "Give a folder, a list (.csv, .txt), a glob, a tar file, or anything that gives images one by one."
+        f"A int is neither an image nor a set of images.\n\n{GIVE} "
+        "Or a PIL image, an array (row, column, channel), a float tensor, or a list or iterable of these."
     )
     assert refusal(InputError, []).startswith("There is no image in a list.\n\n")
 

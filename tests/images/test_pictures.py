@@ -18,9 +18,12 @@ from torch import Tensor, nn
 import featmap as fm
 from featmap.errors import ImageBroken, ImageError, ImageMissing, ImageTooLarge, InputError
 from featmap.images.formats import WORDS
-from featmap.images.pictures import LARGEST_PIXELS, Batch, PictureConverted, batch_of, picture_in, read_picture
+from featmap.images.inputs import Batch, batch_of
+from featmap.images.pictures import LARGEST_PIXELS, PictureConverted, picture_in, read_picture
 
 HEIGHT, WIDTH = 6, 9
+
+GIVE = "Give a picture, a folder, a list (.csv, .tsv, .txt), a tar file or a glob."
 
 
 def network(channels: int = 3, height: int = HEIGHT, width: int = WIDTH) -> fm.Network:
@@ -67,7 +70,7 @@ def test_pictures_arrays_and_lists_of_them_are_the_same_images(tmp_path: Path) -
         (picture, ("picture",)),
         (array, ("array",)),
         (array / 255, ("array",)),
-        ([path, picture, array], (str(path), "picture", "array")),
+        ([path, picture, array], (str(path), "image 1", "image 2")),
         ((str(path),), (str(path),)),
     ):
         found = batch(images)
@@ -180,8 +183,11 @@ def refused(images: Any, kind: type[ImageError | InputError]) -> ImageError | In
 def test_a_missing_image(tmp_path: Path) -> None:
     remedy = "Give a file of JPEG, PNG, WebP, GIF, TIFF, BMP, PNM, JPEG 2000 or AVIF."
     path = tmp_path / "none.png"
-    assert str(refused(path, ImageMissing)) == f"There is no image '{path}'.\n\n{remedy}"
-    assert str(refused(tmp_path, ImageMissing)) == f"'{tmp_path}' is a folder, not an image.\n\n{remedy}"
+    assert str(refused([path], ImageMissing)) == f"There is no image '{path}'.\n\n{remedy}"
+    with pytest.raises(ImageMissing) as caught:
+        read_picture(tmp_path)
+    assert str(caught.value) == f"'{tmp_path}' is a folder, not an image.\n\n{remedy}"
+    assert str(refused(path, ImageMissing)) == (f"There is no image '{path}'.\n\n{GIVE}")
 
 
 @pytest.mark.parametrize("content", [b"", b"no picture at all", b"\x89PNG\r\n\x1a\n"])
@@ -246,17 +252,27 @@ def test_arrays_of_the_wrong_values(array: np.ndarray[Any, Any], what: str) -> N
     )
 
 
-@pytest.mark.parametrize("images", [None, 3, {"a": 1}, iter([]), [None], [torch.zeros(3, 6, 9)]])
-def test_what_is_no_image_at_all(images: Any) -> None:
-    kind = type(images[0] if isinstance(images, list) else images).__name__
+@pytest.mark.parametrize("images", [[None], [{"a": 1}], iter([3])])
+def test_lists_of_what_is_no_image(images: Any) -> None:
+    kind = type(images[0]).__name__ if isinstance(images, list) else "int"
     assert str(refused(images, InputError)) == (
         f"A {kind} is not an image.\n\n"
         "Give a path, a PIL image, an array (row, column, channel), a float tensor, or a list of paths."
     )
 
 
+@pytest.mark.parametrize("images", [None, 3, {"a": 1}])
+def test_what_is_no_image_at_all(images: Any) -> None:
+    assert str(refused(images, InputError)) == (
+        f"A {type(images).__name__} is neither an image nor a set of images.\n\n{GIVE} "
+        "Or a PIL image, an array (row, column, channel), a float tensor, or a list or iterable of these."
+    )
+
+
 def test_an_empty_list() -> None:
-    assert str(refused([], InputError)) == "There is no image in the list.\n\nGive at least one."
+    assert str(refused([], InputError)) == (
+        "There is no image in a list.\n\nGive a picture, a list of pictures, a folder or a tar file with images."
+    )
 
 
 @pytest.mark.parametrize("channels", [2, 5])

@@ -25,7 +25,7 @@ import featmap as fm
 from featmap.errors import ImageBroken
 from featmap.images.entries import entries
 from featmap.images.entry import Tally
-from featmap.images.reading import bytes_at
+from featmap.images.files import bytes_at
 from featmap.index.build.build import BuildReport
 
 

@@ -20,9 +20,10 @@ from PIL import Image
 
 from featmap.errors import ImageBroken, SettingError, WorkError
 from featmap.images.entries import batched, entries
-from featmap.images.entry import Entry, TarMember
+from featmap.images.entry import Entry
 from featmap.images.pictures import PictureConverted
 from featmap.images.reading import read_image
+from featmap.images.tar_files import TarMember
 from featmap.index.build import ray_engine, ray_worker
 from featmap.index.build.build import build_index
 from featmap.index.build.local import local_blocks
@@ -32,9 +33,10 @@ from featmap.index.build.ray_engine import block_bytes, ray_blocks
 from featmap.index.build.ray_worker import portable
 from featmap.index.schema.describe import describe
 from featmap.index.schema.description import Description
-from featmap.index.schema.totals import Floats, Totals
+from featmap.index.schema.totals import Totals
 from featmap.index.schema.wish import Wish
 from featmap.network.network import CapturedNetwork
+from featmap.statistics.per_map import Floats
 
 
 @pytest.fixture(scope="module")

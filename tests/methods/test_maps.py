@@ -185,7 +185,7 @@ def test_pictures_go_through_the_networks_own_preprocessing() -> None:
     with torch.no_grad():
         expected = functional.relu(zoo.module.features[0](torch.stack([record(picture), record(picture.rotate(90))])))
     assert_close(maps["features.0"].values, expected)
-    assert maps["features.0"].images == ("picture", "picture")
+    assert maps["features.0"].images == ("image 0", "image 1")
 
 
 def test_a_network_of_several_inputs_runs_with_the_examples_of_the_others() -> None:

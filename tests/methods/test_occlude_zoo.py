@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 import featmap as fm
-from featmap.methods.occlude import OcclusionMap
+from featmap.methods.shared.occlusion import OcclusionMap
 from featmap.sources.zoo import import_torchvision
 from support.occlusion_cases import CLOSE, full_runs
 from support.zoo_networks import ARCHITECTURES, SHAPES, seeded, zoo_network

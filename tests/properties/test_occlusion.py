@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 import featmap as fm
-from featmap.methods.occlude import Cover, OcclusionMap, occlude
+from featmap.methods.occlude import Cover, occlude
+from featmap.methods.shared.occlusion import OcclusionMap
 from featmap.run.execution import Execution
 from featmap.testing.oracles import occluded_outputs
 from featmap.testing.strategies import RandomNetwork, networks

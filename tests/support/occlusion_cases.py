@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import featmap as fm
-from featmap.methods.occlude import OcclusionMap
+from featmap.methods.shared.occlusion import OcclusionMap
 from support.tiny_modules import conv, written
 
 CLOSE = 1e-9

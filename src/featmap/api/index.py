@@ -13,7 +13,7 @@ from featmap.api.arguments import check_options, found_device, plain_tensors
 from featmap.api.network import Network
 from featmap.errors import InputError, QuestionError
 from featmap.index.build.build import BuildReport, IndexOptions, build_index
-from featmap.index.questions.audit import Audit, Thresholds, audit
+from featmap.index.questions.audit import Audit, audit
 from featmap.index.questions.chosen import Choice, Subset, names
 from featmap.index.questions.compare import CHANGED_BELOW, Comparison, compare
 from featmap.index.questions.distribution import BINS, Distribution, distribution
@@ -28,6 +28,7 @@ from featmap.index.store.snapshot import Snapshot
 from featmap.index.verify.verify import Verification, verify
 from featmap.network.address import Address
 from featmap.run.batches import Progress
+from featmap.statistics.health import Thresholds
 from featmap.view.progress import default_progress
 
 

@@ -9,7 +9,7 @@ from typing import Any, Unpack
 import torch
 
 from featmap.api.arguments import checked_shape, execution_of, found_device, plain_tensors
-from featmap.images.pictures import Images
+from featmap.images.listing import Images, is_collection
 from featmap.methods.contributions import Contributions, contributions
 from featmap.methods.explain import Explanation, explain
 from featmap.methods.maps import MapSet, feature_maps
@@ -150,8 +150,9 @@ class Network:
 
         Other maps are not kept, and nothing behind the last wanted layer is run.
 
-        Arguments: images: a path, a list of paths, a PIL image, an array (row, column, channel), or a float tensor
-        (image, channel, row, column) that is already preprocessed. layers: addresses; every layer's activation (its
+        Arguments: images: a path, a PIL image or an array (row, column, channel); a folder, a list (.csv, .txt), a tar
+        file or a glob; anything that gives these one by one, with labels or without; or a float tensor (image, channel,
+        row, column) that is already preprocessed. All of one size. layers: addresses; every layer's activation (its
         last stage, where it has none) if not given. progress: `False` for none, or a function of (done, total); a bar
         after one second if not given.
         Returns: values as tensors (image, channel, row, column).
@@ -199,15 +200,15 @@ class Network:
         Exact: every score is that of the whole network on the occluded image; only what the window changes, and of
         that what the target needs, is computed again.
 
-        Arguments: target: a class index (also as text: "1" is class 1, `1:a/0` a map of layer 1); `None` for the
-        predicted class; a position in another output, `(3, 10, 12)` or "['logits'][3]"; a map (`features.28:a/12`) or a
-        unit by its address. window, stride: pixels, one number or
-        (rows, columns); windows stay inside the image, the last of each axis is aligned with its edge. baseline: what
-        is written, in preprocessed values: a number, one per channel, "mean" (of the image), "local" (of the window),
-        or a function of the image (channel, row, column). scale: a class's "logit" or "probability". activity: a map's
-        "maximum", "mean" or "sum". verify: so many random positions are computed again in full, in float64.
-        dtype, device, memory_bytes: of the numbers, where they are computed, and how much one batch of positions takes.
-        Returns: an `OcclusionMap`; a list of them for a list of images, or a tensor of several.
+        Arguments: image: as in `maps`, of any sizes. target: a class index (also as text: "1" is class 1, `1:a/0` a map
+        of layer 1); `None` for the predicted class; a position in another output, `(3, 10, 12)` or "['logits'][3]"; a
+        map (`features.28:a/12`) or a unit by its address. window, stride: pixels, one number or (rows, columns);
+        windows stay inside the image, the last of each axis is aligned with its edge. baseline: what is written, in
+        preprocessed values: a number, one per channel, "mean" (of the image), "local" (of the window), or a function of
+        the image (channel, row, column). scale: a class's "logit" or "probability". activity: a map's "maximum", "mean"
+        or "sum". verify: so many random positions are computed again in full, in float64. dtype, device, memory_bytes:
+        of the numbers, where they are computed, and how much one batch of positions takes.
+        Returns: an `OcclusionMap`; a list of them for a folder, a list or a tensor of several images.
         Raises: SettingError, InputError, AddressError, ImageError.
 
         >>> import featmap as fm, torch
@@ -232,8 +233,7 @@ class Network:
                 execution=execution,
                 progress=report,
             )
-        is_list = isinstance(image, list | tuple)
-        return found if is_list or len(found) > 1 else found[0]
+        return found if is_collection(image) or len(found) > 1 else found[0]
 
     def project(
         self,
@@ -254,13 +254,14 @@ class Network:
         Everything linear is transposed; maximum pools pass it to their switches, and where windows overlap signals add
         up; other nonlinearities use their gradient, and the result names them.
 
-        Arguments: target: a unit (`features.21:a/117@10,12`), a map (its strongest unit; with whole=True all
-        positions with their values), a layer (every map) or a list of addresses of one layer; a class index (also as
-        text: "1" is class 1, `1:a` layer 1), `None` for the predicted class, or a position in another output. start:
-        the signal begins with the unit's "value" or with "one"; from stage conv or z it is rectified first, unless the
-        rule is "gradient". norm: evaluating normalisations "scale" the signal, or "skip" it. dtype, device,
-        memory_bytes: of the numbers, where they are computed, and how much one batch of units takes.
-        Returns: a `Projection`; `Projections` for several maps or units; a list of them for a list of images.
+        Arguments: image: as in `maps`, of any sizes. target: a unit (`features.21:a/117@10,12`), a map (its strongest
+        unit; with whole=True all positions with their values), a layer (every map) or a list of addresses of one layer;
+        a class index (also as text: "1" is class 1, `1:a` layer 1), `None` for the predicted class, or a position in
+        another output. start: the signal begins with the unit's "value" or with "one"; from stage conv or z it is
+        rectified first, unless the rule is "gradient". norm: evaluating normalisations "scale" the signal, or "skip"
+        it. dtype, device, memory_bytes: of the numbers, where they are computed, and how much one batch of units takes.
+        Returns: a `Projection`; `Projections` for several maps or units; a list of them for a folder or a list of
+        images.
         Raises: AddressError, SettingError, InputError, ImageError.
 
         >>> import featmap as fm, torch
@@ -277,7 +278,7 @@ class Network:
         question = ProjectionQuestion(rule, start, norm)
         with plain_tensors(), default_progress(progress, "projections") as report:
             found = project(self._captured, image, target, question, whole=whole, execution=execution, progress=report)
-        if isinstance(image, list | tuple):
+        if is_collection(image):
             return found
         return found[0] if len(found) == 1 else Projections(found)
 
@@ -298,8 +299,8 @@ class Network:
 
         Every example holds the crop of exactly what the unit can see and the unit's projection.
 
-        Arguments: images: a folder, a list of paths or pictures, or a float tensor (image, channel, row, column);
-        all of one size. channels: the maps; all if not given. The rest as in `project`.
+        Arguments: images: as in `maps`; in a folder or a tar file, pictures that cannot be read are skipped, and listed
+        in the sheet. channels: the maps; all if not given. The rest as in `project`.
         Raises: ImagesNeeded, NoSuchChannel, AddressError, SettingError, ImageError.
         """
         execution = execution_of("sheet", options)

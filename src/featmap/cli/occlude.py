@@ -24,7 +24,7 @@ from featmap.cli.options.picture import Image, given_picture
 from featmap.errors import SettingError
 
 if TYPE_CHECKING:
-    from featmap.methods.occlude import OcclusionMap
+    from featmap.methods.shared.occlusion import OcclusionMap
 
 EXAMPLES = (
     ("What the predicted class rests on:", "featmap occlude torchvision:vgg16 cat.jpg --weights DEFAULT -o heat.png"),

@@ -22,8 +22,8 @@ from featmap.demo.train import TrainedNetwork, trained_network
 from featmap.errors import OutputError
 from featmap.methods.explain import Explanation
 from featmap.methods.maps import FeatureMaps
-from featmap.methods.occlude import OcclusionMap
 from featmap.methods.plan import MAC_CONVENTION, Plan
+from featmap.methods.shared.occlusion import OcclusionMap
 from featmap.view.drawing.overlay import Mark, box_picture
 from featmap.view.output import save
 from featmap.view.report.page import Report

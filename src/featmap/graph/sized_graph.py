@@ -42,7 +42,16 @@ class SizedGraph:
             if node.index < len(self.specs):
                 self.axes[-1] = self.axes_at(node)
 
+    def with_value(self, node: Node, spec: Spec) -> SizedGraph:
+        """The graph up to a node, whose own value has this shape; this graph knows what the node reads."""
+        found = SizedGraph(self.graph, [])
+        found.specs = [*self.specs[: node.index], spec]
+        found.axes = [*self.axes[: node.index], NO_AXES]
+        found.axes[node.index] = found.axes_at(node)
+        return found
+
     def axes_at(self, node: Node) -> Axes:
+        """The axes of a node's value, from shapes and axes of what it reads and its own shape."""
         if node.is_input:
             rank = len(shape_of(node.spec))
             return Axes(0, 2, 3) if rank == 4 else Axes(0 if rank else None, None, None)
@@ -166,15 +175,11 @@ class _Resizing:
             raise NotResizable(node.operator)
 
     def _check_window(self, node: Node) -> None:
-        self.sized.specs.append(node.spec)
-        try:
-            self.sized.axes[node.index] = self.sized.axes_at(node)
-            for source, rows, columns in self.sized.reads(node.index):
-                height, width = self.sized.size(source)
-                check_fits(rows, height, ROWS)
-                check_fits(columns, width, COLUMNS)
-        finally:
-            self.sized.specs.pop()
+        sized = self.sized.with_value(node, node.spec)
+        for source, rows, columns in sized.reads(node.index):
+            height, width = sized.size(source)
+            check_fits(rows, height, ROWS)
+            check_fits(columns, width, COLUMNS)
 
     def _check_features(self, node: Node) -> None:
         call = self.sized.call(node)

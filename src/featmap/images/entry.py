@@ -1,7 +1,9 @@
-"""Entries, which stand for images of a dataset before they are read, and the tally of what was found."""
+"""Entries, which stand for images before they are read, what may hold them, and the tally of what was found."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,17 +11,12 @@ from typing import Any
 _NAMES = 3
 
 
-@dataclass(frozen=True)
-class TarMember:
-    """An image inside a tar file; `offset` is where its bytes begin, `None` in a compressed one."""
+class Stored(ABC):
+    """An image inside a file, which is read when its turn comes, in this process or, pickled, in another."""
 
-    tar: Path
-    name: str
-    offset: int | None
-    size_bytes: int
-
-    def __str__(self) -> str:
-        return f"{self.tar}!{self.name}"
+    @abstractmethod
+    def read(self) -> bytes:
+        """The bytes of the picture. Raises: ImageBroken, or what its reader raises."""
 
 
 @dataclass(frozen=True)
@@ -33,13 +30,17 @@ class Unreadable:
 class Entry:
     """One image of a dataset: its name there, its label ('' for none) and its content.
 
-    `content` is a path, a tar member, the bytes of a compressed one, an image in memory, or `Unreadable`.
+    `content` is a path, what is stored in a file (`Stored`), the bytes of a picture, an image in memory, or
+    `Unreadable`. `path` is where it can be found again, '' in memory. `title` is what a picture in memory is called;
+    `is_found` says that the user did not name this image but a folder or a tar file that holds it.
     """
 
     name: str
     label: str
     content: Any
     path: str = ""
+    title: str = ""
+    is_found: bool = False
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,21 @@ class Other:
 
     name: str
     reason: str
+
+
+@dataclass(frozen=True)
+class Container:
+    """A kind of file that names or holds images.
+
+    `suffixes` end the names of such files. `entries` lists the images in one; those in `read_in_turn` of the suffixes
+    can be listed only by reading all of it. `member` gives the bytes of one image by its name there, so that an index
+    finds it again at `FILE!NAME`; None where images are files of their own.
+    """
+
+    suffixes: tuple[str, ...]
+    entries: Callable[[Path], Iterator[Entry | Other]]
+    member: Callable[[Path, str], bytes] | None = None
+    read_in_turn: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

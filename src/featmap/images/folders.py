@@ -75,3 +75,8 @@ def named(text: str, *, is_file: bool, instead: str) -> tuple[str, str]:
     if Path(text).suffix.lower() in OTHER_SUFFIXES and is_file:
         return f"'{text}' is named as a format that featmap does not open; it opens {WORDS}.", ""
     return "", NO_PICTURE if is_file else NO_FILE
+
+
+def folder_label(name: Path) -> str:
+    """The label of an image by its path in a folder: the folder that holds it."""
+    return "" if name.parent == Path() else name.parent.as_posix()

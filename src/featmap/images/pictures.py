@@ -1,41 +1,25 @@
-"""Batches of images for a network, from paths, pictures, arrays or tensors."""
+"""Pictures from files, streams, memory and arrays: decoded, upright, with bytes as values."""
 
 from __future__ import annotations
 
 import io
 import re
 import warnings
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, TypeAlias
+from typing import Any, BinaryIO
 
 import numpy as np
-import torch
 from PIL import Image, UnidentifiedImageError
-from torch import Tensor
 
 from featmap.errors import FeatmapError, FeatmapWarning, ImageBroken, ImageMissing, ImageTooLarge, InputError
-from featmap.graph.graph import TensorSpec
-from featmap.images.folders import found_below
 from featmap.images.formats import REMEDY, check_bytes, opened
 from featmap.images.png_text import without_text
-from featmap.network.network import CapturedNetwork
 from featmap.network.preprocess import LARGEST_RESIZED
-
-Images: TypeAlias = "str | Path | Image.Image | np.ndarray[Any, Any] | Tensor | Sequence[str | Path | Image.Image]"
 
 LARGEST_PIXELS = LARGEST_RESIZED
 """More pixels than this (Pillow's own bound: 512 MiB of RGB) are refused as a possible decompression bomb."""
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Images ready for the network: `values` (image, channel, row, column) and a name for each."""
-
-    values: Tensor
-    names: tuple[str, ...]
 
 
 class PictureConverted(FeatmapWarning):
@@ -136,7 +120,7 @@ def _in_bytes(picture: Image.Image) -> Image.Image:
         _say("16 bits per value are rounded to 8")
         return Image.fromarray(np.round(np.asarray(picture) / 257).astype(np.uint8))
     if picture.mode in ("I", "F"):
-        return _array_picture(np.asarray(picture))
+        return array_picture(np.asarray(picture))
     return picture.convert("RGBA") if "transparency" in picture.info else picture
 
 
@@ -165,66 +149,11 @@ def _too_large(name: str, got: str) -> ImageTooLarge:
     )
 
 
-def batch_of(network: CapturedNetwork, images: Images) -> Batch:
-    """The images as input of the network.
+def array_picture(array: np.ndarray[Any, Any]) -> Image.Image:
+    """An array (row, column) or (row, column, channel) of bytes, or floats from 0 to 1, as a picture.
 
-    Paths and pictures go through the network's preprocessing, arrays (row, column, channel) too; a float tensor
-    (image, channel, row, column) counts as already preprocessed.
-    Raises: ImageError, InputError.
+    Raises: InputError.
     """
-    if isinstance(images, Tensor):
-        return _ready(network, images)
-    channels = network.input_shape[0]
-    if channels not in (1, 3):
-        raise InputError(
-            f"{network.name} takes images of {channels} channels; pictures have 1 or 3.",
-            "Give a float tensor (image, channel, row, column).",
-        )
-    # One after the other: a thousand photographs do not fit into memory at full size.
-    ready = [(name, network.preprocessing(picture, channels)) for name, picture in pictures_in(images)]
-    if not ready:
-        raise InputError("There is no image in the list.", "Give at least one.")
-    return Batch(torch.stack([values for _, values in ready]), tuple(name for name, _ in ready))
-
-
-def pictures_in(images: Any) -> Iterable[tuple[str, Image.Image]]:
-    """The pictures in what a user gave as images, each with its name."""
-    if isinstance(images, str | Path):
-        yield str(images), read_picture(images)
-    elif isinstance(images, Image.Image):
-        name = str(getattr(images, "filename", "") or "picture")
-        yield name, upright(images, name)
-    elif isinstance(images, np.ndarray):
-        yield "array", _array_picture(images)
-    elif isinstance(images, Sequence):
-        for image in images:
-            yield from pictures_in(image)
-    else:
-        raise InputError(
-            f"A {type(images).__name__} is not an image.",
-            "Give a path, a PIL image, an array (row, column, channel), a float tensor, or a list of paths.",
-        )
-
-
-def listed(images: Images) -> list[Any]:
-    """One item per image, none of them read yet: the pictures in a folder (`Found`), the parts of a list or tensor.
-
-    Raises: InputError: there is no image.
-    """
-    if isinstance(images, str | Path) and Path(images).is_dir():
-        found: list[Any] = [one for one in found_below(Path(images)) if not one.left_out]
-    elif isinstance(images, Tensor) and images.ndim > 3:
-        found = list(images)
-    elif isinstance(images, list | tuple):
-        found = [part for image in images for part in listed(image)]
-    else:
-        found = [images]
-    if not found:
-        raise InputError(f"There is no image in {str(images)!r}.", "Give a folder with pictures, or their paths.")
-    return found
-
-
-def _array_picture(array: np.ndarray[Any, Any]) -> Image.Image:
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)) or not array.size:
         raise InputError(
             f"An array of shape {array.shape} is not a picture.", "Give (row, column) or (row, column, channel)."
@@ -244,28 +173,6 @@ def _bytes(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return np.round(array * 255).astype(np.uint8)
 
 
-def _ready(network: CapturedNetwork, images: Tensor) -> Batch:
-    expected = network.input_shape
-    spec = network.sized.specs[network.graph.image_input]
-    if isinstance(spec, TensorSpec) and spec.dtype.is_floating_point and not images.is_floating_point():
-        raise InputError(
-            f"A tensor of {images.dtype} is not a preprocessed image.",
-            "Give a float tensor (image, channel, row, column), or bytes as an array (row, column, channel).",
-        )
-    if images.ndim == len(expected):
-        images = images[None]
-    if images.ndim != len(expected) + 1 or (expected and images.shape[1] != expected[0]) or not images.numel():
-        raise InputError(
-            f"{network.name} takes tensors (image, {', '.join(_AXES[: len(expected)])}) with {expected[0]} channels; "
-            f"got {tuple(images.shape)}.",
-            "The axes of a preprocessed tensor are images, channels, rows and columns.",
-        )
-    if images.is_inference():
-        # Of what torch.inference_mode made no gradients can be taken.
-        images = images.clone()
-    return Batch(images, tuple(f"image {number}" for number in range(len(images))))
-
-
 _TEXT_IS_LONG = "MAX_TEXT"
 """Pillow's messages for a PNG whose text is too long for it."""
 _ORIENTATION = 0x0112
@@ -280,4 +187,3 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_AXES = ("channel", "row", "column")

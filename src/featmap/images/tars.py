@@ -12,8 +12,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from featmap.images.entry import TarMember
-
 SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
 """The suffixes of tar files; the first is not compressed, the last needs Python 3.14."""
 _BLOCK = tarfile.BLOCKSIZE
@@ -117,17 +115,6 @@ def _led_to(link: tarfile.TarInfo, files: dict[str, tarfile.TarInfo]) -> list[He
     if target in files or not inside:
         return [_linked(link.name, files.get(target), link.linkname)]
     return [Held(posixpath.join(link.name, posixpath.relpath(name, target)), files[name]) for name in inside]
-
-
-def located(tar: Path) -> dict[str, TarMember]:
-    """The members of an uncompressed tar file by name, with the offsets of their data."""
-    with tarfile.open(tar, "r:") as opened:
-        return {one.name: place(tar, one.name, one.info) for one in held(opened) if one.info is not None}
-
-
-def place(tar: Path, name: str, info: tarfile.TarInfo) -> TarMember:
-    """A member of an uncompressed tar file; a sparse one has no offset, since its data is not contiguous."""
-    return TarMember(tar, name, None if info.issparse() else info.offset_data, info.size)
 
 
 def data_of(opened: tarfile.TarFile, info: tarfile.TarInfo) -> bytes:

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from featmap.errors import AddressSyntaxError, InputError, NoSuchStage
-from featmap.images.pictures import Images, batch_of
+from featmap.errors import AddressSyntaxError, NoSuchStage
+from featmap.images.inputs import one_of
+from featmap.images.listing import Images
 from featmap.methods.shared.filters import Filters, check_real, filters_of, source_maps
 from featmap.network.address import Address
 from featmap.network.differing import note_differences
@@ -69,9 +70,7 @@ class Contributions(Result):
 
 def contributions(network: CapturedNetwork, image: Images, address: str | Address) -> Contributions:
     """What every input map contributes to one feature map; see `featmap.Network.contributions`."""
-    batch = batch_of(network, image)
-    if len(batch.names) != 1:
-        raise InputError(f"{len(batch.names)} images were given; contributions belong to one.", "Give one image.")
+    batch = one_of(network, image, "contributions belong to one")
     # At another size the model may have been captured again, as another graph.
     network = network.at(tuple(batch.values.shape[1:]))
     layer, channel = _layer_and_channel(network, address)

@@ -13,12 +13,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from featmap.errors import AddressSyntaxError, InputError, NoSuchStage
+from featmap.errors import AddressSyntaxError, NoSuchStage
 from featmap.geometry import Box
 from featmap.graph.operators.normalization import BatchNorm
 from featmap.graph.operators.table import operator_of, printed_name
 from featmap.graph.receptive.unit_box import UnitBox, unit_box
-from featmap.images.pictures import Images, batch_of
+from featmap.images.inputs import one_of
+from featmap.images.listing import Images
 from featmap.methods.shared.filters import Filters, check_real, filters_of, source_maps
 from featmap.methods.shared.taps import kernel_values, taps, window_values
 from featmap.network.address import Address
@@ -115,9 +116,7 @@ class Explanation(Result):
 
 def explain(network: CapturedNetwork, image: Images, unit: str | Address) -> Explanation:
     """The arithmetic of one unit's value; see `featmap.Network.explain`."""
-    batch = batch_of(network, image)
-    if len(batch.names) != 1:
-        raise InputError(f"{len(batch.names)} images were given; one value belongs to one.", "Give one image.")
+    batch = one_of(network, image, "one value belongs to one")
     # At another size the model may have been captured again, as another graph.
     network = network.at(tuple(batch.values.shape[1:]))
     place, layer = _unit_place(network, unit)

@@ -15,7 +15,8 @@ from torch import Tensor
 from featmap.errors import AddressError, NoSuchLayer, TooLittleMemory, UnitOutOfRange
 from featmap.graph.receptive.unit_box import UnitBox, unit_box
 from featmap.graph.sized_graph import SizedGraph
-from featmap.images.pictures import Batch, Images, batch_of
+from featmap.images.inputs import Batch, batch_of
+from featmap.images.listing import Images
 from featmap.network.address import Address
 from featmap.network.differing import note_differences
 from featmap.network.network import CapturedNetwork

@@ -18,7 +18,8 @@ from featmap.errors import AddressError, InputError, NoGradient, SettingError
 from featmap.geometry import Box
 from featmap.graph.receptive.fields import receptive_fields
 from featmap.graph.receptive.unit_box import unit_box
-from featmap.images.pictures import Images, batch_of
+from featmap.images.inputs import Inputs
+from featmap.images.listing import Images
 from featmap.methods.shared.projection import Projection, ProjectionQuestion
 from featmap.methods.shared.target import class_score, named_map, named_unit, predicted, score_of
 from featmap.network.address import Address
@@ -28,7 +29,7 @@ from featmap.network.resolve import Place
 from featmap.run.backward.reach import cuts, reached_by_signals
 from featmap.run.backward.signal import MapSignal
 from featmap.run.backward.whole_numbers import has_gradient
-from featmap.run.batches import Progress, run_batches
+from featmap.run.batches import Progress
 from featmap.run.execution import Execution
 from featmap.run.magnitudes import directions, is_complex, measured
 from featmap.run.projection import Projector, Unit, on_box
@@ -51,16 +52,19 @@ def project(
     if dtype is not None and not dtype.is_floating_point:
         raise SettingError(f"dtype {dtype} has no fractions.", "Compute in torch.float32 or torch.float64.")
     check_shows_images(network, "Projections")
-    batch = batch_of(network, images)
-    network = network.at(tuple(batch.values.shape[1:]))
-    asked = Asked(network, question, execution or Execution())
+    # All are read first: where the last of them is damaged, that is said before the first is computed.
+    every = list(Inputs(network, images))
+    of_size: dict[tuple[int, ...], Asked] = {}
     found: list[Projection] = []
-    for number, name in enumerate(batch.names):
+    for number, batch in enumerate(every):
+        shape = tuple(batch.values.shape[1:])
+        if shape not in of_size:
+            of_size[shape] = Asked(network.at(shape), question, execution or Execution())
         # A model may draw random numbers in evaluation too; the user's own sequence is not disturbed.
         with torch.random.fork_rng(devices=[]):
-            found += asked.projections(batch.values[number].detach(), name, target, whole=whole)
+            found += of_size[shape].projections(batch.values[0].detach(), batch.names[0], target, whole=whole)
         if progress is not None:
-            progress(number + 1, len(batch.names))
+            progress(number + 1, len(every))
     return found
 
 
@@ -243,14 +247,11 @@ class Asked:
         return self._on_whole_image(image, name, target, place.node, strongest, began, signal)
 
     def _of_score(self, image: Tensor, name: str, target: Any) -> Projection:
-        score = score_of(self.network, target)
-        if score is None:
-            node = self.network.graph.outputs[0]
-            assert node is not None
-            value = run_batches(self.network, image[None], [node], device=self.execution.device)[node]
-            score = class_score(self.network, predicted(value), "logit")
-        projector = self.projector(score.node)
+        asked = score_of(self.network, target)
+        # The predicted class is read from the same value as any other class.
+        projector = self.projector((asked or class_score(self.network, 0, "logit")).node)
         forward = projector.forward(image)
+        score = asked or class_score(self.network, predicted(forward.whole(projector.node)), "logit")
         with torch.inference_mode(False), torch.enable_grad():
             output = forward.whole(score.node).detach().clone()
             # Of an image's whole numbers the signals are those of the same numbers as real ones.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from PIL import Image
 from torch import Tensor
 
@@ -12,7 +13,9 @@ from featmap.errors import AddressSyntaxError, InputError
 from featmap.geometry import Box, ReceptiveField, Status
 from featmap.graph.receptive.fields import receptive_fields
 from featmap.graph.receptive.unit_box import unit_box
-from featmap.images.pictures import Images, batch_of, pictures_in
+from featmap.images.inputs import Inputs, content_of
+from featmap.images.listing import Images
+from featmap.images.pictures import array_picture
 from featmap.network.address import Address
 from featmap.network.network import CapturedNetwork
 from featmap.result import Result
@@ -101,24 +104,23 @@ class FieldDrawing(Result):
 
 def draw_field(network: CapturedNetwork, image: Images, address: str | Address) -> FieldDrawing:
     """A unit's box on a picture; see `featmap.Network.draw_field`."""
-    if isinstance(image, Tensor):
-        return _on_tensor(network, image, address)
-    pictures = list(pictures_in(image))
-    _check_one(len(pictures))
-    picture, record = pictures[0][1], network.preprocessing
+    inputs = Inputs(network, image)
+    _check_one(len(inputs))
+    content, record = content_of(inputs.entries[0]), network.preprocessing
+    if isinstance(content, Tensor):
+        return _on_tensor(network, inputs[0].values, address)
+    picture = array_picture(content) if isinstance(content, np.ndarray) else content
     framed = record.framed(picture.convert("RGB"))
     answer, unit = _of_unit(network.at((network.input_shape[0], framed.height, framed.width)), address)
     size = picture.height, picture.width
     return FieldDrawing(answer.address, unit, answer.status, framed, record.placed(size).picture_box(unit), size)
 
 
-def _on_tensor(network: CapturedNetwork, image: Tensor, address: str | Address) -> FieldDrawing:
+def _on_tensor(network: CapturedNetwork, values: Tensor, address: str | Address) -> FieldDrawing:
     """The same on preprocessed values, which are shown as they are: the picture that was given is the network's."""
-    batch = batch_of(network, image)
-    _check_one(len(batch.names))
-    network = network.at(tuple(batch.values.shape[1:]))
+    network = network.at(tuple(values.shape[1:]))
     answer, unit = _of_unit(network, address)
-    picture = network.preprocessing.shown(batch.values[0]).convert("RGB")
+    picture = network.preprocessing.shown(values[0]).convert("RGB")
     return FieldDrawing(answer.address, unit, answer.status, picture, unit, (picture.height, picture.width))
 
 

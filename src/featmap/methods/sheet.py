@@ -12,7 +12,6 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,10 +20,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from featmap.errors import AddressError, ImageBroken, ImageError, ImagesNeeded, InputError, NoSuchChannel
+from featmap.errors import AddressError, ImageError, ImagesNeeded, InputError, NoSuchChannel
 from featmap.geometry import Box
-from featmap.images.folders import Found
-from featmap.images.pictures import Batch, Images, batch_of, listed, picture_in
+from featmap.images.inputs import Inputs
+from featmap.images.listing import Images
 from featmap.methods.project import Asked, check_shows_images
 from featmap.methods.shared.count import checked_channels, checked_count
 from featmap.methods.shared.projection import ProjectionQuestion
@@ -152,8 +151,7 @@ def sheet(
         )
     k = checked_count(k)
     check_shows_images(network, "Sheets")
-    every = listed(images)
-    work = _Sheet(network, every, layer, question, channels, execution or Execution())
+    work = _Sheet(network, Inputs(network, images), layer, question, channels, execution or Execution())
     with torch.random.fork_rng(devices=[]):
         return work.made(k, progress)
 
@@ -162,7 +160,7 @@ class _Sheet:
     def __init__(
         self,
         network: CapturedNetwork,
-        images: Sequence[Any],
+        images: Inputs,
         layer: str | Address,
         question: ProjectionQuestion,
         channels: Sequence[int] | None,
@@ -171,7 +169,7 @@ class _Sheet:
         self.images = images
         self.skipped: dict[int, tuple[str, str]] = {}
         # The first image decides the size of all.
-        size = self._first_size(network)
+        size = self._first_size()
         self.network = network.at(size)
         self.size = size
         self.place = self.network.place(layer)
@@ -186,15 +184,15 @@ class _Sheet:
         self.asked = Asked(self.network, question, execution)
         self.projector = self.asked.projector(self.place.node)
 
-    def _first_size(self, network: CapturedNetwork) -> tuple[int, ...]:
+    def _first_size(self) -> tuple[int, ...]:
         """The size of the first image that can be read. Raises: ImageError."""
         first: ImageError | None = None
-        for image in self.images:
+        for number, entry in enumerate(self.images.entries):
             try:
-                return tuple(_read(network, image).values.shape[1:])
+                return tuple(self.images[number].values.shape[1:])
             except ImageError as error:
                 first = first or error
-                if not isinstance(image, Found):
+                if not entry.is_found:
                     raise
         assert first is not None
         raise first
@@ -243,10 +241,8 @@ class _Sheet:
         )
 
     def _image(self, number: int) -> tuple[str, Tensor]:
-        batch = _read(self.network, self.images[number])
-        if tuple(batch.values.shape[1:]) != self.size:
-            got, first = (" x ".join(map(str, size)) for size in (batch.values.shape[1:], self.size))
-            raise InputError(f"'{batch.names[0]}' is {got}; the first image is {first}.", "Give images of one size.")
+        batch = self.images[number]
+        self.images.check_size(batch, self.size)
         return batch.names[0], batch.values[0].detach()
 
     def _strongest(self, k: int, names: list[str], progress: Progress | None) -> dict[int, list[_Found]]:
@@ -256,17 +252,15 @@ class _Sheet:
             try:
                 name, image = self._image(number)
             except (ImageError, InputError) as error:
-                if not isinstance(self.images[number], Found):
+                entry = self.images.entries[number]
+                if not entry.is_found:
                     raise
-                self.skipped[number] = (self.images[number].name, error.problem)
-                names.append(self.images[number].name)
+                self.skipped[number] = (entry.name, error.problem)
+                names.append(entry.name)
                 if progress is not None:
                     progress(number + 1, 2 * len(self.images))
                 continue
-            is_named = isinstance(self.images[number], str | Path | Found) or getattr(
-                self.images[number], "filename", ""
-            )
-            names.append(name if is_named else f"image {number}")
+            names.append(name)
             maps = self.projector.maps(self.projector.activations(image))
             values, places = measured(maps).flatten(1).max(dim=1)
             if bool(values[self.channels].isnan().any()):
@@ -298,15 +292,6 @@ class _Sheet:
                 where = (unit.row, unit.column)
                 yield Example(names[number], entries[at].value, where, box, field, picture, kept)
                 at += 1
-
-
-def _read(network: CapturedNetwork, image: Any) -> Batch:
-    """An image as the network takes it; one in a folder is named within it. Raises: ImageError, InputError."""
-    if not isinstance(image, Found):
-        return batch_of(network, image)
-    if image.problem:
-        raise ImageBroken(image.problem, "Leave it out.")
-    return Batch(batch_of(network, picture_in(image.path, image.name)).values, (image.name,))
 
 
 def _spooled(projections: Sequence[Tensor]) -> list[NDArray[np.float32]]:

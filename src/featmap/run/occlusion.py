@@ -37,23 +37,20 @@ MOSTLY_WHOLE = 0.8
 LARGEST_CHUNK = 1024
 
 
-class Occlusion:
-    """One image, one target value, all windows.
+class OcclusionPlan:
+    """What the occlusions of one target value share over all images of one size: its program, and what windows change.
 
-    `picture` holds what is written over the pixels (channel, row, column); `None` writes each window's own mean.
-    `channel` is the one feature map that is wanted of the target: values then are (image, place), and `None` gives the
-    target's whole value.
+    `box` is the part of the target that is needed (all of it where `None`). `channel` is the one feature map that is
+    wanted of the target: values then are (image, place), and `None` gives the target's whole value.
     """
 
     def __init__(
         self,
         network: CapturedNetwork,
-        image: Tensor,
         target: int,
         box: Box | None,
         rows: Sequence[Interval],
         columns: Sequence[Interval],
-        picture: Tensor | None,
         *,
         channel: int | None = None,
         execution: Execution | None = None,
@@ -66,21 +63,41 @@ class Occlusion:
         self.channel = channel
         self.windows = (tuple(rows), tuple(columns))
         needed = needed_boxes(self.sized, target, box)
-        kept = values_to_keep(self.sized, needed) | {target}
-        self.program = Program(network.captured, network.tensors, kept, dtype=execution.dtype, device=execution.device)
-        self.image = self.program.placed_images(image[None])
-        self.picture = None if picture is None else self.program.placed_images(picture[None])[0]
-        if network.other_inputs:
-            values, boxes = self.program.run(self.image, network.other_inputs), {}
-        else:
-            values, boxes = values_on_boxes(self.program, self.sized, self.image, needed, kept)
-        self.values = values
-        self.boxes = boxes
+        self.kept = values_to_keep(self.sized, needed) | {target}
+        self.program = Program(
+            network.captured, network.tensors, self.kept, dtype=execution.dtype, device=execution.device
+        )
         self.reach = reach(self.sized, rows, columns, needed)
-        self.engine = RegionEngine(self.program, self.sized, values, boxes)
         # Whole maps gain nothing from large batches, and large values cost fresh memory.
         largest = LARGEST_BUDGET_BYTES if self.recomputed_share() < MOSTLY_WHOLE else LARGEST_BUDGET_BYTES // 4
         self.memory_bytes = execution.memory_bytes or min(available_bytes() // 4, largest)
+
+    def recomputed_share(self) -> float:
+        """The multiply-adds of all positions, as a share of full runs."""
+        return recomputed_share(self.sized, self.reach, self.target)
+
+    def values(self, image: Tensor) -> tuple[dict[int, Tensor], dict[int, Box]]:
+        """What is kept of the untouched image (1, channel, row, column), and the boxes of what is no whole map."""
+        if self.network.other_inputs:
+            return self.program.run(image, self.network.other_inputs), {}
+        return values_on_boxes(self.program, self.sized, image, self.reach.needed, self.kept)
+
+
+class Occlusion:
+    """One image, one target value, all windows.
+
+    `picture` holds what is written over the pixels (channel, row, column); `None` writes each window's own mean.
+    """
+
+    def __init__(self, plan: OcclusionPlan, image: Tensor, picture: Tensor | None) -> None:
+        self.plan = plan
+        self.network, self.sized, self.program = plan.network, plan.sized, plan.program
+        self.source, self.target, self.channel = plan.source, plan.target, plan.channel
+        self.windows, self.reach = plan.windows, plan.reach
+        self.image = self.program.placed_images(image[None])
+        self.picture = None if picture is None else self.program.placed_images(picture[None])[0]
+        self.values, self.boxes = plan.values(self.image)
+        self.engine = RegionEngine(self.program, self.sized, self.values, self.boxes)
 
     @property
     def untouched(self) -> Tensor:
@@ -98,10 +115,6 @@ class Occlusion:
         if axes.row is not None:
             value = value.narrow(axes.row, box.top - top, box.height)
         return value if axes.column is None else value.narrow(axes.column, box.left - left, box.width)
-
-    def recomputed_share(self) -> float:
-        """The multiply-adds of all positions, as a share of full runs."""
-        return recomputed_share(self.sized, self.reach, self.target)
 
     def chunks(self) -> Iterator[Chunk]:
         """Row positions, column positions and the target's value for those (None where nothing reaches it)."""
@@ -126,7 +139,7 @@ class Occlusion:
     def _chunk_shape(self, rows: int, columns: int) -> tuple[int, int]:
         """How many row and column positions at once; equal parts, so that few shapes occur."""
         per_position = max(bytes_per_position(self.sized, self.reach, self.program), self._answer_bytes(), 1)
-        fits = int(self.memory_bytes // per_position)
+        fits = int(self.plan.memory_bytes // per_position)
         fits = max(1, min(fits, LARGEST_CHUNK))
         shape = (min(fits, rows * columns), *self.image.shape[1:])
         if not can_batch(self.network, self.program, [self.target], shape):

@@ -150,9 +150,7 @@ class _Apart:
             spec = computed_spec(self.one, node, args, kwargs)
         except (NotResizable, FeatmapError, RuntimeError, ValueError, IndexError):
             return False
-        self.one.specs.append(spec)
-        axes = self.one.axes_at(node)
-        self.one.specs.pop()
+        axes = self.one.with_value(node, spec).axes[node.index]
         if axes.batch != 0 or not _is_part(spec, node.spec, count):
             return False
         alone = replace(node, args=args, kwargs=kwargs, spec=spec)

@@ -20,7 +20,7 @@ from featmap.index.build.measure import Block, Finish, Tick
 from featmap.index.schema.describe import describe
 from featmap.index.schema.description import Description
 from featmap.index.schema.same import check_same
-from featmap.index.schema.totals import Floats, places_per_map
+from featmap.index.schema.totals import places_per_map
 from featmap.index.schema.wish import Wish, WishOptions
 from featmap.index.store.snapshot import Snapshot
 from featmap.index.store.storage import has_repository, only_builder
@@ -29,6 +29,7 @@ from featmap.network.differing import note_differences
 from featmap.network.network import CapturedNetwork
 from featmap.result import Result
 from featmap.run.batches import Progress
+from featmap.statistics.per_map import Floats
 
 Engine = Literal["local", "ray"]
 ENGINES = ("local", "ray")

@@ -14,8 +14,8 @@ from featmap.images.entry import Entry
 from featmap.images.reading import ReadImage, read_image
 from featmap.index.build.measure import Finish, Measurer, Tick
 from featmap.index.schema.description import Description
-from featmap.index.schema.totals import Floats
 from featmap.network.network import CapturedNetwork
+from featmap.statistics.per_map import Floats
 from featmap.threads import side_by_side
 
 Floors = Callable[[], Sequence[Floats]]

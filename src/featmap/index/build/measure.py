@@ -17,7 +17,7 @@ from featmap.images.entry import Entry
 from featmap.images.reading import ReadImage
 from featmap.index.build.running import RunningPerMap
 from featmap.index.schema.description import Description, IndexedLayer
-from featmap.index.schema.totals import Floats, Totals, places_per_map
+from featmap.index.schema.totals import Totals, places_per_map
 from featmap.network.network import CapturedNetwork
 from featmap.run.as_maps import as_maps
 from featmap.run.batches import can_batch
@@ -26,6 +26,7 @@ from featmap.run.program.program import Program
 from featmap.statistics.comoments import CoMomentsOfMaps
 from featmap.statistics.largest import LargestValues
 from featmap.statistics.maps import MapStatistics, measure_into
+from featmap.statistics.per_map import Floats
 from featmap.statistics.strongest import Strongest
 from featmap.threads import InTurn
 

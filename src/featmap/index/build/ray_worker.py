@@ -15,14 +15,14 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from featmap.images.entry import Entry, TarMember, Unreadable
+from featmap.images.entry import Entry, Stored, Unreadable
 from featmap.images.reading import read_image
 from featmap.index.build.local import reading_ahead
 from featmap.index.build.measure import Block, Measurer
 from featmap.index.schema.description import Description
-from featmap.index.schema.totals import Floats
 from featmap.network.network import CapturedNetwork
 from featmap.network.shipped import ShippedNetwork
+from featmap.statistics.per_map import Floats
 from featmap.threads import side_by_side
 
 
@@ -90,7 +90,7 @@ def _without_pictures(block: Block) -> Block:
 def portable(network: CapturedNetwork, entry: Entry) -> Entry:
     """The entry in a form that another process can unpickle."""
     content: Any = entry.content
-    if isinstance(content, str | Path | TarMember | Unreadable | bytes | np.ndarray):
+    if isinstance(content, str | Path | Stored | Unreadable | bytes | np.ndarray):
         return entry
     if isinstance(content, Tensor):
         # A copy: a part of a large tensor would pickle the whole one.

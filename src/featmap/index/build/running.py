@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from featmap.index.schema.totals import Counts, PerMap
 from featmap.statistics.maps import MapStatistics
+from featmap.statistics.per_map import Counts, PerMap
 
 
 class RunningPerMap:

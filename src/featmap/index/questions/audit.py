@@ -1,15 +1,7 @@
-"""Maps of no use: dead, nearly dead, constant, saturated or redundant, layer by layer and in total.
+"""The audit of an index: maps of no use, layer by layer and in total, as `featmap.statistics.health` judges them.
 
-Only maps whose nonlinearity is 0 on a half line (ReLU, ReLU6, Hardswish, a clamp at 0 ...) can be dead: sums, scores
-and maps behind GELU may well be below 0 everywhere, which is counted separately and is not a fault.
-
-dead            rectified, and 0 at every position of every image
-nearly dead     rectified, and above 0 on less than 1% of the images
-never positive  not dead, and never above 0, at any position of any image
 sparsity        the share of values that are not above 0
-constant        the same value everywhere, and not dead
-saturated       at a bound of the nonlinearity (ReLU6, sigmoid, tanh ...) at 99% of the positions or more
-redundant       two maps whose correlation over positions is 0.95 or more, or -0.95 or less
+beyond input    layers whose receptive field is larger than the input
 """
 
 from __future__ import annotations
@@ -20,32 +12,12 @@ from fractions import Fraction
 from operator import ge, gt, le, lt
 from typing import Any
 
-import numpy as np
-
 from featmap.errors import NotKept, SettingError
 from featmap.index.questions.chosen import check_any, check_rectified
 from featmap.index.schema.description import IndexedLayer
 from featmap.index.store.snapshot import Snapshot
 from featmap.result_table import TableResult
-from featmap.statistics.comoments import CoMoments
-
-Pair = tuple[int, int, float]
-"""Two channels and their correlation."""
-
-
-@dataclass(frozen=True)
-class Thresholds:
-    """Thresholds: shares of images (`nearly_dead`) and of positions (`saturated`), a correlation."""
-
-    nearly_dead: float = 0.01
-    saturated: float = 0.99
-    redundant: float = 0.95
-
-    def check(self) -> None:
-        """Raises: SettingError."""
-        for name, value in vars(self).items():
-            if not isinstance(value, int | float) or not 0 <= value <= 1:
-                raise SettingError(f"{name} is {value!r}.", "Give a number from 0 to 1.")
+from featmap.statistics.health import COUNTED, KINDS, Pair, Thresholds, health, redundant_pairs
 
 
 @dataclass(frozen=True)
@@ -86,11 +58,6 @@ class LayerAudit:
         found: dict[str, Any] = {"address": self.address, "maps": self.maps, "rectified": self.rectified}
         found |= {name: len(getattr(self, name)) for name in COUNTED}
         return {**found, "sparsity": self.sparsity, "redundant_pairs": pairs, "beyond_input": self.sees_beyond_input}
-
-
-KINDS = ("dead", "nearly_dead", "constant", "saturated")
-"""What is a fault, and can be bounded."""
-COUNTED = ("dead", "nearly_dead", "never_positive", "constant", "saturated")
 
 
 @dataclass(frozen=True)
@@ -147,41 +114,24 @@ def audit(snapshot: Snapshot, thresholds: Thresholds) -> Audit:
 
 def _layer(snapshot: Snapshot, number: int, layer: IndexedLayer, thresholds: Thresholds) -> LayerAudit:
     found = snapshot.per_map(layer.maps)
-    values = snapshot.images * layer.places
-    never, rectified = found.positive == 0, bool(layer.rectified)
-    # Hardswish is below 0 before it is 0: a map that never rises above 0 may still carry information.
-    dead = never & (found.minimum == 0) & (found.maximum == 0) & rectified
-    # Divided, not multiplied: 7 of 100 are 0.07, but 0.07 * 100 is more than 7.
-    nearly = rectified & ~never & (found.positive_images / snapshot.images < thresholds.nearly_dead)
-    constant = ~dead & (found.minimum == found.maximum)
-    has_bounds = np.isfinite(layer.bounds).any()
-    saturated = (found.at_bound / values >= thresholds.saturated) & bool(has_bounds)
+    rectified = bool(layer.rectified)
+    judged = health(
+        found, snapshot.images, layer.places, rectified=rectified, bounds=layer.bounds, thresholds=thresholds
+    )
     field = layer.field["size"]
     comoments = snapshot.comoments(number)
     return LayerAudit(
         address=layer.address,
         maps=layer.channels,
         rectified=rectified,
-        **{  # type: ignore[arg-type]
-            name: tuple(np.flatnonzero(which).tolist())
-            for name, which in zip(COUNTED, (dead, nearly, never & ~dead, constant, saturated), strict=True)
-        },
-        sparsity=1 - int(found.positive.sum()) / (values * layer.channels),
-        redundant_pairs=None if comoments is None else _pairs(comoments, thresholds.redundant),
+        **{name: judged.channels(name) for name in COUNTED},
+        sparsity=1 - int(found.positive.sum()) / (snapshot.images * layer.places * layer.channels),
+        redundant_pairs=None if comoments is None else redundant_pairs(comoments, thresholds.redundant),
         correlated=layer.correlated,
         places=layer.places,
         sees_beyond_input=field[0] > layer.input_size[0] or field[1] > layer.input_size[1],
         magnitudes=bool(layer.magnitudes),
     )
-
-
-def _pairs(comoments: CoMoments, least: float) -> tuple[Pair, ...]:
-    """The pairs of channels that vary together or opposite, the closest first."""
-    correlation = comoments.correlation()
-    # Rounding leaves the correlation of two equal maps slightly below 1, that of others slightly off 0.
-    rows, columns = np.nonzero(np.triu(np.abs(correlation) >= max(least - 1e-12, 1e-12), k=1))
-    found = [(int(one), int(other), float(correlation[one, other])) for one, other in zip(rows, columns, strict=True)]
-    return tuple(sorted(found, key=lambda pair: (-round(abs(pair[2]), 12), pair[:2])))
 
 
 _COMPARED = {">": gt, ">=": ge, "<": lt, "<=": le}

@@ -8,8 +8,8 @@ import io
 from PIL import Image
 
 from featmap.errors import ImageError
+from featmap.images.files import bytes_at
 from featmap.images.pictures import picture_in
-from featmap.images.reading import bytes_at
 from featmap.index.schema.description import Description
 
 

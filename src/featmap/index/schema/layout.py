@@ -19,7 +19,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from featmap.index.schema.description import Description
-from featmap.index.schema.totals import PerMap
+from featmap.statistics.per_map import PerMap
 
 TABLE = ("maximum", "place", "mean", "positive")
 PER_MAP = tuple(field.name for field in fields(PerMap))

@@ -17,9 +17,10 @@ from featmap.errors import IndexBroken, NoIndex
 from featmap.index.build.measure import ImageTable
 from featmap.index.schema import layout
 from featmap.index.schema.description import FORMAT, Description
-from featmap.index.schema.totals import PerMap, Totals
+from featmap.index.schema.totals import Totals
 from featmap.index.store.storage import VERIFY, guarded, opened
 from featmap.statistics.comoments import CoMoments
+from featmap.statistics.per_map import PerMap
 from featmap.statistics.strongest import Strongest
 
 RECORD = "featmap"

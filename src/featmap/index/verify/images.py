@@ -9,7 +9,8 @@ import numpy as np
 
 from featmap.errors import ImageError
 from featmap.images.entry import Entry
-from featmap.images.reading import bytes_at, read_image
+from featmap.images.files import bytes_at
+from featmap.images.reading import read_image
 from featmap.index.build.measure import ImageTable, Measurer
 from featmap.index.schema.fingerprint import network_fingerprint, preprocessing_fingerprint
 from featmap.index.store.snapshot import Snapshot

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from featmap.index.schema import layout
 from featmap.index.schema.description import Description
-from featmap.index.schema.totals import Floats, PerMap, places_per_map
+from featmap.index.schema.totals import places_per_map
 from featmap.index.store.snapshot import Snapshot
 from featmap.index.verify.findings import Say, some
 from featmap.statistics.comoments import CoMoments
+from featmap.statistics.per_map import Floats, PerMap
 from featmap.statistics.strongest import Strongest
 
 Wrong = dict[str, Any]

@@ -15,11 +15,12 @@ from featmap.errors import FeatmapError
 from featmap.index.build.measure import ImageTable
 from featmap.index.schema import layout
 from featmap.index.schema.description import Description, IndexedLayer
-from featmap.index.schema.totals import Doubles, Floats, Totals
+from featmap.index.schema.totals import Totals
 from featmap.index.store.snapshot import Snapshot
 from featmap.index.store.writer import ImageRecord, block_digest
 from featmap.index.verify.findings import Say, some, values_of
 from featmap.index.verify.sums import RELATIVE, say_maps
+from featmap.statistics.per_map import Doubles, Floats
 from featmap.statistics.strongest import Strongest
 
 

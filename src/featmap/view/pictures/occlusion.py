@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from featmap.errors import SettingError
-from featmap.methods.occlude import share_words
+from featmap.methods.shared.occlusion import share_words
 from featmap.view.drawing.palette import paint, palette
 from featmap.view.drawing.panel import Panel, side_by_side
 from featmap.view.drawing.text import font, number

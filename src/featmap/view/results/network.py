@@ -16,10 +16,10 @@ from featmap.methods.contributions import Contributions
 from featmap.methods.explain import Explanation
 from featmap.methods.maps import FeatureMaps, MapSet
 from featmap.methods.matrix import LayerMatrix
-from featmap.methods.occlude import OcclusionMap, share_words
 from featmap.methods.occlusion_cost import OcclusionCost
 from featmap.methods.plan import Plan
 from featmap.methods.receptive_field import FieldAnswer, FieldDrawing
+from featmap.methods.shared.occlusion import OcclusionMap, share_words
 from featmap.result import Result, html_of, json_text, pictures_of, save_result, text_of
 from featmap.result_table import TableResult, csv_text
 from featmap.view.arrays import npz_bytes, safetensors_bytes, shown_array

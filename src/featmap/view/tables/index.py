@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from featmap.index.build.build import BuildReport
-from featmap.index.questions.audit import COUNTED, Audit, LayerAudit
+from featmap.index.questions.audit import Audit, LayerAudit
 from featmap.index.questions.compare import Comparison, LayerComparison
 from featmap.index.questions.distribution import Distribution
 from featmap.index.questions.selectivity import Selectivity
@@ -16,6 +16,7 @@ from featmap.index.questions.similar import SimilarImages
 from featmap.index.questions.summary import IndexSummary
 from featmap.index.questions.top import TopImages, TopSheet
 from featmap.index.verify.verify import Verification
+from featmap.statistics.health import COUNTED
 from featmap.view.drawing.text import number
 from featmap.view.tables.parts import counted, shape_text, skipped_lines, table
 

@@ -1,0 +1,17 @@
+"""The table of the files that name or hold images, by their suffixes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from featmap.images.entry import Container
+from featmap.images.list_files import LIST_FILES
+from featmap.images.tar_files import TAR_FILES
+
+CONTAINERS = [LIST_FILES, TAR_FILES]
+
+
+def container_of(path: str | Path) -> Container | None:
+    """What a file of this name is, if it names or holds images."""
+    name = Path(path).name.lower()
+    return next((one for one in CONTAINERS if name.endswith(one.suffixes)), None)
