@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from textwrap import dedent
+from typing import Any
 
 import pytest
 
 from featmap.graph.operators.table import TABLE
+from featmap.index.build.engines import ENGINES
+from featmap.view.formats.table import FORMATS
 from support.documents import DocumentError, blocks, run_document
 
 ROOT = Path(__file__).parents[1]
@@ -18,12 +21,14 @@ TICKS = "```"
 
 
 @pytest.fixture(autouse=True)
-def same_table() -> Iterator[None]:
-    """A document registers operators of its own; the next one finds the table as it was."""
-    before = dict(TABLE)
+def same_tables() -> Iterator[None]:
+    """A document registers operators, engines and formats of its own; the next one finds the tables as they were."""
+    tables: list[dict[str, Any]] = [TABLE, ENGINES, FORMATS]
+    before = [dict(table) for table in tables]
     yield
-    TABLE.clear()
-    TABLE.update(before)
+    for table, entries in zip(tables, before, strict=True):
+        table.clear()
+        table.update(entries)
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
