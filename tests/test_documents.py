@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from textwrap import dedent
+from typing import Any
 
 import pytest
 
 from featmap.graph.operators.table import TABLE
 from featmap.images.containers import CONTAINERS
+from featmap.index.build.engines import ENGINES
+from featmap.view.formats.table import FORMATS
 from support.documents import DocumentError, blocks, run_document
 
 ROOT = Path(__file__).parents[1]
@@ -19,12 +22,14 @@ TICKS = "```"
 
 
 @pytest.fixture(autouse=True)
-def same_table() -> Iterator[None]:
-    """A document registers operators and image sources of its own; the next one finds the tables as they were."""
-    before, containers = dict(TABLE), list(CONTAINERS)
+def same_tables() -> Iterator[None]:
+    """What a document registers is its own; the next one finds the tables as they were."""
+    tables: list[dict[str, Any]] = [TABLE, ENGINES, FORMATS]
+    before, containers = [dict(table) for table in tables], list(CONTAINERS)
     yield
-    TABLE.clear()
-    TABLE.update(before)
+    for table, entries in zip(tables, before, strict=True):
+        table.clear()
+        table.update(entries)
     CONTAINERS[:] = containers
 
 

@@ -14,7 +14,7 @@ from featmap.version import __version__
 
 if TYPE_CHECKING:
     from featmap import errors, geometry
-    from featmap.api import Index, Layer, Network, load, register_operator, trace
+    from featmap.api import Index, Layer, Network, load, register_engine, register_format, register_operator, trace
     from featmap.network.preprocess import Preprocessing
 
 __all__ = [
@@ -26,6 +26,8 @@ __all__ = [
     "errors",
     "geometry",
     "load",
+    "register_engine",
+    "register_format",
     "register_operator",
     "trace",
 ]
@@ -35,6 +37,8 @@ _HOMES = {
     "Layer": "featmap.api",
     "Network": "featmap.api",
     "load": "featmap.api",
+    "register_engine": "featmap.api",
+    "register_format": "featmap.api",
     "register_operator": "featmap.api",
     "trace": "featmap.api",
     "Preprocessing": "featmap.network.preprocess",

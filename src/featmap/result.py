@@ -5,7 +5,6 @@ Methods compute; how a result looks is decided in `featmap.view`, which register
 
 from __future__ import annotations
 
-import json
 from functools import singledispatch
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ from typing import Any
 from PIL import Image
 
 from featmap.errors import OutputError
-from featmap.plain_data import finite
 
 
 @singledispatch
@@ -24,7 +22,7 @@ def pictures_of(result: Any, **options: Any) -> list[Image.Image]:
 
 @singledispatch
 def save_result(result: Any, path: Path, **options: Any) -> list[Path]:
-    """Writes a result to a file of the kind that the suffix names; returns the files written."""
+    """Writes a result to a file in the format of its suffix; `featmap.view.saving` does it for every type."""
     raise OutputError(f"A {type(result).__name__} cannot be saved.", "Use .to_json() for its numbers.")
 
 
@@ -78,8 +76,3 @@ class Result:
         buffer = io.BytesIO()
         picture.save(buffer, format="PNG")
         return buffer.getvalue()
-
-
-def json_text(result: Result) -> str:
-    """One JSON document, as `--json` prints it."""
-    return json.dumps(finite(result.to_json()), indent=2, allow_nan=False)

@@ -108,11 +108,12 @@ def test_draw(tmp_path: Path, ending: str) -> None:
         ),
         (
             "conv 7 --channels 1 --filters 1 --kernel 3 --draw x.png",
-            "'x.png' ends in '.png', a sliding kernel is drawn as .svg or .gif.\n\nUse 'x.svg' or 'x.gif'.\n",
+            "'x.png' ends in '.png'; a sliding kernel is written as .svg or .gif.\n\nUse 'x.svg'.\n",
         ),
         (
             "conv 7 --channels 1 --filters 1 --kernel 3 --draw /no/such/folder/x.svg",
-            "'/no/such/folder/x.svg' cannot be written: No such file or directory.\n\nChoose another path.\n",
+            "'/no/such/folder/x.svg': there is no folder '/no/such/folder'.\n\n"
+            "Create the folder, or choose another path.\n",
         ),
     ],
 )

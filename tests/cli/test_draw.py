@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -160,11 +161,12 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "replace", full)
+    monkeypatch.setattr(os, "replace", full)
     with pytest.raises(OutputError) as caught:
         save_kernel(layer, tmp_path / "kernel.svg")
     assert str(caught.value) == (
-        f"'{tmp_path}/kernel.svg' cannot be written: No space left on device.\n\nChoose another path."
+        f"'{tmp_path}/kernel.svg' cannot be written: No space left on device.\n\n"
+        "Choose another path, or make room and allow writing there."
     )
     assert list(tmp_path.iterdir()) == []
 

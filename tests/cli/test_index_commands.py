@@ -22,16 +22,16 @@ from cli import golden
 from cli.console import Ended, featmap
 from cli.examples import check_examples, check_help, check_shown
 from cli.networks import Small
-from featmap.cli import index as index_commands
-from featmap.cli.index import EXAMPLES_OF
-from featmap.cli.options.model import load_model
+from featmap.cli.index import group
+from featmap.cli.options.model import ModelOptions
 from featmap.errors import InputError, NoIndex, NotKept, SettingError
 from featmap.view import progress
 
 BUILD = "index build cli.networks:Small photos -o"
 BROKEN = "'broken.png' is not an image that featmap can read."
 COUNTED = f"1 image could not be read:\n  {BROKEN}\n"
-load_once = cache(load_model)
+load_once = cache(ModelOptions.load)
+EXAMPLES_OF = {name: module.EXAMPLES for name, module in group.COMMANDS.items()}
 DOES_NOT_EXIST = "There is no index 'none.fmi'.\n\nBuild one: featmap index build MODEL IMAGES -o none.fmi.\n"
 
 
@@ -120,18 +120,18 @@ def test_help_ends_with_examples(name: str, tmp_path: Path, monkeypatch: pytest.
 @pytest.mark.parametrize("name", EXAMPLES_OF)
 def test_help_below_index_ends_with_examples(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(index_commands, "load_model", load_once)
+    monkeypatch.setattr(ModelOptions, "load", load_once)
     check_examples(f"index {name}", EXAMPLES_OF[name])
 
 
 def test_help_of_index_ends_with_some_of_these_examples() -> None:
-    check_shown("index", index_commands.EXAMPLES)
-    assert set(index_commands.EXAMPLES) <= {example for examples in EXAMPLES_OF.values() for example in examples}
+    check_shown("index", group.EXAMPLES)
+    assert set(group.EXAMPLES) <= {example for examples in EXAMPLES_OF.values() for example in examples}
 
 
 def test_every_command_below_index_has_examples() -> None:
-    commands = index_commands.app.registered_commands
-    assert [command.callback and command.callback.__name__ for command in commands] == list(EXAMPLES_OF)
+    assert [command.name for command in group.app.registered_commands] == list(EXAMPLES_OF)
+    assert all(EXAMPLES_OF.values())
 
 
 def test_build_says_what_is_new_and_what_could_not_be_read(copied: Path) -> None:
@@ -564,9 +564,9 @@ def test_engines_and_what_they_take(photos: Path, tmp_path: Path, settings: dict
 
 def interrupt_after(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C comes when so many images have been read."""
-    from featmap.index.build import local
+    from featmap.index.build import read_ahead
 
-    plain, read = local.read_image, list[str]()
+    plain, read = read_ahead.read_image, list[str]()
 
     def reading(network: Any, entry: Any) -> Any:
         read.append(entry.name)
@@ -574,7 +574,7 @@ def interrupt_after(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
             raise KeyboardInterrupt
         return plain(network, entry)
 
-    monkeypatch.setattr(local, "read_image", reading)
+    monkeypatch.setattr(read_ahead, "read_image", reading)
 
 
 def test_an_interrupt_says_what_is_kept(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,3 +52,18 @@ def test_the_library_waits_too(code: str) -> None:
 
 def test_what_is_loaded_is_found() -> None:
     assert loaded("import numpy") == ["['numpy']"]
+
+
+@pytest.mark.parametrize(
+    ("words", "listed"),
+    [
+        (["top", "none.fmi", "stem/0", "-o", "x.gif"], "this answer is written as .png, .json, .csv or .txt."),
+        (["audit", "none.fmi", "-o", "x.gif"], "this answer is written as .json, .csv or .txt."),
+        (["explain", "no:model", "no.png", "0/1", "-o", "x.gif"], "this is written as .png, .json or .txt."),
+        (["sheet", "no:model", "--layer", "0", "-o", "x.gif"], "projections are written as .png, .npz, .json or .txt."),
+    ],
+    ids=lambda words: words[0],
+)
+def test_a_fresh_process_knows_how_answers_are_written(words: list[str], listed: str) -> None:
+    """What types of answers can be written as is registered when they are imported, which a command does late."""
+    assert f"'x.gif' ends in '.gif'; {listed}" in loaded("from featmap.cli import main; main()", *words)

@@ -81,7 +81,7 @@ def test_only_featmaps_are_notes(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_every_warning_of_the_package_is_one() -> None:
-    skipped = ("featmap.index.build.ray_worker",)
+    skipped = ("featmap.index.build.worker",)
     for found in pkgutil.walk_packages(library.__path__, "featmap."):
         if found.name not in skipped:
             import_module(found.name)

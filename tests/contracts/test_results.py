@@ -23,8 +23,9 @@ from torch import nn
 
 import featmap as fm
 from featmap.errors import MissingPackage, OutputError
-from featmap.result import Result, json_text
+from featmap.result import Result
 from featmap.result_table import TableResult, csv_text
+from featmap.view.formats.table import FORMATS
 
 SHAPE = (3, 12, 10)
 BASES = {TableResult}
@@ -133,7 +134,9 @@ def test_a_result_is_of_its_type_and_has_text_and_data(name: str, made: Made) ->
     assert repr(result).strip()
     assert not repr(result).startswith("<")
     check_plain(result.to_json(), name)
-    data = json.loads(json_text(result), parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
+    data = json.loads(
+        FORMATS[".json"].encode(result.to_json()), parse_constant=lambda word: pytest.fail(f"{word} is no JSON")
+    )
     assert data.keys() == result.to_json().keys()
 
 

@@ -72,7 +72,7 @@ def _serve() -> None:
 
     # Whatever the kernels and the first build import is there before the first fork; no thread is running yet.
     import featmap.index.build.build
-    import featmap.index.build.local  # noqa: F401
+    import featmap.index.build.read_ahead  # noqa: F401
 
     network = durable_cases.network()
     assert len(os.listdir("/proc/self/task")) == 1  # noqa: PTH208

@@ -18,7 +18,7 @@ from durable_cases import SHAPE, WISH, build, content, differences, module, netw
 
 import featmap as fm
 from featmap.errors import FeatmapError, ImageBroken, InputError, NoIndex, OtherIndex
-from featmap.index.build import local
+from featmap.index.build import read_ahead
 from featmap.index.build.build import build_index
 from featmap.index.schema.fingerprint import network_fingerprint, preprocessing_fingerprint
 from featmap.index.schema.wish import Wish
@@ -30,8 +30,8 @@ from featmap.statistics.maps import map_statistics
 def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the images that are read."""
     names: list[str] = []
-    plain = local.read_image
-    monkeypatch.setattr(local, "read_image", lambda net, entry: names.append(entry.name) or plain(net, entry))
+    plain = read_ahead.read_image
+    monkeypatch.setattr(read_ahead, "read_image", lambda net, entry: names.append(entry.name) or plain(net, entry))
     return names
 
 

@@ -26,8 +26,9 @@ from featmap.errors import (
     SettingError,
 )
 from featmap.index.questions.audit import FailOn
-from featmap.result import Result, json_text
+from featmap.result import Result
 from featmap.testing.index_oracle import IndexOracle, pearson
+from featmap.view.formats.table import FORMATS
 from support.index_equality import stages_of
 from support.tiny_modules import conv
 
@@ -84,7 +85,7 @@ def refusal(kind: type[FeatmapError], ask: Any, *args: Any, **named: Any) -> str
 
 def assert_hands_over(result: Result, rows: int | None) -> None:
     """Plain data that JSON can hold, a table of so many rows, and a text."""
-    assert json.loads(json_text(result)) == json.loads(json.dumps(result.to_json()))
+    assert json.loads(FORMATS[".json"].encode(result.to_json())) == json.loads(json.dumps(result.to_json()))
     assert str(result)
     if rows is not None:
         assert len(result.to_pandas()) == rows  # type: ignore[attr-defined]

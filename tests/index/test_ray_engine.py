@@ -17,6 +17,8 @@ from index_content import arrays_of, assert_same_content
 
 from featmap.errors import ImageBroken, MissingPackage, WorkError
 from featmap.index.build.build import BuildReport, build_index
+from featmap.index.build.engine import Engine
+from featmap.index.build.ray_engine import RayEngine
 from featmap.index.schema.wish import Wish
 from featmap.index.store.snapshot import Snapshot
 
@@ -25,8 +27,8 @@ WISH = Wish(block=4, top_k=7, full=["0"])
 NETWORK = ray_cases.network()
 
 
-def build(images: Any, path: Path, **settings: Any) -> BuildReport:
-    return build_index(NETWORK, images, path, WISH, **settings)
+def build(images: Any, path: Path, engine: Engine | None = None, **settings: Any) -> BuildReport:
+    return build_index(NETWORK, images, path, WISH, engine, **settings)
 
 
 def workers_here() -> dict[int, str]:
@@ -35,7 +37,7 @@ def workers_here() -> dict[int, str]:
     for process in Path("/proc").iterdir():
         try:
             title = (process / "cmdline").read_text().strip("\0 ")
-            if title.startswith("ray::RayWorker") and _parent(_parent(int(process.name))) == os.getpid():
+            if title.startswith("ray::Worker") and _parent(_parent(int(process.name))) == os.getpid():
                 found[int(process.name)] = title
         except (OSError, ValueError):
             continue
@@ -87,7 +89,7 @@ def test_an_interrupted_build_ends_its_cluster_and_goes_on_later(
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        build(images, tmp_path / "index", engine="ray", workers=1, progress=interrupt)
+        build(images, tmp_path / "index", RayEngine(workers=1), progress=interrupt)
     assert living
     assert not ray.is_initialized()
     _wait_until_gone(living)
@@ -104,7 +106,7 @@ def test_nothing_answers_at_an_address(tmp_path: Path) -> None:
     with pytest.raises(
         WorkError, match=r"There is no Ray cluster at 'no such place': .*\n\nGive the address"
     ) as caught:
-        build(ray_cases.arrays(1), tmp_path / "index", engine="ray", address="no such place")
+        build(ray_cases.arrays(1), tmp_path / "index", RayEngine(address="no such place"))
     assert "HOST:PORT; or none, then Ray is started on this machine." in str(caught.value)
     assert not ray.is_initialized()
 
@@ -112,7 +114,7 @@ def test_nothing_answers_at_an_address(tmp_path: Path) -> None:
 def test_without_ray_it_is_said_and_nothing_is_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(MissingPackage) as caught:
-        build(ray_cases.arrays(1), tmp_path / "index", engine="ray")
+        build(ray_cases.arrays(1), tmp_path / "index", RayEngine())
     assert str(caught.value) == (
         "The engine 'ray' needs Ray, which cannot be imported (import of ray halted; None in sys.modules).\n\n"
         "Install it: pip install 'featmap[ray]'; or build with the engine 'local'."
@@ -132,7 +134,7 @@ def test_two_workers_of_which_one_is_killed_give_the_same_content(
         if not killed:
             killed.append(_kill_one())
 
-    report = build(images, tmp_path / "index", engine="ray", workers=2, progress=kill)
+    report = build(images, tmp_path / "index", RayEngine(workers=2), progress=kill)
     assert killed[0] not in workers_here()
     assert seen - set(killed)
     assert report.images + len(report.skipped) == 44
@@ -167,6 +169,6 @@ def _still_there(processes: Iterable[int]) -> list[int]:
 @pytest.mark.usefixtures("cluster")
 def test_a_strict_build_stops_at_an_image_that_cannot_be_read(images: list[Any], tmp_path: Path) -> None:
     with pytest.raises(ImageBroken, match=r"^'images/3.png' is damaged: .*\n\nMend or leave out this image"):
-        build(images, tmp_path / "index", engine="ray", workers=1, strict=True)
+        build(images, tmp_path / "index", RayEngine(workers=1), strict=True)
     assert Snapshot.of(tmp_path / "index").images == 0
     assert ray.is_initialized()

@@ -24,13 +24,15 @@ from featmap.images.entry import Entry
 from featmap.images.pictures import PictureConverted
 from featmap.images.reading import read_image
 from featmap.images.tar_files import TarMember
-from featmap.index.build import ray_engine, ray_worker
+from featmap.index.build import ray_pool, worker
 from featmap.index.build.build import build_index
-from featmap.index.build.local import local_blocks
+from featmap.index.build.engine import Work
+from featmap.index.build.local import LocalEngine
 from featmap.index.build.measure import Block
 from featmap.index.build.ray_cluster import processors_each, share_of, workers_for
-from featmap.index.build.ray_engine import block_bytes, ray_blocks
-from featmap.index.build.ray_worker import portable
+from featmap.index.build.ray_engine import RayEngine
+from featmap.index.build.ray_pool import block_bytes, ray_blocks
+from featmap.index.build.worker import portable
 from featmap.index.schema.describe import describe
 from featmap.index.schema.description import Description
 from featmap.index.schema.totals import Totals
@@ -58,9 +60,17 @@ def threads() -> Iterator[None]:
 
 
 def ask(monkeypatch: pytest.MonkeyPatch, ray: FakeRay, network: CapturedNetwork, description: Description, **more: Any):
-    monkeypatch.setattr(ray_engine, "connected", ray.connected)
-    settings = {"parts": parts_of(20), "tried": 0, "floors": lambda: no_floors(description), "workers": 2, **more}
-    return ray_blocks(network, description, **settings)
+    monkeypatch.setattr(ray_pool, "connected", ray.connected)
+    return ray_blocks(work(network, description, **more), 2, None)
+
+
+def work(network: CapturedNetwork, description: Description, **more: Any) -> Work:
+    settings = {"parts": parts_of(20), "tried": 0, "floors": lambda: no_floors(description), **more}
+    return Work(network, description, **settings)
+
+
+def measured_here(network: CapturedNetwork, description: Description, **more: Any) -> list[Block]:
+    return [finish() for finish in LocalEngine().run(work(network, description, **more))]
 
 
 def parts_of(count: int) -> Iterator[list[Entry]]:
@@ -82,10 +92,9 @@ def test_what_workers_warn_of_is_said_by_the_driver(
     images = [Image.fromarray(np.dstack([array, array[..., 0]])) for array in ray_cases.arrays(6)]
     parts = list(batched(entries(images), 3))
     words = "of some pictures transparency is left out, and what is below it is seen"
-    worker = ray_worker.RayWorker
     inside: list[str] = []
 
-    class Watched(worker):
+    class Watched(worker.Worker):
         def block(self, *args: Any) -> Block:
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always")
@@ -93,7 +102,7 @@ def test_what_workers_warn_of_is_said_by_the_driver(
             inside.extend(str(one.message) for one in caught)
             return block
 
-    monkeypatch.setattr(ray_engine, "RayWorker", Watched)
+    monkeypatch.setattr(ray_pool, "Worker", Watched)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         blocks = list(ask(monkeypatch, FakeRay(), network, description, parts=iter(parts)))
@@ -109,9 +118,7 @@ def test_blocks_come_in_order_and_are_those_of_this_machine(
     ticks: list[int] = []
     ray = FakeRay(seed=seed)
     found = list(ask(monkeypatch, ray, network, description, tried=7, tick=ticks.append))
-    expected = [
-        finish() for finish in local_blocks(network, description, parts_of(20), 7, lambda: no_floors(description))
-    ]
+    expected = measured_here(network, description, tried=7)
     assert names_of(found) == names_of(expected) == [f"image {number}" for number in range(20)]
     for ours, theirs in zip(found, expected, strict=True):
         assert (ours.tried, ours.skipped) == (theirs.tried, theirs.skipped)
@@ -145,7 +152,7 @@ def test_no_more_than_two_parts_per_worker_are_held(
 
 
 def test_without_parts_no_cluster_is_asked(network: CapturedNetwork, description: Description) -> None:
-    assert list(ray_blocks(network, description, [], 0, list, address="nowhere:1")) == []
+    assert list(RayEngine(address="nowhere:1").run(work(network, description, parts=[]))) == []
 
 
 def test_floors_are_sent_once_per_block_that_was_taken(
@@ -170,7 +177,7 @@ def test_parts_of_workers_that_die_are_measured_again(
         return is_death
 
     ray = FakeRay(dies, seed)
-    monkeypatch.setattr(ray_engine, "_ATTEMPTS", 99)
+    monkeypatch.setattr(ray_pool, "_ATTEMPTS", 99)
     found = list(ask(monkeypatch, ray, network, description))
     assert names_of(found) == [f"image {number}" for number in range(20)]
     assert deaths
@@ -220,10 +227,11 @@ def test_workers_end_when_blocks_are_no_longer_wanted(
     monkeypatch: pytest.MonkeyPatch, network: CapturedNetwork, description: Description
 ) -> None:
     ray = FakeRay()
-    blocks = iter(ask(monkeypatch, ray, network, description))
-    next(blocks)
+    monkeypatch.setattr(ray_pool, "connected", ray.connected)
+    measured = RayEngine(workers=2).run(work(network, description))
+    assert names_of([next(measured)()]) == ["image 0", "image 1", "image 2"]
     assert ray.living == 2
-    blocks.close()
+    measured.close()
     assert ray.living == 0
 
 
@@ -231,11 +239,11 @@ def test_floors_do_not_change_the_content(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, network: CapturedNetwork
 ) -> None:
     ray = FakeRay(seed=1)
-    monkeypatch.setattr(ray_engine, "connected", ray.connected)
+    monkeypatch.setattr(ray_pool, "connected", ray.connected)
     monkeypatch.setattr("featmap.index.build.ray_cluster.imported_ray", lambda: ray)
     wish = Wish(block=3, quantile_bytes=11 * 4 * 20)
     images = ray_cases.arrays(40)
-    build_index(network, images, tmp_path / "ray", wish, engine="ray", workers=2)
+    build_index(network, images, tmp_path / "ray", wish, RayEngine(workers=2))
     build_index(network, images, tmp_path / "local", wish)
     assert_same_content(tmp_path / "ray", tmp_path / "local")
     build_index(network, ray_cases.arrays(40, seed=1), tmp_path / "other", wish)
@@ -294,9 +302,9 @@ def test_pictures_do_not_come_back(network: CapturedNetwork, description: Descri
     buffer = io.BytesIO()
     image.save(buffer, "png")
     part = [Entry("one", "label", image, "where"), Entry("two", "", buffer.getvalue())]
-    block = next(iter(local_blocks(network, description, [part], 0, lambda: no_floors(description))))()
+    (block,) = measured_here(network, description, parts=[part])
     assert block.images[0].entry.content is image
-    returned = ray_worker._without_pictures(block)
+    returned = worker._without_pictures(block)
     assert [one.entry for one in returned.images] == [Entry("one", "label", None, "where"), Entry("two", "", None)]
     assert [one.digest for one in returned.images] == [one.digest for one in block.images]
 
@@ -304,9 +312,9 @@ def test_pictures_do_not_come_back(network: CapturedNetwork, description: Descri
 def test_the_size_of_a_block_is_about_what_it_takes(network: CapturedNetwork) -> None:
     description = describe(network, Wish(block=32, full=["0"]), 100)
     part = list(entries(ray_cases.arrays(32)))
-    block = next(iter(local_blocks(network, description, [part], 0, lambda: no_floors(description))))()
+    (block,) = measured_here(network, description, parts=[part])
     assert isinstance(block.totals, Totals)
-    size = len(pickle.dumps(ray_worker._without_pictures(block)))
+    size = len(pickle.dumps(worker._without_pictures(block)))
     assert 0.8 * size < block_bytes(description) < 1.3 * size
 
 
@@ -325,7 +333,7 @@ def test_shares_of_a_cluster() -> None:
 @pytest.mark.parametrize("workers", [0, -1, True, 1.5])
 def test_a_wrong_number_of_workers_is_said(workers: Any) -> None:
     with pytest.raises(SettingError) as caught:
-        share_of(FakeRay(), workers, on_gpu=False)
+        RayEngine(workers).check()
     assert str(caught.value) == f"workers is {workers!r}.\n\nGive a whole number from 1 on."
 
 

@@ -44,9 +44,8 @@ def test_another_suffix_is_refused(tmp_path, pages, name):
     with pytest.raises(OutputError) as caught:
         save(pages, tmp_path / name)
     wanted = (tmp_path / name).with_suffix(".png")
-    assert str(caught.value) == (
-        f"'{tmp_path / name}' ends in {Path(name).suffix!r}, pictures are written as .png.\n\nUse '{wanted}'."
-    )
+    ending = f"ends in {Path(name).suffix!r}" if Path(name).suffix else "has no suffix"
+    assert str(caught.value) == (f"'{tmp_path / name}' {ending}; pictures are written as .png.\n\nUse '{wanted}'.")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -199,7 +199,7 @@ def test_other_suffixes_and_missing_folders_are_refused(tmp_path, report):
     with pytest.raises(OutputError) as suffix:
         report.save(tmp_path / "report.pdf")
     assert str(suffix.value) == (
-        f"'{tmp_path / 'report.pdf'}' ends in '.pdf', reports are written as .html.\n\n"
+        f"'{tmp_path / 'report.pdf'}' ends in '.pdf'; reports are written as .html.\n\n"
         f"Use '{tmp_path / 'report.html'}'."
     )
     with pytest.raises(OutputError, match="there is no folder"):

@@ -12,7 +12,9 @@ from typing import Any, Unpack
 from featmap.api.arguments import check_options, found_device, plain_tensors
 from featmap.api.network import Network
 from featmap.errors import InputError, QuestionError
-from featmap.index.build.build import BuildReport, IndexOptions, build_index
+from featmap.index.build.build import BuildReport, build_index
+from featmap.index.build.engines import engine_of, option_names
+from featmap.index.build.options import IndexOptions
 from featmap.index.questions.audit import Audit, audit
 from featmap.index.questions.chosen import Choice, Subset, names
 from featmap.index.questions.compare import CHANGED_BELOW, Comparison, compare
@@ -77,11 +79,11 @@ class Index:
         of each map; 100 if not given. table: keep every image's maximum, its position, mean and number of positives of
         every map; True if not given. full: layers whose whole maps are kept, as float16. correlation: "auto", over as
         many positions per image as cost a hundredth of the network; "all" or "none". quantile_bytes: what the largest
-        values, for exact quantiles, may take; 32 MiB if not given. block: images per commit. engine: "local" or "ray",
-        with so many `workers` and a cluster's `address`. strict: an image that cannot be read ends the build. retry:
-        try those again that could not be read. Raises: OtherIndex: the index there is of another network, preprocessing
-        or setting. NoIndex: something else is there. IndexBusy: another builder is at work. IndexBroken, AddressError,
-        InputError, ImageError, SettingError.
+        values, for exact quantiles, may take; 32 MiB if not given. block: images per commit. engine: "local", or "ray"
+        with so many `workers` and a cluster's `address`, or one that was registered, with its options. strict: an image
+        that cannot be read ends the build. retry: try those again that could not be read. Raises: OtherIndex: the index
+        there is of another network, preprocessing or setting. NoIndex: something else is there. IndexBusy: another
+        builder is at work. IndexBroken, AddressError, InputError, ImageError, SettingError.
 
         >>> import featmap as fm, tempfile, torch
         >>> net = fm.trace(torch.nn.Sequential(torch.nn.Conv2d(3, 6, 5), torch.nn.ReLU()), (3, 32, 32))
@@ -91,22 +93,22 @@ class Index:
         >>> folder.cleanup()
         """
         _check_network(net)
-        check_options("build", options, IndexOptions.__annotations__)
+        check_options("build", options, IndexOptions.__annotations__.keys() | option_names())
         kept = {name: value for name, value in options.items() if name in WishOptions.__annotations__}
         wish = Wish(layers, **kept)  # pyright: ignore[reportArgumentType]
+        settings = {name: value for name, value in options.items() if name in option_names()}
+        engine = engine_of(options.get("engine", "local"), settings)
         with plain_tensors(), default_progress(progress, "index") as report:
             done = build_index(
                 net._captured,  # pyright: ignore[reportPrivateUsage]
                 images,
                 path,
                 wish,
-                engine=options.get("engine", "local"),
+                engine,
                 device=found_device(options.get("device")),
                 strict=options.get("strict", False),
                 retry=options.get("retry", False),
                 progress=report,
-                workers=options.get("workers"),
-                address=options.get("address"),
             )
         return Index(path, done)
 

@@ -1,10 +1,10 @@
 """The list of commands, and how each of them ends.
 
 A command is one file, usually in this folder, and one line in `COMMANDS`. The file defines `command`, a function with
-typer annotations (or `app`, a `typer.Typer` of commands below it), and `EXAMPLES`, pairs of a purpose and a command
-line that end its help. It is imported only when it is needed, and imports heavy packages inside the function. It calls
-the library and prints. It does not catch errors: here a wrong question becomes exit code 2, failed work 1, an interrupt
-130, all without a traceback unless `--debug` is given.
+typer annotations or classes of options (`spread`), or `app`, a `typer.Typer` of commands below it; and `EXAMPLES`,
+pairs of a purpose and a command line that end its help. It is imported only when it is needed, and imports heavy
+packages inside the function. It calls the library and prints. It does not catch errors: here a wrong question becomes
+exit code 2, failed work 1, an interrupt 130, all without a traceback unless `--debug` is given.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from featmap import __version__
+from featmap.cli.options.spread import spread
 from featmap.errors import FeatmapError, FeatmapWarning
 
 COMMANDS = {
@@ -35,7 +36,7 @@ COMMANDS = {
     "occlude": "featmap.cli.occlude",
     "project": "featmap.cli.project",
     "sheet": "featmap.cli.sheet",
-    "index": "featmap.cli.index",
+    "index": "featmap.cli.index.group",
     "top": "featmap.cli.top",
     "audit": "featmap.cli.audit",
     "demo": "featmap.demo.command",
@@ -76,7 +77,7 @@ def loaded(name: str) -> Any:
         group.name = name
         return group
     single = typer.Typer(rich_markup_mode="rich", add_completion=False)
-    single.command(name, epilog=epilog(module.EXAMPLES), context_settings=CONTEXT)(module.command)
+    single.command(name, epilog=epilog(module.EXAMPLES), context_settings=CONTEXT)(spread(module.command))
     return get_command(single)
 
 

@@ -7,8 +7,9 @@ from typing import Annotated
 import typer
 from typer import Option
 
+from featmap.cli.options.answer import check_file, give
 from featmap.cli.options.common import Json, print_message
-from featmap.cli.options.of_index import IndexPath, TableOutput, check_file, give
+from featmap.cli.options.of_index import IndexPath, TableOutput
 
 EXAMPLES = (
     ("Every layer:", "featmap audit photos.fmi"),
@@ -48,10 +49,10 @@ def command(
     > >= < <=, and a number, or a share of all maps in %.
     """
     import featmap
-    from featmap.index.questions.audit import FailOn
+    from featmap.index.questions.audit import Audit, FailOn
 
     bounds = [FailOn.parse(text) for text in fail_on or ()]
-    check_file(output, has_picture=False)
+    check_file(output, Audit)
     result = featmap.Index.open(index).audit(nearly_dead, saturated, redundant)
     give(result, output, as_json=as_json)
     broken = [words for bound in bounds if (words := bound.broken_by(result))]

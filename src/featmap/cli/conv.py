@@ -9,10 +9,13 @@ from typer import Argument, Option
 
 from featmap.cli.options import parse
 from featmap.cli.options.common import Fact, Json, by, count, print_facts, print_json, print_message
+from featmap.view.formats.format import Content
+from featmap.view.formats.table import alternatives, suffixes
 
 if TYPE_CHECKING:
     from featmap.geometry import ConvolutionArithmetic
 
+KERNEL_FILES = alternatives(suffixes((Content.KERNEL,)))
 EXAMPLES = (
     ("A 5x5 kernel on a 32x32 image of 3 channels:", "featmap conv 32 --channels 3 --filters 6 --kernel 5"),
     ("As data:", "featmap conv 224x320 --channels 3 --filters 64 --kernel 7 --stride 2 --json"),
@@ -34,7 +37,7 @@ def command(
     transpose: Annotated[bool, Option("--transpose", help="A transposed convolution.")] = False,
     output_padding: Annotated[str, Option(metavar="P", help="Extra rows and columns of a transposed one.")] = "0",
     draw: Annotated[
-        Path | None, Option(metavar="FILE", help="Draw the sliding kernel, animated: .svg or .gif.")
+        Path | None, Option(metavar="FILE", help=f"Draw the sliding kernel, animated: {KERNEL_FILES}.")
     ] = None,
     as_json: Json = False,
 ) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from typer import Argument, Option
+from typer import Argument
 
-from featmap.cli.options.common import Json, answers, print_json, print_message
-from featmap.cli.options.model import Fit, Input, Model, Trust, Weights, check_overwrites_none, load_model, notes
+from featmap.cli.options.answer import check_file, file_option, give
+from featmap.cli.options.common import Json
+from featmap.cli.options.model import Model, ModelOptions, notes
 from featmap.cli.options.picture import Image, given_picture
+from featmap.view.formats.format import Content
 
 EXAMPLES = (
     ("The arithmetic of one value:", "featmap explain torchvision:vgg16 cat.jpg features.21:z/117@10,12"),
@@ -21,29 +23,20 @@ def command(
     model: Model,
     image: Image,
     unit: Annotated[str, Argument(metavar="UNIT", help="LAYER:STAGE/CHANNEL@ROW,COLUMN, or LAYER/CHANNEL for a map.")],
-    output: Annotated[str | None, Option("--output", "-o", metavar="FILE", help="x.png, x.json or x.txt.")] = None,
-    weights: Weights = None,
-    input: Input = None,
-    fit: Fit = None,
-    trust: Trust = False,
+    output: Annotated[str | None, file_option(Content.PICTURE, Content.DATA, Content.TEXT)] = None,
+    *,
+    options: ModelOptions,
     as_json: Json = False,
 ) -> None:
     """Window, kernel and sum of every input channel, bias, normalisation, nonlinearity: one value taken apart."""
+    from featmap.methods.contributions import Contributions
+    from featmap.methods.explain import Explanation
     from featmap.network.address import Address
-    from featmap.view.results.network import RESULT_FILES, check_output, print_to
 
     whole_map = Address.parse(unit).unit is None
-    if output is not None:
-        check_output(output, RESULT_FILES, "this is")
-        check_overwrites_none(output, [image])
+    check_file(output, Contributions if whole_map else Explanation, [image])
     picture = given_picture(image)
-    network = load_model(model, weights, input, fit, trust=trust)
+    network = options.load(model)
     with notes():
         result = network.contributions(picture, unit) if whole_map else network.explain(picture, unit)
-    if output is not None:
-        for path in result.save(output):
-            print_message(f"wrote {path}")
-    if as_json:
-        print_json(result.to_json())
-    else:
-        print_to(answers(), result)
+    give(result, output, as_json=as_json)

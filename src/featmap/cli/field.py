@@ -6,9 +6,11 @@ from typing import Annotated
 
 from typer import Argument, Option
 
+from featmap.cli.options.answer import check_file, file_option
 from featmap.cli.options.common import Json, by, print_json, print_message
-from featmap.cli.options.model import Fit, Input, Model, Trust, Weights, check_overwrites_none, load_model
+from featmap.cli.options.model import Model, ModelOptions
 from featmap.cli.options.picture import given_picture
+from featmap.view.formats.format import Content
 
 EXAMPLES = (
     ("Receptive field of a layer:", "featmap field torchvision:vgg16 features.28"),
@@ -23,17 +25,15 @@ def command(
     image: Annotated[
         str | None, Option(metavar="IMAGE", help="Draw the unit's box on this picture; - is standard input.")
     ] = None,
-    output: Annotated[str | None, Option("--output", "-o", metavar="FILE.png", help="Where to draw.")] = None,
-    weights: Weights = None,
-    input: Input = None,
-    fit: Fit = None,
-    trust: Trust = False,
+    output: Annotated[str | None, file_option(Content.PICTURE, words="Where to draw: ")] = None,
+    *,
+    options: ModelOptions,
     as_json: Json = False,
 ) -> None:
     """Size, stride and offset of a layer's receptive field, or the exact input box of one unit."""
     check_drawing(address, image, output)
     picture = None if image is None else given_picture(image)
-    network = load_model(model, weights, input, fit, trust=trust)
+    network = options.load(model)
     answer = network.receptive_field(address)
     drawing = None if picture is None else network.draw_field(picture, address)
     if drawing is not None and output is not None:
@@ -51,15 +51,14 @@ def command(
 def check_drawing(address: str, image: str | None, output: str | None) -> None:
     """Raises QuestionError where nothing can be drawn; checked before the network is loaded."""
     from featmap.errors import AddressSyntaxError, OutputError
+    from featmap.methods.receptive_field import FieldDrawing
     from featmap.network.address import Address
-    from featmap.view.results.network import check_output
 
     has_unit = Address.parse(address).unit is not None
     if (image is None) != (output is None):
         raise OutputError("A drawing needs a picture and a file.", "Give both --image IMAGE and -o FILE.png.")
     if output is not None and image is not None:
-        check_output(output, (".png",), "drawings are")
-        check_overwrites_none(output, [image])
+        check_file(output, FieldDrawing, [image], only=(Content.PICTURE,))
         if not has_unit:
             raise AddressSyntaxError(
                 f"'{address}' names no unit whose box could be drawn.",

@@ -7,20 +7,11 @@ from typing import Annotated
 
 from typer import Option
 
+from featmap.cli.options.answer import check_file, file_option
 from featmap.cli.options.common import Json, answers, print_json, print_message
-from featmap.cli.options.model import (
-    Device,
-    Fit,
-    Input,
-    Model,
-    Trust,
-    Weights,
-    check_overwrites_none,
-    found_device,
-    load_model,
-    notes,
-)
+from featmap.cli.options.model import Device, Model, ModelOptions, found_device, notes
 from featmap.cli.options.picture import Images, given_pictures
+from featmap.view.formats.format import Content
 
 EXAMPLES = (
     ("All maps of a layer as a picture:", "featmap maps torchvision:vgg16 cat.jpg --layer features.21 -o maps.png"),
@@ -38,7 +29,7 @@ EXAMPLES = (
 def command(
     model: Model,
     images: Images,
-    output: Annotated[str, Option("--output", "-o", metavar="FILE", help="x.png, x.npz or x.safetensors.")],
+    output: Annotated[str, file_option(Content.PICTURE, Content.TENSORS)],
     layer: Annotated[
         list[str] | None, Option(metavar="ADDRESS", help="LAYER or LAYER:STAGE; again for more. Default: all layers.")
     ] = None,
@@ -51,22 +42,20 @@ def command(
     page_size: Annotated[
         int | None, Option(metavar="N", help="Maps per page.", show_default="as many as legible")
     ] = None,
-    weights: Weights = None,
-    input: Input = None,
-    fit: Fit = None,
+    *,
+    options: ModelOptions,
     device: Device = None,
-    trust: Trust = False,
     as_json: Json = False,
 ) -> None:
     """The feature maps of pictures: as sheets to look at, or as arrays keyed by full address."""
-    from featmap.view.results.network import check_map_output, print_to
+    from featmap.methods.maps import MapSet
+    from featmap.view.results.network import print_to
 
-    check_map_output(output, sort=sort, scale=scale, page_size=page_size)
-    check_overwrites_none(output, images)
+    check_file(output, MapSet, images, sort=sort, scale=scale, page_size=page_size)
     check_layers(layer or ())
     place = found_device(device)
     pictures = given_pictures(images)
-    network = load_model(model, weights, input, fit, trust=trust)
+    network = options.load(model)
     with notes():
         maps = network.maps(pictures, layer, device=place)
     written = maps.save(output, sort=sort, scale=scale, page_size=page_size)

@@ -7,21 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from typer import Option
 
 from featmap.cli.options import parse
-from featmap.cli.options.common import Json, answers, print_json, print_message
-from featmap.cli.options.model import (
-    Device,
-    Fit,
-    Input,
-    Model,
-    Trust,
-    Weights,
-    check_overwrites_none,
-    found_device,
-    load_model,
-    notes,
-)
+from featmap.cli.options.answer import check_file, file_option, give
+from featmap.cli.options.common import Json
+from featmap.cli.options.model import Device, Model, ModelOptions, found_device, notes
 from featmap.cli.options.picture import Image, given_picture
 from featmap.errors import SettingError
+from featmap.view.formats.format import Content
 
 if TYPE_CHECKING:
     from featmap.methods.shared.occlusion import OcclusionMap
@@ -47,9 +38,7 @@ def command(
             "class, also where a layer has it for a name; 1:a/0 is a map of layer 1.",
         ),
     ] = None,
-    output: Annotated[
-        str | None, Option("--output", "-o", metavar="FILE", help="x.png, x.npz, x.json or x.txt.")
-    ] = None,
+    output: Annotated[str | None, file_option(Content.PICTURE, Content.ARRAYS, Content.DATA, Content.TEXT)] = None,
     window: Annotated[str, Option(metavar="PIXELS", help="Rows and columns of the window: 16 or 16x24.")] = "16",
     stride: Annotated[str, Option(metavar="PIXELS", help="From one window to the next: 8 or 8x12.")] = "8",
     baseline: Annotated[
@@ -59,22 +48,18 @@ def command(
     activity: Annotated[str, Option(help="Score of a map: maximum, mean or sum.")] = "maximum",
     colours: Annotated[str, Option(help="What full colour stands for: score (all of it) or effect.")] = "score",
     verify: Annotated[int, Option(metavar="N", help="Compute N random positions again in full, in float64.")] = 0,
-    weights: Weights = None,
-    input: Input = None,
-    fit: Fit = None,
+    *,
+    options: ModelOptions,
     device: Device = None,
-    trust: Trust = False,
     as_json: Json = False,
 ) -> None:
     """Writes a window over the picture, position by position, and records the score.
 
     Exact, though only what a window changes is computed again.
     """
-    from featmap.view.results.network import check_occlusion_output, print_to
+    from featmap.methods.shared.occlusion import OcclusionMap
 
-    if output is not None:
-        check_occlusion_output(output, colours=colours)
-        check_overwrites_none(output, [image])
+    check_file(output, OcclusionMap, [image], colours=colours)
     asked: dict[str, Any] = {
         "window": parse.pair(window, "--window"),
         "stride": parse.pair(stride, "--stride"),
@@ -82,18 +67,11 @@ def command(
         "device": found_device(device),
     }
     picture = given_picture(image)
-    network = load_model(model, weights, input, fit, trust=trust)
+    network = options.load(model)
     with notes():
         result = network.occlude(picture, target, scale=scale, activity=activity, verify=verify, **asked)  # type: ignore[arg-type]
-    if output is not None:
-        for path in result.save(output, colours=colours):
-            print_message(f"wrote {path}")
-    if as_json:
-        print_json(result.to_json())
-    else:
-        print_to(answers(), result)
-        print("\n".join(described(result)))
-        print(f"input: {network.preprocessing.describe()}")
+    lines = [*described(result), f"input: {network.preprocessing.describe()}"]
+    give(result, output, as_json=as_json, lines=lines, colours=colours)
 
 
 def described(result: OcclusionMap) -> list[str]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 from typer import Option
 
 from featmap.cli.options import parse
 from featmap.cli.options.common import Json, answers, print_json
-from featmap.cli.options.model import Fit, Input, Model, Trust, Weights, load_model, shape
+from featmap.cli.options.model import Model, ModelOptions
 from featmap.errors import SettingError
 
 if TYPE_CHECKING:
@@ -24,10 +25,8 @@ EXAMPLES = (
 
 def command(
     model: Model,
-    weights: Weights = None,
-    input: Input = None,
-    fit: Fit = None,
-    trust: Trust = False,
+    *,
+    options: ModelOptions,
     cost: Annotated[
         str | None,
         Option(metavar="occlusion", help="Instead: what an [bold]occlusion[/bold] would recompute per layer."),
@@ -38,14 +37,14 @@ def command(
 ) -> None:
     """Shapes, parameters, multiply-adds, receptive fields and memory of every layer. Nothing is run."""
     if cost is not None:
-        network = load_model(model, weights, input, fit, trust=trust)
+        network = options.load(model)
         _cost(network, cost, parse.pair(window, "--window"), parse.pair(stride, "--stride"), as_json=as_json)
         return
     from featmap.methods.plan import PartialPlan
     from featmap.view.results.network import print_rows_to, print_to
 
     try:
-        plan = _planned(model, weights, input, fit, trust=trust)
+        plan = _planned(model, options)
     except PartialPlan as refusal:
         if not as_json:
             print_rows_to(answers(), refusal.plan)
@@ -56,28 +55,28 @@ def command(
         print_to(answers(), plan)
 
 
-def _planned(model: str, weights: str | None, input_shape: str | None, fit: str | None, *, trust: bool) -> Plan:
+def _planned(model: str, options: ModelOptions) -> Plan:
     """The plan at the wanted input shape. Raises: PartialPlan: where a layer cannot take it, with the rows up to there.
 
     Pictures are fitted to the shape that a network is loaded with, so it is loaded with the wanted one.
     """
     from featmap.errors import CaptureRefused, InputError
 
-    wanted = shape(input_shape)
+    wanted = options.shape
     try:
-        return load_model(model, weights, input_shape, fit, trust=trust).plan()
+        return options.load(model).plan()
     except (CaptureRefused, InputError, SettingError):
         if wanted is not None:
-            _resize(model, weights, wanted, fit, trust=trust)
+            _resize(model, options, wanted)
         raise
 
 
-def _resize(model: str, weights: str | None, wanted: tuple[int, ...], fit: str | None, *, trust: bool) -> None:
+def _resize(model: str, options: ModelOptions, wanted: tuple[int, ...]) -> None:
     """Raises PartialPlan or InputError where the network, made for its own input shape, does not fit the wanted one."""
     from featmap.errors import QuestionError
 
     try:
-        network = load_model(model, weights, None, fit, trust=trust)
+        network = replace(options, input=None).load(model)
     except QuestionError:
         return
     network.plan(wanted)

@@ -6,20 +6,11 @@ from typing import Annotated, Any
 
 from typer import Argument, Option
 
-from featmap.cli.options.common import Json, answers, print_json, print_message
-from featmap.cli.options.model import (
-    Device,
-    Fit,
-    Input,
-    Model,
-    Trust,
-    Weights,
-    check_overwrites_none,
-    found_device,
-    load_model,
-    notes,
-)
+from featmap.cli.options.answer import check_file, file_option, give
+from featmap.cli.options.common import Json
+from featmap.cli.options.model import Device, Model, ModelOptions, found_device, notes
 from featmap.cli.options.picture import Image, given_picture
+from featmap.view.formats.format import Content
 
 EXAMPLES = (
     (
@@ -36,6 +27,7 @@ EXAMPLES = (
     ),
 )
 
+ProjectionOutput = Annotated[str | None, file_option(Content.PICTURE, Content.ARRAYS, Content.DATA, Content.TEXT)]
 Rule = Annotated[str, Option(metavar="RULE", help="At rectifiers: deconvnet, guided or gradient.")]
 Start = Annotated[
     str, Option(metavar="START", help="The signal begins with the unit's [bold]value[/bold] or [bold]one[/bold].")
@@ -57,41 +49,28 @@ def command(
             show_default="the predicted class",
         ),
     ] = None,
-    output: Annotated[
-        str | None, Option("--output", "-o", metavar="FILE", help="x.png, x.npz, x.json or x.txt.")
-    ] = None,
+    output: ProjectionOutput = None,
     rule: Rule = "deconvnet",
     start: Start = "value",
     norm: Norm = "scale",
     whole: Annotated[bool, Option("--whole", help="All positions of a map, each with its value.")] = False,
-    weights: Weights = None,
-    input: Input = None,
-    fit: Fit = None,
+    *,
+    options: ModelOptions,
     device: Device = None,
-    trust: Trust = False,
     as_json: Json = False,
 ) -> None:
     """Propagates the signal of a unit, a map or a class back to the pixels: what it responds to in this picture."""
-    from featmap.view.results.network import print_to
-    from featmap.view.results.projection import check_projection_output
+    from featmap.methods.shared.projection import Projection
 
-    if output is not None:
-        check_projection_output(output)
-        check_overwrites_none(output, [image])
+    check_file(output, Projection, [image])
     asked: dict[str, Any] = {"rule": rule, "start": start, "norm": norm, "device": found_device(device)}
     picture = given_picture(image)
-    network = load_model(model, weights, input, fit, trust=trust)
+    network = options.load(model)
     with notes():
         result = network.project(picture, target, whole=whole, **asked)
-    if output is not None:
-        for path in result.save(output):
-            print_message(f"wrote {path}")
-    if as_json:
-        print_json(result.to_json())
-        return
-    print_to(answers(), result)
-    print("\n".join(described(result if hasattr(result, "semantics") else result[0])))
-    print(f"input: {network.preprocessing.describe()}")
+    first = result if hasattr(result, "semantics") else result[0]
+    lines = [*described(first), f"input: {network.preprocessing.describe()}"]
+    give(result, output, as_json=as_json, lines=lines)
 
 
 def described(result: Any) -> list[str]:

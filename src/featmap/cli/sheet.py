@@ -6,21 +6,11 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from featmap.cli.options.common import Json, answers, print_json, print_message
-from featmap.cli.options.model import (
-    Device,
-    Fit,
-    Input,
-    Model,
-    Trust,
-    Weights,
-    check_overwrites_none,
-    found_device,
-    load_model,
-    notes,
-)
+from featmap.cli.options.answer import check_file, give
+from featmap.cli.options.common import Json
+from featmap.cli.options.model import Device, Model, ModelOptions, found_device, notes
 from featmap.cli.options.picture import given_pictures
-from featmap.cli.project import Norm, Rule, Start
+from featmap.cli.project import Norm, ProjectionOutput, Rule, Start
 from featmap.errors import SettingError
 
 EXAMPLES = (
@@ -42,9 +32,7 @@ def command(
         Argument(metavar="IMAGE...", help="Pictures, or folders of pictures; - reads one from standard input."),
     ] = None,
     layer: Annotated[str, Option(metavar="ADDRESS", help="LAYER, LAYER:STAGE or one map.")] = ...,  # type: ignore[assignment]
-    output: Annotated[
-        str | None, Option("--output", "-o", metavar="FILE", help="x.png, x.npz, x.json or x.txt.")
-    ] = None,
+    output: ProjectionOutput = None,
     channels: Annotated[
         str | None, Option(metavar="LIST", help="Which maps: 7,117 or 0-15.", show_default="all")
     ] = None,
@@ -52,34 +40,22 @@ def command(
     rule: Rule = "deconvnet",
     start: Start = "value",
     norm: Norm = "scale",
-    weights: Weights = None,
-    input: Input = None,
-    fit: Fit = None,
+    *,
+    options: ModelOptions,
     device: Device = None,
-    trust: Trust = False,
     as_json: Json = False,
 ) -> None:
     """For every map of a layer the images that excite it most: what the strongest unit sees, and its projection."""
-    from featmap.view.results.network import print_to
-    from featmap.view.results.projection import check_projection_output
+    from featmap.methods.sheet import Sheet
 
-    if output is not None:
-        check_projection_output(output)
-        check_overwrites_none(output, images or [])
+    check_file(output, Sheet, images or [])
     chosen = None if channels is None else numbers(channels)
     place = found_device(device)
     pictures = given_pictures(images or [])
-    network = load_model(model, weights, input, fit, trust=trust)
+    network = options.load(model)
     with notes():
         result = network.sheet(pictures or None, layer, chosen, k, rule, start, norm, device=place)  # type: ignore[arg-type]
-    if output is not None:
-        for path in result.save(output):
-            print_message(f"wrote {path}")
-    if as_json:
-        print_json(result.to_json())
-        return
-    print_to(answers(), result)
-    print(f"input: {network.preprocessing.describe()}")
+    give(result, output, as_json=as_json, lines=[f"input: {network.preprocessing.describe()}"])
 
 
 def numbers(text: str) -> list[int]:

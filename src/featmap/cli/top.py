@@ -6,8 +6,9 @@ from typing import Annotated, Any
 
 from typer import Argument, Option
 
+from featmap.cli.options.answer import check_file, give
 from featmap.cli.options.common import Json
-from featmap.cli.options.of_index import IndexPath, Label, Output, Subset, check_file, give
+from featmap.cli.options.of_index import IndexPath, Label, PictureOutput, Subset
 from featmap.cli.sheet import numbers
 from featmap.errors import SettingError
 
@@ -33,7 +34,7 @@ def command(
     subset: Subset = None,
     least: Annotated[float | None, Option(metavar="VALUE", help="Only values from here on.")] = None,
     most: Annotated[float | None, Option(metavar="VALUE", help="Only values up to here.")] = None,
-    output: Output = None,
+    output: PictureOutput = None,
     as_json: Json = False,
 ) -> None:
     """The images that excite a map most: value, strongest unit, and exactly the pixels that it can see.
@@ -41,10 +42,11 @@ def command(
     Every image counts once, by its strongest unit. `featmap index show` lists the layers of an index.
     """
     import featmap
+    from featmap.index.questions.top import TopImages, TopSheet
     from featmap.network.address import Address
 
-    check_file(output)
     is_map = Address.parse(address).channel is not None
+    check_file(output, TopImages if is_map else TopSheet)
     if is_map and channels is not None:
         raise SettingError(
             f"'{address}' is one map; --channels chooses among those of a layer.", "Leave one of them out."

@@ -3,58 +3,55 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import os
 import re
 import secrets
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-
-from PIL import Image
-from PIL.PngImagePlugin import PngInfo
+from typing import TYPE_CHECKING
 
 from featmap.errors import OutputError
+from featmap.view.formats.format import Content
+from featmap.view.formats.table import format_for
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 
 def save(pages: Sequence[Image.Image], path: str | Path) -> list[Path]:
-    """Writes pictures as PNG and returns their paths: `x.png` for one page, `x-1.png`, `x-2.png` ... for several.
+    """Writes pictures and returns their paths: `x.png` for one page, `x-1.png`, `x-2.png` ... for several.
 
-    All pages are written before the first one appears under its name. What the pictures say in words is also in the
+    All pages are written before the first one appears under its name. What the pictures say in words is also in PNG
     files, as their title and description.
 
-    Raises: OutputError: another suffix than .png, a folder that does not exist, a file that cannot be written.
+    Raises: OutputError: a suffix that no format of pictures has, a folder that does not exist, a file that cannot be
+    written. MissingPackage.
 
     >>> save([], "maps.jpg")
     Traceback (most recent call last):
     ...
-    featmap.errors.OutputError: 'maps.jpg' ends in '.jpg', pictures are written as .png.
+    featmap.errors.OutputError: 'maps.jpg' ends in '.jpg'; pictures are written as .png.
     <BLANKLINE>
     Use 'maps.png'.
     """
-    target = Path(path)
-    if target.suffix.lower() != ".png":
-        raise OutputError(
-            f"'{path}' ends in {target.suffix!r}, pictures are written as .png.", f"Use '{target.with_suffix('.png')}'."
-        )
-    return write_files({_numbered(target, n, len(pages)): png_bytes(page) for n, page in enumerate(pages, 1)})
+    return save_named({"": pages}, path)
 
 
 def save_named(pages: Mapping[str, Sequence[Image.Image]], path: str | Path) -> list[Path]:
-    """Writes the pages of several things as PNG, each under the path with its own name in it.
+    """Writes the pages of several things as pictures, each under the path with its own name in it.
 
     `x.png` becomes `x-features.0-z.png`; of a single thing the path is as it was given. Characters that some file
     system does not take, or that mean something in a URL, become hyphens; names that would then be one, whatever their
     capitals, get a number.
     """
     target = Path(path)
-    if len(pages) == 1:
-        return save(next(iter(pages.values())), target)
+    form = format_for(target, (Content.PICTURE,), "pictures are")
     files: dict[Path, bytes] = {}
     for name, stem in zip(pages, file_names(list(pages)), strict=True):
-        named = target.with_stem(f"{target.stem}-{stem}")
+        named = target if len(pages) == 1 else target.with_stem(f"{target.stem}-{stem}")
         count = len(pages[name])
-        files |= {_numbered(named, n, count): png_bytes(page) for n, page in enumerate(pages[name], 1)}
+        files |= {_numbered(named, n, count): form.encode(page) for n, page in enumerate(pages[name], 1)}
     return write_files(files)
 
 
@@ -76,17 +73,6 @@ def file_names(names: Sequence[str]) -> list[str]:
 
 def _numbered(path: Path, page: int, pages: int) -> Path:
     return path if pages == 1 else path.with_stem(f"{path.stem}-{page}")
-
-
-def png_bytes(picture: Image.Image) -> bytes:
-    """A picture as PNG with its title and description."""
-    info = PngInfo()
-    for key in ("Title", "Description"):
-        if key in picture.info:
-            info.add_text(key, str(picture.info[key]))
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG", pnginfo=info)
-    return buffer.getvalue()
 
 
 def write_files(contents: dict[Path, bytes]) -> list[Path]:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import re
 import sys
 import warnings
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Option
 
 from featmap.cli.options.common import print_message
-from featmap.errors import FeatmapWarning, OutputError, SettingError
+from featmap.errors import FeatmapWarning, SettingError
 
 if TYPE_CHECKING:
     import torch
@@ -23,34 +24,42 @@ if TYPE_CHECKING:
 Model = Annotated[
     str, Argument(metavar="MODEL", help="[bold]torchvision:NAME[/bold], timm:NAME, package.module:callable, file.pt2")
 ]
-Weights = Annotated[
-    str | None,
-    Option(metavar="FILE|NAME", help="A .safetensors or state-dict file, or the zoo's own weights (DEFAULT)."),
-]
-Input = Annotated[str | None, Option(metavar="CxHxW", help="Input channels, rows and columns.")]
-Fit = Annotated[
-    str | None,
-    Option(
-        metavar="FIT",
-        help="How pictures fit the input: [bold]stretch[/bold], [bold]crop[/bold], [bold]pad[/bold], pad:114, "
-        "pad:R,G,B.",
-        show_default="as the network's record says",
-    ),
-]
-Trust = Annotated[bool, Option("--trust", help="Allow files whose reading executes code that they bring.")]
 Device = Annotated[str | None, Option(metavar="DEVICE", help="Where to compute: cpu, cuda, cuda:1, mps.")]
 
 
-def load_model(
-    model: str, weights: str | None, input_shape: str | None, fit: str | None = None, *, trust: bool
-) -> Network:
-    """The network that the command line names, importable from the working directory too."""
-    import featmap
+@dataclass(frozen=True)
+class ModelOptions:
+    """How the network that MODEL names is made."""
 
-    if str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))
-    kind, fill = (None, 0) if fit is None else fit_of(fit)
-    return featmap.load(model, weights=weights, input_shape=shape(input_shape), fit=kind, fill=fill, trust=trust)
+    weights: Annotated[
+        str | None,
+        Option(metavar="FILE|NAME", help="A .safetensors or state-dict file, or the zoo's own weights (DEFAULT)."),
+    ] = None
+    input: Annotated[str | None, Option(metavar="CxHxW", help="Input channels, rows and columns.")] = None
+    fit: Annotated[
+        str | None,
+        Option(
+            metavar="FIT",
+            help="How pictures fit the input: [bold]stretch[/bold], [bold]crop[/bold], [bold]pad[/bold], pad:114, "
+            "pad:R,G,B.",
+            show_default="as the network's record says",
+        ),
+    ] = None
+    trust: Annotated[bool, Option("--trust", help="Allow files whose reading executes code that they bring.")] = False
+
+    @property
+    def shape(self) -> tuple[int, ...] | None:
+        """The input shape. Raises: SettingError."""
+        return shape(self.input)
+
+    def load(self, model: str) -> Network:
+        """The network of that name, importable from the working directory too."""
+        import featmap
+
+        if str(Path.cwd()) not in sys.path:
+            sys.path.insert(0, str(Path.cwd()))
+        kind, fill = (None, 0) if self.fit is None else fit_of(self.fit)
+        return featmap.load(model, weights=self.weights, input_shape=self.shape, fit=kind, fill=fill, trust=self.trust)
 
 
 def fit_of(text: str) -> tuple[str, int | tuple[int, ...]]:
@@ -104,13 +113,6 @@ def found_device(name: str | None) -> torch.device | None:
         problem = f"--device '{name}' cannot be used on this machine: {reason}."
         raise SettingError(problem, "Leave --device out, or name another.") from None
     return found
-
-
-def check_overwrites_none(output: str, images: Sequence[str]) -> None:
-    """Raises OutputError where the file to be written is one of the input pictures."""
-    for image in images:
-        if Path(output).resolve() == Path(image).resolve():
-            raise OutputError(f"'{output}' is the picture itself; it would be overwritten.", "Choose another file.")
 
 
 @contextmanager

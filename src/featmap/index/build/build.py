@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 
-from featmap.errors import SettingError
 from featmap.images.entries import batched, count_hint, entries, is_read_at_once
 from featmap.images.entry import Entry, LeftOut, Tally
-from featmap.index.build.local import local_blocks
-from featmap.index.build.measure import Block, Finish, Tick
+from featmap.index.build.engine import Engine, Work
+from featmap.index.build.local import LocalEngine
+from featmap.index.build.measure import Finish
 from featmap.index.schema.describe import describe
-from featmap.index.schema.description import Description
 from featmap.index.schema.same import check_same
 from featmap.index.schema.totals import places_per_map
-from featmap.index.schema.wish import Wish, WishOptions
+from featmap.index.schema.wish import Wish
 from featmap.index.store.snapshot import Snapshot
 from featmap.index.store.storage import has_repository, only_builder
 from featmap.index.store.writer import Writer
@@ -30,20 +28,6 @@ from featmap.network.network import CapturedNetwork
 from featmap.result import Result
 from featmap.run.batches import Progress
 from featmap.statistics.per_map import Floats
-
-Engine = Literal["local", "ray"]
-ENGINES = ("local", "ray")
-
-
-class IndexOptions(WishOptions, total=False):
-    """Keywords of a build: what is kept, and how the work is done."""
-
-    engine: Engine
-    workers: int | None
-    address: str | None
-    device: str | torch.device | None
-    strict: bool
-    retry: bool
 
 
 @dataclass(frozen=True)
@@ -76,22 +60,18 @@ def build_index(
     images: Any,
     path: str | Path,
     wish: Wish,
+    engine: Engine | None = None,
     *,
-    engine: Engine = "local",
     device: torch.device | None = None,
     strict: bool = False,
     retry: bool = False,
     progress: Progress | None = None,
-    **engine_settings: Any,
 ) -> BuildReport:
     """Measures the images that the index at `path` does not have yet; see `featmap.Index.build`."""
-    settings = _checked(engine, engine_settings)
+    engine = engine or LocalEngine()
+    # Before anything is written.
+    engine.check()
     wish.check()
-    if engine == "ray":
-        from featmap.index.build.ray_cluster import imported_ray
-
-        # Before anything is written.
-        imported_ray()
     tally = Tally()
     listed, planned = _listed(images, tally)
     if not has_repository(path) or Snapshot(path).is_empty:
@@ -100,22 +80,9 @@ def build_index(
         snapshot = Snapshot.of(path)
         check_same(snapshot.description, network, wish, path)
         note_differences(network, [network.place(layer.address).node for layer in snapshot.description.layers])
-        work = _Build(Writer.of(snapshot), snapshot, retry=retry, planned=planned, tally=tally, progress=progress)
-        running = _engine(engine, network, snapshot.description, device=device, strict=strict, **settings)
-        return work.run(listed, running)
-
-
-def _checked(engine: str, settings: dict[str, Any]) -> dict[str, Any]:
-    """The settings that are given to an engine. Raises: SettingError: there is none such, or it takes none of these."""
-    if engine not in ENGINES:
-        raise SettingError(f"There is no engine {engine!r}.", f"It is one of {', '.join(ENGINES)}.")
-    given = {name: value for name, value in settings.items() if value is not None}
-    if engine == "local" and given:
-        said = " and ".join(f"{name} is {value!r}" for name, value in given.items())
-        raise SettingError(
-            f"{said}; the engine is local, which has no such setting.", "Leave it out, or take engine ray."
-        )
-    return given
+        build = _Build(Writer.of(snapshot), snapshot, retry=retry, planned=planned, tally=tally, progress=progress)
+        work = Work(network, snapshot.description, build.parts(listed), build.tried, build.floors, build.tick, device)
+        return build.run(engine.run(replace(work, strict=strict)))
 
 
 def _listed(images: Any, tally: Tally) -> tuple[Iterable[Entry], int]:
@@ -124,41 +91,6 @@ def _listed(images: Any, tally: Tally) -> tuple[Iterable[Entry], int]:
         return entries(images, tally), count_hint(images)
     listed = list(entries(images, tally))
     return listed, len(listed)
-
-
-Run = Callable[[Iterable[Sequence[Entry]], int, Callable[[], Sequence[Floats]], Tick], Iterator[Finish]]
-"""An engine: parts, images tried before, floors of the tails, tick. Its blocks are finished while it continues."""
-
-
-def _engine(
-    engine: Engine,
-    network: CapturedNetwork,
-    description: Description,
-    *,
-    device: torch.device | None,
-    strict: bool,
-    **settings: Any,
-) -> Run:
-    if engine == "ray":
-        from featmap.index.build.ray_engine import ray_blocks
-
-        def on_ray(parts: Any, tried: int, floors: Any, tick: Tick) -> Iterator[Finish]:
-            blocks = ray_blocks(
-                network, description, parts, tried, floors, device=device, strict=strict, tick=tick, **settings
-            )
-            # A worker has finished them.
-            return (partial(_itself, block) for block in blocks)
-
-        return on_ray
-
-    def here(parts: Any, tried: int, floors: Any, tick: Tick) -> Iterator[Finish]:
-        return local_blocks(network, description, parts, tried, floors, device=device, strict=strict, tick=tick)
-
-    return here
-
-
-def _itself(block: Block) -> Block:
-    return block
 
 
 class _Build:
@@ -188,15 +120,18 @@ class _Build:
         self.written: Future[None] | None = None
         self.skipped: list[tuple[str, str]] = []
 
-    def run(self, listed: Iterable[Entry], engine: Run) -> BuildReport:
+    def parts(self, listed: Iterable[Entry]) -> Iterator[Sequence[Entry]]:
+        """What is new, in blocks."""
+        return batched(self._new(listed), self.writer.description.block)
+
+    def run(self, measured: Iterator[Finish]) -> BuildReport:
         """Measures and commits what is new."""
         before = self.totals.images
-        parts = batched(self._new(listed), self.writer.description.block)
         self.writer.discard()
         try:
             # While a block is finished and written the next is measured. Whatever ends the build, that is ended first.
             with ThreadPoolExecutor(1, thread_name_prefix="featmap-commit") as committer:
-                for finish in engine(parts, self.tried, self._floors, self._tick):
+                for finish in measured:
                     self._wait()
                     self.written = committer.submit(self._commit, finish)
                 self._wait()
@@ -215,14 +150,15 @@ class _Build:
                 continue
             self.passed += 1
             self.skipped_before += entry.name in self.not_again
-            self._tick(1)
+            self.tick(1)
 
-    def _tick(self, count: int) -> None:
+    def tick(self, count: int) -> None:
+        """Counts images that are done."""
         self.seen += count
         if self.progress is not None:
             self.progress(self.seen, max(self.planned, self.seen))
 
-    def _floors(self) -> list[Floats]:
+    def floors(self) -> list[Floats]:
         """Per layer and map a value up to which nothing can enter the tail any more, by what is written so far."""
         lowest = [tail[:, -1] if tail.shape[1] else np.empty(len(tail), np.float32) for tail in self.totals.tails]
         return [np.where(np.isnan(floor), -np.inf, floor).astype(np.float32) for floor in lowest]

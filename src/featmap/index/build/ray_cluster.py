@@ -100,13 +100,11 @@ def _put_back(name: str, value: str | None) -> None:
         os.environ[name] = value
 
 
-def share_of(ray: Any, workers: Any, *, on_gpu: bool) -> Share:
+def share_of(ray: Any, workers: int | None, *, on_gpu: bool) -> Share:
     """Each worker's share of the cluster; with `None` there are as many workers as keep it busy.
 
-    Raises: SettingError: the number is not valid, or the cluster has nothing to compute on.
+    Raises: SettingError: the cluster has nothing to compute on.
     """
-    if workers is not None and (not isinstance(workers, int) or isinstance(workers, bool) or workers < 1):
-        raise SettingError(f"workers is {workers!r}.", "Give a whole number from 1 on.")
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     processors = [int(node.get("CPU", 0)) for node in nodes]
     gpus = sum(int(node.get("GPU", 0)) for node in nodes)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import Annotated, Any, TypedDict
 
 from featmap.errors import SettingError
+from featmap.index.schema.described import Described
 from featmap.network.address import Address
 
 CORRELATIONS = ("auto", "all", "none")
@@ -14,15 +15,34 @@ STAGES = ("conv", "z", "a")
 
 
 class WishOptions(TypedDict, total=False):
-    """What a user wants kept, beside the layers, as keywords; see `Wish`."""
+    """What a user wants kept, beside the layers, as keywords and as options of the command line; see `Wish`."""
 
-    stage: str | None
-    top_k: int | None
-    table: bool | None
-    full: Sequence[str | Address] | None
-    correlation: str | None
-    quantile_bytes: int | None
-    block: int | None
+    stage: Annotated[str | None, Described("conv, z or a, of layers that have it.", default="a")]
+    top_k: Annotated[int | None, Described("Strongest images of each map.", "N", "100")]
+    table: Annotated[
+        bool | None,
+        Described(
+            "Four numbers per image and map. Filters, similar, selectivity and compare need them.",
+            default="table",
+            can_be_off=True,
+        ),
+    ]
+    full: Annotated[
+        Sequence[str | Address] | None, Described("Whole maps of these layers, as float16. Large.", "ADDRESS")
+    ]
+    correlation: Annotated[
+        str | None,
+        Described(
+            "How the maps of a layer vary together: over all positions, a sample (auto), or not at all (none).",
+            default="auto",
+        ),
+    ]
+    quantile_bytes: Annotated[
+        int | None, Described("What the largest values, for exact quantiles, may take.", "N", "32 MiB")
+    ]
+    block: Annotated[
+        int | None, Described("Images per commit; an interrupt loses less than one block.", "N", "up to 1024")
+    ]
 
 
 @dataclass(frozen=True)

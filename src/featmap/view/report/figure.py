@@ -11,7 +11,7 @@ from PIL import Image
 
 from featmap.errors import ImageMissing, SettingError
 from featmap.images.formats import FORMATS
-from featmap.view.output import png_bytes
+from featmap.view.formats.pictures import Png
 from featmap.view.report.blocks import escaped, scrolling
 
 KINDS = {".png": "png", ".gif": "gif", ".svg": "svg+xml", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp"}
@@ -55,7 +55,7 @@ class Figure:
 def _data(image: Image.Image | Path) -> tuple[str, bytes, tuple[int, int] | None]:
     """Kind, bytes and size of a picture; a drawing in SVG has no size in pixels."""
     if isinstance(image, Image.Image):
-        return "png", png_bytes(image), image.size
+        return "png", Png().encode(image), image.size
     if image.suffix.lower() not in KINDS:
         raise SettingError(
             f"'{image}' ends in {image.suffix!r}, a report shows {', '.join(KINDS)}.", "Convert the picture."

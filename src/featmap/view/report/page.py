@@ -13,7 +13,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from featmap.errors import OutputError, SettingError
+from featmap.errors import SettingError
+from featmap.view.formats.format import Content
+from featmap.view.formats.table import format_for
 from featmap.view.output import write_files
 from featmap.view.report.blocks import (
     Cell,
@@ -130,7 +132,5 @@ class Report:
         Raises: OutputError: another suffix than .html, a folder that does not exist, a file that cannot be written.
         """
         target = Path(path)
-        if target.suffix.lower() != ".html":
-            remedy = f"Use '{target.with_suffix('.html')}'."
-            raise OutputError(f"'{path}' ends in {target.suffix!r}, reports are written as .html.", remedy)
-        return write_files({target: self.html().encode()})[0]
+        form = format_for(target, (Content.REPORT,), "reports are")
+        return write_files({target: form.encode(self.html())})[0]

@@ -21,26 +21,17 @@ from featmap.index.questions.similar import SimilarImages
 from featmap.index.questions.summary import IndexSummary
 from featmap.index.questions.top import TopExample, TopImages, TopSheet
 from featmap.index.verify.verify import Verification
-from featmap.result import Result, html_of, pictures_of, save_result, text_of
-from featmap.result_table import TableResult
+from featmap.result import Result, html_of, pictures_of, text_of
 from featmap.view.drawing.text import number, plural
 from featmap.view.pictures.histogram import histogram_picture
-from featmap.view.results.network import check_output, save_plain
+from featmap.view.saving import saves
 from featmap.view.sheets.example_sheet import Shown, example_sheet
 from featmap.view.tables import index as tables
 from featmap.view.tables.parts import WIDEST, as_text
 
-PICTURED = (".png", ".json", ".csv", ".txt")
-TABLES = (".json", ".csv", ".txt")
-
 
 def register_index_results() -> None:
     """Called so that this module is imported, which registers everything."""
-
-
-def check_index_output(path: str | Path, suffixes: Sequence[str], what: str) -> None:
-    """Raises OutputError where an answer of an index cannot be written to that path."""
-    check_output(path, suffixes, what)
 
 
 _TABLES: dict[type, Callable[[Any], Any]] = {
@@ -195,18 +186,7 @@ def _(result: Distribution) -> list[Image.Image]:
     return [histogram_picture(result)]
 
 
-@save_result.register(TopImages)
-@save_result.register(TopSheet)
-@save_result.register(SimilarImages)
-@save_result.register(Distribution)
-def _(result: TableResult, path: Path, **options: Any) -> list[Path]:
-    check_output(path, PICTURED, "this answer is")
-    return save_plain(result, path, options)
-
-
-@save_result.register(Audit)
-@save_result.register(Selectivity)
-@save_result.register(Comparison)
-def _(result: TableResult, path: Path) -> list[Path]:
-    check_output(path, TABLES, "this answer is")
-    return save_plain(result, path, {})
+saves(
+    *(TopImages, TopSheet, SimilarImages, Distribution, Audit, Selectivity, Comparison),
+    words="this answer is",
+)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 from rich.console import Console
+from torch import Tensor
 
 from featmap.errors import OutputError
 from featmap.methods.contributions import Contributions
@@ -20,17 +21,18 @@ from featmap.methods.occlusion_cost import OcclusionCost
 from featmap.methods.plan import Plan
 from featmap.methods.receptive_field import FieldAnswer, FieldDrawing
 from featmap.methods.shared.occlusion import OcclusionMap, share_words
-from featmap.result import Result, html_of, json_text, pictures_of, save_result, text_of
-from featmap.result_table import TableResult, csv_text
-from featmap.view.arrays import npz_bytes, safetensors_bytes, shown_array
+from featmap.result import Result, html_of, pictures_of, text_of
+from featmap.view.arrays import shown_array
 from featmap.view.drawing.overlay import Mark, box_picture
 from featmap.view.drawing.scale import check_scale
 from featmap.view.drawing.text import number as number_words
-from featmap.view.output import save, save_named, write_files
+from featmap.view.formats.format import Content, Format
+from featmap.view.formats.table import suffixes
 from featmap.view.pictures.arithmetic import Arithmetic, ShownTerm
 from featmap.view.pictures.contributions import contribution_pages
 from featmap.view.pictures.explain import value_picture
 from featmap.view.pictures.occlusion import check_colours, occlusion_picture
+from featmap.view.saving import arrays_of, named_pages, saves
 from featmap.view.sheets.grid import fit_grid
 from featmap.view.sheets.maps import map_pages
 from featmap.view.sheets.order import check_sort
@@ -143,73 +145,43 @@ def _(result: Contributions, *, page_size: int | None = None) -> list[Image.Imag
     )
 
 
-@save_result.register
-def _(result: FeatureMaps, path: Path, **options: Any) -> list[Path]:
-    return _save_maps({result.address: result}, path, options)
+@named_pages.register
+def _(result: MapSet, **options: Any) -> dict[str, list[Image.Image]]:
+    return {address: pictures_of(maps, **options) for address, maps in result.items()}
 
 
-@save_result.register
-def _(result: MapSet, path: Path, **options: Any) -> list[Path]:
-    return _save_maps(result, path, options)
+@arrays_of.register
+def _(result: FeatureMaps) -> dict[str, Tensor]:
+    return {result.address: result.values}
 
 
-@save_result.register(Result)
-def _(result: Result, path: Path, **options: Any) -> list[Path]:
-    return save_plain(result, path, options)
+@arrays_of.register
+def _(result: MapSet) -> dict[str, Tensor]:
+    return {address: maps.values for address, maps in result.items()}
 
 
-def save_plain(result: Result, path: Path, options: Mapping[str, Any]) -> list[Path]:
-    """Writes a result as JSON, as text, as a picture, or as CSV where it is a table."""
-    if path.suffix.lower() == ".csv" and isinstance(result, TableResult):
-        return write_files({path: csv_text(result.rows()).encode()})
-    if path.suffix.lower() == ".json":
-        return write_files({path: (json_text(result) + "\n").encode()})
-    if path.suffix.lower() == ".txt":
-        return write_files({path: (str(result) + "\n").encode()})
-    return save(pictures_of(result, **options), path)
-
-
-ARRAYS = (".npz", ".safetensors")
-MAP_FILES = (".png", *ARRAYS)
-RESULT_FILES = (".png", ".json", ".txt")
-
-
-def check_output(path: str | Path, suffixes: Sequence[str], what: str) -> None:
-    """Raises OutputError where nothing can be written to that path; checked before the work."""
-    path = Path(path)
-    if path.suffix.lower() not in suffixes:
-        ending = f"ends in '{path.suffix}'" if path.suffix else "has no suffix"
-        listed = " or ".join(filter(None, (", ".join(suffixes[:-1]), suffixes[-1])))
-        raise OutputError(f"'{path}' {ending}; {what} written as {listed}.", f"Use '{path.with_suffix(suffixes[0])}'.")
-    if not path.parent.is_dir():
-        raise OutputError(
-            f"'{path}': there is no folder '{path.parent}'.", "Create the folder, or choose another path."
-        )
-
-
-def check_map_output(
-    path: str | Path, *, sort: str = "index", scale: str = "map", page_size: int | None = None
+def check_maps(
+    path: str | Path,
+    form: Format,
+    *,
+    sort: str = "index",
+    scale: str = "map",
+    page_size: int | None = None,
+    image: int | None = None,  # noqa: ARG001 - which there are is known when there is a result
 ) -> None:
-    """Raises OutputError or SettingError where maps cannot be written to that path in that way."""
-    check_output(path, MAP_FILES, "feature maps are")
+    """Raises OutputError or SettingError where maps cannot be written in that way."""
     check_sort(sort)
     check_scale(scale)
     fit_grid(1, 1, 1, page_size)
-    if Path(path).suffix.lower() in ARRAYS and (sort, scale, page_size) != ("index", "map", None):
+    if Content.PICTURE not in form.contents and (sort, scale, page_size) != ("index", "map", None):
         raise OutputError(
             f"'{path}' takes the maps as they are; order, scale and page size are those of pictures.",
-            f"Leave them out, or use '{Path(path).with_suffix('.png')}'.",
+            f"Leave them out, or use '{Path(path).with_suffix(suffixes((Content.PICTURE,))[0])}'.",
         )
 
 
-def _save_maps(maps: Mapping[str, FeatureMaps], path: Path, options: Mapping[str, Any]) -> list[Path]:
-    """Writes maps as pages of a picture, or as arrays keyed by full address."""
-    check_map_output(path, **{name: value for name, value in options.items() if name != "image"})
-    if path.suffix.lower() not in ARRAYS:
-        return save_named({address: pictures_of(every, **options) for address, every in maps.items()}, path)
-    arrays = {key: value.values for key, value in maps.items()}
-    written = (safetensors_bytes if path.suffix.lower() == ".safetensors" else npz_bytes)(arrays)
-    return write_files({path: written})
+saves(FeatureMaps, MapSet, words="feature maps are", check=check_maps, contents=(Content.PICTURE, Content.TENSORS))
+saves(FieldDrawing, words="drawings are")
 
 
 def register_results() -> None:
@@ -242,22 +214,18 @@ def _(result: OcclusionMap, *, colours: str = "score") -> list[Image.Image]:
     return [occlusion_picture(result.picture, result.attribution(), result.score, title, words, colours=colours)]
 
 
-_OCCLUSION_FILES = (".png", ".npz", ".json", ".txt")
+@arrays_of.register
+def _(result: OcclusionMap) -> dict[str, NDArray[Any]]:
+    numbers = {"score": np.array(result.score), "grid": result.grid, "drop": result.drop}
+    return {**numbers, "positions": np.array(result.positions)}
 
 
-def check_occlusion_output(path: str | Path, *, colours: str = "score") -> None:
-    """Raises OutputError where an occlusion cannot be written to that path; SettingError for an unknown scale."""
+def check_occlusion(_path: str | Path, _form: Format, *, colours: str = "score") -> None:
+    """Raises: SettingError: an unknown scale."""
     check_colours(colours)
-    check_output(Path(path), _OCCLUSION_FILES, "an occlusion is")
 
 
-@save_result.register
-def _(result: OcclusionMap, path: Path, **options: Any) -> list[Path]:
-    check_occlusion_output(path, **options)
-    if path.suffix.lower() == ".npz":
-        numbers = {"score": np.array(result.score), "grid": result.grid, "drop": result.drop}
-        return write_files({path: npz_bytes({**numbers, "positions": np.array(result.positions)})})
-    return save_plain(result, path, options)
+saves(OcclusionMap, words="an occlusion is", check=check_occlusion)
 
 
 def print_to(console: Console, result: Result) -> None:

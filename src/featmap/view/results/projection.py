@@ -12,25 +12,17 @@ from PIL import Image
 from featmap.geometry import Box
 from featmap.methods.shared.projection import NEGATIVE, Projection, ProjectionQuestion, Projections, own_gradient_words
 from featmap.methods.sheet import Example, Sheet
-from featmap.result import json_text, pictures_of, save_result, text_of
-from featmap.view.arrays import npz_bytes, shown_array
+from featmap.result import pictures_of, text_of
+from featmap.view.arrays import shown_array
 from featmap.view.drawing.text import number, plural
-from featmap.view.output import save, write_files
 from featmap.view.pictures.projection import colour_words, projection_picture
-from featmap.view.results.network import check_output
+from featmap.view.saving import arrays_of, saves
 from featmap.view.sheets.example_sheet import Shown, example_sheet
 from featmap.view.tables.parts import skipped_lines
-
-PROJECTION_FILES = (".png", ".npz", ".json", ".txt")
 
 
 def register_projections() -> None:
     """Called so that this module is imported, which registers everything."""
-
-
-def check_projection_output(path: str | Path) -> None:
-    """Raises OutputError where projections cannot be written to that path."""
-    check_output(path, PROJECTION_FILES, "projections are")
 
 
 @pictures_of.register
@@ -144,37 +136,34 @@ def _name(image: str) -> str:
 _LISTED = 3
 
 
-@save_result.register
-def _(result: Projection, path: Path, **options: Any) -> list[Path]:
-    return _save(result, path, {result.target: (result.values, result.box)}, options)
+@arrays_of.register
+def _(result: Projection) -> dict[str, Any]:
+    return _with_boxes({result.target: (result.values, result.box)})
 
 
-@save_result.register
-def _(result: Projections, path: Path, **options: Any) -> list[Path]:
+@arrays_of.register
+def _(result: Projections) -> dict[str, Any]:
     several = len({each.image for each in result}) > 1
-    arrays = {f"{each.image} {each.target}" if several else each.target: (each.values, each.box) for each in result}
-    return _save(result, path, arrays, options)
+    return _with_boxes(
+        {f"{each.image} {each.target}" if several else each.target: (each.values, each.box) for each in result}
+    )
 
 
-@save_result.register
-def _(result: Sheet, path: Path, **options: Any) -> list[Path]:
-    arrays = {
-        f"{result.address}/{channel} {rank}": (example.values, example.box)
-        for channel, examples in result.examples.items()
-        for rank, example in enumerate(examples)
-    }
-    return _save(result, path, arrays, options)
+@arrays_of.register
+def _(result: Sheet) -> dict[str, Any]:
+    return _with_boxes(
+        {
+            f"{result.address}/{channel} {rank}": (example.values, example.box)
+            for channel, examples in result.examples.items()
+            for rank, example in enumerate(examples)
+        }
+    )
 
 
-def _save(result: Any, path: Path, arrays: dict[str, tuple[Any, Box]], options: dict[str, Any]) -> list[Path]:
-    """Writes pages of pictures, the arrays with their boxes, JSON or text."""
-    check_projection_output(path)
-    suffix = path.suffix.lower()
-    if suffix == ".json":
-        return write_files({path: (json_text(result) + "\n").encode()})
-    if suffix == ".txt":
-        return write_files({path: (str(result) + "\n").encode()})
-    if suffix == ".png":
-        return save(pictures_of(result, **options), path)
+def _with_boxes(arrays: dict[str, tuple[Any, Box]]) -> dict[str, Any]:
+    """Arrays by name, and behind them the box of each."""
     boxes = {f"{name} box": np.array(box.as_list()) for name, (_, box) in arrays.items()}
-    return write_files({path: npz_bytes({**{name: values for name, (values, _) in arrays.items()}, **boxes})})
+    return {**{name: values for name, (values, _) in arrays.items()}, **boxes}
+
+
+saves(Projection, Projections, Sheet, words="projections are")

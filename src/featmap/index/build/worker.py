@@ -1,4 +1,4 @@
-"""One worker of a Ray cluster, and what is sent to it and back."""
+"""One worker in a process of its own, here or elsewhere, and what is sent to it and back."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from torch import Tensor
 
 from featmap.images.entry import Entry, Stored, Unreadable
 from featmap.images.reading import read_image
-from featmap.index.build.local import reading_ahead
 from featmap.index.build.measure import Block, Measurer
+from featmap.index.build.read_ahead import reading_ahead
 from featmap.index.schema.description import Description
 from featmap.network.network import CapturedNetwork
 from featmap.network.shipped import ShippedNetwork
@@ -37,8 +37,8 @@ class Task:
     folder: str
 
 
-class RayWorker:
-    """Measures the parts that it is given; an actor, so that the network is prepared once."""
+class Worker:
+    """Measures the parts that it is given, one at a time; the network is prepared once."""
 
     def __init__(self, shipped: ShippedNetwork, task: Task) -> None:
         self.shipped = shipped
@@ -48,7 +48,7 @@ class RayWorker:
     def begin(self) -> int:
         """Prepares the network; returns the process id.
 
-        Separate from the constructor, so that an error comes back as itself, and not as an actor's death.
+        Separate from the constructor, so that an error comes back as itself, and not as the worker's death.
         """
         with suppress(OSError):
             os.chdir(self.task.folder)

@@ -1,0 +1,1 @@
+"""`featmap index`: commands that build, inspect and verify the index of a dataset, one file each."""
