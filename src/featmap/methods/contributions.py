@@ -51,10 +51,8 @@ class Contributions(Result):
             "input": self.source,
             "bias": self.bias,
             "contributions": [
-                {"channel": channel, "share": share, "sum": total}
-                for channel, share, total in zip(
-                    self.channels, self.shares.tolist(), self.values.sum(dim=(1, 2)).tolist(), strict=True
-                )
+                {"channel": channel, "share": float(share), "sum": float(total)}
+                for channel, share, total in zip(self.channels, self.shares, self.values.sum(dim=(1, 2)), strict=True)
             ],
             "shape": list(self.conv.shape),
             "weights": self.weights_source,
@@ -62,7 +60,7 @@ class Contributions(Result):
         }
 
     def __repr__(self) -> str:
-        top = self.shares.argsort(descending=True)[:3].tolist()
+        top = [int(at) for at in self.shares.argsort(descending=True)[:3]]
         largest = ", ".join(f"{self.channels[at]} ({self.shares[at]:.1%})" for at in top)
         return f"Contributions({self.address} from {len(self.channels)} input maps; largest: {largest})"
 

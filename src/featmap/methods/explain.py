@@ -188,9 +188,10 @@ class _Explainer:
         rows, columns = self._taps(maps)
         windows = window_values(maps[channels.start : channels.stop], rows, columns)
         kernels = kernel_values(self.filters.weight[self.channel], rows, columns)
-        sums = (windows * kernels).sum(dim=(1, 2)).tolist()
+        sums = (windows * kernels).sum(dim=(1, 2))
         return tuple(
-            Term(channel, windows[at].numpy(), kernels[at].numpy(), sums[at]) for at, channel in enumerate(channels)
+            Term(channel, windows[at].numpy(), kernels[at].numpy(), float(sums[at]))
+            for at, channel in enumerate(channels)
         )
 
     def _taps(self, maps: Tensor) -> Any:

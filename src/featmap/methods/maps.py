@@ -111,12 +111,12 @@ class FeatureMaps(Result):
 class MapSet(Result, Mapping[str, FeatureMaps]):
     """Feature maps by full address. Any spelling of an address finds them: `features.21`, `features.21:a`."""
 
-    def __init__(self, maps: Sequence[FeatureMaps], resolve: Callable[[str], Place]) -> None:
+    def __init__(self, maps: Sequence[FeatureMaps], resolve: Callable[[str | Address], Place]) -> None:
         self._maps = {maps_.address: maps_ for maps_ in maps}
         self._resolve = resolve
 
-    def __getitem__(self, address: str) -> FeatureMaps:
-        if isinstance(address, str) and address in self._maps:  # pyright: ignore[reportUnnecessaryIsInstance]
+    def __getitem__(self, address: str | Address) -> FeatureMaps:
+        if isinstance(address, str) and address in self._maps:
             return self._maps[address]
         place = self._resolve(address)
         for maps in self._maps.values():

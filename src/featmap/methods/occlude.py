@@ -22,7 +22,7 @@ from featmap.methods.shared.target import Activity, Scale, Score, Target, class_
 from featmap.methods.shared.windows import Baseline, Fill, Pair, Windows, captum_average, fill, occluded, windows
 from featmap.network.differing import note_differences
 from featmap.network.network import CapturedNetwork
-from featmap.network.randomness import random_operators
+from featmap.network.randomness import random_numbers_apart, random_operators
 from featmap.result import Result
 from featmap.run.batches import Progress, run_batches
 from featmap.run.execution import Execution
@@ -198,8 +198,7 @@ def occlude(
     maps: list[OcclusionMap] = []
     for number, name in enumerate(batch.names):
         image = batch.values[number].detach()
-        # A model may draw random numbers in evaluation too; the user's own sequence is not disturbed.
-        with torch.random.fork_rng(devices=[]):
+        with random_numbers_apart():
             run = _Occluding(network, image, score, scale, found, cover.baseline, execution or Execution())
             grid = run.grid(_shifted(progress, number * found.count, total))
             made = run.result(name, grid)

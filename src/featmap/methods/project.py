@@ -24,6 +24,7 @@ from featmap.methods.shared.target import class_score, named_map, named_unit, pr
 from featmap.network.address import Address
 from featmap.network.differing import note_differences
 from featmap.network.network import CapturedNetwork
+from featmap.network.randomness import random_numbers_apart
 from featmap.network.resolve import Place
 from featmap.run.backward.reach import cuts, reached_by_signals
 from featmap.run.backward.signal import MapSignal
@@ -56,8 +57,7 @@ def project(
     asked = Asked(network, question, execution or Execution())
     found: list[Projection] = []
     for number, name in enumerate(batch.names):
-        # A model may draw random numbers in evaluation too; the user's own sequence is not disturbed.
-        with torch.random.fork_rng(devices=[]):
+        with random_numbers_apart():
             found += asked.projections(batch.values[number].detach(), name, target, whole=whole)
         if progress is not None:
             progress(number + 1, len(batch.names))
@@ -218,10 +218,9 @@ class Asked:
         sized = self.network.sized
         box = unit_box(sized, node, unit.row, unit.column, unit.channel).box
         field = receptive_fields(sized)[node]
-        if None in field.stride:
+        top, left = field.rows.first_pixel(unit.row), field.columns.first_pixel(unit.column)
+        if top is None or left is None:
             return box, box
-        top = field.offset[0] + unit.row * field.stride[0]  # type: ignore[operator]
-        left = field.offset[1] + unit.column * field.stride[1]  # type: ignore[operator]
         uncut = Box(top, left, top + field.size[0], left + field.size[1])
         # Behind a concatenation some channels see less than the layer's field.
         return box, uncut if uncut.clip(*sized.size(self.network.graph.image_input)) == box else box
@@ -252,7 +251,7 @@ class Asked:
         projector = self.projector(score.node)
         forward = projector.forward(image)
         with torch.inference_mode(False), torch.enable_grad():
-            output = forward.whole(score.node).detach().clone()
+            output: Tensor = forward.whole(score.node).detach().clone()
             # Of an image's whole numbers the signals are those of the same numbers as real ones.
             output = output if has_gradient(output.dtype) else output.to(projector.engine.program.signal_dtype)
             output.requires_grad_()

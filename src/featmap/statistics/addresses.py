@@ -6,12 +6,22 @@ everything else from the near caches, each line of Python costs many times what 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
-from numba import carray, njit, types  # pyright: ignore[reportPrivateImportUsage]
-from numba.extending import intrinsic
+from numba import njit
+from numba.core import types
+from numba.extending import intrinsic as numba_intrinsic
+from numba.np.numpy_support import carray
 from torch import Tensor
+
+from featmap.statistics.array_types import Floats
+
+
+def intrinsic(generator: Callable[..., Any]) -> Callable[..., Any]:
+    """Numba's decorator, which has no types: what it makes is called without the context that `generator` takes."""
+    return numba_intrinsic(generator)
 
 
 @intrinsic
@@ -25,9 +35,9 @@ def _pointer(_context: Any, _address: Any) -> Any:
 
 
 @njit(inline="always")
-def floats_at(address, count):  # type: ignore[no-untyped-def]
+def floats_at(address: int, count: int) -> Floats:
     """An array of `count` float32 at an address, for compiled passes."""
-    return carray(_pointer(address), (count,))  # pyright: ignore[reportCallIssue]
+    return carray(_pointer(address), (count,))
 
 
 def laid_out(maps: Tensor) -> Tensor:

@@ -79,7 +79,7 @@ class CoMomentsOfMaps:
         every = maps.shape[2] * maps.shape[3]
         starts = range(0, len(rows), every)
         taken = [chosen_places(every, self.places, first + image) + start for image, start in enumerate(starts)]
-        return rows.index_select(0, torch.from_numpy(np.concatenate(taken)).to(rows.device))
+        return rows.index_select(0, torch.as_tensor(np.concatenate(taken)).to(rows.device))
 
     def _rows_here(self, maps: Tensor, first: int) -> Tensor:
         # numba takes a second to import.

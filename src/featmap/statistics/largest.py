@@ -53,7 +53,7 @@ class LargestValues:
     def _entering(self, maps: Tensor) -> Tensor:
         """The positions of maps on another device where some channel's value may enter; only these leave the device."""
         apart = maps.detach().permute(0, 2, 3, 1).flatten(0, 2)
-        floor = torch.from_numpy(self._floor).to(apart.device)
+        floor = torch.as_tensor(self._floor).to(apart.device)
         return apart[(apart > floor).any(dim=1)].cpu().T[None, :, :, None]
 
     def values(self) -> Floats:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal, get_args, overload
 
 from PIL import Image
 from torch import Tensor
@@ -148,7 +148,11 @@ class Projections(Result, Sequence[Projection]):
     def __init__(self, projections: Sequence[Projection]) -> None:
         self._projections = tuple(projections)
 
-    def __getitem__(self, position: Any) -> Any:
+    @overload
+    def __getitem__(self, position: int) -> Projection: ...
+    @overload
+    def __getitem__(self, position: slice) -> tuple[Projection, ...]: ...
+    def __getitem__(self, position: int | slice) -> Projection | tuple[Projection, ...]:
         return self._projections[position]
 
     def __len__(self) -> int:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from featmap.errors import SettingError
 from featmap.geometry import Box, Interval
+from featmap.graph.graph import items_of
 
 Pair: TypeAlias = "int | tuple[int, int]"
 Baseline: TypeAlias = "float | Sequence[float] | Tensor | Literal['mean', 'local'] | Callable[[Tensor], Tensor]"
@@ -48,7 +49,7 @@ def windows(height: int, width: int, window: Pair, stride: Pair) -> Windows:
 
 
 def _pair(value: Any, name: str) -> tuple[int, int]:
-    pair: tuple[Any, ...] = tuple(value) if isinstance(value, tuple | list) else (value, value)
+    pair: tuple[Any, ...] = tuple(items_of(value)) if isinstance(value, tuple | list) else (value, value)
     if len(pair) != 2 or not all(_is_size(side) for side in pair):
         raise SettingError(
             f"{name} {value} is not a size in pixels.", f"Give a whole number from 1 on, or (rows, columns): {name}=16."
@@ -100,7 +101,7 @@ def fill(image: Tensor, baseline: Baseline) -> Fill:
             f"The baseline has {len(values)} values; the image has {channels} channels.",
             f"Give one number, or {channels}.",
         )
-    texts = ", ".join(f"{value:g}" for value in values.tolist())
+    texts = ", ".join(f"{value:g}" for value in values)
     return Fill(texts if len(values) == 1 else f"({texts})", _plain(values.expand(channels), image))
 
 
