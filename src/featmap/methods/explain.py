@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from jaxtyping import Float64
 from torch import Tensor
 
 from featmap.errors import AddressSyntaxError, InputError, NoSuchStage
@@ -20,7 +21,7 @@ from featmap.graph.operators.table import operator_of, printed_name
 from featmap.graph.receptive.unit_box import UnitBox, unit_box
 from featmap.images.pictures import Images, batch_of
 from featmap.methods.shared.filters import Filters, check_real, filters_of, source_maps
-from featmap.methods.shared.taps import kernel_values, taps, window_values
+from featmap.methods.shared.taps import Tap, kernel_values, taps, window_values
 from featmap.network.address import Address
 from featmap.network.differing import note_differences
 from featmap.network.layers import Layer
@@ -39,8 +40,8 @@ class Term:
     """What one input channel contributes: the values under the window, the kernel, and the sum of their products."""
 
     channel: int
-    window: Numbers
-    kernel: Numbers
+    window: Float64[Numbers, "row column"]
+    kernel: Float64[Numbers, "row column"]
     sum: float
 
 
@@ -179,7 +180,7 @@ class _Explainer:
         maps = as_maps(self.network.sized, node, self.values[node])
         return float(maps[0, self.channel, self.row, self.column])
 
-    def _input_maps(self) -> Tensor:
+    def _input_maps(self) -> Float64[Tensor, "channel row column"]:
         return source_maps(self.network, self.filters, self.values[self.filters.source])
 
     def _terms(self) -> tuple[Term, ...]:
@@ -194,7 +195,7 @@ class _Explainer:
             for at, channel in enumerate(channels)
         )
 
-    def _taps(self, maps: Tensor) -> Any:
+    def _taps(self, maps: Float64[Tensor, "channel row column"]) -> tuple[tuple[Tap, ...], tuple[Tap, ...]]:
         height, width = maps.shape[-2:]
         rows, columns = self.filters.rules
         return taps(rows, self.row, height), taps(columns, self.column, width)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from jaxtyping import Shaped
 from torch import Tensor
 
 from featmap.errors import AddressError, NoSuchLayer, TooLittleMemory, UnitOutOfRange
@@ -36,7 +37,7 @@ class FeatureMaps(Result):
     """
 
     address: str
-    values: Tensor
+    values: Shaped[Tensor, "image channel row column"]
     images: tuple[str, ...]
     weights_source: str
     place: Place
@@ -62,7 +63,7 @@ class FeatureMaps(Result):
         """The address, with what is shown where that is not the values."""
         return f"{self.numbers_of} of {self.address}" if self.numbers_of != VALUES else self.address
 
-    def at(self, row: int, column: int) -> Tensor:
+    def at(self, row: int, column: int) -> Shaped[Tensor, "image channel"]:
         """The values of the units at one row and column: a tensor (image, channel).
 
         Raises: UnitOutOfRange.
@@ -190,6 +191,6 @@ def _check_memory(network: CapturedNetwork, places: Sequence[Place], images: int
         )
 
 
-def _maps(network: CapturedNetwork, place: Place, values: Tensor, batch: Batch) -> FeatureMaps:
+def _maps(network: CapturedNetwork, place: Place, values: Shaped[Tensor, "*axes"], batch: Batch) -> FeatureMaps:
     laid_out = as_maps(network.sized, place.node, values)
     return FeatureMaps(place.key, laid_out, batch.names, network.weights_source, place, network.sized)

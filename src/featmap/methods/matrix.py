@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from jaxtyping import Float64
 from torch import Tensor
 
 from featmap.errors import InputError
@@ -31,7 +32,7 @@ class LayerMatrix(Result):
     """
 
     address: str
-    matrix: Tensor
+    matrix: Float64[Tensor, "output input"]
     input_shape: tuple[int, int, int]
     output_shape: tuple[int, int, int]
     distinct_weights: int
@@ -97,7 +98,7 @@ def _matrix(
     rules: tuple[Window | TransposedWindow, Window | TransposedWindow],
     shape_in: tuple[int, int, int],
     shape_out: tuple[int, int, int],
-) -> Tensor:
+) -> Float64[Tensor, "output input"]:
     rows, columns = (_axis(rule, shape_in[at + 1], shape_out[at + 1]) for at, rule in enumerate(rules))
     # Every pair of a row meeting and a column meeting, for every pair of channels that are connected.
     spatial_out = rows[0][:, None] * shape_out[2] + columns[0][None]

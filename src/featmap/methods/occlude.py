@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from jaxtyping import Float64, Shaped
 from PIL import Image
 from torch import Tensor
 
@@ -58,7 +59,7 @@ class OcclusionMap(Result):
     image: str
     target: str
     score: float
-    grid: Numbers
+    grid: Float64[Numbers, "row_position column_position"]
     windows: Windows
     baseline: str
     image_size: tuple[int, int]
@@ -68,7 +69,7 @@ class OcclusionMap(Result):
     picture: Image.Image | None = None
 
     @property
-    def drop(self) -> Numbers:
+    def drop(self) -> Float64[Numbers, "row_position column_position"]:
         """The drop of the score at each position; an infinite score that does not change drops by 0."""
         same = self.grid == self.score
         return np.where(same, 0.0, self.score - np.where(same, 0.0, self.grid))
@@ -103,7 +104,7 @@ class OcclusionMap(Result):
             "drop": "score of the untouched image - score with the window",
         }
 
-    def attribution(self, convention: str = "captum") -> Numbers:
+    def attribution(self, convention: str = "captum") -> Float64[Numbers, "row column"]:
         """The drops as a map over the pixels (row, column).
 
         `captum`: each pixel the mean drop of the windows that cover it. Captum itself cuts its last window at the edge
@@ -216,7 +217,7 @@ class _Occluding:
     def __init__(
         self,
         network: CapturedNetwork,
-        image: Tensor,
+        image: Shaped[Tensor, "channel row column"],
         score: Score | None,
         scale: Scale,
         found: Windows,
@@ -314,7 +315,7 @@ def fill_as(filling: Fill, dtype: torch.dtype) -> Fill:
     return Fill(filling.name, None if filling.picture is None else filling.picture.to(dtype))
 
 
-def part_of(value: Tensor, network: CapturedNetwork, score: Score) -> Tensor:
+def part_of(value: Shaped[Tensor, "*whole"], network: CapturedNetwork, score: Score) -> Shaped[Tensor, "*part"]:
     """The part of a full value that the score reads."""
     axes = network.sized.axes[score.node]
     if score.box is not None and axes.row is not None and axes.column is not None:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any, TypeAlias
 
 import torch
+from jaxtyping import Shaped
 from PIL import Image
 from torch import Tensor
 
@@ -137,7 +138,9 @@ class Asked:
             "first input with four axes counts as the image.",
         )
 
-    def projections(self, image: Tensor, name: str, target: ProjectionTarget, *, whole: bool) -> list[Projection]:
+    def projections(
+        self, image: Shaped[Tensor, "channel row column"], name: str, target: ProjectionTarget, *, whole: bool
+    ) -> list[Projection]:
         """The projections of a target on one image."""
         places = self._places(target)
         if places is None:
@@ -174,7 +177,9 @@ class Asked:
         channels = range(self.network.resolver.channels(place.node))
         return [replace(place, address=replace(place.address, channel=channel)) for channel in channels]
 
-    def of_units(self, image: Tensor, name: str, places: Sequence[Place]) -> list[Projection]:
+    def of_units(
+        self, image: Shaped[Tensor, "channel row column"], name: str, places: Sequence[Place]
+    ) -> list[Projection]:
         """The projections of units of one layer; of a map its strongest unit."""
         projector = self.projector(places[0].node)
         forward = projector.forward(image, _hull(places))
@@ -205,7 +210,14 @@ class Asked:
         return Unit(*where, float(self.question.started(value, address.stage)), projector.direction(forward, *where))
 
     def _of_unit(
-        self, image: Tensor, name: str, place: Place, unit: Unit, value: float, signal: MapSignal, at: int
+        self,
+        image: Shaped[Tensor, "channel row column"],
+        name: str,
+        place: Place,
+        unit: Unit,
+        value: float,
+        signal: MapSignal,
+        at: int,
     ) -> Projection:
         box, field = self.boxes(place.node, unit)
         values = on_box(signal, at, box)
@@ -225,7 +237,7 @@ class Asked:
         # Behind a concatenation some channels see less than the layer's field.
         return box, uncut if uncut.clip(*sized.size(self.network.graph.image_input)) == box else box
 
-    def _of_map(self, image: Tensor, name: str, place: Place) -> Projection:
+    def _of_map(self, image: Shaped[Tensor, "channel row column"], name: str, place: Place) -> Projection:
         """All positions of a map at once, each with its value."""
         address = place.address
         if address.unit is not None:
@@ -241,7 +253,7 @@ class Asked:
         target = f"all of {named_map(self.network, place.node, str(address))}"
         return self._on_whole_image(image, name, target, place.node, strongest, began, signal)
 
-    def _of_score(self, image: Tensor, name: str, target: Any) -> Projection:
+    def _of_score(self, image: Shaped[Tensor, "channel row column"], name: str, target: Any) -> Projection:
         score = score_of(self.network, target)
         if score is None:
             node = self.network.graph.outputs[0]
@@ -266,12 +278,19 @@ class Asked:
         return self._on_whole_image(image, name, score.name, score.node, number, began, signal)
 
     def _on_whole_image(
-        self, image: Tensor, name: str, target: str, node: int, value: float, began: float, signal: MapSignal
+        self,
+        image: Shaped[Tensor, "channel row column"],
+        name: str,
+        target: str,
+        node: int,
+        value: float,
+        began: float,
+        signal: MapSignal,
     ) -> Projection:
         box = Box(0, 0, int(image.shape[1]), int(image.shape[2]))
         return self._made(image, name, target, node, value, began, None, on_box(signal, 0, box), box, box)
 
-    def _picture(self, image: Tensor) -> Image.Image:
+    def _picture(self, image: Shaped[Tensor, "channel row column"]) -> Image.Image:
         """The image as the network sees it, made once for all its projections."""
         if self._shown is None or self._shown[0] is not image:
             self._shown = image, self.network.preprocessing.shown(image)
@@ -279,14 +298,14 @@ class Asked:
 
     def _made(
         self,
-        image: Tensor,
+        image: Shaped[Tensor, "channel row column"],
         name: str,
         target: str,
         node: int,
         value: float,
         began: float,
         unit: tuple[int, int] | None,
-        values: Tensor,
+        values: Shaped[Tensor, "channel height width"],
         box: Box,
         field: Box,
     ) -> Projection:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float32
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
@@ -52,7 +53,7 @@ class Example:
     box: Box
     field: Box
     picture: Image.Image
-    values: NDArray[np.float32]
+    values: Float32[NDArray[np.float32], "channel row column"]
 
     @property
     def crop(self) -> Image.Image:

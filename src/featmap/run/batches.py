@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import torch
+from jaxtyping import Shaped
 from torch import Tensor
 
 from featmap.graph.graph import Node
@@ -21,7 +22,7 @@ Progress = Callable[[int, int], None]
 
 def run_batches(
     network: CapturedNetwork,
-    images: Tensor,
+    images: Shaped[Tensor, "image ..."],
     wanted: Sequence[int],
     *,
     fold: bool = True,

@@ -8,6 +8,7 @@ from math import prod
 import numpy as np
 import numpy.typing as npt
 import torch
+from jaxtyping import Bool, Int64, Shaped
 from torch import Tensor
 
 from featmap.geometry import Box, Interval
@@ -48,12 +49,12 @@ class Occlusion:
     def __init__(
         self,
         network: CapturedNetwork,
-        image: Tensor,
+        image: Shaped[Tensor, "channel row column"],
         target: int,
         box: Box | None,
         rows: Sequence[Interval],
         columns: Sequence[Interval],
-        picture: Tensor | None,
+        picture: Shaped[Tensor, "channel row column"] | None,
         *,
         channel: int | None = None,
         execution: Execution | None = None,
@@ -83,7 +84,7 @@ class Occlusion:
         self.memory_bytes = execution.memory_bytes or min(available_bytes() // 4, largest)
 
     @property
-    def untouched(self) -> Tensor:
+    def untouched(self) -> Shaped[Tensor, "*axes"]:
         """What is needed of the target's value, of the untouched image."""
         return self._asked(self._needed_part(self.values[self.target], self.boxes.get(self.target)))
 
@@ -189,18 +190,18 @@ class Occlusion:
 
     def _occluded(
         self,
-        rows: Indices,
-        columns: Indices,
-        inside: tuple[Inside, Inside],
+        rows: Int64[Indices, "row_position height"],
+        columns: Int64[Indices, "column_position width"],
+        inside: tuple[Bool[Inside, "row_position height"], Bool[Inside, "column_position width"]],
         windows: tuple[list[Interval], list[Interval]],
-    ) -> Tensor:
+    ) -> Shaped[Tensor, "position channel height width"]:
         kept = _cut_out(self.image[0], rows, columns)
         written = self._window_means(windows) if self.picture is None else _cut_out(self.picture, rows, columns)
         mask = inside[0][:, None, :, None] & inside[1][None, :, None]
         mask_tensor = torch.from_numpy(mask.reshape(len(kept), 1, rows.shape[1], columns.shape[1])).to(kept.device)
         return torch.where(mask_tensor, written, kept).contiguous(memory_format=torch.channels_last)
 
-    def _window_means(self, windows: tuple[list[Interval], list[Interval]]) -> Tensor:
+    def _window_means(self, windows: tuple[list[Interval], list[Interval]]) -> Shaped[Tensor, "position channel 1 1"]:
         image = self.image[0]
         means = [
             image[:, rows.start : rows.stop, columns.start : columns.stop].mean(dim=(1, 2))
@@ -210,7 +211,9 @@ class Occlusion:
         return torch.stack(means)[:, :, None, None]
 
 
-def channel_values(sized: SizedGraph, node: int, value: Tensor, channel: int) -> Tensor:
+def channel_values(
+    sized: SizedGraph, node: int, value: Shaped[Tensor, "*axes"], channel: int
+) -> Shaped[Tensor, "image place"]:
     """One feature map of a value, of all of it or of a box: (image, place)."""
     axes = sized.axes[node]
     rows, columns = (1 if axis is None else value.shape[axis] for axis in (axes.row, axes.column))
@@ -227,7 +230,11 @@ def _inside(windows: Sequence[Interval], positions: list[int], members: Indices,
     return (places >= first) & (places < last)
 
 
-def _cut_out(picture: Tensor, rows: Indices, columns: Indices) -> Tensor:
+def _cut_out(
+    picture: Shaped[Tensor, "channel row column"],
+    rows: Int64[Indices, "row_position height"],
+    columns: Int64[Indices, "column_position width"],
+) -> Shaped[Tensor, "position channel height width"]:
     """A picture's (channel, row, column) boxes: (position, channel, row, column)."""
     row_index, column_index = torch.from_numpy(rows).to(picture.device), torch.from_numpy(columns).to(picture.device)
     boxes = picture.permute(1, 2, 0)[row_index[:, None, :, None], column_index[None, :, None]]

@@ -9,12 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import torch
 from numba import njit
 from numba.core import types
 from numba.extending import intrinsic as numba_intrinsic
 from numba.np.numpy_support import carray
-from torch import Tensor
 
 from featmap.statistics.array_types import Floats
 
@@ -38,13 +36,3 @@ def _pointer(_context: Any, _address: Any) -> Any:
 def floats_at(address: int, count: int) -> Floats:
     """An array of `count` float32 at an address, for compiled passes."""
     return carray(_pointer(address), (count,))
-
-
-def laid_out(maps: Tensor) -> Tensor:
-    """Maps (image, channel, row, column) on the CPU as compiled passes read them: float32, channels last.
-
-    Keep the tensor alive as long as its address is read.
-    """
-    if maps.dtype != torch.float32:
-        maps = maps.float()
-    return maps.contiguous(memory_format=torch.channels_last)

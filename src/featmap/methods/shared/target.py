@@ -10,6 +10,7 @@ from operator import index as index_of
 from typing import Any, Literal, SupportsIndex, TypeAlias, cast
 
 import torch
+from jaxtyping import Shaped
 from torch import Tensor
 
 from featmap.errors import AddressError, InputError, SettingError
@@ -292,6 +293,6 @@ def named_map(network: CapturedNetwork, node: int, address: str) -> str:
     return f"magnitudes of {address}" if is_complex(network.sized, node) else address
 
 
-def predicted(value: Tensor) -> int:
+def predicted(value: Shaped[Tensor, "*axes"]) -> int:
     """The class with the highest score of one image."""
     return int(torch.argmax(measured(value).reshape(-1)))

@@ -9,12 +9,15 @@ from typing import Any, Literal, SupportsIndex, TypeAlias
 
 import numpy as np
 import torch
+from jaxtyping import Float64, Shaped
+from numpy.typing import NDArray
 from torch import Tensor
 
 from featmap.errors import SettingError
 from featmap.geometry import Box, Interval
 from featmap.graph.graph import items_of
 
+Numbers: TypeAlias = NDArray[np.float64]
 Pair: TypeAlias = "int | tuple[int, int]"
 Baseline: TypeAlias = "float | Sequence[float] | Tensor | Literal['mean', 'local'] | Callable[[Tensor], Tensor]"
 
@@ -78,10 +81,10 @@ class Fill:
     """The values written over occluded pixels: those of a picture (channel, row, column), or each window's mean."""
 
     name: str
-    picture: Tensor | None
+    picture: Shaped[Tensor, "channel row column"] | None
 
 
-def fill(image: Tensor, baseline: Baseline) -> Fill:
+def fill(image: Shaped[Tensor, "channel row column"], baseline: Baseline) -> Fill:
     """The fill for one image (channel, row, column). Raises: SettingError: a baseline of the wrong length or shape."""
     channels = image.shape[0]
     if isinstance(baseline, str):
@@ -138,7 +141,9 @@ def _checked(picture: Any, image: Tensor) -> Tensor:
     return picture.to(image)
 
 
-def occluded(image: Tensor, box: Box, filling: Fill) -> Tensor:
+def occluded(
+    image: Shaped[Tensor, "channel row column"], box: Box, filling: Fill
+) -> Shaped[Tensor, "channel row column"]:
     """The image with one window written over: (channel, row, column)."""
     changed = image.clone()
     region = changed[:, box.top : box.bottom, box.left : box.right]
@@ -149,7 +154,9 @@ def occluded(image: Tensor, box: Box, filling: Fill) -> Tensor:
     return changed
 
 
-def captum_average(drop: np.ndarray[Any, Any], found: Windows, size: tuple[int, int]) -> np.ndarray[Any, Any]:
+def captum_average(
+    drop: Float64[Numbers, "row_position column_position"], found: Windows, size: tuple[int, int]
+) -> Float64[Numbers, "row column"]:
     """For each pixel the mean drop of the windows that cover it, 0 where none does: Captum's convention."""
     total, cover = np.zeros(size), np.zeros(size)
     for row, rows in enumerate(found.rows):
