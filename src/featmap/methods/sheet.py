@@ -272,8 +272,8 @@ class _Sheet:
             values, places = measured(maps).flatten(1).max(dim=1)
             if bool(values[self.channels].isnan().any()):
                 raise InputError(f"Some maps of '{names[-1]}' hold no numbers (NaN).", "Leave this image out.")
-            starts = self.question.started(values.double(), self.place.address.stage)
-            turned = directions(maps.flatten(1).gather(1, places[:, None])[:, 0])
+            starts = self.question.started(values.double(), self.place.address.stage).cpu()
+            turned = directions(maps.flatten(1).gather(1, places[:, None])[:, 0]).cpu()
             for channel in self.channels:
                 row, column = divmod(int(places[channel]), int(maps.shape[2]))
                 unit = Unit(channel, row, column, float(starts[channel]), turned[channel].item())
