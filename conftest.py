@@ -29,3 +29,10 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         terminalreporter.write_line(
             f"{shapes} module calls have the planned shape, among them {compared} of {convolutions} convolution calls"
         )
+
+
+def pytest_configure() -> None:
+    """Holds `run/`, `statistics/` and `methods/` to the shapes that they name, in this process and in every worker."""
+    from support.shapes import check_shapes
+
+    check_shapes()

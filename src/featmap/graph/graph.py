@@ -6,11 +6,11 @@ tensors of its own: weights are looked up by name in the table that belongs to t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 
@@ -220,11 +220,21 @@ def map_arguments(value: Any, replace: Callable[[Any], Any]) -> Any:
     """
     if isinstance(value, Reference | Weight):
         return replace(value)
-    if isinstance(value, list):
-        return [map_arguments(item, replace) for item in value]  # pyright: ignore[reportUnknownVariableType]
-    if isinstance(value, tuple):
-        return tuple(map_arguments(item, replace) for item in value)  # pyright: ignore[reportUnknownVariableType]
+    if isinstance(value, list | tuple):
+        replaced = [map_arguments(item, replace) for item in items_of(value)]
+        return replaced if isinstance(value, list) else tuple(replaced)
     return value
+
+
+def items_of(value: Any) -> list[Any]:
+    """The items of a list or tuple; anything else is its own only item.
+
+    >>> items_of((2, 3)), items_of(2)
+    ([2, 3], [2])
+    """
+    if isinstance(value, list | tuple):
+        return list(cast("Sequence[Any]", value))
+    return [value]
 
 
 def spec_of(value: Any) -> Spec:
@@ -232,7 +242,7 @@ def spec_of(value: Any) -> Spec:
     if isinstance(value, torch.Tensor):
         return TensorSpec(tuple(int(size) for size in value.shape), value.dtype)
     if isinstance(value, list | tuple):
-        parts = (spec_of(item) for item in value)
+        parts = (spec_of(item) for item in items_of(value))
         return tuple(part if isinstance(part, TensorSpec) else None for part in parts)
     return None
 
@@ -251,7 +261,7 @@ def leaves(value: Any) -> Iterator[Reference | Weight]:
     if isinstance(value, Reference | Weight):
         yield value
     elif isinstance(value, list | tuple):
-        for item in value:
+        for item in items_of(value):
             yield from leaves(item)
     elif isinstance(value, dict):
-        yield from leaves(list(value.values()))
+        yield from leaves(list(cast("dict[str, Any]", value).values()))

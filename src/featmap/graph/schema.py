@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch._ops import OpOverload
 
 from featmap.errors import ModelError
 
 
 def is_operator(target: Any) -> bool:
     """Whether a node's target is one of torch's operators (and not, say, Python's getitem)."""
-    return isinstance(target, torch._ops.OpOverload)  # pyright: ignore[reportPrivateUsage]
+    return isinstance(target, OpOverload)
 
 
 def schema_of(target: Any) -> Any:

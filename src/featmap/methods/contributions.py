@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
+from jaxtyping import Float64
 from torch import Tensor
 from torch.nn import functional
 
@@ -34,14 +35,14 @@ class Contributions(Result):
     address: str
     source: str
     channels: tuple[int, ...]
-    values: Tensor
+    values: Float64[Tensor, "channel row column"]
     bias: float | None
-    conv: Tensor
+    conv: Float64[Tensor, "row column"]
     weights_source: str
     notes: tuple[str, ...] = ()
 
     @property
-    def shares(self) -> Tensor:
+    def shares(self) -> Float64[Tensor, " channel"]:
         """For each input channel the share of the sum of all absolute contributions; 0 where nothing contributes."""
         sizes = self.values.abs().sum(dim=(1, 2))
         return sizes / sizes.sum().clamp_min(torch.finfo(torch.float64).tiny)
@@ -52,10 +53,8 @@ class Contributions(Result):
             "input": self.source,
             "bias": self.bias,
             "contributions": [
-                {"channel": channel, "share": share, "sum": total}
-                for channel, share, total in zip(
-                    self.channels, self.shares.tolist(), self.values.sum(dim=(1, 2)).tolist(), strict=True
-                )
+                {"channel": channel, "share": float(share), "sum": float(total)}
+                for channel, share, total in zip(self.channels, self.shares, self.values.sum(dim=(1, 2)), strict=True)
             ],
             "shape": list(self.conv.shape),
             "weights": self.weights_source,
@@ -63,7 +62,7 @@ class Contributions(Result):
         }
 
     def __repr__(self) -> str:
-        top = self.shares.argsort(descending=True)[:3].tolist()
+        top = [int(at) for at in self.shares.argsort(descending=True)[:3]]
         largest = ", ".join(f"{self.channels[at]} ({self.shares[at]:.1%})" for at in top)
         return f"Contributions({self.address} from {len(self.channels)} input maps; largest: {largest})"
 
@@ -113,7 +112,9 @@ def _result(
     )
 
 
-def each_input(maps: Tensor, filters: Filters, channel: int) -> Tensor:
+def each_input(
+    maps: Float64[Tensor, "channel row column"], filters: Filters, channel: int
+) -> Float64[Tensor, "channel output_row output_column"]:
     """Each input map (channel, row, column) filtered with its own kernel of one filter, not summed."""
     kernels, settings, count = filters.weight[channel], filters.settings, maps.shape[0]
     if settings.transposed:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from jaxtyping import Float64
 from torch import Tensor
 
 from featmap.errors import AddressSyntaxError, NoSuchStage
@@ -21,7 +22,7 @@ from featmap.graph.receptive.unit_box import UnitBox, unit_box
 from featmap.images.inputs import one_of
 from featmap.images.listing import Images
 from featmap.methods.shared.filters import Filters, check_real, filters_of, source_maps
-from featmap.methods.shared.taps import kernel_values, taps, window_values
+from featmap.methods.shared.taps import Tap, kernel_values, taps, window_values
 from featmap.network.address import Address
 from featmap.network.differing import note_differences
 from featmap.network.layers import Layer
@@ -40,8 +41,8 @@ class Term:
     """What one input channel contributes: the values under the window, the kernel, and the sum of their products."""
 
     channel: int
-    window: Numbers
-    kernel: Numbers
+    window: Float64[Numbers, "row column"]
+    kernel: Float64[Numbers, "row column"]
     sum: float
 
 
@@ -178,7 +179,7 @@ class _Explainer:
         maps = as_maps(self.network.sized, node, self.values[node])
         return float(maps[0, self.channel, self.row, self.column])
 
-    def _input_maps(self) -> Tensor:
+    def _input_maps(self) -> Float64[Tensor, "channel row column"]:
         return source_maps(self.network, self.filters, self.values[self.filters.source])
 
     def _terms(self) -> tuple[Term, ...]:
@@ -187,12 +188,13 @@ class _Explainer:
         rows, columns = self._taps(maps)
         windows = window_values(maps[channels.start : channels.stop], rows, columns)
         kernels = kernel_values(self.filters.weight[self.channel], rows, columns)
-        sums = (windows * kernels).sum(dim=(1, 2)).tolist()
+        sums = (windows * kernels).sum(dim=(1, 2))
         return tuple(
-            Term(channel, windows[at].numpy(), kernels[at].numpy(), sums[at]) for at, channel in enumerate(channels)
+            Term(channel, windows[at].numpy(), kernels[at].numpy(), float(sums[at]))
+            for at, channel in enumerate(channels)
         )
 
-    def _taps(self, maps: Tensor) -> Any:
+    def _taps(self, maps: Float64[Tensor, "channel row column"]) -> tuple[tuple[Tap, ...], tuple[Tap, ...]]:
         height, width = maps.shape[-2:]
         rows, columns = self.filters.rules
         return taps(rows, self.row, height), taps(columns, self.column, width)

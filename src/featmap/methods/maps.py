@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from jaxtyping import Shaped
 from torch import Tensor
 
 from featmap.errors import AddressError, NoSuchLayer, TooLittleMemory, UnitOutOfRange
@@ -37,7 +38,7 @@ class FeatureMaps(Result):
     """
 
     address: str
-    values: Tensor
+    values: Shaped[Tensor, "image channel row column"]
     images: tuple[str, ...]
     weights_source: str
     place: Place
@@ -63,7 +64,7 @@ class FeatureMaps(Result):
         """The address, with what is shown where that is not the values."""
         return f"{self.numbers_of} of {self.address}" if self.numbers_of != VALUES else self.address
 
-    def at(self, row: int, column: int) -> Tensor:
+    def at(self, row: int, column: int) -> Shaped[Tensor, "image channel"]:
         """The values of the units at one row and column: a tensor (image, channel).
 
         Raises: UnitOutOfRange.
@@ -112,12 +113,12 @@ class FeatureMaps(Result):
 class MapSet(Result, Mapping[str, FeatureMaps]):
     """Feature maps by full address. Any spelling of an address finds them: `features.21`, `features.21:a`."""
 
-    def __init__(self, maps: Sequence[FeatureMaps], resolve: Callable[[str], Place]) -> None:
+    def __init__(self, maps: Sequence[FeatureMaps], resolve: Callable[[str | Address], Place]) -> None:
         self._maps = {maps_.address: maps_ for maps_ in maps}
         self._resolve = resolve
 
-    def __getitem__(self, address: str) -> FeatureMaps:
-        if isinstance(address, str) and address in self._maps:  # pyright: ignore[reportUnnecessaryIsInstance]
+    def __getitem__(self, address: str | Address) -> FeatureMaps:
+        if isinstance(address, str) and address in self._maps:
             return self._maps[address]
         place = self._resolve(address)
         for maps in self._maps.values():
@@ -191,6 +192,6 @@ def _check_memory(network: CapturedNetwork, places: Sequence[Place], images: int
         )
 
 
-def _maps(network: CapturedNetwork, place: Place, values: Tensor, batch: Batch) -> FeatureMaps:
+def _maps(network: CapturedNetwork, place: Place, values: Shaped[Tensor, "*axes"], batch: Batch) -> FeatureMaps:
     laid_out = as_maps(network.sized, place.node, values)
     return FeatureMaps(place.key, laid_out, batch.names, network.weights_source, place, network.sized)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from jaxtyping import Float64
 from torch import Tensor
 
 from featmap.errors import InputError
@@ -31,7 +32,7 @@ class LayerMatrix(Result):
     """
 
     address: str
-    matrix: Tensor
+    matrix: Float64[Tensor, "output input"]
     input_shape: tuple[int, int, int]
     output_shape: tuple[int, int, int]
     distinct_weights: int
@@ -97,21 +98,24 @@ def _matrix(
     rules: tuple[Window | TransposedWindow, Window | TransposedWindow],
     shape_in: tuple[int, int, int],
     shape_out: tuple[int, int, int],
-) -> Tensor:
+) -> Float64[Tensor, "output input"]:
     rows, columns = (_axis(rule, shape_in[at + 1], shape_out[at + 1]) for at, rule in enumerate(rules))
     # Every pair of a row meeting and a column meeting, for every pair of channels that are connected.
     spatial_out = rows[0][:, None] * shape_out[2] + columns[0][None]
     spatial_in = rows[1][:, None] * shape_in[2] + columns[1][None]
-    outs, ins, values = [], [], []
+    outs: list[Tensor] = []
+    ins: list[Tensor] = []
+    values: list[Tensor] = []
     for channel in range(shape_out[0]):
         for at, source in enumerate(filters.inputs_of(channel)):
             outs.append((channel * shape_out[1] * shape_out[2] + spatial_out).flatten())
             ins.append((source * shape_in[1] * shape_in[2] + spatial_in).flatten())
             values.append(filters.weight[channel, at][rows[2][:, None], columns[2][None]].flatten())
     size = (shape_out[0] * shape_out[1] * shape_out[2], shape_in[0] * shape_in[1] * shape_in[2])
-    return torch.sparse_coo_tensor(
-        torch.stack([torch.cat(outs), torch.cat(ins)]), torch.cat(values), size, check_invariants=False
-    ).coalesce()
+    # torch says of what it takes for values that it may be a list, and not of what.
+    made = torch.sparse_coo_tensor  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    indices = torch.stack([torch.cat(outs), torch.cat(ins)])
+    return made(indices, torch.cat(values), size, check_invariants=False).coalesce()
 
 
 def _axis(rule: Window | TransposedWindow, size: int, outputs: int) -> tuple[Tensor, Tensor, Tensor]:

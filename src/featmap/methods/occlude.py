@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from jaxtyping import Shaped
 from torch import Tensor
 
 from featmap.errors import InputError, SettingError
@@ -21,7 +22,7 @@ from featmap.methods.shared.target import Activity, Scale, Score, Target, class_
 from featmap.methods.shared.windows import Baseline, Fill, Pair, Windows, fill, occluded, windows
 from featmap.network.differing import note_differences
 from featmap.network.network import CapturedNetwork
-from featmap.network.randomness import random_operators
+from featmap.network.randomness import random_numbers_apart, random_operators
 from featmap.run.batches import Progress, run_batches
 from featmap.run.execution import Execution
 from featmap.run.occlusion import Occlusion, OcclusionPlan, channel_values
@@ -62,8 +63,7 @@ def occlude(
     left = [question.of_size(batch).windows.count for batch in every]
     maps: list[OcclusionMap] = []
     for number, batch in enumerate(every):
-        # A model may draw random numbers in evaluation too; the user's own sequence is not disturbed.
-        with torch.random.fork_rng(devices=[]):
+        with random_numbers_apart():
             run = _Occluding(question.of_size(batch), batch, cover.baseline)
             grid = run.grid(_shifted(progress, sum(left[:number]), sum(left)))
             made = run.result(grid)
@@ -204,7 +204,7 @@ def fill_as(filling: Fill, dtype: torch.dtype) -> Fill:
     return Fill(filling.name, None if filling.picture is None else filling.picture.to(dtype))
 
 
-def part_of(value: Tensor, network: CapturedNetwork, score: Score) -> Tensor:
+def part_of(value: Shaped[Tensor, "*whole"], network: CapturedNetwork, score: Score) -> Shaped[Tensor, "*part"]:
     """The part of a full value that the score reads."""
     axes = network.sized.axes[score.node]
     if score.box is not None and axes.row is not None and axes.column is not None:

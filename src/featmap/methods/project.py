@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any, TypeAlias
 
 import torch
+from jaxtyping import Shaped
 from PIL import Image
 from torch import Tensor
 
@@ -25,6 +26,7 @@ from featmap.methods.shared.target import class_score, named_map, named_unit, pr
 from featmap.network.address import Address
 from featmap.network.differing import note_differences
 from featmap.network.network import CapturedNetwork
+from featmap.network.randomness import random_numbers_apart
 from featmap.network.resolve import Place
 from featmap.run.backward.reach import cuts, reached_by_signals
 from featmap.run.backward.signal import MapSignal
@@ -60,8 +62,7 @@ def project(
         shape = tuple(batch.values.shape[1:])
         if shape not in of_size:
             of_size[shape] = Asked(network.at(shape), question, execution or Execution())
-        # A model may draw random numbers in evaluation too; the user's own sequence is not disturbed.
-        with torch.random.fork_rng(devices=[]):
+        with random_numbers_apart():
             found += of_size[shape].projections(batch.values[0].detach(), batch.names[0], target, whole=whole)
         if progress is not None:
             progress(number + 1, len(every))
@@ -141,7 +142,9 @@ class Asked:
             "first input with four axes counts as the image.",
         )
 
-    def projections(self, image: Tensor, name: str, target: ProjectionTarget, *, whole: bool) -> list[Projection]:
+    def projections(
+        self, image: Shaped[Tensor, "channel row column"], name: str, target: ProjectionTarget, *, whole: bool
+    ) -> list[Projection]:
         """The projections of a target on one image."""
         places = self._places(target)
         if places is None:
@@ -178,7 +181,9 @@ class Asked:
         channels = range(self.network.resolver.channels(place.node))
         return [replace(place, address=replace(place.address, channel=channel)) for channel in channels]
 
-    def of_units(self, image: Tensor, name: str, places: Sequence[Place]) -> list[Projection]:
+    def of_units(
+        self, image: Shaped[Tensor, "channel row column"], name: str, places: Sequence[Place]
+    ) -> list[Projection]:
         """The projections of units of one layer; of a map its strongest unit."""
         projector = self.projector(places[0].node)
         forward = projector.forward(image, _hull(places))
@@ -209,7 +214,14 @@ class Asked:
         return Unit(*where, float(self.question.started(value, address.stage)), projector.direction(forward, *where))
 
     def _of_unit(
-        self, image: Tensor, name: str, place: Place, unit: Unit, value: float, signal: MapSignal, at: int
+        self,
+        image: Shaped[Tensor, "channel row column"],
+        name: str,
+        place: Place,
+        unit: Unit,
+        value: float,
+        signal: MapSignal,
+        at: int,
     ) -> Projection:
         box, field = self.boxes(place.node, unit)
         values = on_box(signal, at, box)
@@ -222,15 +234,14 @@ class Asked:
         sized = self.network.sized
         box = unit_box(sized, node, unit.row, unit.column, unit.channel).box
         field = receptive_fields(sized)[node]
-        if None in field.stride:
+        top, left = field.rows.first_pixel(unit.row), field.columns.first_pixel(unit.column)
+        if top is None or left is None:
             return box, box
-        top = field.offset[0] + unit.row * field.stride[0]  # type: ignore[operator]
-        left = field.offset[1] + unit.column * field.stride[1]  # type: ignore[operator]
         uncut = Box(top, left, top + field.size[0], left + field.size[1])
         # Behind a concatenation some channels see less than the layer's field.
         return box, uncut if uncut.clip(*sized.size(self.network.graph.image_input)) == box else box
 
-    def _of_map(self, image: Tensor, name: str, place: Place) -> Projection:
+    def _of_map(self, image: Shaped[Tensor, "channel row column"], name: str, place: Place) -> Projection:
         """All positions of a map at once, each with its value."""
         address = place.address
         if address.unit is not None:
@@ -246,14 +257,14 @@ class Asked:
         target = f"all of {named_map(self.network, place.node, str(address))}"
         return self._on_whole_image(image, name, target, place.node, strongest, began, signal)
 
-    def _of_score(self, image: Tensor, name: str, target: Any) -> Projection:
+    def _of_score(self, image: Shaped[Tensor, "channel row column"], name: str, target: Any) -> Projection:
         asked = score_of(self.network, target)
         # The predicted class is read from the same value as any other class.
         projector = self.projector((asked or class_score(self.network, 0, "logit")).node)
         forward = projector.forward(image)
         score = asked or class_score(self.network, predicted(forward.whole(projector.node)), "logit")
         with torch.inference_mode(False), torch.enable_grad():
-            output = forward.whole(score.node).detach().clone()
+            output: Tensor = forward.whole(score.node).detach().clone()
             # Of an image's whole numbers the signals are those of the same numbers as real ones.
             output = output if has_gradient(output.dtype) else output.to(projector.engine.program.signal_dtype)
             output.requires_grad_()
@@ -268,12 +279,19 @@ class Asked:
         return self._on_whole_image(image, name, score.name, score.node, number, began, signal)
 
     def _on_whole_image(
-        self, image: Tensor, name: str, target: str, node: int, value: float, began: float, signal: MapSignal
+        self,
+        image: Shaped[Tensor, "channel row column"],
+        name: str,
+        target: str,
+        node: int,
+        value: float,
+        began: float,
+        signal: MapSignal,
     ) -> Projection:
         box = Box(0, 0, int(image.shape[1]), int(image.shape[2]))
         return self._made(image, name, target, node, value, began, None, on_box(signal, 0, box), box, box)
 
-    def _picture(self, image: Tensor) -> Image.Image:
+    def _picture(self, image: Shaped[Tensor, "channel row column"]) -> Image.Image:
         """The image as the network sees it, made once for all its projections."""
         if self._shown is None or self._shown[0] is not image:
             self._shown = image, self.network.preprocessing.shown(image)
@@ -281,14 +299,14 @@ class Asked:
 
     def _made(
         self,
-        image: Tensor,
+        image: Shaped[Tensor, "channel row column"],
         name: str,
         target: str,
         node: int,
         value: float,
         began: float,
         unit: tuple[int, int] | None,
-        values: Tensor,
+        values: Shaped[Tensor, "channel height width"],
         box: Box,
         field: Box,
     ) -> Projection:

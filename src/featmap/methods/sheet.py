@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
+from jaxtyping import Float32
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
@@ -30,6 +30,7 @@ from featmap.methods.shared.projection import ProjectionQuestion
 from featmap.network.address import Address
 from featmap.network.differing import remarks
 from featmap.network.network import CapturedNetwork
+from featmap.network.randomness import random_numbers_apart
 from featmap.result import Result
 from featmap.run.batches import Progress
 from featmap.run.execution import Execution
@@ -51,7 +52,7 @@ class Example:
     box: Box
     field: Box
     picture: Image.Image
-    values: NDArray[np.float32]
+    values: Float32[NDArray[np.float32], "channel row column"]
 
     @property
     def crop(self) -> Image.Image:
@@ -152,7 +153,7 @@ def sheet(
     k = checked_count(k)
     check_shows_images(network, "Sheets")
     work = _Sheet(network, Inputs(network, images), layer, question, channels, execution or Execution())
-    with torch.random.fork_rng(devices=[]):
+    with random_numbers_apart():
         return work.made(k, progress)
 
 
@@ -216,11 +217,11 @@ class _Sheet:
         for channel, found in strongest.items():
             for rank, entry in enumerate(found):
                 by_image[entry.image].append((channel, rank, entry))
-        examples = {channel: [None] * len(found) for channel, found in strongest.items()}
+        examples: dict[int, dict[int, Example]] = {channel: {} for channel in strongest}
         done, total = len(self.images), 2 * len(self.images)
         for number, wanted in sorted(by_image.items()):
             for (channel, rank, _), example in zip(wanted, self._examples(number, names, wanted), strict=True):
-                examples[channel][rank] = example  # type: ignore[call-overload]
+                examples[channel][rank] = example
             done += 1
             if progress is not None:
                 progress(done, total)
@@ -231,7 +232,7 @@ class _Sheet:
             self.question,
             len(self.images) - len(self.skipped),
             k,
-            {channel: tuple(found) for channel, found in examples.items()},  # type: ignore[misc]
+            {channel: tuple(found[rank] for rank in sorted(found)) for channel, found in examples.items()},
             self.projector.engine.through_gradient,
             self.network.weights_source,
             tuple(self.skipped.values()),
@@ -265,11 +266,11 @@ class _Sheet:
             values, places = measured(maps).flatten(1).max(dim=1)
             if bool(values[self.channels].isnan().any()):
                 raise InputError(f"Some maps of '{names[-1]}' hold no numbers (NaN).", "Leave this image out.")
-            starts = self.question.started(values.double(), self.place.address.stage).tolist()
-            turned = directions(maps.flatten(1).gather(1, places[:, None])[:, 0]).tolist()
+            starts = self.question.started(values.double(), self.place.address.stage).cpu()
+            turned = directions(maps.flatten(1).gather(1, places[:, None])[:, 0]).cpu()
             for channel in self.channels:
                 row, column = divmod(int(places[channel]), int(maps.shape[2]))
-                unit = Unit(channel, row, column, starts[channel], turned[channel])
+                unit = Unit(channel, row, column, float(starts[channel]), turned[channel].item())
                 if values[channel] == 0:
                     # Nothing in the image excites the map: its largest value is at every position.
                     continue

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
+from contextlib import contextmanager
 
 import torch
 
@@ -15,6 +16,13 @@ from featmap.network.network import CapturedNetwork
 
 class RandomInEvaluation(FeatmapWarning):
     """The result holds for one draw of random numbers."""
+
+
+@contextmanager
+def random_numbers_apart() -> Generator[None]:
+    """What is drawn within leaves the user's own sequence as it is: a model may draw in evaluation too."""
+    with torch.random.fork_rng(devices=[]):
+        yield
 
 
 def is_random(node: Node) -> bool:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from jaxtyping import Shaped
 from torch import Tensor
 
 from featmap.graph.sized_graph import SizedGraph
 
 
-def as_maps(sized: SizedGraph, node: int, values: Tensor, size: tuple[int, int] | None = None) -> Tensor:
+def as_maps(
+    sized: SizedGraph, node: int, values: Shaped[Tensor, "*axes"], size: tuple[int, int] | None = None
+) -> Shaped[Tensor, "image channel row column"]:
     """A node's value as (image, channel, row, column), whatever the order of its axes; `sized` is for one image.
 
     `size` are the rows and columns, where the values are those of a box and not of the whole map.

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import torch
+from jaxtyping import Shaped
 from torch import Tensor
 
 from featmap.graph.graph import Node
 from featmap.graph.operators.table import is_known
 from featmap.graph.sized_graph import DoesNotFit
 from featmap.network.network import CapturedNetwork
+from featmap.network.randomness import random_numbers_apart
 from featmap.run.memory import batch_size, peak_bytes
 from featmap.run.program.program import NotResizable, Program
 
@@ -20,7 +22,7 @@ Progress = Callable[[int, int], None]
 
 def run_batches(
     network: CapturedNetwork,
-    images: Tensor,
+    images: Shaped[Tensor, "image ..."],
     wanted: Sequence[int],
     *,
     fold: bool = True,
@@ -33,8 +35,7 @@ def run_batches(
     size = batch_size(peak_bytes(network.sized, wanted), len(images))
     if not can_batch(network, program, wanted, (size, *images.shape[1:])):
         size = 1
-    # A model may draw random numbers in evaluation too; the user's own sequence goes on as if nobody had.
-    with torch.random.fork_rng(devices=[]):
+    with random_numbers_apart():
         return _Collector(program, images, network, size, progress).run()
 
 

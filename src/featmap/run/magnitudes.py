@@ -6,6 +6,7 @@ One rule for every question: a complex number has no order, so maps of them are 
 from __future__ import annotations
 
 import torch
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from featmap.graph.graph import TensorSpec
@@ -20,7 +21,7 @@ def is_complex(sized: SizedGraph, node: int) -> bool:
     return isinstance(spec, TensorSpec) and spec.dtype.is_complex
 
 
-def measured(values: Tensor) -> Tensor:
+def measured(values: Shaped[Tensor, "*axes"]) -> Float[Tensor, "*axes"]:
     """The numbers that are ranked, averaged and shown: magnitudes of complex ones, whole ones and booleans as real.
 
     >>> measured(torch.tensor([3 + 4j])), measured(torch.tensor([True]))
@@ -35,7 +36,7 @@ def measured(values: Tensor) -> Tensor:
     return values.float() if values.element_size() < 4 else values
 
 
-def directions(values: Tensor) -> Tensor:
+def directions(values: Shaped[Tensor, "*axes"]) -> Shaped[Tensor, "*axes"]:
     """What a magnitude's signal is multiplied with where it flows into complex values; 1 for real ones.
 
     That is the gradient of the magnitude as torch defines it, z / |z|, and 0 where z is 0.

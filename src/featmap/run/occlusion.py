@@ -8,6 +8,7 @@ from math import prod
 import numpy as np
 import numpy.typing as npt
 import torch
+from jaxtyping import Bool, Int64, Shaped
 from torch import Tensor
 
 from featmap.geometry import Box, Interval
@@ -76,7 +77,7 @@ class OcclusionPlan:
         """The multiply-adds of all positions, as a share of full runs."""
         return recomputed_share(self.sized, self.reach, self.target)
 
-    def values(self, image: Tensor) -> tuple[dict[int, Tensor], dict[int, Box]]:
+    def values(self, image: Shaped[Tensor, "1 channel row column"]) -> tuple[dict[int, Tensor], dict[int, Box]]:
         """What is kept of the untouched image (1, channel, row, column), and the boxes of what is no whole map."""
         if self.network.other_inputs:
             return self.program.run(image, self.network.other_inputs), {}
@@ -89,7 +90,12 @@ class Occlusion:
     `picture` holds what is written over the pixels (channel, row, column); `None` writes each window's own mean.
     """
 
-    def __init__(self, plan: OcclusionPlan, image: Tensor, picture: Tensor | None) -> None:
+    def __init__(
+        self,
+        plan: OcclusionPlan,
+        image: Shaped[Tensor, "channel row column"],
+        picture: Shaped[Tensor, "channel row column"] | None,
+    ) -> None:
         self.plan = plan
         self.network, self.sized, self.program = plan.network, plan.sized, plan.program
         self.source, self.target, self.channel = plan.source, plan.target, plan.channel
@@ -100,7 +106,7 @@ class Occlusion:
         self.engine = RegionEngine(self.program, self.sized, self.values, self.boxes)
 
     @property
-    def untouched(self) -> Tensor:
+    def untouched(self) -> Shaped[Tensor, "*axes"]:
         """What is needed of the target's value, of the untouched image."""
         return self._asked(self._needed_part(self.values[self.target], self.boxes.get(self.target)))
 
@@ -202,18 +208,18 @@ class Occlusion:
 
     def _occluded(
         self,
-        rows: Indices,
-        columns: Indices,
-        inside: tuple[Inside, Inside],
+        rows: Int64[Indices, "row_position height"],
+        columns: Int64[Indices, "column_position width"],
+        inside: tuple[Bool[Inside, "row_position height"], Bool[Inside, "column_position width"]],
         windows: tuple[list[Interval], list[Interval]],
-    ) -> Tensor:
+    ) -> Shaped[Tensor, "position channel height width"]:
         kept = _cut_out(self.image[0], rows, columns)
         written = self._window_means(windows) if self.picture is None else _cut_out(self.picture, rows, columns)
         mask = inside[0][:, None, :, None] & inside[1][None, :, None]
         mask_tensor = torch.from_numpy(mask.reshape(len(kept), 1, rows.shape[1], columns.shape[1])).to(kept.device)
         return torch.where(mask_tensor, written, kept).contiguous(memory_format=torch.channels_last)
 
-    def _window_means(self, windows: tuple[list[Interval], list[Interval]]) -> Tensor:
+    def _window_means(self, windows: tuple[list[Interval], list[Interval]]) -> Shaped[Tensor, "position channel 1 1"]:
         image = self.image[0]
         means = [
             image[:, rows.start : rows.stop, columns.start : columns.stop].mean(dim=(1, 2))
@@ -223,7 +229,9 @@ class Occlusion:
         return torch.stack(means)[:, :, None, None]
 
 
-def channel_values(sized: SizedGraph, node: int, value: Tensor, channel: int) -> Tensor:
+def channel_values(
+    sized: SizedGraph, node: int, value: Shaped[Tensor, "*axes"], channel: int
+) -> Shaped[Tensor, "image place"]:
     """One feature map of a value, of all of it or of a box: (image, place)."""
     axes = sized.axes[node]
     rows, columns = (1 if axis is None else value.shape[axis] for axis in (axes.row, axes.column))
@@ -240,7 +248,11 @@ def _inside(windows: Sequence[Interval], positions: list[int], members: Indices,
     return (places >= first) & (places < last)
 
 
-def _cut_out(picture: Tensor, rows: Indices, columns: Indices) -> Tensor:
+def _cut_out(
+    picture: Shaped[Tensor, "channel row column"],
+    rows: Int64[Indices, "row_position height"],
+    columns: Int64[Indices, "column_position width"],
+) -> Shaped[Tensor, "position channel height width"]:
     """A picture's (channel, row, column) boxes: (position, channel, row, column)."""
     row_index, column_index = torch.from_numpy(rows).to(picture.device), torch.from_numpy(columns).to(picture.device)
     boxes = picture.permute(1, 2, 0)[row_index[:, None, :, None], column_index[None, :, None]]

@@ -8,6 +8,7 @@ from math import prod
 
 import numpy as np
 import torch
+from jaxtyping import Shaped
 from torch import Tensor
 
 from featmap.geometry import Box
@@ -67,15 +68,15 @@ class Projector:
         self._alone = Program(network.captured, network.tensors, [node], dtype=dtype, device=device)
         self.has_maps = self.sized.axes[node].has_space and self.sized.axes[node].batch == 0
 
-    def forward(self, image: Tensor, box: Box | None = None) -> ForwardValues:
+    def forward(self, image: Shaped[Tensor, "channel row column"], box: Box | None = None) -> ForwardValues:
         """What is needed of one image (channel, row, column), for units within a box of the map."""
         return self.engine.forward(image[None], box if self.has_maps else None)
 
-    def activations(self, image: Tensor) -> ForwardValues:
+    def activations(self, image: Shaped[Tensor, "channel row column"]) -> ForwardValues:
         """The feature maps of one image (channel, row, column), without what signals need."""
         return ForwardValues(Untouched(self.sized, self._alone.run(image[None], self.network.other_inputs)))
 
-    def maps(self, forward: ForwardValues) -> Tensor:
+    def maps(self, forward: ForwardValues) -> Shaped[Tensor, "channel row column"]:
         """The feature maps (channel, row, column) that the units lie in, where the whole map was computed."""
         if self.has_maps:
             known = forward.untouched.places(self.node)
@@ -105,14 +106,14 @@ class Projector:
             part = units[first : first + size]
             yield part, self._project(forward, self._started(part), len(part))
 
-    def from_maps(self, forward: ForwardValues, maps: Tensor) -> MapSignal:
+    def from_maps(self, forward: ForwardValues, maps: Shaped[Tensor, "channel row column"]) -> MapSignal:
         """What flows into the image from signals at every place of the maps (channel, row, column)."""
         if not self.has_maps:
             return self._project(forward, self._in_own_order(maps[None]))
         zeros = np.zeros(1, dtype=np.int64)
         return self._project(forward, signal_at(maps[None], zeros, zeros))
 
-    def from_value(self, forward: ForwardValues, values: Tensor) -> MapSignal:
+    def from_value(self, forward: ForwardValues, values: Shaped[Tensor, "*axes"]) -> MapSignal:
         """The same for signals in the value's own order of axes."""
         if not self.has_maps:
             return self._project(forward, WholeSignal(values))
@@ -137,7 +138,7 @@ class Projector:
         rows, columns = (np.array([getattr(u, axis) for u in units], dtype=np.int64) for axis in ("row", "column"))
         return signal_at(values[:, :, None, None], rows, columns)
 
-    def _in_own_order(self, maps: Tensor) -> WholeSignal:
+    def _in_own_order(self, maps: Shaped[Tensor, "unit channel row column"]) -> WholeSignal:
         """Signals (unit, channel, row, column) in the value's own order of axes; without images there is one unit."""
         shape, axis = self.sized.shape(self.node), self.sized.axes[self.node].batch
         places = as_maps(self.sized, self.node, torch.arange(prod(shape)).view(shape))[0].flatten()
@@ -179,7 +180,7 @@ def _item_bytes(spec: object) -> int:
     return spec.dtype.itemsize if isinstance(spec, TensorSpec) else 4
 
 
-def on_box(signal: MapSignal, at: int, box: Box) -> Tensor:
+def on_box(signal: MapSignal, at: int, box: Box) -> Shaped[Tensor, "channel row column"]:
     """One unit's projection (channel, row, column) on a box of the image; 0 where it has no place."""
     boxes = signal.boxes
     of_unit = signal_at(signal.values[at : at + 1], boxes.rows[at : at + 1], boxes.columns[at : at + 1])

@@ -6,12 +6,20 @@ everything else from the near caches, each line of Python costs many times what 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-import torch
-from numba import carray, njit, types  # pyright: ignore[reportPrivateImportUsage]
-from numba.extending import intrinsic
-from torch import Tensor
+from numba import njit
+from numba.core import types
+from numba.extending import intrinsic as numba_intrinsic
+from numba.np.numpy_support import carray
+
+from featmap.statistics.array_types import Floats
+
+
+def intrinsic(generator: Callable[..., Any]) -> Callable[..., Any]:
+    """Numba's decorator, which has no types: what it makes is called without the context that `generator` takes."""
+    return numba_intrinsic(generator)
 
 
 @intrinsic
@@ -25,16 +33,6 @@ def _pointer(_context: Any, _address: Any) -> Any:
 
 
 @njit(inline="always")
-def floats_at(address, count):  # type: ignore[no-untyped-def]
+def floats_at(address: int, count: int) -> Floats:
     """An array of `count` float32 at an address, for compiled passes."""
-    return carray(_pointer(address), (count,))  # pyright: ignore[reportCallIssue]
-
-
-def laid_out(maps: Tensor) -> Tensor:
-    """Maps (image, channel, row, column) on the CPU as compiled passes read them: float32, channels last.
-
-    Keep the tensor alive as long as its address is read.
-    """
-    if maps.dtype != torch.float32:
-        maps = maps.float()
-    return maps.contiguous(memory_format=torch.channels_last)
+    return carray(_pointer(address), (count,))

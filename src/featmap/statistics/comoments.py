@@ -8,16 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from jaxtyping import Float, Float32, Float64
 from torch import Tensor
 
+from featmap.statistics.array_types import Doubles
+from featmap.statistics.layout import laid_out
 from featmap.statistics.positions import chosen_places
 
-Doubles = NDArray[np.float64]
 _ROWS_AT_ONCE = 1024
 
 
@@ -26,8 +26,8 @@ class CoMoments:
     """The `mean` (channel) and summed `products` (channel, channel) of deviations from it over `count` positions."""
 
     count: int
-    mean: Doubles
-    products: Doubles
+    mean: Float64[Doubles, " channel"]
+    products: Float64[Doubles, "channel channel"]
 
     @classmethod
     def none(cls, channels: int) -> CoMoments:
@@ -43,7 +43,7 @@ class CoMoments:
         products += np.outer(apart, apart) * (self.count * other.count / count)
         return CoMoments(count, self.mean + apart * (other.count / count), products)
 
-    def correlation(self) -> Doubles:
+    def correlation(self) -> Float64[Doubles, "channel channel"]:
         """Pearson's correlation of all pairs of channels; that of a constant channel with any, even itself, is 0."""
         # Rounding leaves a small variance, positive or negative, where there is none.
         spread = np.sqrt(np.maximum(np.diag(self.products), 0.0))
@@ -67,11 +67,11 @@ class CoMomentsOfMaps:
         self._sum = torch.zeros(channels, dtype=torch.float64)
         self._products = torch.zeros(channels, channels, dtype=torch.float64)
 
-    def add(self, maps: Tensor, first: int) -> None:
+    def add(self, maps: Float[Tensor, "image channel row column"], first: int) -> None:
         """Adds maps (image, channel, row, column); the images' numbers, from `first` on, decide the positions."""
         self.add_rows(self.rows(maps, first))
 
-    def rows(self, maps: Tensor, first: int) -> Tensor:
+    def rows(self, maps: Float[Tensor, "image channel row column"], first: int) -> Float32[Tensor, "position channel"]:
         """A copy of the values that `add` would add, (position, channel); changes nothing here."""
         if maps.device.type == "cpu":
             return self._rows_here(maps, first)
@@ -79,18 +79,18 @@ class CoMomentsOfMaps:
         every = maps.shape[2] * maps.shape[3]
         starts = range(0, len(rows), every)
         taken = [chosen_places(every, self.places, first + image) + start for image, start in enumerate(starts)]
-        return rows.index_select(0, torch.from_numpy(np.concatenate(taken)).to(rows.device))
+        return rows.index_select(0, torch.as_tensor(np.concatenate(taken)).to(rows.device))
 
-    def _rows_here(self, maps: Tensor, first: int) -> Tensor:
-        # numba takes a second to import.
-        laid_out, gather = _compiled()
+    def _rows_here(
+        self, maps: Float[Tensor, "image channel row column"], first: int
+    ) -> Float32[Tensor, "position channel"]:
         maps = laid_out(maps)
         images, channels, rows, columns = maps.shape
         found = torch.empty(images * self.places, channels)
-        gather(maps.data_ptr(), images, rows * columns, channels, first, self.places, found.data_ptr())
+        _compiled()(maps.data_ptr(), images, rows * columns, channels, first, self.places, found.data_ptr())
         return found
 
-    def add_rows(self, rows: Tensor) -> None:
+    def add_rows(self, rows: Float32[Tensor, "position channel"]) -> None:
         """Adds values (position, channel)."""
         self._waiting.append(rows)
         self._count_waiting += len(rows)
@@ -121,8 +121,8 @@ class CoMomentsOfMaps:
 
 
 @lru_cache(maxsize=1)
-def _compiled() -> tuple[Callable[[Tensor], Tensor], Any]:
-    from featmap.statistics.addresses import laid_out
+def _compiled() -> Callable[..., None]:
+    # numba takes a second to import.
     from featmap.statistics.comoments_pass import gather
 
-    return laid_out, gather
+    return gather

@@ -5,11 +5,11 @@ from __future__ import annotations
 from numba import njit
 
 from featmap.statistics.addresses import floats_at
-from featmap.statistics.positions import GOLDEN  # pyright: ignore[reportUnusedImport]
+from featmap.statistics.positions import GOLDEN
 
 
 @njit(nogil=True, cache=True)
-def gather(address, images, places, channels, first, count, into):  # type: ignore[no-untyped-def]
+def gather(address: int, images: int, places: int, channels: int, first: int, count: int, into: int) -> None:
     """Copies the chosen positions of maps (image, position, channel), float32 at an address, to the address `into`.
 
     The positions are those of `featmap.statistics.positions.chosen_places` for the images' numbers, from `first` on.

@@ -7,16 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from jaxtyping import Float, Float32
 from torch import Tensor
 
+from featmap.statistics.array_types import Floats
+from featmap.statistics.layout import laid_out
 from featmap.threads import share_threads
-
-Floats = NDArray[np.float32]
 
 
 class LargestValues:
@@ -30,15 +29,17 @@ class LargestValues:
     array([[3., 3.]], dtype=float32)
     """
 
-    def __init__(self, channels: int, count: int, floor: Floats | None = None) -> None:
+    def __init__(self, channels: int, count: int, floor: Float32[Floats, " channel"] | None = None) -> None:
         self.count = count
         self._kept = np.empty((channels, 2 * count), np.float32)
         self._filled = np.zeros(channels, np.int64)
         self._floor = np.full(channels, -np.inf, np.float32) if floor is None else floor.astype(np.float32, copy=True)
 
-    def add(self, maps: Tensor, maximum: Floats, first: int = 0) -> None:
+    def add(
+        self, maps: Float[Tensor, "image channel row column"], maximum: Float32[Floats, "image map"], first: int = 0
+    ) -> None:
         """Adds maps (image, channel, row, column), whose maxima are in `maximum` (image, map) from map `first` on."""
-        laid_out, in_turn, together, _ = _compiled()
+        in_turn, together, _ = _compiled()
         if maps.device.type != "cpu":
             maps, maximum, first = self._entering(maps), np.full((1, len(self._floor)), np.inf, np.float32), 0
         maps = laid_out(maps)
@@ -50,13 +51,13 @@ class LargestValues:
         else:
             together(*where, *kept, threads)
 
-    def _entering(self, maps: Tensor) -> Tensor:
+    def _entering(self, maps: Float[Tensor, "image channel row column"]) -> Float32[Tensor, "1 channel position 1"]:
         """The positions of maps on another device where some channel's value may enter; only these leave the device."""
         apart = maps.detach().permute(0, 2, 3, 1).flatten(0, 2)
-        floor = torch.from_numpy(self._floor).to(apart.device)
+        floor = torch.as_tensor(self._floor).to(apart.device)
         return apart[(apart > floor).any(dim=1)].cpu().T[None, :, :, None]
 
-    def values(self) -> Floats:
+    def values(self) -> Float32[Floats, "channel rank"]:
         """The largest values (channel, rank), largest first.
 
         There are as many ranks as the fullest channel has, at most `count`; NaN where a channel has fewer.
@@ -70,7 +71,9 @@ class LargestValues:
         return found
 
 
-def joined(one: Floats, other: Floats) -> Floats:
+def joined(
+    one: Float32[Floats, "channel rank"], other: Float32[Floats, "channel other_rank"]
+) -> Float32[Floats, "channel rank"]:
     """The largest values of two arrays (channel, rank), largest first, padded with NaN, with as many ranks as `one`.
 
     >>> joined(np.array([[5, 3, np.nan]], np.float32), np.array([[4]], np.float32))
@@ -82,9 +85,8 @@ def joined(one: Floats, other: Floats) -> Floats:
 
 
 @lru_cache(maxsize=1)
-def _compiled() -> tuple[Callable[[Tensor], Tensor], Any, Any, Any]:
+def _compiled() -> tuple[Callable[..., None], Callable[..., None], Callable[..., None]]:
     # numba takes a second to import.
-    from featmap.statistics.addresses import laid_out
     from featmap.statistics.largest_pass import join, push, push_in_turn
 
-    return laid_out, push_in_turn, push, join
+    return push_in_turn, push, join

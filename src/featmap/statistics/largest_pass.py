@@ -10,10 +10,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit, prange, types
-from numba.extending import intrinsic
+from numba import njit, prange
+from numba.core import types
 
-from featmap.statistics.addresses import floats_at
+from featmap.statistics.addresses import floats_at, intrinsic
+from featmap.statistics.array_types import Bytes, Counts, Floats, Keys, Lengths
 
 LANES = 64
 """The least number of values that are compared at a time."""
@@ -25,23 +26,21 @@ SIGN, ONE, FIRST_BIT = np.uint32(31), np.uint32(1), np.uint32(2**31)
 def lowest_bit(_context: Any, _mask: Any) -> Any:
     """The position of the lowest set bit of an integer that is not 0."""
 
-    def generated(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        from llvmlite import ir
-
-        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
+    def generated(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return builder.cttz(arguments[0], context.get_constant(types.boolean, True))
 
     return types.uint64(types.uint64), generated
 
 
 @njit(inline="always")
-def in_order(bits):  # type: ignore[no-untyped-def]
+def in_order(bits: np.uint32) -> np.uint32:
     """A float's bits as an integer that is larger for a larger float."""
     # Numba computes in 64 bits, of which 32 are kept.
     return np.uint32(~bits) if bits >> SIGN else np.uint32(bits | FIRST_BIT)
 
 
 @njit(inline="always")
-def rank_key(keys, count, bins):  # type: ignore[no-untyped-def]
+def rank_key(keys: Keys, count: int, bins: Counts) -> tuple[np.uint32, int]:
     """The key at a rank from the top, counted from 1, and the number of keys above it."""
     found, above = np.uint32(0), 0
     for done in range(0, 32, DIGIT_BITS):
@@ -61,7 +60,7 @@ def rank_key(keys, count, bins):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always")
-def thin_out(line, keys, count, bins):  # type: ignore[no-untyped-def]
+def thin_out(line: Floats, keys: Keys, count: int, bins: Counts) -> np.float32:
     """Moves the `count` largest values to the front; returns the least of them."""
     key, above = rank_key(keys, count, bins)
     equal = count - above
@@ -79,7 +78,7 @@ def thin_out(line, keys, count, bins):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always")
-def put(value, c, kept, lines, floor, count, bins):  # type: ignore[no-untyped-def]
+def put(value: np.float32, c: int, kept: Floats, lines: Lengths, floor: Floats, count: int, bins: Counts) -> bool:
     """Adds one value of a channel; returns whether its floor has changed."""
     kept[c, lines[c]] = value
     lines[c] += 1
@@ -92,7 +91,20 @@ def put(value, c, kept, lines, floor, count, bins):  # type: ignore[no-untyped-d
 
 
 @njit(inline="always")
-def read_row(values, row, width, channels, first, least, hits, kept, lines, floor, count, bins):  # type: ignore[no-untyped-def]
+def read_row(
+    values: Floats,
+    row: int,
+    width: int,
+    channels: int,
+    first: int,
+    least: Floats,
+    hits: Bytes,
+    kept: Floats,
+    lines: Lengths,
+    floor: Floats,
+    count: int,
+    bins: Counts,
+) -> None:
     """Adds those of a row of contiguous values that exceed the `least` of their lane."""
     start, here = np.uint64(row), np.uint64(min(width, values.size - row))
     words = hits.view(np.uint64)
@@ -102,7 +114,7 @@ def read_row(values, row, width, channels, first, least, hits, kept, lines, floo
     for word in range(words.size):
         left = words[word]
         while left != 0:
-            lane = word * 8 + (np.int64(lowest_bit(left)) >> 3)  # pyright: ignore[reportCallIssue]
+            lane = word * 8 + (int(lowest_bit(left)) >> 3)
             left &= left - np.uint64(1)
             c = first + lane % channels
             if put(values[start + np.uint64(lane)], c, kept, lines, floor, count, bins):
@@ -111,7 +123,18 @@ def read_row(values, row, width, channels, first, least, hits, kept, lines, floo
 
 
 @njit(nogil=True, error_model="numpy")
-def push_some(first, end, address, places, maximum, map_, kept, lines, floor, count):  # type: ignore[no-untyped-def]
+def push_some(
+    first: int,
+    end: int,
+    address: int,
+    places: int,
+    maximum: Floats,
+    map_: int,
+    kept: Floats,
+    lines: Lengths,
+    floor: Floats,
+    count: int,
+) -> None:
     """The same as `push`, for the channels from `first` to `end`."""
     channels = len(floor)
     # With few channels, a row spans several positions.
@@ -133,13 +156,32 @@ def push_some(first, end, address, places, maximum, map_, kept, lines, floor, co
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def push_in_turn(address, places, maximum, map_, kept, lines, floor, count):  # type: ignore[no-untyped-def]
+def push_in_turn(
+    address: int,
+    places: int,
+    maximum: Floats,
+    map_: int,
+    kept: Floats,
+    lines: Lengths,
+    floor: Floats,
+    count: int,
+) -> None:
     """The same as `push`, in the thread that calls it."""
     push_some(0, len(floor), address, places, maximum, map_, kept, lines, floor, count)
 
 
 @njit(parallel=True, nogil=True, cache=True, error_model="numpy")
-def push(address, places, maximum, map_, kept, lines, floor, count, threads):  # type: ignore[no-untyped-def]
+def push(
+    address: int,
+    places: int,
+    maximum: Floats,
+    map_: int,
+    kept: Floats,
+    lines: Lengths,
+    floor: Floats,
+    count: int,
+    threads: int,
+) -> None:
     """Puts values that exceed the floor of their channel into `kept` (channel, number).
 
     Maps (image, position, channel), float32, are at an address; their maxima are in `maximum` (image, map), from the
@@ -154,7 +196,7 @@ def push(address, places, maximum, map_, kept, lines, floor, count, threads):  #
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def join(one, other, joined):  # type: ignore[no-untyped-def]
+def join(one: Floats, other: Floats, joined: Floats) -> None:
     """Writes the largest values of two arrays (channel, rank), largest first, padded with NaN."""
     for c in range(len(joined)):
         at, behind = 0, 0

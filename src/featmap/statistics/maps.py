@@ -9,18 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from jaxtyping import Float, Float32, Float64, Int32, Int64
 from torch import Tensor
 
+from featmap.statistics.array_types import Counts, Doubles, Floats
+from featmap.statistics.layout import laid_out
 from featmap.threads import share_threads
 
 _VALUES_PER_THREAD = 32768
 """Fewer values are measured sooner than another thread would have started."""
 Bounds = tuple[float, float]
+Pass = Callable[..., None]
 UNBOUNDED: Bounds = (-np.inf, np.inf)
 
 
@@ -33,9 +35,9 @@ class MapStatistics:
     They are parts of `extremes` (maximum, minimum), `counts` (place, positive, at_bound) and `moments` (mean, squares).
     """
 
-    extremes: NDArray[np.float32]
-    counts: NDArray[np.int32]
-    moments: NDArray[np.float64]
+    extremes: Float32[Floats, "2 image map"]
+    counts: Int32[Counts, "3 image map"]
+    moments: Float64[Doubles, "2 image map"]
 
     @classmethod
     def empty(cls, images: int, maps: int) -> MapStatistics:
@@ -44,35 +46,35 @@ class MapStatistics:
         return cls(np.empty((2, *shape), np.float32), np.empty((3, *shape), np.int32), np.empty((2, *shape)))
 
     @property
-    def maximum(self) -> NDArray[np.float32]:
+    def maximum(self) -> Float32[Floats, "image map"]:
         return self.extremes[0]
 
     @property
-    def minimum(self) -> NDArray[np.float32]:
+    def minimum(self) -> Float32[Floats, "image map"]:
         return self.extremes[1]
 
     @property
-    def place(self) -> NDArray[np.int32]:
+    def place(self) -> Int32[Counts, "image map"]:
         return self.counts[0]
 
     @property
-    def positive(self) -> NDArray[np.int32]:
+    def positive(self) -> Int32[Counts, "image map"]:
         return self.counts[1]
 
     @property
-    def at_bound(self) -> NDArray[np.int32]:
+    def at_bound(self) -> Int32[Counts, "image map"]:
         return self.counts[2]
 
     @property
-    def mean(self) -> NDArray[np.float64]:
+    def mean(self) -> Float64[Doubles, "image map"]:
         return self.moments[0]
 
     @property
-    def squares(self) -> NDArray[np.float64]:
+    def squares(self) -> Float64[Doubles, "image map"]:
         return self.moments[1]
 
 
-def map_statistics(maps: Tensor, bounds: Bounds = UNBOUNDED) -> MapStatistics:
+def map_statistics(maps: Float[Tensor, "image channel row column"], bounds: Bounds = UNBOUNDED) -> MapStatistics:
     """The statistics of maps (image, channel, row, column).
 
     `bounds`: values at or below the first and at or above the second are counted as at a bound.
@@ -86,12 +88,14 @@ def map_statistics(maps: Tensor, bounds: Bounds = UNBOUNDED) -> MapStatistics:
     return found
 
 
-def measure_into(found: MapStatistics, first: int, maps: Tensor, bounds: Bounds = UNBOUNDED) -> None:
+def measure_into(
+    found: MapStatistics, first: int, maps: Float[Tensor, "image channel row column"], bounds: Bounds = UNBOUNDED
+) -> None:
     """Writes the statistics of maps (image, channel, row, column) into the part of `found` from the map `first` on."""
     if maps.device.type != "cpu":
         _by_operators(found, first, maps.detach().float().permute(0, 2, 3, 1).flatten(1, 2), bounds)
         return
-    laid_out, in_turn, together = _compiled()
+    in_turn, together = _compiled()
     maps = laid_out(maps)
     images, channels, rows, columns = maps.shape
     is_small = images * channels * rows * columns < 2 * _VALUES_PER_THREAD
@@ -101,15 +105,16 @@ def measure_into(found: MapStatistics, first: int, maps: Tensor, bounds: Bounds 
 
 
 @lru_cache(maxsize=1)
-def _compiled() -> tuple[Callable[[Tensor], Tensor], Any, Any]:
+def _compiled() -> tuple[Pass, Pass]:
     # numba takes a second to import.
-    from featmap.statistics.addresses import laid_out
     from featmap.statistics.one_pass import measure, measure_in_turn
 
-    return laid_out, measure_in_turn, measure
+    return measure_in_turn, measure
 
 
-def _by_operators(found: MapStatistics, first: int, apart: Tensor, bounds: Bounds) -> None:
+def _by_operators(
+    found: MapStatistics, first: int, apart: Float32[Tensor, "image position channel"], bounds: Bounds
+) -> None:
     """The same by torch's operators, of maps (image, position, channel)."""
     exact = apart.double()
     mean = exact.mean(dim=1)
@@ -122,7 +127,9 @@ def _by_operators(found: MapStatistics, first: int, apart: Tensor, bounds: Bound
     found.moments[here] = torch.stack([mean, squares]).cpu().numpy()
 
 
-def _first_maximum(apart: Tensor) -> tuple[Tensor, Tensor]:
+def _first_maximum(
+    apart: Float32[Tensor, "image position channel"],
+) -> tuple[Float32[Tensor, "image channel"], Int64[Tensor, "image channel"]]:
     # torch does not specify which of several equal maxima `max` returns.
     maximum = apart.amax(dim=1)
     numbers = torch.arange(apart.shape[1], device=apart.device)[None, :, None]

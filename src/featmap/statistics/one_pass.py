@@ -12,6 +12,7 @@ import numpy as np
 from numba import njit, prange
 
 from featmap.statistics.addresses import floats_at
+from featmap.statistics.array_types import Counts, Doubles, Floats
 
 LANES, FEW_LANES, ROWS_AT_ONCE = 256, 64, 32
 """The lanes of a row: at most, and at least with few channels; and the number of rows that are summed in float32."""
@@ -26,7 +27,7 @@ ZERO, ONE, TWO, THREE = (np.float32(number) for number in range(4))
 
 
 @njit(inline="always")
-def one_row(values, start, width, number, part):  # type: ignore[no-untyped-def]
+def one_row(values: Floats, start: np.uint64, width: int, number: np.float32, part: Floats) -> None:
     for c in range(np.uint64(width)):
         a = values[start + c]
         most = part[BEST + c]
@@ -41,7 +42,7 @@ def one_row(values, start, width, number, part):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always")
-def four_rows(values, start, step, width, number, part):  # type: ignore[no-untyped-def]
+def four_rows(values: Floats, start: np.uint64, step: np.uint64, width: int, number: np.float32, part: Floats) -> None:
     # The same as four times `one_row`; the sums are read and written once instead of four times.
     for c in range(np.uint64(width)):
         a, b = values[start + c], values[start + step + c]
@@ -65,14 +66,16 @@ def four_rows(values, start, step, width, number, part):  # type: ignore[no-unty
 
 
 @njit(inline="always")
-def count_bounds(values, start, width, low, high, part):  # type: ignore[no-untyped-def]
+def count_bounds(values: Floats, start: np.uint64, width: int, low: np.float32, high: np.float32, part: Floats) -> None:
     for c in range(np.uint64(width)):
         a = values[start + c]
         part[BOUND + c] += ONE if (a <= low) | (a >= high) else ZERO
 
 
 @njit(inline="always")
-def some_rows(values, first, step, width, begin, stop, part, near, is_far):  # type: ignore[no-untyped-def]
+def some_rows(
+    values: Floats, first: int, step: int, width: int, begin: int, stop: int, part: Floats, near: Floats, is_far: bool
+) -> None:
     part[:SHIFT] = 0
     part[BEST:WHERE] = -np.inf
     part[LEAST:ABOVE] = np.inf
@@ -93,7 +96,16 @@ def some_rows(values, first, step, width, begin, stop, part, near, is_far):  # t
 
 
 @njit(inline="always")
-def join_rows(part, begin, rows, whole, origin, extreme, count, moment):  # type: ignore[no-untyped-def]
+def join_rows(
+    part: Floats,
+    begin: int,
+    rows: int,
+    whole: int,
+    origin: Floats,
+    extreme: Floats,
+    count: Counts,
+    moment: Doubles,
+) -> None:
     # Lanes from `whole` on have no last row.
     for c in range(extreme.shape[1]):
         if part[BEST + c] > extreme[0, c]:
@@ -110,7 +122,7 @@ def join_rows(part, begin, rows, whole, origin, extreme, count, moment):  # type
 
 
 @njit(inline="always")
-def join_lanes(channels, beside, extreme, count, moment):  # type: ignore[no-untyped-def]
+def join_lanes(channels: int, beside: int, extreme: Floats, count: Counts, moment: Doubles) -> None:
     for c in range(channels):
         count[0, c] *= beside
         for lane in range(1, beside):
@@ -125,13 +137,13 @@ def join_lanes(channels, beside, extreme, count, moment):  # type: ignore[no-unt
 
 
 @njit(inline="always")
-def is_beyond(spread):  # type: ignore[no-untyped-def]
+def is_beyond(spread: np.float32) -> np.bool_:
     """Whether squares of such deviations leave the range of float32, at either end."""
     return spread > SQUARED or np.float32(0) < spread < 1 / SQUARED
 
 
 @njit(nogil=True, error_model="numpy")
-def exact_moments(values, first, step, places, moment):  # type: ignore[no-untyped-def]
+def exact_moments(values: Floats, first: int, step: int, places: int, moment: Doubles) -> None:
     total = 0.0
     for place in range(places):
         total += np.float64(values[first + place * step])
@@ -142,7 +154,18 @@ def exact_moments(values, first, step, places, moment):  # type: ignore[no-untyp
 
 
 @njit(nogil=True, error_model="numpy")
-def one_group(task, address, places, channels, first, extremes, counts, moments, low, high):  # type: ignore[no-untyped-def]
+def one_group(
+    task: int,
+    address: int,
+    places: int,
+    channels: int,
+    first: int,
+    extremes: Floats,
+    counts: Counts,
+    moments: Doubles,
+    low: np.float32,
+    high: np.float32,
+) -> None:
     """Measures the channels of an image that the number `task` stands for."""
     groups = (channels + LANES - 1) // LANES
     beside = max(FEW_LANES // channels, 1)
@@ -184,14 +207,36 @@ def one_group(task, address, places, channels, first, extremes, counts, moments,
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def measure_in_turn(address, images, places, channels, first, extremes, counts, moments, low, high):  # type: ignore[no-untyped-def]
+def measure_in_turn(
+    address: int,
+    images: int,
+    places: int,
+    channels: int,
+    first: int,
+    extremes: Floats,
+    counts: Counts,
+    moments: Doubles,
+    low: float,
+    high: float,
+) -> None:
     """The same as `measure`, in the thread that calls it."""
     for task in range(images * ((channels + LANES - 1) // LANES)):
         one_group(task, address, places, channels, first, extremes, counts, moments, np.float32(low), np.float32(high))
 
 
 @njit(parallel=True, nogil=True, cache=True, error_model="numpy")
-def measure(address, images, places, channels, first, extremes, counts, moments, low, high):  # type: ignore[no-untyped-def]
+def measure(
+    address: int,
+    images: int,
+    places: int,
+    channels: int,
+    first: int,
+    extremes: Floats,
+    counts: Counts,
+    moments: Doubles,
+    low: float,
+    high: float,
+) -> None:
     """Writes the statistics of maps (image, position, channel), float32 at an address, for every image and from the map
     `first` on: `extremes` (maximum, minimum), `counts` (first position of the maximum, above 0, at a bound) and
     `moments` (mean, squared deviations from it)."""

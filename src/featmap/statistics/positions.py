@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+from jaxtyping import Int64
+
+from featmap.statistics.array_types import Lengths
 
 GOLDEN = 0.6180339887498949
 
 
-def chosen_places(every: int, count: int, number: int) -> NDArray[np.int64]:
+def chosen_places(every: int, count: int, number: int) -> Int64[Lengths, " count"]:
     """`count` of `every` positions of an image, evenly spread; the golden ratio shifts them from image to image.
 
     >>> chosen_places(10, 5, 0), chosen_places(10, 5, 1)

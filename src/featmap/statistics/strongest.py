@@ -8,7 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from jaxtyping import Float32, Int32, Int64
+
+from featmap.statistics.array_types import Counts, Floats, Lengths
 
 _KEYS_AT_ONCE = 2**18
 
@@ -17,9 +19,9 @@ _KEYS_AT_ONCE = 2**18
 class Strongest:
     """The `k` strongest images of each map, arrays (map, k): NaN and -1 where there are fewer images."""
 
-    value: NDArray[np.float32]
-    image: NDArray[np.int64]
-    place: NDArray[np.int32]
+    value: Float32[Floats, "map k"]
+    image: Int64[Lengths, "map k"]
+    place: Int32[Counts, "map k"]
 
     @classmethod
     def none(cls, maps: int, k: int) -> Strongest:
@@ -27,7 +29,7 @@ class Strongest:
         return cls(np.full(shape, np.nan, np.float32), np.full(shape, -1, np.int64), np.full(shape, -1, np.int32))
 
     @classmethod
-    def of(cls, maximum: NDArray[np.float32], place: NDArray[np.int32], k: int) -> Strongest:
+    def of(cls, maximum: Float32[Floats, "image map"], place: Int32[Counts, "image map"], k: int) -> Strongest:
         """The strongest of some images, numbered from 0, from their maxima and the positions of these, (image, map).
 
         >>> found = Strongest.of(np.array([[1], [3], [3]], np.float32), np.array([[0], [7], [5]], np.int32), 2)
@@ -69,7 +71,7 @@ class Strongest:
         return found
 
 
-def _ranked(values: NDArray[np.float32], k: int) -> NDArray[np.int64]:
+def _ranked(values: Float32[Floats, "map image"], k: int) -> Int64[Lengths, "map rank"]:
     """The indices of the `k` largest of each row, largest first, of equal ones the first; NaN comes last."""
     count = values.shape[1]
     k = min(k, count)

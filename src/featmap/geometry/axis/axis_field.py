@@ -65,6 +65,10 @@ class AxisField:
             return ceil(self.bounds.low)
         return self.phases[0].start if self.phases and self.stride is not None else None
 
+    def first_pixel(self, unit: int) -> int | None:
+        """The first pixel of a unit's field, negative on padding; None where there is no stride."""
+        return None if self.offset is None or self.stride is None else self.offset + unit * self.stride
+
     @property
     def steps(self) -> tuple[int, ...] | None:
         """Pixels from each field's start to the next, over one period; None where there is a stride or it is unknown.

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from featmap.geometry import IndexSet, TransposedWindow, Window
-from featmap.graph.graph import Node, TensorSpec
+from featmap.graph.graph import Node, TensorSpec, items_of
 from featmap.graph.operators.base.call import NO_AXES, Axes, Call, Operand, named_arguments
 from featmap.graph.operators.base.channels import ALL, ChannelSet
 from featmap.graph.operators.base.operator import Operator, Rules, lined_up, node_arguments, reads_images_besides, whole
@@ -190,7 +190,7 @@ def _padding_text(padding: tuple[tuple[int, int], ...]) -> tuple[str, ...]:
 
 
 def _each(value: Any, count: int) -> tuple[int, ...]:
-    values = tuple(value) if isinstance(value, list | tuple) else (value,)
+    values = tuple(items_of(value))
     return values * count if len(values) == 1 else values
 
 

@@ -22,7 +22,7 @@ class Nonlinearity(Elementwise):
     input. `zero_below`: everything below some bound becomes 0. `title`: what people call it.
     """
 
-    title: str = ""  # pyright: ignore[reportIncompatibleVariableOverride]
+    title: str = ""
     low: float | None = None
     high: float | None = None
     zero_below: bool = False
@@ -31,6 +31,9 @@ class Nonlinearity(Elementwise):
     kind: ClassVar[str] = "activation"
     joins_positions: ClassVar[bool] = False
     is_nonlinearity: ClassVar[bool] = True
+
+    def called(self) -> str:
+        return self.title
 
     def left_out(self, call: Call) -> Mapping[str, Any]:
         """Few know by heart which slopes and bounds are the usual ones."""

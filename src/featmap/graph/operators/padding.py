@@ -83,7 +83,7 @@ def _filled(fill: float, places: Tensor, rows: Side, columns: Side) -> Tensor:
     outside_rows, outside_columns = rows.sources() == BORDER, columns.sources() == BORDER
     outside = outside_rows[:, None, :, None] | outside_columns[None, :, None]
     made = places.permute(0, 3, 1, 2)
-    return made.masked_fill(torch.from_numpy(outside).reshape(len(made), 1, *made.shape[2:]).to(made.device), fill)
+    return made.masked_fill(torch.as_tensor(outside).reshape(len(made), 1, *made.shape[2:]).to(made.device), fill)
 
 
 _SIDES = ("left", "right", "top", "bottom", "front", "back")

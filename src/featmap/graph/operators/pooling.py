@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from featmap.geometry import Adaptive, AxisRule, Pointwise, Whole, Window
+from featmap.graph.graph import items_of
 from featmap.graph.operators.base.call import Axes, Call, Operand
 from featmap.graph.operators.base.channels import ChannelSet
 from featmap.graph.operators.base.operator import (
@@ -184,11 +185,11 @@ def counts(side: Side, *, counts_padding: bool) -> Tensor:
     last = np.minimum(first + rule.kernel, side.size + rule.after)
     if not counts_padding:
         first, last = np.maximum(first, 0), np.minimum(last, side.size)
-    return torch.from_numpy(last - first)
+    return torch.as_tensor(last - first)
 
 
 def _at(setting: Any, position: int) -> int:
-    values = list(setting) if isinstance(setting, list | tuple) else [setting]
+    values = items_of(setting)
     return values[0] if len(values) == 1 else values[position]
 
 

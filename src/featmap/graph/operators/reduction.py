@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar
 
 from featmap.geometry import AxisRule, Pointwise, Whole
+from featmap.graph.graph import items_of
 from featmap.graph.operators.base.call import Axes, Call, Operand
 from featmap.graph.operators.base.channels import ALL, ChannelSet, channel_axis
 from featmap.graph.operators.base.operator import Rules, Weightless, whole
@@ -102,8 +103,7 @@ def _reduced(call: Call) -> frozenset[int]:
     wanted = call.get("dim", -1 if "x2" in call.arguments else None)
     if wanted is None or wanted == []:
         return frozenset(range(rank))
-    dims = wanted if isinstance(wanted, list | tuple) else [wanted]
-    return frozenset(dim % rank for dim in dims)
+    return frozenset(dim % rank for dim in items_of(wanted))
 
 
 @dataclass(frozen=True)

@@ -139,7 +139,7 @@ def _linked(
         to, size = read.axes[one.axis], one.digit.size
         kept = ("value", -1 if to.axis is None else to.axis, one.inner, size) if read.is_kept(one.axis, shape) else None
         known = [name for name in (kept, ("operand", one.axis, one.inner, size)) if name in names]
-        inputs.append((size, names.index(known[0]) if known else None))  # type: ignore[arg-type]
+        inputs.append((size, names.index(known[0]) if known else None))
         is_certain = is_certain and (bool(known) or to.is_certain)
     last = Digits(tuple(size for *_, size in names), tuple(inputs))
     if last.moves or not steps:

@@ -68,8 +68,9 @@ class Needed:
             return False
         if self.channels is ALL:
             return True
-        known = isinstance(self.channels, IndexSet) and isinstance(other.channels, IndexSet)
-        return known and self.channels >= other.channels  # pyright: ignore[reportOperatorIssue]
+        if not isinstance(self.channels, IndexSet) or not isinstance(other.channels, IndexSet):
+            return False
+        return self.channels >= other.channels
 
 
 def unit_box(

@@ -109,7 +109,8 @@ class UnitBoxes:
 
     def _spans(self, node: int, channels: ChannelSet) -> tuple[Spans, Spans]:
         if node == self.image:
-            return tuple(np.stack([np.arange(size), np.arange(size) + 1], axis=1) for size in self.sized.size(node))  # type: ignore[return-value]
+            rows, columns = (np.stack([np.arange(size), np.arange(size) + 1], axis=1) for size in self.sized.size(node))
+            return rows, columns
         key = node if channels is ALL else (node, self._way(node, channels))
         if key not in self._known and channels is ALL:
             # In execution order: what is read is known by then, and deep networks need no deep recursion.

@@ -204,9 +204,9 @@ def _kept(snapshot: Snapshot, column: int, k: int) -> _Found:
         if snapshot.description.table:
             remedy += " With a filter, such as least=0 (--least 0), the table of all images is searched, for any k."
         raise NotKept(f"k is {k}; '{snapshot.path}' keeps the {kept} strongest images of each map.", remedy)
-    strongest = snapshot.strongest(column)
-    there = np.flatnonzero(strongest.image >= 0)[:k]
-    return strongest.image[there], strongest.value[there], strongest.place[there]
+    strongest = snapshot.strongest(slice(column, column + 1))
+    there = np.flatnonzero(strongest.image[0] >= 0)[:k]
+    return strongest.image[0, there], strongest.value[0, there], strongest.place[0, there]
 
 
 def _filtered(snapshot: Snapshot, column: int, k: int, choice: Choice, values: Values) -> tuple[int, _Found]:

@@ -141,7 +141,7 @@ class Snapshot:
         """What is known over all images of some maps."""
         return PerMap(*(self.read(f"map/{name}", part) for name in layout.PER_MAP))
 
-    def strongest(self, part: slice | int) -> Strongest:
+    def strongest(self, part: slice) -> Strongest:
         """The strongest images of some maps."""
         return Strongest(*(self.read(f"map/strongest_{name}", part) for name in layout.STRONGEST))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from jaxtyping import Float64, Shaped
 from torch import Tensor
 
 from featmap.errors import NoSuchStage
@@ -25,8 +26,8 @@ class Filters:
     convolutions, whose kernels are not flipped. `source` is the node that the layer reads.
     """
 
-    weight: Tensor
-    bias: Tensor | None
+    weight: Float64[Tensor, "output channel *kernel"]
+    bias: Float64[Tensor, " output"] | None
     settings: ConvolutionSettings
     source: int
     is_convolution: bool
@@ -100,7 +101,9 @@ def _check_maps(network: CapturedNetwork, layer: Layer, filters: Filters) -> Non
         )
 
 
-def source_maps(network: CapturedNetwork, filters: Filters, value: Tensor) -> Tensor:
+def source_maps(
+    network: CapturedNetwork, filters: Filters, value: Shaped[Tensor, "image ..."]
+) -> Shaped[Tensor, "channel row column"]:
     """What the layer reads of one image, (channel, row, column) in the order in which the layer reads it."""
     if _reads_planes(network, filters):
         return value[0]

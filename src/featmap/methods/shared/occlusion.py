@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Float64
 from PIL import Image
 
 from featmap.errors import SettingError
@@ -40,7 +41,7 @@ class OcclusionMap(Result):
     image: str
     target: str
     score: float
-    grid: Numbers
+    grid: Float64[Numbers, "row_position column_position"]
     windows: Windows
     baseline: str
     image_size: tuple[int, int]
@@ -50,7 +51,7 @@ class OcclusionMap(Result):
     picture: Image.Image | None = None
 
     @property
-    def drop(self) -> Numbers:
+    def drop(self) -> Float64[Numbers, "row_position column_position"]:
         """The drop of the score at each position; an infinite score that does not change drops by 0."""
         same = self.grid == self.score
         return np.where(same, 0.0, self.score - np.where(same, 0.0, self.grid))
@@ -85,7 +86,7 @@ class OcclusionMap(Result):
             "drop": "score of the untouched image - score with the window",
         }
 
-    def attribution(self, convention: str = "captum") -> Numbers:
+    def attribution(self, convention: str = "captum") -> Float64[Numbers, "row column"]:
         """The drops as a map over the pixels (row, column).
 
         `captum`: each pixel the mean drop of the windows that cover it. Captum itself cuts its last window at the edge

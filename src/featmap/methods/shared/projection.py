@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal, get_args, overload
 
+from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
@@ -36,7 +37,7 @@ class ProjectionQuestion:
         _check("start", self.start, ("value", "one"))
         _check("norm", self.norm, ("scale", "skip"))
 
-    def started(self, values: Tensor, stage: str | None) -> Tensor:
+    def started(self, values: Float[Tensor, "*axes"], stage: str | None) -> Float[Tensor, "*axes"]:
         """The numbers that signals start from at units with these values."""
         starts = values if self.start == "value" else values.new_ones(values.shape)
         # An activation is rectified already; a value before its rectifier is rectified here.
@@ -74,7 +75,7 @@ class Projection(Result):
     value: float
     started_from: float
     unit: tuple[int, int] | None
-    values: Tensor
+    values: Float[Tensor, "channel row column"]
     box: Box
     field: Box
     image_size: tuple[int, int]
@@ -83,7 +84,7 @@ class Projection(Result):
     picture: Image.Image | None = None
     own_gradients: tuple[str, ...] = ()
 
-    def on_image(self) -> Tensor:
+    def on_image(self) -> Float[Tensor, "channel image_row image_column"]:
         """The projection on the whole image, 0 outside of its box: (channel, row, column)."""
         whole = self.values.new_zeros((self.values.shape[0], *self.image_size))
         whole[:, self.box.top : self.box.bottom, self.box.left : self.box.right] = self.values
@@ -148,7 +149,11 @@ class Projections(Result, Sequence[Projection]):
     def __init__(self, projections: Sequence[Projection]) -> None:
         self._projections = tuple(projections)
 
-    def __getitem__(self, position: Any) -> Any:
+    @overload
+    def __getitem__(self, position: int) -> Projection: ...
+    @overload
+    def __getitem__(self, position: slice) -> tuple[Projection, ...]: ...
+    def __getitem__(self, position: int | slice) -> Projection | tuple[Projection, ...]:
         return self._projections[position]
 
     def __len__(self) -> int:

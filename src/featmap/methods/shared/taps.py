@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Shaped
 from torch import Tensor
 
 from featmap.geometry import TransposedWindow, Window
@@ -35,7 +36,9 @@ def taps(rule: Window | TransposedWindow, output: int, size: int) -> tuple[Tap, 
     return tuple(Tap(source, (reach - source * rule.stride) // rule.dilation) for source in sources)
 
 
-def window_values(maps: Tensor, rows: tuple[Tap, ...], columns: tuple[Tap, ...]) -> Tensor:
+def window_values(
+    maps: Shaped[Tensor, "channel row column"], rows: tuple[Tap, ...], columns: tuple[Tap, ...]
+) -> Shaped[Tensor, "channel height width"]:
     """The input values under the window, (channel, row, column); 0 where the window covers padding."""
     height, width = maps.shape[-2:]
     values = maps.new_zeros((maps.shape[0], len(rows), len(columns)))
@@ -48,7 +51,9 @@ def window_values(maps: Tensor, rows: tuple[Tap, ...], columns: tuple[Tap, ...])
     return values
 
 
-def kernel_values(kernels: Tensor, rows: tuple[Tap, ...], columns: tuple[Tap, ...]) -> Tensor:
+def kernel_values(
+    kernels: Shaped[Tensor, "channel kernel_row kernel_column"], rows: tuple[Tap, ...], columns: tuple[Tap, ...]
+) -> Shaped[Tensor, "channel height width"]:
     """The weights that meet the window, (channel, row, column); `kernels` is (channel, kernel row, kernel column)."""
     row_indices = torch.tensor([tap.kernel for tap in rows], dtype=torch.long)
     column_indices = torch.tensor([tap.kernel for tap in columns], dtype=torch.long)

@@ -7,14 +7,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 from operator import index as index_of
-from typing import Any, Literal, SupportsIndex, TypeAlias
+from typing import Any, Literal, SupportsIndex, TypeAlias, cast
 
 import torch
+from jaxtyping import Shaped
 from torch import Tensor
 
 from featmap.errors import AddressError, InputError, SettingError
 from featmap.geometry import Box
-from featmap.graph.graph import TensorSpec
+from featmap.graph.graph import TensorSpec, items_of
 from featmap.graph.operators.table import operator_of
 from featmap.network.address import Address
 from featmap.network.network import CapturedNetwork
@@ -147,16 +148,17 @@ def _quoted(text: str) -> str:
 def _parts(value: Any, at: str = "") -> Iterator[tuple[str, int | None]]:
     """The tensors of an output, each with the steps that lead to it, written as a target."""
     fields = getattr(value, "_fields", None)
+    steps: list[tuple[Any, Any]]
     if isinstance(value, dict):
-        steps = [(key, part) for key, part in value.items()]  # pyright: ignore[reportUnknownVariableType]
+        steps = list(cast("dict[Any, Any]", value).items())
     elif fields is not None:
         steps = list(zip(fields, value, strict=True))
     elif isinstance(value, list | tuple):
-        steps = list(enumerate(value))  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+        steps = list(enumerate(items_of(value)))
     else:
         yield at, value if isinstance(value, int) else None
         return
-    for key, part in steps:  # pyright: ignore[reportUnknownVariableType]
+    for key, part in steps:
         yield from _parts(part, f"{at}[{key!r}]")
 
 
@@ -203,8 +205,8 @@ def _output_score(network: CapturedNetwork, parts: list[Any]) -> Score:
         value = _step_into(value, steps, network)
     if not isinstance(value, int):
         raise InputError(f"The index {parts} does not lead to a tensor of the output.", "Go on to one of its tensors.")
-    index = tuple(number for step in steps for number in (step if isinstance(step, tuple) else (step,)))
-    name = f"output {''.join(str(list(p)) if isinstance(p, tuple) else f'[{p!r}]' for p in parts)}"
+    index = tuple(number for step in steps for number in items_of(step))
+    name = f"output {''.join(str(items_of(p)) if isinstance(p, tuple) else f'[{p!r}]' for p in parts)}"
     return _place_score(network, value, index, name)
 
 
@@ -229,7 +231,7 @@ def _place_score(network: CapturedNetwork, node: int, index: tuple[Any, ...], na
 def _step_into(value: Any, steps: list[Any], network: CapturedNetwork) -> Any:
     step = steps.pop(0)
     if isinstance(step, tuple):
-        first, *rest = step
+        first, *rest = items_of(step)
         if rest:
             steps.insert(0, tuple(rest))
         step = first
@@ -237,8 +239,14 @@ def _step_into(value: Any, steps: list[Any], network: CapturedNetwork) -> Any:
     try:
         return getattr(value, step) if step in names else value[step]
     except (KeyError, IndexError, TypeError) as error:
-        keys = list(value) if isinstance(value, dict) else ", ".join(names) or f"0 to {len(value) - 1}"
-        raise InputError(f"The output of {network.name} has no part {step!r}.", f"Its parts are {keys}.") from error
+        problem = f"The output of {network.name} has no part {step!r}."
+        raise InputError(problem, f"Its parts are {_named_parts(value)}.") from error
+
+
+def _named_parts(value: Any) -> str:
+    if isinstance(value, dict):
+        return str(list(cast("dict[Any, Any]", value)))
+    return ", ".join(getattr(value, "_fields", ())) or f"0 to {len(value) - 1}"
 
 
 def _check_index(shape: tuple[int, ...], index: tuple[Any, ...], name: str) -> None:
@@ -285,6 +293,6 @@ def named_map(network: CapturedNetwork, node: int, address: str) -> str:
     return f"magnitudes of {address}" if is_complex(network.sized, node) else address
 
 
-def predicted(value: Tensor) -> int:
+def predicted(value: Shaped[Tensor, "*axes"]) -> int:
     """The class with the highest score of one image."""
     return int(torch.argmax(measured(value).reshape(-1)))

@@ -9,11 +9,15 @@ from typing import Any, Literal, SupportsIndex, TypeAlias
 
 import numpy as np
 import torch
+from jaxtyping import Float64, Shaped
+from numpy.typing import NDArray
 from torch import Tensor
 
 from featmap.errors import SettingError
 from featmap.geometry import Box, Interval
+from featmap.graph.graph import items_of
 
+Numbers: TypeAlias = NDArray[np.float64]
 Pair: TypeAlias = "int | tuple[int, int]"
 Baseline: TypeAlias = "float | Sequence[float] | Tensor | Literal['mean', 'local'] | Callable[[Tensor], Tensor]"
 
@@ -48,7 +52,7 @@ def windows(height: int, width: int, window: Pair, stride: Pair) -> Windows:
 
 
 def _pair(value: Any, name: str) -> tuple[int, int]:
-    pair: tuple[Any, ...] = tuple(value) if isinstance(value, tuple | list) else (value, value)
+    pair: tuple[Any, ...] = tuple(items_of(value)) if isinstance(value, tuple | list) else (value, value)
     if len(pair) != 2 or not all(_is_size(side) for side in pair):
         raise SettingError(
             f"{name} {value} is not a size in pixels.", f"Give a whole number from 1 on, or (rows, columns): {name}=16."
@@ -77,10 +81,10 @@ class Fill:
     """The values written over occluded pixels: those of a picture (channel, row, column), or each window's mean."""
 
     name: str
-    picture: Tensor | None
+    picture: Shaped[Tensor, "channel row column"] | None
 
 
-def fill(image: Tensor, baseline: Baseline) -> Fill:
+def fill(image: Shaped[Tensor, "channel row column"], baseline: Baseline) -> Fill:
     """The fill for one image (channel, row, column). Raises: SettingError: a baseline of the wrong length or shape."""
     channels = image.shape[0]
     if isinstance(baseline, str):
@@ -100,7 +104,7 @@ def fill(image: Tensor, baseline: Baseline) -> Fill:
             f"The baseline has {len(values)} values; the image has {channels} channels.",
             f"Give one number, or {channels}.",
         )
-    texts = ", ".join(f"{value:g}" for value in values.tolist())
+    texts = ", ".join(f"{value:g}" for value in values)
     return Fill(texts if len(values) == 1 else f"({texts})", _plain(values.expand(channels), image))
 
 
@@ -137,7 +141,9 @@ def _checked(picture: Any, image: Tensor) -> Tensor:
     return picture.to(image)
 
 
-def occluded(image: Tensor, box: Box, filling: Fill) -> Tensor:
+def occluded(
+    image: Shaped[Tensor, "channel row column"], box: Box, filling: Fill
+) -> Shaped[Tensor, "channel row column"]:
     """The image with one window written over: (channel, row, column)."""
     changed = image.clone()
     region = changed[:, box.top : box.bottom, box.left : box.right]
@@ -148,7 +154,9 @@ def occluded(image: Tensor, box: Box, filling: Fill) -> Tensor:
     return changed
 
 
-def captum_average(drop: np.ndarray[Any, Any], found: Windows, size: tuple[int, int]) -> np.ndarray[Any, Any]:
+def captum_average(
+    drop: Float64[Numbers, "row_position column_position"], found: Windows, size: tuple[int, int]
+) -> Float64[Numbers, "row column"]:
     """For each pixel the mean drop of the windows that cover it, 0 where none does: Captum's convention."""
     total, cover = np.zeros(size), np.zeros(size)
     for row, rows in enumerate(found.rows):

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Int, Int64, Shaped
 from torch import Tensor
 from torch.nn import functional
 
@@ -30,7 +31,7 @@ class ForwardValues:
         assert index not in self.untouched.boxes
         return self.untouched.values[index]
 
-    def at(self, index: int, boxes: Boxes) -> Tensor:
+    def at(self, index: int, boxes: Boxes) -> Shaped[Tensor, "one_or_unit channel height width"]:
         """The places of a value at those of the boxes: (unit, channel, row, column), one unit for all on whole maps.
 
         Outside of the map anything may stand: no signal is there.
@@ -39,7 +40,7 @@ class ForwardValues:
         columns = boxes.columns[:, None] + np.arange(boxes.width)
         return self._known(index, rows, columns)
 
-    def switches(self, node: Node, boxes: Boxes) -> Tensor:
+    def switches(self, node: Node, boxes: Boxes) -> Int[Tensor, "one_or_unit channel height width"]:
         """For the outputs of a maximum pool where in its window each found its maximum: row * kernel width + column."""
         union = boxes.union
         known = self._switches.get(node.index)
@@ -49,7 +50,7 @@ class ForwardValues:
         columns = boxes.columns[:, None] + np.arange(boxes.width)
         return _gathered(known[1], (int(union.rows[0]), int(union.columns[0])), rows, columns)
 
-    def _found_switches(self, node: Node, boxes: Boxes) -> Tensor:
+    def _found_switches(self, node: Node, boxes: Boxes) -> Int[Tensor, "height width channel"]:
         """The switches (row, column, channel) of one box of outputs."""
         source, rows, columns = window_rules(self.sized, node)
         sides = boxes.sides(rows, columns, self.sized.size(source), self.sized.size(node.index))
@@ -74,7 +75,12 @@ class ForwardValues:
         return _gathered(known.places, (known.box.top, known.box.left), rows, columns)
 
 
-def _gathered(places: Tensor, first: tuple[int, int], rows: Indices, columns: Indices) -> Tensor:
+def _gathered(
+    places: Shaped[Tensor, "row column channel"],
+    first: tuple[int, int],
+    rows: Int64[Indices, "unit height"],
+    columns: Int64[Indices, "unit width"],
+) -> Shaped[Tensor, "one_or_unit channel height width"]:
     """Places (unit, channel, row, column) at each unit's rows and columns; the nearest that is known outside.
 
     `places` are (row, column, channel), of which the first stands at `first`. Where all units read the same, there is

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from jaxtyping import Shaped
 from torch import Tensor
 
 from featmap.run.backward.signal import Signal, WholeSignal, on_whole_map, signal_at
@@ -23,11 +24,13 @@ class OwnOrder:
             return signal.values
         return self.patch(on_whole_map(signal, self.size(index, item)).values, index, item)
 
-    def patch(self, maps: Tensor, index: int, item: int | None = None) -> Tensor:
+    def patch(
+        self, maps: Shaped[Tensor, "unit channel row column"], index: int, item: int | None = None
+    ) -> Shaped[Tensor, "*axes"]:
         """(unit, channel, row, column) in the value's own order."""
         return self._layout(index, item).from_places(maps.permute(0, 2, 3, 1))
 
-    def maps(self, patch: Tensor, index: int) -> Tensor:
+    def maps(self, patch: Shaped[Tensor, "*axes"], index: int) -> Shaped[Tensor, "unit channel row column"]:
         """(unit, channel, row, column) from the value's own order."""
         return self._layout(index).to_places(patch).permute(0, 3, 1, 2)
 

@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 import numpy as np
 import torch
+from jaxtyping import Int64, Shaped
 from torch import Tensor
 
 from featmap.geometry import AxisRule
@@ -24,8 +25,8 @@ Sides = tuple[Side, Side]
 class Boxes:
     """A box of a map for every unit: where it begins, and the rows and columns that all of them have."""
 
-    rows: Indices
-    columns: Indices
+    rows: Int64[Indices, " unit"]
+    columns: Int64[Indices, " unit"]
     height: int
     width: int
 
@@ -72,14 +73,14 @@ class MapSignal:
     `is_fresh` says that nobody else holds the values, so that they may be written over.
     """
 
-    values: Tensor
+    values: Shaped[Tensor, "unit channel row column"]
     boxes: Boxes
     is_fresh: bool = False
 
     def __len__(self) -> int:
         return len(self.values)
 
-    def with_values(self, values: Tensor, *, is_fresh: bool = True) -> MapSignal:
+    def with_values(self, values: Shaped[Tensor, "unit channel row column"], *, is_fresh: bool = True) -> MapSignal:
         """Other values at the same places."""
         return MapSignal(values, self.boxes, is_fresh)
 
@@ -93,14 +94,14 @@ class MapSignal:
 class WholeSignal:
     """Signals into a value without rows and columns: `values` in the value's own order of axes, units as images."""
 
-    values: Tensor
+    values: Shaped[Tensor, "*axes"]
 
     @property
     def is_fresh(self) -> bool:
         """Whether nobody else holds the values."""
         return False
 
-    def with_values(self, values: Tensor, *, is_fresh: bool = True) -> WholeSignal:  # noqa: ARG002
+    def with_values(self, values: Shaped[Tensor, "*axes"], *, is_fresh: bool = True) -> WholeSignal:  # noqa: ARG002
         """Other values in their place."""
         return WholeSignal(values)
 
@@ -108,7 +109,13 @@ class WholeSignal:
 Signal: TypeAlias = MapSignal | WholeSignal
 
 
-def signal_at(values: Tensor, rows: Indices, columns: Indices, *, is_fresh: bool = False) -> MapSignal:
+def signal_at(
+    values: Shaped[Tensor, "unit channel row column"],
+    rows: Int64[Indices, " unit"],
+    columns: Int64[Indices, " unit"],
+    *,
+    is_fresh: bool = False,
+) -> MapSignal:
     """Values whose boxes begin at these rows and columns."""
     return MapSignal(values, Boxes(rows, columns, int(values.shape[2]), int(values.shape[3])), is_fresh)
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
+from jaxtyping import Shaped
 from torch import Tensor
 
 from featmap.graph.graph import Graph, Node, Reference, TensorSpec, Weight, map_arguments
@@ -68,7 +69,7 @@ class Program:
         own = self.image_dtype
         return own if own.is_floating_point else self.dtype or torch.get_default_dtype()
 
-    def run(self, images: Tensor, others: Mapping[int, Tensor] | None = None) -> dict[int, Any]:
+    def run(self, images: Shaped[Tensor, "image ..."], others: Mapping[int, Tensor] | None = None) -> dict[int, Any]:
         """The wanted values for a batch of images (image, channel, row, column), by node.
 
         Raises: NotResizable: the graph holds for the captured number or size of images alone.
@@ -82,7 +83,9 @@ class Program:
                     values.pop(index, None)
             return {index: self._value(index, values) for index in self.wanted}
 
-    def each(self, images: Tensor, others: Mapping[int, Tensor] | None = None) -> Iterator[tuple[int, Any]]:
+    def each(
+        self, images: Shaped[Tensor, "image ..."], others: Mapping[int, Tensor] | None = None
+    ) -> Iterator[tuple[int, Any]]:
         """Every wanted value as soon as it is made, with its node; it is let go after its last reader.
 
         What is read from a value has to be read before the next one is asked for: later steps write over it.
@@ -106,7 +109,7 @@ class Program:
         images = self.placed_images(images)
         return {self.graph.image_input: images, **{index: self._placed(value) for index, value in others.items()}}
 
-    def placed_images(self, images: Tensor) -> Tensor:
+    def placed_images(self, images: Shaped[Tensor, "*axes"]) -> Shaped[Tensor, "*axes"]:
         """The images on the program's device, in its dtype, laid out channels last."""
         images = images.detach().to(device=self.device, dtype=self.image_dtype)
         return images.contiguous(memory_format=torch.channels_last) if images.ndim == 4 else images

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+from jaxtyping import Shaped
 from torch import Tensor
 
 from featmap.geometry import Box, Interval, Whole
@@ -20,7 +21,11 @@ from featmap.run.region.reach import Reach, full_box
 
 
 def values_on_boxes(
-    program: Program, sized: SizedGraph, image: Tensor, needed: Mapping[int, Box], wanted: set[int]
+    program: Program,
+    sized: SizedGraph,
+    image: Shaped[Tensor, "1 channel row column"],
+    needed: Mapping[int, Box],
+    wanted: set[int],
 ) -> tuple[dict[int, Tensor], dict[int, Box]]:
     """The wanted values of one image (1, channel, row, column), each on the box that is needed of it.
 

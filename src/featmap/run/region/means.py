@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float64
 from torch import Tensor
 
 from featmap.run.region.patches.patches import Cached, Patches
 
 
-def mean_change(patches: Patches, cached: Cached, count: int, column_count: int) -> Tensor:
+def mean_change(patches: Patches, cached: Cached, count: int, column_count: int) -> Float64[Tensor, "position channel"]:
     """By how much the sum over the map changes at every position, (position, channel), in float64."""
     assert patches.layout is not None
     totals = _running_sums(cached.places)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from jaxtyping import Int64, Shaped
 from torch import Tensor
 
 from featmap.geometry import Interval
@@ -37,10 +38,10 @@ class Part:
     """The boxes of a value that are recomputed as one batch: positions of one height and one width."""
 
     group: Group
-    row_members: Indices
-    column_members: Indices
-    row_starts: Indices
-    column_starts: Indices
+    row_members: Int64[Indices, " row_position"]
+    column_members: Int64[Indices, " column_position"]
+    row_starts: Int64[Indices, " row_position"]
+    column_starts: Int64[Indices, " column_position"]
     height: int
     width: int
 
@@ -48,7 +49,7 @@ class Part:
     def count(self) -> int:
         return len(self.row_members) * len(self.column_members)
 
-    def gathered(self, table: Table, memory: Scratch) -> Tensor:
+    def gathered(self, table: Table, memory: Scratch) -> Shaped[Tensor, "image row column channel"]:
         """Another value at these very places: (image, row, column, channel)."""
         return table.gather(*self._places(), memory=memory)
 

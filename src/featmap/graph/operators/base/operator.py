@@ -47,9 +47,6 @@ class Operator:
     returns_parts: ClassVar[bool] = False
     """Whether it returns parts of one axis, each with a size of its own."""
     words: ClassVar[Mapping[str, str]] = MappingProxyType({})
-    title: ClassVar[str] = ""
-    """What people call it, where that is another word than torch's."""
-
     gives_size: ClassVar[bool] = False
     """Whether a call names the size of its value, so that run on a part of a map it would give another one."""
     weights_are_channels: ClassVar[bool] = False
@@ -69,6 +66,10 @@ class Operator:
     """Whether the value lies in new memory that may be written over."""
     may_be_view: ClassVar[bool] = False
     """Whether the value may share memory with an operand though torch's schema does not say so."""
+
+    def called(self) -> str:
+        """What people call it, where that is another word than torch's."""
+        return ""
 
     def axes(self, call: Call) -> Axes:
         """The axes of the value; an unknown operator keeps them only where it keeps the shape."""

@@ -26,13 +26,17 @@ def register(name: str, operator: Operator) -> None:
     Raises: SettingError: it is not an `Operator`, or the name is of an operator of torch's own or has no namespace.
     """
     plain = name.replace("::", ".")
-    if not isinstance(operator, Operator):  # pyright: ignore[reportUnnecessaryIsInstance]
-        problem = f"The operator for '{name}' is {operator!r}."
-        raise SettingError(problem, "Give an instance of a class of featmap.graph.operators.base.operator.Operator.")
+    _check_is_operator(name, operator)
     if "." not in plain or plain.startswith("aten."):
         problem = f"'{name}' is not the name of an operator outside torch."
         raise SettingError(problem, "Give its namespace and name as they are registered: 'mylib.blur'.")
     TABLE[plain] = operator
+
+
+def _check_is_operator(name: str, operator: object) -> None:
+    if not isinstance(operator, Operator):
+        problem = f"The operator for '{name}' is {operator!r}."
+        raise SettingError(problem, "Give an instance of a class of featmap.graph.operators.base.operator.Operator.")
 
 
 def operator_of(node: Node) -> Operator:
@@ -63,4 +67,4 @@ def printed_name(node: Node) -> str:
 
 def title(node: Node) -> str:
     """What people call the operator: ReLU for relu."""
-    return operator_of(node).title or node.base_name
+    return operator_of(node).called() or node.base_name

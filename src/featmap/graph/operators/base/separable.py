@@ -56,5 +56,5 @@ def _slices(side: Side, matrix: Tensor) -> Tensor:
     """The part of a matrix that each box needs: (position, output, place); 0 for places outside the map."""
     sources = side.sources()
     outputs = side.starts[:, None] + np.arange(side.width)
-    taken = matrix[torch.from_numpy(outputs)[:, :, None], torch.from_numpy(np.maximum(sources, 0))[:, None]]
-    return taken * torch.from_numpy(sources != BORDER)[:, None]
+    taken = matrix[torch.as_tensor(outputs)[:, :, None], torch.as_tensor(np.maximum(sources, 0))[:, None]]
+    return taken * torch.as_tensor(sources != BORDER)[:, None]

@@ -89,8 +89,8 @@ def offsets(side: Side) -> Indices:
 def cut_boxes(full: Tensor, row_at: Indices, height: int, column_at: Indices, width: int) -> Tensor:
     """From every image its own rows and columns; images are ordered by row position, then column position."""
     count = full.shape[0]
-    row_index = torch.from_numpy(np.repeat(row_at, len(column_at))[:, None] + np.arange(height)).to(full.device)
-    column_index = torch.from_numpy(np.tile(column_at, len(row_at))[:, None] + np.arange(width)).to(full.device)
+    row_index = torch.as_tensor(np.repeat(row_at, len(column_at))[:, None] + np.arange(height)).to(full.device)
+    column_index = torch.as_tensor(np.tile(column_at, len(row_at))[:, None] + np.arange(width)).to(full.device)
     image = torch.arange(count, device=full.device)[:, None, None]
     places = full.permute(0, 2, 3, 1)[image, row_index[:, :, None], column_index[:, None, :]]
     return places.permute(0, 3, 1, 2)

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from featmap.graph.graph import items_of
 from featmap.graph.operators.base.call import Call, Operand, schema_arguments
 
 _WITHOUT_INFLUENCE = (
@@ -95,7 +96,7 @@ def defaults_of(call: Call) -> Mapping[str, Any]:
 
 def _holds_tensor(value: Any) -> bool:
     if isinstance(value, list | tuple):
-        return any(map(_holds_tensor, value))  # pyright: ignore[reportUnknownArgumentType]
+        return any(map(_holds_tensor, items_of(value)))
     return isinstance(value, Operand)
 
 
@@ -104,10 +105,9 @@ def _said(name: str, word: str, value: Any, rank: int) -> str:
         return word if value else WORDS_FOR_FALSE.get(name, "")
     if name in _AXES:
         value = _counted_from_front(value, rank)
-        word = word.replace("axis", "axes") if isinstance(value, list) and len(value) != 1 else word
+        word = word.replace("axis", "axes") if isinstance(value, list) and len(items_of(value)) != 1 else word
     if isinstance(value, list | tuple):
-        values: list[Any] = list(value)  # pyright: ignore[reportUnknownArgumentType]
-        return f"{word} {(' x ' if name in _SIZES else ' ').join(map(str, values))}".strip()
+        return f"{word} {(' x ' if name in _SIZES else ' ').join(map(str, items_of(value)))}".strip()
     if isinstance(value, torch.dtype):
         return f"{word} {value}".replace("torch.", "").strip()
     return f"{word} {value}".strip()
@@ -115,5 +115,5 @@ def _said(name: str, word: str, value: Any, rank: int) -> str:
 
 def _counted_from_front(value: Any, rank: int) -> Any:
     if isinstance(value, list | tuple):
-        return [axis % rank for axis in value]  # pyright: ignore[reportUnknownVariableType]
+        return [axis % rank for axis in items_of(value)]
     return value % rank if isinstance(value, int) and rank else value

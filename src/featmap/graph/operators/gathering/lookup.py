@@ -188,8 +188,9 @@ def same_but(call: Call, operand: Operand, dim: int) -> Rules:
     """The same place of all axes but one, where the operand's axes are the value's; whole along that one."""
 
     def rule(axis: int | None, own: int | None) -> AxisRule:
-        is_same = axis is not None and axis == own and axis != dim and operand.rank == len(call.out_shape)
-        return Pointwise() if is_same and operand.shape[own] == call.out_shape[own] else whole_axis(call, axis)  # type: ignore[index]
+        if axis is None or axis != own or axis == dim or operand.rank != len(call.out_shape):
+            return whole_axis(call, axis)
+        return Pointwise() if operand.shape[axis] == call.out_shape[axis] else whole_axis(call, axis)
 
     return rule(call.out_axes.row, operand.axes.row), rule(call.out_axes.column, operand.axes.column)
 

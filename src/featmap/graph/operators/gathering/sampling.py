@@ -105,12 +105,13 @@ def _last_axes(call: Call) -> Axes:
 
 def _found_along(call: Call, axis: int | None) -> AxisRule:
     """The windows in which the maxima were found, from the places' side."""
-    pool = _pool_of(call)
-    if pool is None or axis is None:
+    found = _pool_of(call)
+    if found is None or axis is None:
         return whole_axis(call, axis)
-    pooled = Call(call.graph, pool, call.specs, call.axes)
+    node, pool = found
+    pooled = Call(call.graph, node, call.specs, call.axes)
     outputs, spatial = call.out_shape[axis], slice(2 - len(call.out_shape), None)
-    window = operator_of(pool).axis_rule(pooled, pooled.main, axis)  # type: ignore[attr-defined]
+    window = pool.axis_rule(pooled, pooled.main, axis)
     if pooled.main.shape[spatial] != call.out_shape[spatial] or not isinstance(window, Window):
         # torch counts the places in the map that was pooled: in one of another size they lie elsewhere.
         return Whole(outputs)
@@ -119,7 +120,7 @@ def _found_along(call: Call, axis: int | None) -> AxisRule:
     return Perhaps(TransposedWindow(window.kernel, window.stride, window.before, last - outputs, window.dilation))
 
 
-def _pool_of(call: Call) -> Node | None:
+def _pool_of(call: Call) -> tuple[Node, MaxPool] | None:
     """The maximum pool that found the places, None where none did."""
     leaf = dict(zip(("self", "indices"), call.node.args, strict=False)).get("indices")
     if not isinstance(leaf, Reference):
@@ -127,8 +128,9 @@ def _pool_of(call: Call) -> Node | None:
     item = call.graph[leaf.index]
     if not isinstance(operator_of(item), Item) or item.args[1] != 1:
         return None
-    pool = call.graph[item.inputs[0]]
-    return pool if isinstance(operator_of(pool), MaxPool) and pool.depends_on_input else None
+    node = call.graph[item.inputs[0]]
+    pool = operator_of(node)
+    return (node, pool) if isinstance(pool, MaxPool) and node.depends_on_input else None
 
 
 @dataclass(frozen=True)

@@ -31,20 +31,24 @@ class Cut(Moving):
 
     def channels(self, call: Call, position: int, wanted: ChannelSet) -> ChannelSet:
         axis = channel_axis(call.main.axes, call.main.rank)
-        along_channels = call.get("dim", 0) % call.main.rank == axis
+        along_channels = _cut_axis(call) == axis
         if axis is None or not isinstance(wanted, IndexSet) or (along_channels and call.get("step", 1) != 1):
             return SOME
         kept = self.kept(call)
         return IndexSet(wanted.mask << kept.start) if kept is not None and along_channels else wanted
 
     def axes(self, call: Call) -> Axes:
-        return call.main.axes.mixed_along(call.get("dim", 0) % call.main.rank)
+        return call.main.axes.mixed_along(_cut_axis(call))
 
     def moved_rule(self, call: Call, axis: int, own: int) -> AxisRule:
-        if call.get("dim", 0) % call.main.rank != own:
+        if _cut_axis(call) != own:
             return Pointwise()
         kept = self.kept(call)
         return Whole(None) if kept is None else Slice(kept.start, kept.stop, kept.step)
+
+
+def _cut_axis(call: Call) -> int:
+    return int(call.get("dim", 0)) % call.main.rank
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,7 @@ class SliceCut(Cut):
     """slice: one part of an axis, with a step."""
 
     def kept(self, call: Call) -> range | None:
-        size = call.main.shape[call.get("dim", 0) % call.main.rank]
+        size = call.main.shape[_cut_axis(call)]
         return range(*slice(call.get("start"), call.get("end"), call.get("step", 1)).indices(size))
 
     def stated(self, call: Call) -> dict[str, Any]:
@@ -71,8 +75,8 @@ class Narrow(Cut):
     def kept(self, call: Call) -> range | None:
         if not isinstance(call["start"], int):
             return None
-        start = call["start"] % call.main.shape[call.get("dim", 0) % call.main.rank]
-        return range(start, start + call["length"])
+        start = int(call["start"]) % call.main.shape[_cut_axis(call)]
+        return range(start, start + int(call["length"]))
 
     def moves_positions_alone(self, call: Call) -> bool:
         return True
@@ -86,7 +90,7 @@ class Item(Moving):
         return Role.ITEM
 
     def channels(self, call: Call, position: int, wanted: ChannelSet) -> ChannelSet:
-        parts, item = call.main.spec, call["item"]
+        parts, item = call.main.spec, int(call["item"])
         axis = channel_axis(call.main.axes, call.main.rank)
         if not isinstance(parts, tuple) or axis is None or not all(parts):
             return SOME
@@ -126,7 +130,7 @@ class Unbind(Moving):
     """unbind: every position of an axis, which then is gone."""
 
     def axes(self, call: Call) -> Axes:
-        gone = call.get("dim", 0) % call.main.rank
+        gone = _cut_axis(call)
         axes = call.main.axes
         if gone in (axes.row, axes.column):
             return NO_AXES
@@ -138,7 +142,7 @@ class Select(Unbind):
     """select: one position of an axis, which then is gone."""
 
     def picked_place(self, call: Call, axis: int) -> int | None:
-        is_picked = axis == call.get("dim", 0) % call.main.rank
+        is_picked = axis == _cut_axis(call)
         return call["index"] % call.main.shape[axis] if is_picked and isinstance(call["index"], int) else None
 
 

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import torch
 
 from featmap.geometry import AxisRule, Flip, Pointwise, Whole
-from featmap.graph.graph import Node, TensorSpec
+from featmap.graph.graph import Node, TensorSpec, items_of
 from featmap.graph.operators.base.call import Axes, Call, Operand
 from featmap.graph.operators.base.channels import ALL, SOME, ChannelSet
 from featmap.graph.operators.base.operator import NotResizable, Rules, Weightless, node_arguments
@@ -150,7 +150,7 @@ class Squeeze(Reshape):
 
     def where_axes_went(self, call: Call) -> dict[int, int]:
         shape, rank, dim = call.main.shape, call.main.rank, call.get("dim")
-        dims = range(rank) if dim is None else dim if isinstance(dim, list | tuple) else [dim]
+        dims = range(rank) if dim is None else items_of(dim)
         gone = {axis % rank for axis in dims if shape[axis] == 1}
         return {axis: number for number, axis in enumerate(axis for axis in range(rank) if axis not in gone)}
 

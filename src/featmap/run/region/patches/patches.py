@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Int64, Shaped
 from torch import Tensor
 
 from featmap.geometry import Box
@@ -42,12 +43,12 @@ class Layout:
         others = [axis for axis in range(1, rank) if axis not in (self.axes.row, self.axes.column)]
         return (0, self.axes.row, self.axes.column, *others)
 
-    def to_places(self, tensor: Tensor) -> Tensor:
+    def to_places(self, tensor: Shaped[Tensor, "image ..."]) -> Shaped[Tensor, "image row column channel"]:
         """(image, row, column, channel) from the value's own order of axes."""
         places = tensor.permute(self.order)
         return places if len(self.channels) == 1 else places.reshape(*places.shape[:3], prod(self.channels))
 
-    def from_places(self, places: Tensor) -> Tensor:
+    def from_places(self, places: Shaped[Tensor, "image row column channel"]) -> Shaped[Tensor, "image ..."]:
         """The value's own order of axes from (image, row, column, channel)."""
         opened = places.reshape(*places.shape[:3], *self.channels)
         return opened.permute([self.order.index(axis) for axis in range(len(self.order))])
@@ -57,7 +58,7 @@ class Layout:
 class Cached:
     """The untouched values of a map on a box of it, as (row, column, channel)."""
 
-    places: Tensor
+    places: Shaped[Tensor, "row column channel"]
     box: Box
 
 
@@ -99,14 +100,14 @@ class Table:
 
     def gather(
         self,
-        row_positions: Indices,
-        rows: Indices,
-        column_positions: Indices,
-        columns: Indices,
+        row_positions: Int64[Indices, " row_position"],
+        rows: Int64[Indices, "row_position height"],
+        column_positions: Int64[Indices, " column_position"],
+        columns: Int64[Indices, "column_position width"],
         *,
         memory: Scratch,
         lowest: bool = False,
-    ) -> Tensor:
+    ) -> Shaped[Tensor, "position height width channel"]:
         """The places at `rows` (position, place) x `columns` (position, place): (image, row, column, channel).
 
         Row and column indices are those of the whole map, `BORDER` outside of it. `lowest` takes minus infinity there.
@@ -118,12 +119,12 @@ class Table:
 
     def gather_into(
         self,
-        out: Tensor,
+        out: Shaped[Tensor, "position height width channels"],
         channel: int,
-        row_positions: Indices,
-        rows: Indices,
-        column_positions: Indices,
-        columns: Indices,
+        row_positions: Int64[Indices, " row_position"],
+        rows: Int64[Indices, "row_position height"],
+        column_positions: Int64[Indices, " column_position"],
+        columns: Int64[Indices, "column_position width"],
         *,
         lowest: bool = False,
     ) -> None:

@@ -14,6 +14,7 @@ from functools import cached_property
 from itertools import combinations
 
 import numpy as np
+from jaxtyping import Int64
 
 from featmap.geometry import Interval
 from featmap.graph.operators.base.sides import Indices
@@ -32,8 +33,8 @@ class Spans:
     """
 
     changed: tuple[Interval, ...]
-    starts: Indices
-    groups: Indices
+    starts: Int64[Indices, " position"]
+    groups: Int64[Indices, " position"]
     widths: tuple[int, ...]
 
     def __len__(self) -> int:

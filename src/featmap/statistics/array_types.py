@@ -1,0 +1,11 @@
+"""Types of arrays by what their numbers are, for annotations: values, sums, counts, lengths."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
+Counts = NDArray[np.int32]
+Lengths = NDArray[np.int64]
+Bytes = NDArray[np.uint8]
+Keys = NDArray[np.uint32]
