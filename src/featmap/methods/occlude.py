@@ -52,7 +52,8 @@ class OcclusionMap(Result):
 
     `score` is that of the untouched image, `grid` (row position, column position) those of the occluded ones; `drop` is
     score - grid. `positions` are the windows, `baseline` says what was written over them. `picture` is the image as
-    the network saw it, where it came as a picture.
+    the network saw it, where it came as a picture. `region_ends` names the operators that were computed whole, with all
+    that follows, since they have no way to compute a region of their value alone.
     """
 
     image: str
@@ -66,6 +67,7 @@ class OcclusionMap(Result):
     recomputed_share: float
     verification: OcclusionCheck | None = None
     picture: Image.Image | None = None
+    region_ends: tuple[str, ...] = ()
 
     @property
     def drop(self) -> Numbers:
@@ -101,6 +103,7 @@ class OcclusionMap(Result):
             "baseline": self.baseline,
             "score": self.target,
             "drop": "score of the untouched image - score with the window",
+            "region_ends": list(self.region_ends),
         }
 
     def attribution(self, convention: str = "captum") -> Numbers:
@@ -279,6 +282,7 @@ class _Occluding:
             weights_source=self.network.weights_source,
             recomputed_share=self.engine.recomputed_share(),
             picture=self.network.preprocessing.shown(self.image),
+            region_ends=self.engine.region_ends(),
         )
 
     def verified(self, grid: Numbers, count: int) -> OcclusionCheck:

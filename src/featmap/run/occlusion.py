@@ -22,7 +22,7 @@ from featmap.run.execution import Execution
 from featmap.run.memory import available_bytes
 from featmap.run.program.program import Program
 from featmap.run.region.boxes import values_on_boxes
-from featmap.run.region.cost import bytes_per_position, recomputed_share
+from featmap.run.region.cost import bytes_per_position, recomputed_share, region_ends
 from featmap.run.region.engine import RegionEngine
 from featmap.run.region.patches.patches import Cached, Group, Layout, Patches
 from featmap.run.region.patches.spans import Spans
@@ -102,6 +102,10 @@ class Occlusion:
     def recomputed_share(self) -> float:
         """The multiply-adds of all positions, as a share of full runs."""
         return recomputed_share(self.sized, self.reach, self.target)
+
+    def region_ends(self) -> tuple[str, ...]:
+        """What is computed whole though what it reads is known in regions, by operator name."""
+        return region_ends(self.sized, self.reach, self.target)
 
     def chunks(self) -> Iterator[Chunk]:
         """Row positions, column positions and the target's value for those (None where nothing reaches it)."""
