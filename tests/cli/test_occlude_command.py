@@ -56,6 +56,7 @@ def test_json_is_the_answer_and_nothing_else(place: Path) -> None:
         "baseline": "0",
         "score": "logit of class 1",
         "drop": "score of the untouched image - score with the window",
+        "region_ends": ["flatten"],
     }
     assert document["verification"]["positions"] == 2
     assert document["verification"]["relative"] < 1e-5
@@ -64,11 +65,12 @@ def test_json_is_the_answer_and_nothing_else(place: Path) -> None:
 def test_text_says_what_was_done_and_how_it_was_checked(place: Path) -> None:
     ended = featmap(f"occlude {HEADED} cat.png --window 4 --stride 4 --baseline mean --verify 3 -o heat.png")
     assert (ended.code, ended.err) == (0, "wrote heat.png\n")
-    answer, edges, baseline, cost, checked, pictures = ended.out.splitlines()
+    answer, edges, baseline, cost, whole, checked, pictures = ended.out.splitlines()
     assert answer.startswith("OcclusionMap(logit of class 4 of cat.png: 0.496117; 12 windows of 4 x 4; largest drop ")
     assert edges == "stride 4 x 4; windows stay inside the image; the last one of each axis is aligned with the edge"
     assert baseline == "baseline: the image's mean"
     assert cost == "computed again: 34.5% of the multiply-adds of full runs"
+    assert whole == "computed whole, with all that follows: flatten"
     assert checked.startswith("verified: 3 positions in full, in float64: largest difference ")
     assert pictures == "input: stretch to 12x16 (bilinear), values / 255"
     with Image.open("heat.png") as page:

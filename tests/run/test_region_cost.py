@@ -107,6 +107,50 @@ def test_json() -> None:
     asked = case("squeeze and excite")
     cost = asked.net.occlusion_cost(f"{asked.output}/0", window=(3, 4), stride=(4, 3))
     document = cost.to_json()
-    assert list(document) == ["layers", "positions", "window", "stride", "ceiling", "expected"]
+    assert list(document) == ["layers", "positions", "window", "stride", "ceiling", "expected", "region_ends"]
+    assert document["region_ends"] == ["adaptive_avg_pool2d", "mul"]
     assert list(document["layers"][0]) == ["address", "macs", "exact", "recomputed", "regional"]
     assert (document["positions"], document["window"], document["stride"]) == (16, [3, 4], [4, 3])
+
+
+class Branches(nn.Module):
+    """Two branches, one of them through an operator that nobody described, the other one sorted along the rows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second, self.last = conv(3, 4), conv(3, 4), conv(4, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        own = torch.renorm(self.first(x), 2, 1, 0.5)
+        return self.last(own + self.second(x).sort(2).values)
+
+
+def test_what_has_no_regions_is_named_in_the_plan_and_in_the_answer() -> None:
+    """The sum and the convolution behind have regions, but what they read has none; they are not to blame."""
+    asked = case_of(Branches(), SHAPE)
+    target = f"{asked.output}/0"
+    cost = asked.net.occlusion_cost(target, window=3, stride=3)
+    assert cost.region_ends == ("renorm", "sort")
+    assert str(cost) == (
+        "occlusion, 16 windows of 3 x 3, stride 3 x 3\n"
+        "layer    MACs  can change  recomputed\n"
+        "first   14.3K       15.3%       15.3%\n"
+        "second  14.3K       15.3%       15.3%\n"
+        "last    9.50K      100.0%      100.0%  whole\n"
+        "\n"
+        "computed whole, with all that follows: renorm, sort\n"
+        "gain over one full run per window, in multiply-adds: 2.74x of at most 2.74x"
+    )
+    found = asked.net.occlude(asked.image, target, 3, 3, progress=False)
+    assert found.region_ends == ("renorm", "sort")
+    assert found.semantics["region_ends"] == ["renorm", "sort"]
+    projected = asked.net.project(asked.image, target, "guided", progress=False)
+    assert projected.through_gradient == ("renorm", "sort")
+
+
+def test_where_everything_has_regions_nothing_is_named() -> None:
+    asked = case("plain")
+    cost = asked.net.occlusion_cost(f"{asked.output}/0", window=3, stride=3)
+    assert cost.region_ends == ()
+    assert "computed whole" not in str(cost)
+    assert asked.net.occlude(asked.image, f"{asked.output}/0", 3, 3, progress=False).semantics["region_ends"] == []

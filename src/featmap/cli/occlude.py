@@ -82,6 +82,8 @@ def described(result: OcclusionMap) -> list[str]:
         f"baseline: {words['baseline']}",
         f"computed again: {result.recomputed_share:.1%} of the multiply-adds of full runs",
     ]
+    if result.region_ends:
+        lines.append(f"computed whole, with all that follows: {', '.join(result.region_ends)}")
     checked = result.verification
     if checked is not None:
         lines.append(

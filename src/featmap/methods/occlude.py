@@ -168,6 +168,7 @@ class _Occluding:
             weights_source=self.network.weights_source,
             recomputed_share=self.engine.plan.recomputed_share(),
             picture=self.network.preprocessing.shown(self.image),
+            region_ends=self.engine.plan.region_ends(),
         )
 
     def verified(self, grid: Numbers, count: int) -> OcclusionCheck:

@@ -9,7 +9,7 @@ from featmap.methods.shared.target import Target, score_of
 from featmap.methods.shared.windows import Pair, windows
 from featmap.network.network import CapturedNetwork
 from featmap.result import Result
-from featmap.run.region.cost import NodeCost, node_costs
+from featmap.run.region.cost import NodeCost, node_costs, region_ends
 from featmap.run.region.reach import needed_boxes, reach
 
 
@@ -33,12 +33,15 @@ class OcclusionCost(Result):
     """The cost of an occlusion against one full run per position, in multiply-adds.
 
     `ceiling` is the most that recomputing exactly what can change gains, `expected` what the widened regions gain.
+    `region_ends` names the operators that are computed whole, with all that follows, since they have no way to compute
+    a region of their value alone.
     """
 
     layers: tuple[CostRow, ...]
     positions: int
     window: tuple[int, int]
     stride: tuple[int, int]
+    region_ends: tuple[str, ...] = ()
 
     @property
     def ceiling(self) -> float:
@@ -73,6 +76,7 @@ class OcclusionCost(Result):
             "stride": list(self.stride),
             "ceiling": self.ceiling,
             "expected": self.expected,
+            "region_ends": list(self.region_ends),
         }
 
 
@@ -87,7 +91,7 @@ def occlusion_cost(network: CapturedNetwork, target: Target = 0, window: Pair = 
     reached = reach(sized, found.rows, found.columns, needed)
     costs = [cost for cost in node_costs(sized, reached, node) if cost.macs]
     rows = tuple(_row(network, cost) for cost in costs)
-    return OcclusionCost(rows, found.count, found.window, found.stride)
+    return OcclusionCost(rows, found.count, found.window, found.stride, region_ends(sized, reached, node))
 
 
 def _row(network: CapturedNetwork, cost: NodeCost) -> CostRow:

@@ -23,7 +23,7 @@ from featmap.run.execution import Execution
 from featmap.run.memory import available_bytes
 from featmap.run.program.program import Program
 from featmap.run.region.boxes import values_on_boxes
-from featmap.run.region.cost import bytes_per_position, recomputed_share
+from featmap.run.region.cost import bytes_per_position, recomputed_share, region_ends
 from featmap.run.region.engine import RegionEngine
 from featmap.run.region.patches.patches import Cached, Group, Layout, Patches
 from featmap.run.region.patches.spans import Spans
@@ -76,6 +76,10 @@ class OcclusionPlan:
     def recomputed_share(self) -> float:
         """The multiply-adds of all positions, as a share of full runs."""
         return recomputed_share(self.sized, self.reach, self.target)
+
+    def region_ends(self) -> tuple[str, ...]:
+        """What is computed whole though what it reads is known in regions, by operator name."""
+        return region_ends(self.sized, self.reach, self.target)
 
     def values(self, image: Shaped[Tensor, "1 channel row column"]) -> tuple[dict[int, Tensor], dict[int, Box]]:
         """What is kept of the untouched image (1, channel, row, column), and the boxes of what is no whole map."""

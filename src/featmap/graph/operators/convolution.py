@@ -61,10 +61,12 @@ class Convolution(Operator):
         source: Operand = call["input"]
         if len(call["weight"].shape) == 4:
             return call.plane_axes()
-        return Axes(0, None, None) if source.axes.batch == 0 else NO_AXES
+        has_images = source.axes.batch == 0 and source.rank == len(call["weight"].shape)
+        return Axes(0, None, None) if has_images else NO_AXES
 
     def rules(self, call: Call, operand: Operand) -> Rules:
-        if not call.out_axes.has_space or operand.index != call["input"].index:
+        is_input = operand.index == call["input"].index and call.node.inputs.count(operand.index or 0) == 1
+        if not call.out_axes.has_space or not is_input:
             return whole(call, operand)
         settings = self.settings(call)
         return lined_up(call, operand, settings.rule(0), settings.rule(1))

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from featmap.graph.graph import Graph, Node
 from featmap.graph.operators.base.call import Call, named_arguments
+from featmap.graph.operators.base.regions import has_weights_in_space
 from featmap.graph.operators.base.roles import Norm, Role
 from featmap.graph.operators.pointwise import Elementwise, in_place_form
 
@@ -56,7 +57,8 @@ class Nonlinearity(Elementwise):
 class Slopes(Nonlinearity):
     """prelu: a slope per channel, which is no map of weights whatever the last axes of its shape."""
 
-    weights_are_channels: ClassVar[bool] = True
+    def has_map_of_weights(self, call: Call) -> bool:
+        return has_weights_in_space(call)
 
 
 @dataclass(frozen=True)
@@ -143,6 +145,10 @@ class Threshold(Rectifier):
     def is_rectified(self, call: Call) -> bool:
         # In torch's words the threshold's value replaces what is not above it.
         return is_zero(call.get("value"))
+
+    def saturation(self, node: Node) -> tuple[float | None, float | None]:
+        low = _number(named_arguments(node).get("value"))
+        return (None if low == 0 else low), None
 
 
 def is_zero(value: object) -> bool:

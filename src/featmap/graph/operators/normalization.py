@@ -13,7 +13,7 @@ from featmap.graph.graph import Graph, Node
 from featmap.graph.operators.base.call import Axes, Call, Operand, named_arguments, only_first_depends
 from featmap.graph.operators.base.channels import ALL, ChannelSet
 from featmap.graph.operators.base.operator import NotResizable, Rules, reads_images_besides, whole
-from featmap.graph.operators.base.regions import reads_one
+from featmap.graph.operators.base.regions import has_weights_in_space, reads_one
 from featmap.graph.operators.base.roles import Role
 from featmap.graph.operators.base.wording import defaults_of
 from featmap.graph.operators.pointwise import Elementwise, mixed_rule
@@ -57,6 +57,9 @@ class Normalization(Normalizing):
         # Without stored statistics it takes those of the batch, in evaluation too.
         return whole(call, operand) if self.takes_batch(call.arguments) else super().rules(call, operand)
 
+    def has_map_of_weights(self, call: Call) -> bool:
+        return has_weights_in_space(call)
+
     def resized(self, call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
         if self.takes_batch(call.arguments) and call.main.shape[0] != call.captured_main_shape[0]:
             raise NotResizable("statistics of the batch")
@@ -87,7 +90,8 @@ class BatchNorm(Normalization):
 
     def role_in_space(self, call: Call) -> Role | None:
         is_affine = not call["training"] and call["running_mean"] is not None
-        return Role.SCALE if reads_one(call) and is_affine else None
+        is_map = len(call.out_shape) == 4 and not self.has_map_of_weights(call)
+        return Role.SCALE if reads_one(call) and is_affine and is_map else None
 
 
 def scale_and_shift(
@@ -137,6 +141,16 @@ class MapNorm(Normalizing):
 
     def rules(self, call: Call, operand: Operand) -> Rules:
         return whole(call, operand) if _uses_own_statistics(call) else super().rules(call, operand)
+
+    def has_map_of_weights(self, call: Call) -> bool:
+        return has_weights_in_space(call)
+
+
+@dataclass(frozen=True)
+class NativeMapNorm(MapNorm):
+    """native_group_norm, which group_norm is made of in archives of other versions of torch."""
+
+    needs_contiguous: ClassVar[bool] = True
 
 
 def _uses_own_statistics(call: Call) -> bool:

@@ -6,7 +6,7 @@ Operands are lined up as broadcasting does. An operand with one row that stands 
 from __future__ import annotations
 
 from collections.abc import Callable, Container
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import torch
@@ -20,6 +20,7 @@ from featmap.graph.operators.base.operator import (
     Rules,
     Weightless,
     same_channels,
+    whole,
     whole_axis,
 )
 from featmap.graph.operators.base.regions import is_aligned, reads_one, variable
@@ -38,7 +39,9 @@ class Elementwise(Weightless):
         found = NO_AXES
         for operand in call.operands:
             if operand.depends_on_input:
-                found = joined_axes(found, aligned(operand, rank))
+                own = aligned(operand, rank)
+                own = replace(own, batch=None) if stands_for_many(call, operand, own) else own
+                found = joined_axes(found, own)
         return found
 
     def mixes_images(self, call: Call) -> bool:
@@ -59,6 +62,12 @@ class Elementwise(Weightless):
 def aligned(operand: Operand, rank: int) -> Axes:
     """The operand's axes after broadcasting has put missing axes in front."""
     return operand.axes.each(lambda axis: axis + rank - operand.rank)
+
+
+def stands_for_many(call: Call, operand: Operand, axes: Axes) -> bool:
+    """Whether broadcasting repeats the images, so that the axis counts something else."""
+    batch = axes.batch
+    return batch is not None and operand.shape[batch - len(call.out_shape) + operand.rank] != call.out_shape[batch]
 
 
 def joined_axes(first: Axes, second: Axes) -> Axes:
@@ -106,6 +115,26 @@ class Cast(Copy):
     """to, type_as: the same values in another type."""
 
     is_cast: ClassVar[bool] = True
+    may_be_view: ClassVar[bool] = True
+
+
+@dataclass(frozen=True)
+class Bucket(Elementwise):
+    """bucketize: the number of the bucket of each value; the boundaries, which are no map, are read by all."""
+
+    joins_positions: ClassVar[bool] = False
+    weights_are_channels: ClassVar[bool] = True
+
+    def axes(self, call: Call) -> Axes:
+        value = call["self"]
+        return value.axes if isinstance(value, Operand) and value.depends_on_input else NO_AXES
+
+    def rules(self, call: Call, operand: Operand) -> Rules:
+        return whole(call, operand) if operand == call["boundaries"] else super().rules(call, operand)
+
+    def channels(self, call: Call, position: int, wanted: ChannelSet) -> ChannelSet:
+        is_boundary = call.operands[position] == call["boundaries"]
+        return ALL if is_boundary else super().channels(call, position, wanted)
 
 
 @dataclass(frozen=True)
@@ -120,7 +149,7 @@ class Overwrite(LinearPointwise):
         return _copied
 
 
-def _copied(own: Tensor, source: Tensor, *, non_blocking: bool = False) -> Tensor:
+def _copied(own: Tensor, source: Tensor, non_blocking: bool = False) -> Tensor:
     del non_blocking
     return source.to(own.dtype).expand_as(own).clone()
 

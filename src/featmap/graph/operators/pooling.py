@@ -131,6 +131,13 @@ class MaxPool(Pool):
 
 
 @dataclass(frozen=True)
+class VolumePool(MaxPool):
+    """max_pool3d, of volumes with or without an axis of images; torch takes those without as they are captured."""
+
+    needs_contiguous: ClassVar[bool] = True
+
+
+@dataclass(frozen=True)
 class AveragePool(Pool):
     """The mean of each window."""
 

@@ -32,7 +32,8 @@ class LinearLayer(Operator):
         return reads_images_besides(call, "input")
 
     def rules(self, call: Call, operand: Operand) -> Rules:
-        if call.out_axes.has_space and operand.index == call["input"].index:
+        is_read_once = call.node.inputs.count(operand.index or 0) == 1
+        if call.out_axes.has_space and operand.index == call["input"].index and is_read_once:
             return Pointwise(), Pointwise()
         return whole(call, operand)
 
@@ -40,7 +41,7 @@ class LinearLayer(Operator):
         return operand.index == call["input"].index and axis == operand.rank - 1
 
     def role(self, call: Call, norm: Norm) -> Role:
-        is_plain = reads_one(call) and not keeps_positions(call)
+        is_plain = reads_one(call) and not keeps_positions(call) and call["weight"].rank == 2
         return Role.LINEAR if is_plain else super().role(call, norm)
 
     def macs(self, call: Call) -> int | None:
@@ -59,8 +60,14 @@ class MatrixProduct(Operator):
     may_be_view: ClassVar[bool] = True
 
     def axes(self, call: Call) -> Axes:
-        first = call.operands[0].axes
-        return Axes(first.batch if first.batch == 0 else None, None, None)
+        left, right = self.factors(call)
+        if not isinstance(left, Operand) or not isinstance(right, Operand):
+            left, right = call.operands[0], call.operands[0]
+        rank = len(call.out_shape)
+        # Rows of the left matrix are rows of the product; of stacks of matrices each has its own.
+        leading = [one for one in (left, right) if one.depends_on_input and one.axes.batch == 0 and one.rank == rank]
+        has_images = any(one.shape[0] == call.out_shape[0] and (one == left or rank > 2) for one in leading)
+        return Axes(0, None, None) if has_images else NO_AXES
 
     def mixes_images(self, call: Call) -> bool:
         """Products go image by image where all operands have the images in front and matrices behind."""

@@ -31,6 +31,7 @@ from featmap.graph.operators.gathering.lookup import (
     MaskedScatter,
     Scattering,
     SelectedPlaces,
+    Taking,
 )
 from featmap.graph.operators.gathering.overlay import Overlay, SelectOverlay
 from featmap.graph.operators.gathering.sampling import AddedColumns, AffineGrid, GridSample, Unpool, WindowColumns
@@ -38,6 +39,7 @@ from featmap.graph.operators.moving.copying import RepeatedUnits, Repetition, Ro
 from featmap.graph.operators.moving.cutting import Concatenate, Cut, Item, Narrow, Select, SliceCut, Stack, Unbind
 from featmap.graph.operators.moving.pixels import ChannelShuffle, PixelShuffle, PixelUnshuffle
 from featmap.graph.operators.moving.reshape import (
+    Bits,
     Expand,
     ExpandAs,
     MoveAxes,
@@ -53,10 +55,18 @@ from featmap.graph.operators.moving.reshape import (
     ViewAs,
 )
 from featmap.graph.operators.nonlinearity import Bounded, Clamp, Nonlinearity, Rectifier, Slopes, Threshold
-from featmap.graph.operators.normalization import BatchNorm, BatchStatistics, LayerNorm, MapNorm, Normalization
+from featmap.graph.operators.normalization import (
+    BatchNorm,
+    BatchStatistics,
+    LayerNorm,
+    MapNorm,
+    NativeMapNorm,
+    Normalization,
+)
 from featmap.graph.operators.padding import Padding
 from featmap.graph.operators.pointwise import (
     AlongAxis,
+    Bucket,
     Cast,
     Copy,
     Detach,
@@ -68,7 +78,7 @@ from featmap.graph.operators.pointwise import (
     Product,
     Sum,
 )
-from featmap.graph.operators.pooling import AdaptiveAveragePool, AdaptivePool, AveragePool, MaxPool
+from featmap.graph.operators.pooling import AdaptiveAveragePool, AdaptivePool, AveragePool, MaxPool, VolumePool
 from featmap.graph.operators.products import Attention, Distances, Einsum, LinearLayer, MatrixProduct
 from featmap.graph.operators.recurrent import Recurrent
 from featmap.graph.operators.reduction import Average, Largest, PairReduction, Reduction, Total
@@ -96,8 +106,8 @@ _NAMES: dict[Operator, str] = {
     Nonlinearity("Hardswish", zero_below=True, has_in_place_form=True): "hardswish",
     Nonlinearity(has_in_place_form=True): "leaky_relu",
     Nonlinearity("GELU"): "gelu",
-    Nonlinearity(): "elu selu celu softplus mish rrelu log_sigmoid hardshrink softshrink tanhshrink",
-    Slopes(): "prelu _prelu_kernel",
+    Nonlinearity(): "elu selu celu softplus mish rrelu log_sigmoid hardshrink softshrink _prelu_kernel",
+    Slopes(): "prelu",
     BatchNorm(): "batch_norm",
     Normalization(): (
         "_native_batch_norm_legit_no_training _batch_norm_no_update cudnn_batch_norm native_batch_norm "
@@ -105,7 +115,8 @@ _NAMES: dict[Operator, str] = {
     ),
     BatchStatistics(): "_batch_norm_with_update _batch_norm_with_update_functional",
     LayerNorm(): "layer_norm native_layer_norm rms_norm",
-    MapNorm(): "group_norm native_group_norm instance_norm",
+    MapNorm(): "group_norm instance_norm",
+    NativeMapNorm(): "native_group_norm",
     Sum(): "add",
     Difference(): "sub subtract",
     LinearPointwise(): ("rsub neg negative complex real imag conj _conj resolve_conj resolve_neg _neg_view"),
@@ -123,15 +134,16 @@ _NAMES: dict[Operator, str] = {
         "lgamma digamma bernoulli poisson polar "
         "__and__ __or__ __xor__ absolute arccos arccosh arcsin arcsinh arctan arctan2 arctanh fix "
         "floor_divide greater greater_equal less less_equal not_equal special_ndtr isclose "
-        "isreal bucketize"
+        "isreal"
     ),
+    Bucket(): "bucketize",
     Like(): "fill zeros_like ones_like full_like empty_like rand_like randn_like randint_like",
     AlongAxis(): (
         "softmax _softmax log_softmax _log_softmax cumsum glu cumprod cummax cummin logcumsumexp sort argsort topk"
     ),
     MaxPool(1): "max_pool1d",
     MaxPool(2): "max_pool2d max_pool2d_with_indices",
-    MaxPool(3): "max_pool3d max_pool3d_with_indices",
+    VolumePool(3): "max_pool3d max_pool3d_with_indices",
     AveragePool(1): "avg_pool1d",
     AveragePool(2): "avg_pool2d",
     AveragePool(3): "avg_pool3d",
@@ -182,12 +194,14 @@ _NAMES: dict[Operator, str] = {
     SelectOverlay(): "select_scatter",
     IndexedPlaces(): "index",
     SelectedPlaces(): "index_select",
-    Gathering(): "gather take_along_dim",
+    Gathering(): "gather",
+    Taking(): "take_along_dim",
     Scattering(): "scatter scatter_add scatter_reduce index_add index_copy index_fill",
     IndexPut(): "index_put",
     MaskedScatter(): "masked_scatter",
     Lookup(): "embedding one_hot",
     View(): "view reshape _unsafe_view",
+    Bits(): "view.dtype",
     ViewAs(): "view_as reshape_as",
     Reshape(): "flatten unflatten",
     Unsqueeze(): "unsqueeze",

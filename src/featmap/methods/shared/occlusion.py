@@ -35,7 +35,8 @@ class OcclusionMap(Result):
 
     `score` is that of the untouched image, `grid` (row position, column position) those of the occluded ones; `drop` is
     score - grid. `positions` are the windows, `baseline` says what was written over them. `picture` is the image as
-    the network saw it, where it came as a picture.
+    the network saw it, where it came as a picture. `region_ends` names the operators that were computed whole, with all
+    that follows, since they have no way to compute a region of their value alone.
     """
 
     image: str
@@ -49,6 +50,7 @@ class OcclusionMap(Result):
     recomputed_share: float
     verification: OcclusionCheck | None = None
     picture: Image.Image | None = None
+    region_ends: tuple[str, ...] = ()
 
     @property
     def drop(self) -> Float64[Numbers, "row_position column_position"]:
@@ -84,6 +86,7 @@ class OcclusionMap(Result):
             "baseline": self.baseline,
             "score": self.target,
             "drop": "score of the untouched image - score with the window",
+            "region_ends": list(self.region_ends),
         }
 
     def attribution(self, convention: str = "captum") -> Float64[Numbers, "row column"]:

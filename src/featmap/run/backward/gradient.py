@@ -60,12 +60,18 @@ def _derivative_of(step: Step) -> Generator[None]:
         with torch.enable_grad():
             yield
     except (RuntimeError, NotImplementedError) as error:
-        if "derivative for" not in str(error) or "not implemented" not in str(error):
+        if not _is_of_derivatives(str(error)):
             raise
         raise ModelError(
             f"torch has no derivative of {printed_name(step.node)}, through which signals have to flow back.",
             "Ask for a place before it, or for an occlusion, which needs no derivatives.",
         ) from error
+
+
+def _is_of_derivatives(text: str) -> bool:
+    """Whether torch says that an operator has no derivative, or none of numbers of this type."""
+    is_missing = "derivative for" in text and "not implemented" in text
+    return is_missing or "not support automatic differentiation" in text
 
 
 def _as_real(value: Tensor, program: Program) -> Tensor:

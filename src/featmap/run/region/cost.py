@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from featmap.graph.graph import TensorSpec
+from featmap.graph.operators.table import printed_name
 from featmap.graph.sized_graph import SizedGraph
 from featmap.run.program.program import Program
 from featmap.run.region.reach import Reach
@@ -16,7 +17,7 @@ class NodeCost:
     """One operator of a recomputation: full multiply-adds per position, and the shares of them that are computed.
 
     `exact` counts the places that can change, `widened` those of the widths that are run. Both are 1 where the whole
-    map is computed.
+    map is computed. `ends_regions`: the operator has no way to compute regions, though what it reads has regions.
     """
 
     index: int
@@ -24,6 +25,7 @@ class NodeCost:
     exact: float
     widened: float
     is_regional: bool
+    ends_regions: bool
 
 
 def node_costs(sized: SizedGraph, reach: Reach, target: int) -> Iterator[NodeCost]:
@@ -32,12 +34,14 @@ def node_costs(sized: SizedGraph, reach: Reach, target: int) -> Iterator[NodeCos
     for index in sorted(reach.needed):
         if index > target or sized.graph[index].is_input:
             continue
-        is_whole = not sized.region(index).is_regional or any(source in whole for source, _, _ in sized.reads(index))
+        in_regions = [source not in whole for source, _, _ in sized.reads(index)]
+        has_regions = sized.region(index).is_regional
+        is_whole = not has_regions or not all(in_regions)
         if is_whole:
             whole.add(index)
         macs = sized.macs(index) or 0
         exact, widened = (1.0, 1.0) if is_whole else _shares(sized, reach, index)
-        yield NodeCost(index, macs, exact, widened, not is_whole)
+        yield NodeCost(index, macs, exact, widened, not is_whole, not has_regions and any(in_regions))
 
 
 def _shares(sized: SizedGraph, reach: Reach, index: int) -> tuple[float, float]:
@@ -49,6 +53,12 @@ def _shares(sized: SizedGraph, reach: Reach, index: int) -> tuple[float, float]:
     exact = sum(i.size for i in rows.changed) * sum(i.size for i in columns.changed)
     widened = int(rows.extents.sum()) * int(columns.extents.sum())
     return exact / places, widened / places
+
+
+def region_ends(sized: SizedGraph, reach: Reach, target: int) -> tuple[str, ...]:
+    """What regions end at on the way to the target, by operator name: it is computed whole, with all that follows."""
+    ends = (cost.index for cost in node_costs(sized, reach, target) if cost.ends_regions)
+    return tuple(dict.fromkeys(printed_name(sized.graph[index]) for index in ends))
 
 
 def recomputed_share(sized: SizedGraph, reach: Reach, target: int) -> float:

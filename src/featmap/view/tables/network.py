@@ -168,11 +168,13 @@ def cost_table(cost: OcclusionCost) -> RenderableType:
         [row.address, count(row.macs), f"{row.exact:.1%}", f"{row.recomputed:.1%}", "" if row.is_regional else "whole"]
         for row in cost.layers
     ]
+    ends = [Text(f"computed whole, with all that follows: {', '.join(cost.region_ends)}")] if cost.region_ends else []
     windows = f"{cost.positions} windows of {cost.window[0]} x {cost.window[1]}"
     return Group(
         Text(f"occlusion, {windows}, stride {cost.stride[0]} x {cost.stride[1]}", style="bold"),
         table(_COST_HEADINGS, rows),
         Text(""),
+        *ends,
         Text(
             f"gain over one full run per window, in multiply-adds: {cost.expected:.2f}x of at most {cost.ceiling:.2f}x"
         ),

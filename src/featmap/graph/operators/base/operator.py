@@ -8,8 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
 
 from featmap.geometry import AxisRule, Whole
 from featmap.graph.graph import Graph, Node
@@ -64,6 +68,8 @@ class Operator:
     """Whether of values that are 0 on a half line of what they are made of it gives such values."""
     is_fresh: ClassVar[bool] = False
     """Whether the value lies in new memory that may be written over."""
+    needs_contiguous: ClassVar[bool] = False
+    """Whether torch takes the first operand in some layouts of memory alone."""
     may_be_view: ClassVar[bool] = False
     """Whether the value may share memory with an operand though torch's schema does not say so."""
 
@@ -142,7 +148,7 @@ class Operator:
     def function(self, node: Node) -> Callable[..., Any]:
         """What computes the value and leaves what it reads as it is."""
         assert node.target is not None
-        return node.target
+        return partial(_of_contiguous, node.target) if self.needs_contiguous else node.target
 
     def in_place(self, graph: Graph, node: Node) -> Callable[..., Any] | None:
         """What computes the value over its first argument's memory; None where nothing does."""
@@ -248,6 +254,11 @@ class Weightless(Operator):
 
     def resized(self, call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
         return node_arguments(call.node)
+
+
+def _of_contiguous(function: Callable[..., Any], value: Tensor, *settings: Any, **named: Any) -> Any:
+    # A copy: with axes of one element memory may count as contiguous and as channels last.
+    return function(value.clone(memory_format=torch.contiguous_format), *settings, **named)
 
 
 def whole(call: Call, operand: Operand) -> Rules:

@@ -97,14 +97,23 @@ def reads_one(call: Call) -> bool:
     return depends[:1] == [True] and not any(depends[1:])
 
 
+def constant_shapes(call: Call) -> list[tuple[int, ...]]:
+    """The shapes of the operands that no image changes."""
+    weights = [call.graph.weights[name].spec.shape for name in call.node.weights]
+    return weights + [operand.shape for operand in call.operands if not operand.depends_on_input]
+
+
 def has_map_of_weights(call: Call) -> bool:
     """Whether a constant operand differs from position to position (a learned position embedding, say)."""
     rank, axes = len(call.out_shape), call.out_axes
-    constants = [call.graph.weights[name].spec.shape for name in call.node.weights]
-    constants += [operand.shape for operand in call.operands if not operand.depends_on_input]
     return any(
         len(shape) >= rank - axis and shape[axis - rank] > 1
-        for shape in constants
+        for shape in constant_shapes(call)
         for axis in (axes.row, axes.column)
         if axis is not None
     )
+
+
+def has_weights_in_space(call: Call) -> bool:
+    """Whether the axis of one weight per channel, the second, holds rows or columns: maps with their channels last."""
+    return 1 in space(call)

@@ -23,6 +23,7 @@ from featmap.graph.operators.base.operator import (
     whole,
     whole_axis,
 )
+from featmap.graph.operators.base.regions import constant_shapes
 from featmap.graph.operators.moving.reshape import Moving
 from featmap.graph.operators.pointwise import Elementwise, joined_axes
 
@@ -91,12 +92,15 @@ def _where_axes_went(named: Mapping[int, Operand], rank: int, new: int) -> dict[
 
 @dataclass(frozen=True)
 class Gathering(Elementwise):
-    """gather and take_along_dim: each value from the same place of all axes but one, along which a number names it."""
+    """gather: each value from the same place of all axes but one, along which a number names it."""
 
     kind: ClassVar[str] = "shape"
     joins_positions: ClassVar[bool] = False
     is_linear: ClassVar[bool] = True
     may_be_view: ClassVar[bool] = True
+
+    def mixes_images(self, call: Call) -> bool:
+        return is_for_one_image(call)
 
     def axes(self, call: Call) -> Axes:
         dim = along(call)
@@ -114,6 +118,13 @@ class Gathering(Elementwise):
 
 
 @dataclass(frozen=True)
+class Taking(Gathering):
+    """take_along_dim, which without an axis takes everything in the order of memory."""
+
+    needs_contiguous: ClassVar[bool] = True
+
+
+@dataclass(frozen=True)
 class Scattering(Elementwise):
     """scatter, index_add, index_put and their kin: values put down on some places of a tensor, which keeps its shape.
 
@@ -124,6 +135,9 @@ class Scattering(Elementwise):
     joins_positions: ClassVar[bool] = False
     is_linear: ClassVar[bool] = True
     may_be_view: ClassVar[bool] = True
+
+    def mixes_images(self, call: Call) -> bool:
+        return is_for_one_image(call)
 
     def axes(self, call: Call) -> Axes:
         found, rank = call["self"].axes, len(call.out_shape)
@@ -176,6 +190,11 @@ class MaskedScatter(Scattering):
 
     def put_along(self, call: Call) -> set[int]:
         return set(range(len(call.out_shape)))
+
+
+def is_for_one_image(call: Call) -> bool:
+    """Whether a constant has all axes of the value: it holds as many images as were captured, and is not broadcast."""
+    return any(len(shape) == len(call.out_shape) for shape in constant_shapes(call))
 
 
 def along(call: Call) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -9,6 +10,7 @@ from featmap.geometry import AxisRule, IndexSet, Outside, Pointwise, Slice, Tran
 from featmap.graph.operators.base.call import Axes, Call, Operand
 from featmap.graph.operators.base.channels import ALL, SOME, ChannelSet, channel_axis
 from featmap.graph.operators.base.operator import Rules, lined_up, same_channels, whole, whole_axis
+from featmap.graph.operators.base.regions import constant_shapes
 from featmap.graph.operators.moving.reshape import Moving
 from featmap.graph.operators.pointwise import joined_axes
 
@@ -22,7 +24,14 @@ class Overlay(Moving):
 
     def axes(self, call: Call) -> Axes:
         joined = joined_axes(call["self"].axes, self.source_axes(call))
-        return joined if len(self.covered(call)) == call.out_shape[_dim(call)] else joined.mixed_along(_dim(call))
+        covers_all = len(self.covered(call)) == call.out_shape[_dim(call)]
+        if _dim(call) == joined.batch:
+            # Of one image any slice from the first one on is everything; of more images only one without an end is.
+            covers_all = covers_all and not self.selects and call["step"] == 1 and (call["end"] or sys.maxsize) > 2**31
+        return joined if covers_all else joined.mixed_along(_dim(call))
+
+    def mixes_images(self, call: Call) -> bool:
+        return bool(constant_shapes(call))
 
     def rules(self, call: Call, operand: Operand) -> Rules:
         if call["self"].index == call["src"].index:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any, ClassVar
 
@@ -142,7 +142,8 @@ class WindowColumns(Weightless):
     may_be_view: ClassVar[bool] = True
 
     def axes(self, call: Call) -> Axes:
-        return Axes(0, None, None) if call.main.axes.batch == 0 else NO_AXES
+        # Of three axes the first are channels, whatever they were before.
+        return Axes(0, None, None) if call.main.axes.batch == 0 and call.main.rank == 4 else NO_AXES
 
 
 @dataclass(frozen=True)
@@ -150,7 +151,8 @@ class AddedColumns(WindowColumns):
     """col2im (fold): columns of a matrix added up to a map."""
 
     def axes(self, call: Call) -> Axes:
-        return _last_axes(call)
+        found = _last_axes(call)
+        return found if call.main.rank == 3 else replace(found, batch=None)
 
     def resized(self, call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
         raise NotResizable("columns put together to a size that may depend on the input")

@@ -125,6 +125,13 @@ class View(Reshape):
 
 
 @dataclass(frozen=True)
+class Bits(Weightless):
+    """view with a type: the same memory read as numbers of another type, of which there may be more or fewer."""
+
+    kind: ClassVar[str] = "shape"
+
+
+@dataclass(frozen=True)
 class ViewAs(Reshape):
     """reshape_as and view_as: to the shape of another value."""
 
