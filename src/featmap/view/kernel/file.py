@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import secrets
 from pathlib import Path
 
 from featmap.errors import OutputError
@@ -34,12 +36,14 @@ def save_kernel(layer: ConvolutionArithmetic, path: str | Path) -> Path:
 
 def write(path: Path, content: bytes) -> Path:
     """Writes a file whole or not at all."""
-    part = path.with_name(f".{path.name}.part")
+    part = path.with_name(f".{secrets.token_hex(8)}.part")
     try:
         part.write_bytes(content)
         part.replace(path)
     except OSError as error:
         raise OutputError(f"'{path}' cannot be written: {error.strerror}.", "Choose another path.") from error
     finally:
-        part.unlink(missing_ok=True)
+        # What cannot be removed must not hide why the writing failed.
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
     return path
