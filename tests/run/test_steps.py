@@ -11,7 +11,8 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional
 
 import featmap as fm
 from featmap.graph.graph import Graph
@@ -23,6 +24,7 @@ from featmap.testing.oracles import node_values
 from featmap.testing.strategies import RandomNetwork, networks
 from support.closeness import assert_close
 from support.occlusion_cases import REGIONAL, WHOLE, case
+from support.tiny_modules import conv, written
 from support.zoo_networks import seeded
 
 EXAMPLES = settings(
@@ -103,6 +105,29 @@ def test_nor_in_networks_with_every_kind_of_view(name: str) -> None:
     for wanted in ([made[-1]], made[: len(made) // 2 + 1], made[::2], made):
         for keep_wanted in (True, False):
             check_plan(graph, wanted, keep_wanted=keep_wanted)
+
+
+VIEWS = {
+    "slice": lambda z: (functional.relu(z).sum(1), z[:, :2]),
+    "slice, read later": lambda z: (z[:, :2], functional.relu(z)),
+    "parts": lambda z: (z.chunk(2, 1), functional.relu(z)),
+    "view of a view": lambda z: (z.flatten(2).transpose(1, 2), functional.silu(z)),
+    "expanded": lambda z: (z.expand(2, 1, 4, 9, 8), functional.relu(z)),
+}
+"""A value that a nonlinearity could write over, and views of it that are read afterwards."""
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_nor_where_a_view_still_shows_what_could_be_written_over(name: str) -> None:
+    def forward(self: nn.Module, x: Tensor) -> list[Tensor]:
+        first, second = VIEWS[name](self.c(x))
+        return [part * 2 for made in (second, first) for part in (made if isinstance(made, tuple) else (made,))]
+
+    graph = fm.trace(written(forward, c=conv(3, 4)), (3, 9, 8))._captured.graph
+    outputs = [index for index in graph.outputs if index is not None]
+    for wanted in (outputs, outputs[-1:], made_of_input(graph)):
+        check_plan(graph, wanted, keep_wanted=True)
+        check_plan(graph, wanted, keep_wanted=False)
 
 
 def test_the_keeper_finds_what_is_wrong() -> None:
