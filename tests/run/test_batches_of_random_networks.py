@@ -7,6 +7,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
+from torch.nn import functional
 
 import featmap as fm
 from featmap.network.network import CapturedNetwork
@@ -83,16 +84,25 @@ def test_parts_are_as_few_as_can_be_and_differ_by_less_than_their_number(count: 
     assert part * fewest - count < fewest, "the last part lacks less than one of every other"
 
 
-def test_a_model_that_mixes_images_is_not_run_in_batches() -> None:
-    module = written(lambda self, x: self.c(x) - self.c(x).mean(0, keepdim=True), c=conv())
+MIXING = {
+    "mean": lambda y: y - y.mean(0, keepdim=True),
+    "softmax": lambda y: y.softmax(0),
+    "flipped": lambda y: y.flip(0),
+    "batch norm of the batch": lambda y: functional.batch_norm(y, None, None, training=True),
+}
+
+
+@pytest.mark.filterwarnings("ignore::featmap.network.differing.BatchStatistics")
+@pytest.mark.parametrize("name", MIXING)
+def test_a_model_that_mixes_images_is_not_run_in_batches(name: str) -> None:
+    module = written(lambda self, x: MIXING[name](self.c(x)), c=conv())
     net = fm.trace(module, (3, 6, 6))._captured
     (output,) = net.graph.outputs
     assert output is not None
     assert not keeps_images_apart(net, [output])
     program = Program(net.captured, net.tensors, [output])
     assert not can_batch(net, program, [output], (2, 3, 6, 6))
-    first = net.place("c#1:conv").node
-    assert keeps_images_apart(net, [first])
+    assert keeps_images_apart(net, [net.place("c:conv").node])
 
 
 def test_batches_take_no_more_memory_than_they_were_sized_for() -> None:
