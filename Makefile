@@ -1,5 +1,5 @@
-# setup: everything into .venv; demo: the guided main job; test, check: what CI runs; bench: side by side with peers;
-# wild: networks of other packages against their own modules.
+# setup: everything into .venv, peers that results are compared with too; demo: the guided main job; test, check: what CI
+# runs; bench: side by side with peers; wild: networks of other packages against their own modules.
 # oldest, newest: the tests on the oldest versions that are promised, and on the newest there are.
 # Another interpreter: make PYTHON=python3.12 demo
 
@@ -29,7 +29,7 @@ check: $(VENV)/.dev
 	$(BIN)/lint-imports
 	$(BIN)/python tests/support/house.py
 
-bench: $(VENV)/.bench
+bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks
 
 wild: $(VENV)/.wild
@@ -57,10 +57,6 @@ $(VENV)/.dev: $(PINS) | $(VENV)/.made
 	@echo "Installing featmap with everything its tests need into $(VENV); this takes a minute or more."
 	$(INSTALL) -e ".[dev]"
 	touch $@ $(VENV)/.demo
-
-$(VENV)/.bench: $(PINS) | $(VENV)/.dev
-	$(INSTALL) -e ".[bench]"
-	touch $@
 
 $(VENV)/.wild: $(PINS) | $(VENV)/.dev
 	$(INSTALL) -e ".[wild]"

@@ -1,4 +1,4 @@
-"""Settings of every test run, one thread per worker and pictures without a screen, and what is printed at its end.
+"""Settings of every test run: one thread per worker, pictures without a screen, no silent skips; and what it prints.
 
 The settings are made before anything imports torch or matplotlib, and commands that tests start inherit them.
 """
@@ -8,6 +8,8 @@ from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
+
+pytest_plugins = ["support.missing_packages"]
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

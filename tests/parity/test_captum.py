@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import captum.attr as captum
 import numpy as np
 import pytest
 import torch
@@ -19,7 +20,6 @@ from support.occlusion_cases import SHAPE, case_of
 from support.tiny_modules import conv
 from support.zoo_networks import zoo_network
 
-captum = pytest.importorskip("captum.attr", reason="captum belongs to the extra `bench`")
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 Pair = tuple[int, int]

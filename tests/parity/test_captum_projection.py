@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+import captum.attr as captum
 import pytest
 import torch
 from torch import Tensor, nn
@@ -20,7 +21,6 @@ from support.projection_cases import assert_close
 from support.tiny_modules import conv
 from support.zoo_networks import zoo_network
 
-captum = pytest.importorskip("captum.attr", reason="captum belongs to the extra `bench`")
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 METHODS = {"deconvnet": "NeuronDeconvolution", "guided": "NeuronGuidedBackprop"}
