@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from featmap.cli.app import COMMANDS, loaded
 from featmap.cli.index import group
 from featmap.cli.options.model import ModelOptions
-from featmap.cli.options.spread import Panel, spread
+from featmap.cli.options.spread import OptionPanel, spread
 from featmap.index.build.options import ImageOptions
 from featmap.index.schema.described import Described, described
 from featmap.index.schema.wish import WishOptions
@@ -40,7 +40,7 @@ def command(
     width: Annotated[int, Option(help="How wide.")] = 3,
     *,
     frame: Frame,
-    kept: Annotated[Kept, Panel("What is kept")],
+    kept: Annotated[Kept, OptionPanel("What is kept")],
 ) -> None:
     """Frames a picture."""
     typer.echo(f"{picture} {width} {frame} {kept}")

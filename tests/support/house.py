@@ -19,6 +19,7 @@ MOST = {
     "circles of imports": 0,
     "longest signature of a public function": 10,
     "module docstrings that are questions": 0,
+    "names of more than one public class": 0,
 }
 """What is allowed of each count. The goal for signatures is 9; a convolution has ten settings, PyTorch's own."""
 
@@ -34,6 +35,7 @@ def main() -> None:
         "circles of imports": circles(modules),
         "longest signature of a public function": longest_signature(modules),
         "module docstrings that are questions": questions(modules),
+        "names of more than one public class": shared_names(modules),
     }
     failed = False
     for name, (count, example) in found.items():
@@ -73,6 +75,17 @@ def _compares_operator(node: ast.AST) -> bool:
     texts = [side.value for side in sides if isinstance(side, ast.Constant) and isinstance(side.value, str)]
     # A node that is an input of the graph has no operator, and says so.
     return is_operator and any(text != "input" for text in texts)
+
+
+def shared_names(modules: Modules) -> Found:
+    """Names that several classes have: a word has one meaning in the whole tree."""
+    named: dict[str, list[str]] = defaultdict(list)
+    for path, tree in modules.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                named[node.name].append(name_of(path))
+    found = {name: where for name, where in named.items() if len(where) > 1}
+    return len(found), ", ".join(f"{name} in {' and '.join(where)}" for name, where in sorted(found.items()))
 
 
 def largest_folder(modules: Modules) -> Found:

@@ -24,7 +24,7 @@ from featmap.methods.shared.target import Activity, Scale, Target
 from featmap.methods.shared.windows import Baseline, Pair
 from featmap.methods.sheet import Sheet, sheet
 from featmap.network.address import Address
-from featmap.network.layers import Layer as _Layer
+from featmap.network.layers import CapturedLayer
 from featmap.network.network import CapturedNetwork
 from featmap.network.preprocess import Preprocessing
 from featmap.run.backward.roles import Norm, Rule
@@ -44,7 +44,7 @@ class Layer:
     stages: tuple[str, ...]
     output_shape: tuple[int, ...]
     _network: CapturedNetwork
-    _layer: _Layer
+    _layer: CapturedLayer
 
     @property
     def receptive_field(self) -> FieldAnswer:
@@ -92,7 +92,7 @@ class Network:
         resolver = self._captured.resolver
         return tuple(self._layer(layer, resolver.channels(layer.nodes[-1])) for layer in self._captured.layers)
 
-    def _layer(self, layer: _Layer, channels: int) -> Layer:
+    def _layer(self, layer: CapturedLayer, channels: int) -> Layer:
         node = layer.nodes[-1]
         has_space = self._captured.sized.axes[node].has_space
         shape = (channels, *self._captured.sized.size(node)) if has_space else (channels,)

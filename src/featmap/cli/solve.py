@@ -49,7 +49,7 @@ def command(
     from featmap.geometry import solve_size
 
     numbers = parse.size(size), parse.pair(kernel, "--kernel"), parse.pair(dilation, "--dilation")
-    question = SizeQuestion(*numbers, transpose, pool or ceil_mode, ceil_mode)
+    question = AskedSizes(*numbers, transpose, pool or ceil_mode, ceil_mode)
     found = solve_size(
         question.size,
         "same" if output.strip().lower() == "same" else parse.pair(output, "--output"),
@@ -67,7 +67,7 @@ def command(
 
 
 @dataclass(frozen=True)
-class SizeQuestion:
+class AskedSizes:
     """The settings shared by all answers; pairs are (rows, columns)."""
 
     size: tuple[int, int]
@@ -94,7 +94,7 @@ class SizeQuestion:
         return [self.rule(way, axis).output_size(self.size[axis]) for axis, way in enumerate(firsts)]
 
 
-def as_document(question: SizeQuestion, found: SizeSolution) -> dict[str, Any]:
+def as_document(question: AskedSizes, found: SizeSolution) -> dict[str, Any]:
     """The answer as data; `solutions` serve both axes, each of `rows` goes with each of `columns`."""
     return {
         "output_size": question.output_size(found),
@@ -112,7 +112,7 @@ def as_data(way: AxisSolution) -> dict[str, Any]:
     return {"padding": [way.before, way.after], **strides, "output_padding": way.output_padding, **names}
 
 
-def print_answers(question: SizeQuestion, found: SizeSolution, most: int | None) -> None:
+def print_answers(question: AskedSizes, found: SizeSolution, most: int | None) -> None:
     """One table if rows and columns have the same question, else one for each."""
     from rich.text import Text
 
@@ -126,7 +126,7 @@ def print_answers(question: SizeQuestion, found: SizeSolution, most: int | None)
         print_axis("columns", question, 1, found.columns, most)
 
 
-def print_axis(name: str, question: SizeQuestion, axis: int, ways: Sequence[AxisSolution], most: int | None) -> None:
+def print_axis(name: str, question: AskedSizes, axis: int, ways: Sequence[AxisSolution], most: int | None) -> None:
     """The answers of one axis, aligned, each with its sum and its names."""
     from rich.text import Text
 
@@ -146,7 +146,7 @@ def print_axis(name: str, question: SizeQuestion, axis: int, ways: Sequence[Axis
         console.print(Text(f"  [{number}] {reason}", "dim"))
 
 
-def cells_of(way: AxisSolution, question: SizeQuestion, axis: int, reasons: Sequence[str]) -> tuple[str, str, str]:
+def cells_of(way: AxisSolution, question: AskedSizes, axis: int, reasons: Sequence[str]) -> tuple[str, str, str]:
     """An answer, its sum, and its names with the number of the reason why PyTorch does not take it."""
     from featmap.geometry import size_formula
 

@@ -16,7 +16,7 @@ from featmap.images.listing import Images
 from featmap.methods.shared.filters import Filters, check_real, filters_of, source_maps
 from featmap.network.address import Address
 from featmap.network.differing import note_differences
-from featmap.network.layers import Layer
+from featmap.network.layers import CapturedLayer
 from featmap.network.network import CapturedNetwork
 from featmap.result import Result
 from featmap.run.as_maps import as_maps
@@ -85,7 +85,7 @@ def contributions(network: CapturedNetwork, image: Images, address: str | Addres
     return replace(_result(network, layer, channel, filters, maps), notes=notes)
 
 
-def _layer_and_channel(network: CapturedNetwork, address: str | Address) -> tuple[Layer, int]:
+def _layer_and_channel(network: CapturedNetwork, address: str | Address) -> tuple[CapturedLayer, int]:
     asked = Address.parse(address)
     # Contributions are those to the weighted sum, which a layer has whether it has an activation or not.
     place = network.place(replace(asked, stage="conv") if asked.stage is None else asked)
@@ -97,7 +97,7 @@ def _layer_and_channel(network: CapturedNetwork, address: str | Address) -> tupl
 
 
 def _result(
-    network: CapturedNetwork, layer: Layer, channel: int, filters: Filters, maps: dict[int, Tensor]
+    network: CapturedNetwork, layer: CapturedLayer, channel: int, filters: Filters, maps: dict[int, Tensor]
 ) -> Contributions:
     channels = filters.inputs_of(channel)
     parts = each_input(maps[filters.source][channels.start : channels.stop], filters, channel)

@@ -25,7 +25,7 @@ from featmap.methods.shared.filters import Filters, check_real, filters_of, sour
 from featmap.methods.shared.taps import Tap, kernel_values, taps, window_values
 from featmap.network.address import Address
 from featmap.network.differing import note_differences
-from featmap.network.layers import Layer
+from featmap.network.layers import CapturedLayer
 from featmap.network.network import CapturedNetwork
 from featmap.network.resolve import Place
 from featmap.result import Result
@@ -129,7 +129,7 @@ def explain(network: CapturedNetwork, image: Images, unit: str | Address) -> Exp
     return _Explainer(network, layer, place, filters, values).explanation()
 
 
-def _unit_place(network: CapturedNetwork, unit: str | Address) -> tuple[Place, Layer]:
+def _unit_place(network: CapturedNetwork, unit: str | Address) -> tuple[Place, CapturedLayer]:
     place = network.place(unit)
     if place.address.unit is None:
         raise AddressSyntaxError(
@@ -144,7 +144,7 @@ def _unit_place(network: CapturedNetwork, unit: str | Address) -> tuple[Place, L
 
 class _Explainer:
     def __init__(
-        self, network: CapturedNetwork, layer: Layer, place: Place, filters: Filters, values: dict[int, Tensor]
+        self, network: CapturedNetwork, layer: CapturedLayer, place: Place, filters: Filters, values: dict[int, Tensor]
     ) -> None:
         self.network = network
         self.layer = layer

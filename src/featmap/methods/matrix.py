@@ -14,7 +14,7 @@ from featmap.geometry import TransposedWindow, Window
 from featmap.methods.shared.filters import Filters, filters_of
 from featmap.methods.shared.taps import taps
 from featmap.network.differing import note_differences
-from featmap.network.layers import Layer
+from featmap.network.layers import CapturedLayer
 from featmap.network.network import CapturedNetwork
 from featmap.result import Result
 
@@ -67,7 +67,9 @@ class LayerMatrix(Result):
         )
 
 
-def layer_matrix(network: CapturedNetwork, layer: Layer, input_size: tuple[int, int] | None = None) -> LayerMatrix:
+def layer_matrix(
+    network: CapturedNetwork, layer: CapturedLayer, input_size: tuple[int, int] | None = None
+) -> LayerMatrix:
     """The layer's matrix for an input map of `input_size` rows and columns (as in the network, if not given)."""
     filters = filters_of(network, layer)
     # The matrix depends on the weights, not on what the layer reads.
@@ -84,7 +86,7 @@ def layer_matrix(network: CapturedNetwork, layer: Layer, input_size: tuple[int, 
     return LayerMatrix(f"{layer.name}:conv", matrix, shape_in, shape_out, int(filters.weight.numel()))
 
 
-def _check_entries(layer: Layer, filters: Filters, outputs: tuple[int, int]) -> None:
+def _check_entries(layer: CapturedLayer, filters: Filters, outputs: tuple[int, int]) -> None:
     entries = filters.weight.numel() * outputs[0] * outputs[1]
     if entries > LARGEST_ENTRIES:
         raise InputError(

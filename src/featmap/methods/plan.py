@@ -16,7 +16,7 @@ from featmap.graph.receptive.fields import receptive_fields
 from featmap.graph.sized_graph import DoesNotFit, SizedGraph
 from featmap.network.address import written
 from featmap.network.differing import batch_statistics, written_state
-from featmap.network.layers import Layer
+from featmap.network.layers import CapturedLayer
 from featmap.network.network import CapturedNetwork
 from featmap.network.randomness import random_operators
 from featmap.network.tensors import RandomTensors
@@ -254,7 +254,7 @@ class _Planner:
             return False
         return operator_of(node).kind not in _SILENT or bool(self._weights(node))
 
-    def _layer_row(self, layer: Layer) -> PlanRow:
+    def _layer_row(self, layer: CapturedLayer) -> PlanRow:
         nodes = [self.graph[index] for index in layer.nodes]
         after = (with_details(self.sized, node) for node in nodes[1:])
         details = ", ".join(part for part in (details_of(self.sized, nodes[0]), *after) if part)

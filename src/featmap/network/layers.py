@@ -19,7 +19,7 @@ from featmap.network.names import CallName, Names
 
 
 @dataclass(frozen=True)
-class Layer:
+class CapturedLayer:
     """A part of the network that makes feature maps.
 
     `producer` is the node of the convolution or merge, `normalizations` and `nonlinearity` those that follow it.
@@ -61,7 +61,7 @@ class Layer:
         return self.name
 
 
-def find_layers(sized: SizedGraph, names: Names) -> tuple[Layer, ...]:
+def find_layers(sized: SizedGraph, names: Names) -> tuple[CapturedLayer, ...]:
     """All layers of a graph in execution order."""
     return _Finder(sized, names).layers()
 
@@ -73,8 +73,8 @@ class _Finder:
         self.names = names
         self.returned = {index for index in self.graph.outputs if index is not None}
 
-    def layers(self) -> tuple[Layer, ...]:
-        found: list[Layer] = []
+    def layers(self) -> tuple[CapturedLayer, ...]:
+        found: list[CapturedLayer] = []
         absorbed: set[int] = set()
         for node in self.graph:
             if node.index not in absorbed and self._makes_maps(node.index):
@@ -102,7 +102,7 @@ class _Finder:
         """Whether a value is a normalised one; a form that returns statistics beside it is no stage of a layer."""
         return self._operator(index).is_normalization and not isinstance(self.graph[index].spec, tuple)
 
-    def _layer(self, producer: int) -> Layer:
+    def _layer(self, producer: int) -> CapturedLayer:
         normalizations: list[int] = []
         last = producer
         # A merge's own value stays addressable: after a dense block the next block's norm is a layer of its own.
@@ -116,7 +116,7 @@ class _Finder:
         call = self._name(producer, (producer, *normalizations, nonlinearity))
         kind = self._operator(producer).kind
         joins = nonlinearity is None and not normalizations and self._is_activation(producer)
-        return Layer(self.names.text(call), call, producer, tuple(normalizations), nonlinearity, kind, joins)
+        return CapturedLayer(self.names.text(call), call, producer, tuple(normalizations), nonlinearity, kind, joins)
 
     def _is_activation(self, index: int) -> bool:
         """Whether a value is made of activations only: a nonlinearity's output, pooled or joined with others."""

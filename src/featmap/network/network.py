@@ -18,7 +18,7 @@ from featmap.graph.operators.base.operator import NotResizable
 from featmap.graph.operators.table import is_known, operator_of
 from featmap.graph.sized_graph import SizedGraph
 from featmap.network.address import Address
-from featmap.network.layers import Layer, find_layers
+from featmap.network.layers import CapturedLayer, find_layers
 from featmap.network.names import Names
 from featmap.network.preprocess import Preprocessing, default_preprocessing
 from featmap.network.resolve import Place, Resolver
@@ -58,7 +58,7 @@ class CapturedNetwork:
         return Names(self.graph)
 
     @cached_property
-    def layers(self) -> tuple[Layer, ...]:
+    def layers(self) -> tuple[CapturedLayer, ...]:
         return find_layers(self.captured, self.names)
 
     @cached_property

@@ -11,7 +11,7 @@ from featmap.graph.operators.pointwise import Sum
 from featmap.graph.operators.table import operator_of, printed_name, title
 from featmap.graph.sized_graph import SizedGraph
 from featmap.network.address import Address, written
-from featmap.network.layers import Layer
+from featmap.network.layers import CapturedLayer
 from featmap.network.names import CallName, Names
 
 _STAGE_WORDS = {"conv": "weighted sum of its own", "z": "pre-activation", "a": "activation of its own"}
@@ -23,7 +23,7 @@ class Place:
 
     address: Address
     node: int
-    layer: Layer | None
+    layer: CapturedLayer | None
 
     @property
     def key(self) -> str:
@@ -34,7 +34,7 @@ class Place:
 class Resolver:
     """Finds places by address in one network."""
 
-    def __init__(self, sized: SizedGraph, names: Names, layers: tuple[Layer, ...]) -> None:
+    def __init__(self, sized: SizedGraph, names: Names, layers: tuple[CapturedLayer, ...]) -> None:
         self.sized = sized
         self.graph: Graph = sized.graph
         self.names = names
@@ -53,7 +53,7 @@ class Resolver:
         self._check_channel(place)
         return place
 
-    def stage_of(self, layer: Layer, stage: str | None = None) -> Place:
+    def stage_of(self, layer: CapturedLayer, stage: str | None = None) -> Place:
         """A stage of a layer, its last one by default."""
         return self.place(f"{layer.name}:{stage or layer.last_stage}")
 
@@ -144,7 +144,7 @@ class Resolver:
             f"'{address.named_call}' returns {len(items)} tensors that are read.", f"Name one of them: {parts}."
         )
 
-    def _of_layer(self, address: Address, layer: Layer, stage: str) -> Place:
+    def _of_layer(self, address: Address, layer: CapturedLayer, stage: str) -> Place:
         node = layer.stages.get(stage)
         if node is None:
             raise self._no_stage(address, layer, stage)
@@ -165,7 +165,7 @@ class Resolver:
             )
         return Place(replace(address, stage="a"), node, None)
 
-    def _no_stage(self, address: Address, layer: Layer, stage: str) -> NoSuchStage:
+    def _no_stage(self, address: Address, layer: CapturedLayer, stage: str) -> NoSuchStage:
         problem = f"'{address.named_call}' has no {_STAGE_WORDS[stage]}"
         if stage == "conv":
             return NoSuchStage(
@@ -178,7 +178,7 @@ class Resolver:
         asks = [f"{layer.name}:z for its maps as they are"] + ([instead] if instead else [])
         return NoSuchStage(f"{problem}: {reason}.", f"Ask for {', or '.join(asks)}.")
 
-    def _why_no_activation(self, layer: Layer) -> tuple[str, str]:
+    def _why_no_activation(self, layer: CapturedLayer) -> tuple[str, str]:
         last = layer.stages["z"]
         readers = list(self.graph.readers[last])
         if not readers:
@@ -197,7 +197,7 @@ class Resolver:
             return f"its maps are {word}", f"{name} for the {after}{ending}"
         return f"its maps go straight to {self._described(reader.index)}", ""
 
-    def _after_nonlinearity(self, merge: Layer) -> str:
+    def _after_nonlinearity(self, merge: CapturedLayer) -> str:
         if merge.nonlinearity is None:
             return ""
         return f" after {title(self.graph[merge.nonlinearity])}"
@@ -230,13 +230,13 @@ def _listed(names: list[str]) -> str:
     return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
 
 
-def _made_by(layer: Layer, node: int) -> str:
+def _made_by(layer: CapturedLayer, node: int) -> str:
     """The stage that a node of the layer holds; z where conv and z are the same value."""
     found = [stage for stage, index in layer.stages.items() if index == node]
     return found[-1] if found else layer.last_stage
 
 
-def _meant(layer: Layer) -> str:
+def _meant(layer: CapturedLayer) -> str:
     """The stage that a layer's bare name means: its activation, or z where the layer has only this value."""
     return "z" if len(set(layer.stages.values())) == 1 and "a" not in layer.stages else "a"
 

@@ -11,7 +11,7 @@ from featmap.cli.options.answer import give
 from featmap.cli.options.common import Json, print_message
 from featmap.cli.options.engine import EngineChoice
 from featmap.cli.options.model import Device, Model, ModelOptions, found_device, notes
-from featmap.cli.options.spread import Panel, split
+from featmap.cli.options.spread import OptionPanel, split
 from featmap.index.build.options import ImageOptions
 from featmap.index.schema.wish import WishOptions
 
@@ -44,8 +44,8 @@ def command(
         Option(metavar="ADDRESS", help="Layers, with commas between.", show_default="all", rich_help_panel=KEPT),
     ] = None,
     *,
-    kept: Annotated[WishOptions, Panel(KEPT)],
-    unread: Annotated[ImageOptions, Panel("Images")],
+    kept: Annotated[WishOptions, OptionPanel(KEPT)],
+    unread: Annotated[ImageOptions, OptionPanel("Images")],
     device: Device = None,
     engine: EngineChoice,
     options: ModelOptions,

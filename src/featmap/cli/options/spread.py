@@ -3,7 +3,7 @@
 typer reads the options of a command from its signature, one parameter each. A command may take a class instead: a
 dataclass whose fields are typer's parameters, keywords of the library in a TypedDict that say what they are
 (`Described`), or a class that lists its parameters itself (`Listed`). A rich panel for them stands beside the class:
-`Annotated[WishOptions, Panel("What is kept")]`.
+`Annotated[WishOptions, OptionPanel("What is kept")]`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from featmap.index.schema.described import Described, described
 
 
 @dataclass(frozen=True)
-class Panel:
+class OptionPanel:
     """The heading in a command's help below which the options of a class stand."""
 
     title: str
@@ -67,7 +67,7 @@ class _Taken:
 
 def _taken(name: str, hint: Any, entry: Parameter) -> _Taken:
     kind, *notes = get_args(hint) if get_origin(hint) is Annotated else (hint,)
-    panel = next((note.title for note in notes if isinstance(note, Panel)), None)
+    panel = next((note.title for note in notes if isinstance(note, OptionPanel)), None)
     if is_dataclass(kind):
         return _Taken(_of_dataclass(kind), kind)  # type: ignore[arg-type]
     if is_typeddict(kind):

@@ -11,7 +11,7 @@ from featmap.geometry.setting import COLUMNS, ROWS, Problems, misfit
 Pair = tuple[int, int]
 
 
-class ConvolutionSettings(Protocol):
+class HasSettings(Protocol):
     """The settings of one convolution; pairs are (rows, columns), paddings (before, after) of each."""
 
     @property
@@ -36,7 +36,7 @@ class ConvolutionSettings(Protocol):
     def transpose(self) -> bool: ...
 
 
-def check_convolution(layer: ConvolutionSettings) -> None:
+def check_convolution(layer: HasSettings) -> None:
     """Raises: SettingError, KernelTooLarge: no convolution has these settings."""
     problems = Problems()
     check_lowest(layer, problems)
@@ -52,7 +52,7 @@ def check_convolution(layer: ConvolutionSettings) -> None:
         problems.settle(KernelTooLarge)
 
 
-def check_lowest(layer: ConvolutionSettings, problems: Problems) -> None:
+def check_lowest(layer: HasSettings, problems: Problems) -> None:
     """Numbers that must not be below 1, or below 0."""
     for name in ("channels", "filters", "groups"):
         problems.lowest(name, getattr(layer, name), 1)
@@ -63,7 +63,7 @@ def check_lowest(layer: ConvolutionSettings, problems: Problems) -> None:
         problems.lowest("padding", value, 0)
 
 
-def check_groups(layer: ConvolutionSettings, problems: Problems) -> None:
+def check_groups(layer: HasSettings, problems: Problems) -> None:
     """Groups divide channels and filters evenly."""
     common = gcd(layer.channels, layer.filters)
     possible = ", ".join(str(groups) for groups in range(1, common + 1) if common % groups == 0)
@@ -73,7 +73,7 @@ def check_groups(layer: ConvolutionSettings, problems: Problems) -> None:
             problems.add(problem, f"For {layer.channels} channels and {layer.filters} filters use groups {possible}.")
 
 
-def check_output_padding(layer: ConvolutionSettings, problems: Problems) -> None:
+def check_output_padding(layer: HasSettings, problems: Problems) -> None:
     """Output padding belongs to transposed convolutions and is smaller than stride or dilation."""
     for axis, words in enumerate((ROWS, COLUMNS)):
         extra, limit = layer.output_padding[axis], max(layer.stride[axis], layer.dilation[axis])
@@ -85,7 +85,7 @@ def check_output_padding(layer: ConvolutionSettings, problems: Problems) -> None
             problems.add(problem, f"Use at most {limit - 1}, or a larger stride.")
 
 
-def check_kernel(layer: ConvolutionSettings, problems: Problems) -> None:
+def check_kernel(layer: HasSettings, problems: Problems) -> None:
     """The kernel fits into the padded input."""
     told: list[tuple[object, ...]] = []
     for axis, words in enumerate((ROWS, COLUMNS)):
@@ -96,7 +96,7 @@ def check_kernel(layer: ConvolutionSettings, problems: Problems) -> None:
                 problems.add(problem, remedy)
 
 
-def check_crop(layer: ConvolutionSettings, problems: Problems) -> None:
+def check_crop(layer: HasSettings, problems: Problems) -> None:
     """The padding of a transposed convolution, which crops, leaves at least one output."""
     for axis, words in enumerate((ROWS, COLUMNS)):
         size, crop = layer.input_size[axis], layer.padding[axis]

@@ -15,7 +15,7 @@ from featmap.graph.graph import Node, TensorSpec, items_of
 from featmap.graph.operators.base.call import NO_AXES, Axes, Call, Operand, named_arguments
 from featmap.graph.operators.base.channels import ALL, ChannelSet
 from featmap.graph.operators.base.operator import Operator, Rules, lined_up, node_arguments, reads_images_besides, whole
-from featmap.graph.operators.base.regions import Kernel, Weights, Windows, reads_one
+from featmap.graph.operators.base.regions import Kernel, Weights, WindowKernel, reads_one
 from featmap.graph.operators.base.roles import Role
 from featmap.graph.operators.base.sides import Side, cut_boxes, offsets
 
@@ -125,13 +125,13 @@ class Convolution(Operator):
         """Whether the scale and shift of a normalisation behind it can go into its weights."""
         return not named_arguments(node).get("transposed", False)
 
-    def windows(self, call: Call, operand: Operand) -> Windows | None:
+    def windows(self, call: Call, operand: Operand) -> WindowKernel | None:
         settings = self.settings(call)
         if len(settings.kernel) != 2 or operand.index != call["input"].index or len(call.node.args) < 2:
             return None
         rows, columns = self.rules(call, operand)
         make = transposed if settings.transposed else convolved
-        return Windows(rows, columns, lambda weights: _kernel(make, settings, weights))
+        return WindowKernel(rows, columns, lambda weights: _kernel(make, settings, weights))
 
     def role_in_space(self, call: Call) -> Role | None:
         if not reads_one(call) or len(call.out_shape) != 4:

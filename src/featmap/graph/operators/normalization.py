@@ -70,7 +70,7 @@ class Normalization(Normalizing):
 
 
 @dataclass(frozen=True)
-class BatchStatistics(Normalization):
+class BatchNormInTraining(Normalization):
     """Forms of batch norm that take the statistics of the images that run together, without being told."""
 
     def takes_batch(self, arguments: Mapping[str, Any]) -> bool:

@@ -13,7 +13,7 @@ from featmap.geometry import AxisRule, IndexSet, Pad, Pointwise, Whole
 from featmap.graph.operators.base.call import Axes, Call, Operand
 from featmap.graph.operators.base.channels import ChannelSet, channel_axis, shifted
 from featmap.graph.operators.base.operator import Rules, Weightless, same_channels
-from featmap.graph.operators.base.regions import Windows, moved_boxes, moves_maps, space
+from featmap.graph.operators.base.regions import WindowKernel, moved_boxes, moves_maps, space
 from featmap.graph.operators.base.roles import Role
 from featmap.graph.operators.base.sides import BORDER, Side
 
@@ -64,13 +64,15 @@ class Padding(Weightless):
         """The mode of a call."""
         return self.mode or call.get("mode", "constant")
 
-    def windows(self, call: Call, operand: Operand) -> Windows | None:
+    def windows(self, call: Call, operand: Operand) -> WindowKernel | None:
         rows, columns = self.rules(call, operand)
         padded = {call.main.rank - 1 - at // 2 for at, amount in enumerate(_given(call)) if amount}
         if not (padded <= space(call) and moves_maps(call, operand, rows, columns)):
             return None
         fill = float(call.get("value") or 0)
-        return Windows(rows, columns, lambda _weights: partial(_filled, fill)) if fill else moved_boxes(rows, columns)
+        return (
+            WindowKernel(rows, columns, lambda _weights: partial(_filled, fill)) if fill else moved_boxes(rows, columns)
+        )
 
     def role_in_space(self, call: Call) -> Role | None:
         is_constant = all(getattr(rule, "mode", None) == "constant" for rule in self.rules(call, call.main))

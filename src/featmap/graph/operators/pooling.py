@@ -23,7 +23,7 @@ from featmap.graph.operators.base.operator import (
     node_arguments,
     same_channels,
 )
-from featmap.graph.operators.base.regions import Windows, moved_boxes, moves_maps
+from featmap.graph.operators.base.regions import WindowKernel, moved_boxes, moves_maps
 from featmap.graph.operators.base.roles import Role
 from featmap.graph.operators.base.separable import separable
 from featmap.graph.operators.base.sides import Side
@@ -96,7 +96,7 @@ class Pool(OverWindows):
         dilation = _at(call.get("dilation", 1), position)
         return Window(size, stride, padding, padding, dilation, bool(call.get("ceil_mode", False)))
 
-    def windows(self, call: Call, operand: Operand) -> Windows | None:
+    def windows(self, call: Call, operand: Operand) -> WindowKernel | None:
         rows, columns = self.rules(call, operand)
         if moves_maps(call, operand, rows, columns):
             return moved_boxes(rows, columns)
@@ -104,7 +104,7 @@ class Pool(OverWindows):
             return None
         return self.pooled(call, rows, columns)
 
-    def pooled(self, call: Call, rows: Window, columns: Window) -> Windows | None:
+    def pooled(self, call: Call, rows: Window, columns: Window) -> WindowKernel | None:
         """How boxes are pooled from gathered windows."""
         return None
 
@@ -123,8 +123,8 @@ class Pool(OverWindows):
 class MaxPool(Pool):
     """The maximum of each window."""
 
-    def pooled(self, call: Call, rows: Window, columns: Window) -> Windows | None:
-        return Windows(rows, columns, lambda _weights: partial(maximum_pooled, rows, columns), pads_lowest=True)
+    def pooled(self, call: Call, rows: Window, columns: Window) -> WindowKernel | None:
+        return WindowKernel(rows, columns, lambda _weights: partial(maximum_pooled, rows, columns), pads_lowest=True)
 
     def role_in_space(self, call: Call) -> Role | None:
         return self.window_role(call, Role.MAXIMUM)
@@ -141,10 +141,10 @@ class VolumePool(MaxPool):
 class AveragePool(Pool):
     """The mean of each window."""
 
-    def pooled(self, call: Call, rows: Window, columns: Window) -> Windows | None:
+    def pooled(self, call: Call, rows: Window, columns: Window) -> WindowKernel | None:
         divisor, counts_padding = call.get("divisor_override"), bool(call.get("count_include_pad", True))
         pool = partial(average_pooled, divisor=divisor, counts_padding=counts_padding)
-        return Windows(rows, columns, lambda _weights: pool)
+        return WindowKernel(rows, columns, lambda _weights: pool)
 
     def role_in_space(self, call: Call) -> Role | None:
         return self.window_role(call, Role.AVERAGE)
@@ -229,7 +229,7 @@ class AdaptivePool(OverWindows):
                 raise NotResizable(call.node.operator)
         return node_arguments(call.node)
 
-    def windows(self, call: Call, operand: Operand) -> Windows | None:
+    def windows(self, call: Call, operand: Operand) -> WindowKernel | None:
         rows, columns = self.rules(call, operand)
         return moved_boxes(rows, columns) if moves_maps(call, operand, rows, columns) else None
 
@@ -238,7 +238,7 @@ class AdaptivePool(OverWindows):
 class AdaptiveAveragePool(AdaptivePool):
     """Means of blocks of a fixed number."""
 
-    def windows(self, call: Call, operand: Operand) -> Windows | None:
+    def windows(self, call: Call, operand: Operand) -> WindowKernel | None:
         if self.spatial != 2:
             return super().windows(call, operand)
         return super().windows(call, operand) or separable(call, operand, *self.rules(call, operand))

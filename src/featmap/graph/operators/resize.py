@@ -21,7 +21,7 @@ from featmap.graph.operators.base.operator import (
     node_arguments,
     same_channels,
 )
-from featmap.graph.operators.base.regions import Windows, moved_boxes, moves_maps
+from featmap.graph.operators.base.regions import WindowKernel, moved_boxes, moves_maps
 from featmap.graph.operators.base.separable import separable
 from featmap.graph.operators.convolution import short
 
@@ -80,7 +80,7 @@ class Interpolation(Weightless):
         # torch 2.13's smoothing ones give other values for channels last, where one column comes out.
         return partial(_of_contiguous, super().function(node)) if self.rule is None else super().function(node)
 
-    def windows(self, call: Call, operand: Operand) -> Windows | None:
+    def windows(self, call: Call, operand: Operand) -> WindowKernel | None:
         rows, columns = self.rules(call, operand)
         if moves_maps(call, operand, rows, columns):
             return moved_boxes(rows, columns)

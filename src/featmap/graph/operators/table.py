@@ -57,7 +57,7 @@ from featmap.graph.operators.moving.reshape import (
 from featmap.graph.operators.nonlinearity import Bounded, Clamp, Nonlinearity, Rectifier, Slopes, Threshold
 from featmap.graph.operators.normalization import (
     BatchNorm,
-    BatchStatistics,
+    BatchNormInTraining,
     LayerNorm,
     MapNorm,
     NativeMapNorm,
@@ -113,7 +113,7 @@ _NAMES: dict[Operator, str] = {
         "_native_batch_norm_legit_no_training _batch_norm_no_update cudnn_batch_norm native_batch_norm "
         "_native_batch_norm_legit _native_batch_norm_legit_functional"
     ),
-    BatchStatistics(): "_batch_norm_with_update _batch_norm_with_update_functional",
+    BatchNormInTraining(): "_batch_norm_with_update _batch_norm_with_update_functional",
     LayerNorm(): "layer_norm native_layer_norm rms_norm",
     MapNorm(): "group_norm instance_norm",
     NativeMapNorm(): "native_group_norm",

@@ -11,7 +11,7 @@ from featmap.errors import NoSuchStage
 from featmap.geometry import TransposedWindow, Window
 from featmap.graph.operators.convolution import Convolution, ConvolutionSettings
 from featmap.graph.operators.table import operator_of, printed_name
-from featmap.network.layers import Layer
+from featmap.network.layers import CapturedLayer
 from featmap.network.network import CapturedNetwork
 from featmap.run.as_maps import as_maps
 from featmap.run.magnitudes import is_complex
@@ -44,7 +44,7 @@ class Filters:
         return range(first, first + per_group_in)
 
 
-def filters_of(network: CapturedNetwork, layer: Layer) -> Filters:
+def filters_of(network: CapturedNetwork, layer: CapturedLayer) -> Filters:
     """The layer's filters.
 
     Raises: NoSuchStage: the layer is neither a convolution nor a linear layer, or has no maps with rows and columns.
@@ -77,7 +77,7 @@ def filters_of(network: CapturedNetwork, layer: Layer) -> Filters:
     return filters
 
 
-def check_real(network: CapturedNetwork, layer: Layer) -> None:
+def check_real(network: CapturedNetwork, layer: CapturedLayer) -> None:
     """Raises: NoSuchStage: the layer computes with complex numbers, whose sums and shares have no order."""
     if is_complex(network.sized, layer.producer):
         raise NoSuchStage(
@@ -86,7 +86,7 @@ def check_real(network: CapturedNetwork, layer: Layer) -> None:
         )
 
 
-def _check_maps(network: CapturedNetwork, layer: Layer, filters: Filters) -> None:
+def _check_maps(network: CapturedNetwork, layer: CapturedLayer, filters: Filters) -> None:
     """Whether the weights belong to the maps that the layer reads and makes, each of rows and columns."""
     channels = network.resolver.channels
     outputs, inputs = filters.weight.shape[0], filters.weight.shape[1] * filters.settings.groups

@@ -22,7 +22,7 @@ from featmap.graph.operators.base.channels import ALL, SOME, ChannelSet, channel
 from featmap.graph.operators.base.regions import (
     Region,
     Rules,
-    Windows,
+    WindowKernel,
     has_map_of_weights,
     is_aligned,
     keeps_positions,
@@ -170,7 +170,7 @@ class Operator:
         fits = self.joins_positions and is_aligned(call) and not self.has_map_of_weights(call)
         return Region.MERGED if fits else Region.DENSE
 
-    def windows(self, call: Call, operand: Operand) -> Windows | None:
+    def windows(self, call: Call, operand: Operand) -> WindowKernel | None:
         """How boxes of the value are computed from gathered boxes of its one operand; None where they cannot be."""
         return None
 

@@ -37,7 +37,7 @@ class Region(Enum):
 
 
 @dataclass(frozen=True)
-class Windows:
+class WindowKernel:
     """How boxes of a value are computed from gathered boxes of one value, with the map's true borders.
 
     `rows` and `columns` say what is gathered. `kernel` makes the function that computes the boxes, from the weights of
@@ -50,9 +50,9 @@ class Windows:
     pads_lowest: bool = False
 
 
-def moved_boxes(rows: AxisRule, columns: AxisRule) -> Windows:
+def moved_boxes(rows: AxisRule, columns: AxisRule) -> WindowKernel:
     """Boxes of a value each of which positions is one position of what it reads."""
-    return Windows(rows, columns, lambda _weights: _as_gathered)
+    return WindowKernel(rows, columns, lambda _weights: _as_gathered)
 
 
 def _as_gathered(places: Tensor, _rows: Side, _columns: Side) -> Tensor:

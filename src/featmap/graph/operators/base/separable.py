@@ -15,18 +15,18 @@ from torch import Tensor
 from featmap.geometry import AxisRule
 from featmap.graph.operators.base.call import Call, Operand
 from featmap.graph.operators.base.operator import NotResizable
-from featmap.graph.operators.base.regions import Kernel, Weights, Windows
+from featmap.graph.operators.base.regions import Kernel, Weights, WindowKernel
 from featmap.graph.operators.base.sides import BORDER, Side
 
 
-def separable(call: Call, operand: Operand, rows: AxisRule, columns: AxisRule) -> Windows:
+def separable(call: Call, operand: Operand, rows: AxisRule, columns: AxisRule) -> WindowKernel:
     """Boxes from the parts of the matrices that they need."""
 
     def kernel(_weights: Weights) -> Kernel:
         row_matrix, column_matrix = axis_matrices(call, operand)
         return partial(_mixed, row_matrix=row_matrix, column_matrix=column_matrix)
 
-    return Windows(rows, columns, kernel)
+    return WindowKernel(rows, columns, kernel)
 
 
 def axis_matrices(call: Call, operand: Operand) -> tuple[Tensor, Tensor]:

@@ -11,7 +11,7 @@ from torch.nn import functional
 from featmap.geometry import AxisRule, Pointwise, Repeat, TransposedWindow, Window
 from featmap.graph.operators.base.call import Axes, Call, Operand
 from featmap.graph.operators.base.operator import whole_axis
-from featmap.graph.operators.base.regions import Windows
+from featmap.graph.operators.base.regions import WindowKernel
 from featmap.graph.operators.base.sides import Side, cut_boxes, offsets
 from featmap.graph.operators.moving.reshape import Moving
 
@@ -41,11 +41,11 @@ class PixelShuffle(Planes):
     def plane_rule(self, call: Call) -> AxisRule:
         return Repeat(call["upscale_factor"])
 
-    def windows(self, call: Call, operand: Operand) -> Windows | None:
+    def windows(self, call: Call, operand: Operand) -> WindowKernel | None:
         # It places as a transposed convolution with windows side by side does.
         factor = call["upscale_factor"]
         rule = TransposedWindow(factor, factor)
-        return Windows(rule, rule, lambda _weights: partial(shuffled, factor))
+        return WindowKernel(rule, rule, lambda _weights: partial(shuffled, factor))
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,8 @@ class PixelUnshuffle(Planes):
     def divides_places(self, call: Call) -> bool:
         return True
 
-    def windows(self, call: Call, operand: Operand) -> Windows | None:
-        return Windows(*self.rules(call, operand), lambda _weights: partial(unshuffled, call["downscale_factor"]))
+    def windows(self, call: Call, operand: Operand) -> WindowKernel | None:
+        return WindowKernel(*self.rules(call, operand), lambda _weights: partial(unshuffled, call["downscale_factor"]))
 
 
 def shuffled(factor: int, places: Tensor, rows: Side, columns: Side) -> Tensor:

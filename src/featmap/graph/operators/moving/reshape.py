@@ -19,7 +19,7 @@ from featmap.graph.graph import Node, TensorSpec, items_of
 from featmap.graph.operators.base.call import Axes, Call, Operand
 from featmap.graph.operators.base.channels import ALL, SOME, ChannelSet
 from featmap.graph.operators.base.operator import NotResizable, Rules, Weightless, node_arguments
-from featmap.graph.operators.base.regions import Windows, moved_boxes, moves_maps, space
+from featmap.graph.operators.base.regions import WindowKernel, moved_boxes, moves_maps, space
 from featmap.graph.operators.pointwise import Elementwise
 
 AxisGroups = list[tuple[list[int], list[int]]]
@@ -51,14 +51,14 @@ class Moving(Weightless):
         """Whether rows and columns are moved and nothing else, so that boxes of the value are boxes of the operand."""
         return False
 
-    def windows(self, call: Call, operand: Operand) -> Windows | None:
+    def windows(self, call: Call, operand: Operand) -> WindowKernel | None:
         return windows_of_moves(self.rules(call, operand), call, operand) if self.moves_positions_alone(call) else None
 
     def channels(self, call: Call, position: int, wanted: ChannelSet) -> ChannelSet:
         return ALL if wanted is ALL else SOME
 
 
-def windows_of_moves(rules: Rules, call: Call, operand: Operand) -> Windows | None:
+def windows_of_moves(rules: Rules, call: Call, operand: Operand) -> WindowKernel | None:
     """Boxes as they are gathered, where every position of the value is one of the operand."""
     return moved_boxes(*rules) if moves_maps(call, operand, *rules) else None
 
@@ -263,7 +263,7 @@ class Expand(Elementwise):
     def stated(self, call: Call) -> dict[str, Any]:
         return {"size": list(call.out_shape)}
 
-    def windows(self, call: Call, operand: Operand) -> Windows | None:
+    def windows(self, call: Call, operand: Operand) -> WindowKernel | None:
         return windows_of_moves(self.rules(call, operand), call, operand)
 
     def resized(self, call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
