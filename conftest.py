@@ -6,8 +6,14 @@ The settings are made before anything imports torch or matplotlib, and commands 
 import os
 from typing import Any
 
+from hypothesis import settings
+
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
+
+# How long an example takes depends on what else the machine does.
+settings.register_profile("featmap", deadline=None)
+settings.load_profile("featmap")
 
 pytest_plugins = ["support.missing_packages"]
 

@@ -266,7 +266,7 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=35, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=35, suppress_health_check=[HealthCheck.too_slow])
 @given(steps, st.integers(0, 99))
 def test_random_programs_with_writes_and_views(steps: list[Step], seed: int) -> None:
     torch.manual_seed(seed)

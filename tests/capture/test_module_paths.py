@@ -99,7 +99,7 @@ SIGNS = st.sampled_from(
 ODD = st.lists(st.lists(SIGNS, min_size=1, max_size=4).map("".join), min_size=1, max_size=3, unique=True)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(ODD, st.integers(1, 3))
 @example(["conv@2x"], 1)
 @example(["é@1,2"], 2)

@@ -63,7 +63,7 @@ def test_the_receptive_field_of_one_layer() -> None:
 pairs = st.tuples(st.integers(1, 3), st.integers(1, 4))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(pairs.map(lambda p: (p[0] * 3, p[1] * 3)), pairs, pairs, pairs, pairs, st.sampled_from([1, 2, 4]), st.booleans())
 def test_every_number_is_that_of_pytorch(
     size: tuple[int, int],
@@ -91,7 +91,7 @@ def test_every_number_is_that_of_pytorch(
     assert layer.weights_without_bias == module.weight.numel()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(pairs, pairs, pairs, st.booleans(), st.sampled_from([1, 2]))
 def test_macs_and_products_count_the_multiplications(
     size: tuple[int, int], kernel: tuple[int, int], stride: tuple[int, int], transpose: bool, groups: int

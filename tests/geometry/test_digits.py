@@ -30,7 +30,7 @@ def respelled(draw: st.DrawFn) -> tuple[Digits, int, list[set[int]]]:
     return rule, prod(sizes), [set(row) for row in numbers.repeat_interleave(unread, 0).tolist()]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(respelled())
 def test_digits_are_what_views_and_permutes_do(question: tuple[Digits, int, list[set[int]]]) -> None:
     rule, size, truth = question
@@ -44,7 +44,7 @@ def test_digits_are_what_views_and_permutes_do(question: tuple[Digits, int, list
     check_sets(rule, size)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(_INNER, st.integers(3, 6), st.integers(1, 3), st.integers(1, 3))
 def test_a_rule_within_reads_what_it_reads_of_each_line(inner: AxisRule, size: int, before: int, after: int) -> None:
     rule, outputs = Within(inner, size, before, after), inner.output_size(size)

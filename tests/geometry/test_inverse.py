@@ -98,7 +98,7 @@ KINDS: dict[str, dict[str, Any]] = {
 kinds = st.sampled_from(list(KINDS))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(sizes, sizes, few, st.integers(1, 3), maybe_stride, kinds)
 @example(10, 2, 3, 1, None, "convolution")
 @example(7, 1, 7, 1, None, "convolution")
@@ -136,7 +136,7 @@ LAYERS = {
 }
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(sizes, sizes, few, st.integers(1, 3), maybe_stride, kinds)
 @example(8, 8, 3, 1, 1, "pool")
 def test_pytorch_takes_what_is_not_marked_and_refuses_what_is(
@@ -155,7 +155,7 @@ def test_pytorch_takes_what_is_not_marked_and_refuses_what_is(
                 assert layer(torch.zeros(1, 1, size, size)).shape[-1] == output
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(sizes, sizes, few, st.integers(1, 3), kinds)
 @example(7, 1, 7, 1, "convolution")
 @example(1, 1, 3, 1, "convolution")
@@ -210,7 +210,7 @@ def test_padding_first_is_the_same_layer(before: int) -> None:
     assert way.not_in_pytorch.endswith(": call functional.pad before it")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.tuples(sizes, sizes), st.tuples(sizes, sizes), st.tuples(few, few), kinds)
 @example((7, 9), (1, 1), (7, 3), "convolution")
 def test_what_serves_both_axes_is_what_serves_each(
@@ -222,7 +222,7 @@ def test_what_serves_both_axes_is_what_serves_each(
         assert list(found.common) == sorted(found.common, key=lambda way: way.order)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(sizes, sizes, few, maybe_stride, kinds)
 def test_the_nearest_sizes_can_be_had(size: int, output: int, kernel: int, stride: int | None, kind: str) -> None:
     try:

@@ -73,7 +73,7 @@ def seen(chain: Chain, sizes: list[int], unit: int) -> set[int] | None:
     return units
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.lists(inner_rules, min_size=1, max_size=5), st.integers(60, 150))
 def test_field_of_a_chain_is_what_units_see(chain: Chain, size: int) -> None:
     sizes = sizes_of(chain, size)
@@ -102,7 +102,7 @@ def check_unit(field: AxisField, unit: int, truth: set[int]) -> None:
         assert len(truth) == extent.size == field.size
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(st.lists(windows, min_size=1, max_size=3), min_size=2, max_size=4), st.data())
 def test_merged_ways_are_the_union(chains: list[list[Window]], data: st.DataObject) -> None:
     """Ways of one stride, each with rules of its own along rows and along columns."""
@@ -150,7 +150,7 @@ def check_union(field: ReceptiveField, truth: set[tuple[int, int]]) -> None:
         assert field.status == Status.HULL
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(inner_rules, min_size=1, max_size=3), st.lists(inner_rules, min_size=1, max_size=3))
 def test_ways_that_are_not_aligned_stay_inside_their_bounds(first: Chain, second: Chain) -> None:
     """Both ways are brought to one size by a resize, whatever their strides."""

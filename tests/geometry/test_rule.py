@@ -25,7 +25,7 @@ def questions(draw: st.DrawFn) -> tuple[AxisRule, int, int]:
     return rule, size, outputs_of(rule, size)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(questions(), st.data())
 def test_needed_is_the_hull_of_sources(question: tuple[AxisRule, int, int], data: st.DataObject) -> None:
     rule, size, outputs = question
@@ -34,7 +34,7 @@ def test_needed_is_the_hull_of_sources(question: tuple[AxisRule, int, int], data
     assert rule.needed(Interval(start, stop), size) == hull(read_by(rule, range(start, stop), size))
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(questions(), st.data())
 def test_affected_never_lacks_an_output(question: tuple[AxisRule, int, int], data: st.DataObject) -> None:
     rule, size, outputs = question
@@ -50,7 +50,7 @@ def test_affected_never_lacks_an_output(question: tuple[AxisRule, int, int], dat
         assert not dense or claimed == hull(truth)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(questions(), st.data())
 def test_needed_set_is_exact(question: tuple[AxisRule, int, int], data: st.DataObject) -> None:
     rule, size, outputs = question
@@ -59,7 +59,7 @@ def test_needed_set_is_exact(question: tuple[AxisRule, int, int], data: st.DataO
     assert members(claimed) == inside(read_by(rule, sorted(chosen), size), size)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(questions())
 def test_period_is_what_happens_inside(question: tuple[AxisRule, int, int]) -> None:
     rule, size, outputs = question
@@ -71,7 +71,7 @@ def test_period_is_what_happens_inside(question: tuple[AxisRule, int, int]) -> N
             assert set(period.at(output)) == read
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(questions())
 def test_a_rule_that_does_not_move_is_the_identity(question: tuple[AxisRule, int, int]) -> None:
     rule, size, outputs = question

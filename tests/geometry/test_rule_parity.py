@@ -25,7 +25,7 @@ def refused(rule: AxisRule, size: int) -> bool:
     return False
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 @given(rules, st.integers(1, 24))
 def test_rule_is_the_operator(rule: AxisRule, size: int) -> None:
     if refused(rule, size):

@@ -40,7 +40,7 @@ def test_units_of_different_size_have_no_formula_though_their_first_pixels_move_
     assert (field.stride[0] is None) == (len(sizes) > 1)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(inner_rules, min_size=1, max_size=5), st.integers(60, 150))
 def test_formula_and_boxes_agree_or_there_is_no_formula(chain: Chain, size: int) -> None:
     sizes = sizes_of(chain, size)

@@ -42,7 +42,7 @@ def wishes(draw: st.DrawFn) -> dict[str, Any]:
     }
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     drawn=networks(),
     wish=wishes(),

@@ -23,6 +23,11 @@ from featmap.index.schema.wish import Wish
 from featmap.index.store.snapshot import Snapshot
 
 ray: Any = pytest.importorskip("ray")
+# Ray leaves log files open, and its processes to themselves; how many depends on its version.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 WISH = Wish(block=4, top_k=7, full=["0"])
 NETWORK = ray_cases.network()
 

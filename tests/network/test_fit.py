@@ -63,7 +63,7 @@ def read_by(record: Preprocessing, size: tuple[int, int], box: Box) -> set[tuple
     }
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(records, sizes, starts, st.tuples(st.integers(1, 6), st.integers(1, 6)))
 @example(Preprocessing((8, 8), fit="pad"), (4, 9), (0, 0), (2, 8))
 @example(Preprocessing((8, 8), (5, 11), fit="pad"), (9, 4), (0, 3), (5, 2))
@@ -81,7 +81,7 @@ def test_the_box_in_the_picture_holds_what_is_read(
     assert 0 <= found.left <= found.right <= size[1]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(records, sizes, st.integers(0, 10), st.integers(0, 10))
 def test_it_holds_little_more(record: Preprocessing, size: tuple[int, int], row: int, column: int) -> None:
     lies = record.placed(size)
@@ -100,7 +100,7 @@ def test_it_holds_little_more(record: Preprocessing, size: tuple[int, int], row:
         assert found.right - 1 - max(place[1] for place in read) <= spare[1]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.tuples(st.integers(1, 300), st.integers(1, 300)), st.tuples(st.integers(1, 300), st.integers(1, 300)))
 def test_proportions_are_kept_unless_it_is_stretched(size: tuple[int, int], wanted: tuple[int, int]) -> None:
     scales = [wanted[axis] / size[axis] for axis in (0, 1)]

@@ -17,7 +17,6 @@ from featmap.testing.strategies import RandomNetwork, networks
 
 EXAMPLES = settings(
     max_examples=120,
-    deadline=None,
     # A failing network is small as drawn; shrinking it takes minutes.
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],

@@ -10,7 +10,6 @@ from support.projection_cases import RULES, assert_close, expected, last_layer, 
 
 EXAMPLES = settings(
     max_examples=150,
-    deadline=None,
     # A failing network is small as drawn; shrinking it takes minutes.
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],

@@ -20,7 +20,7 @@ from featmap.run.backward.kernels import filtered, spread, switched
 from featmap.run.backward.signal import Boxes, MapSignal, cut, on_whole_map, signal_at
 from featmap.run.region.untouched import Untouched
 
-EXAMPLES = settings(max_examples=120, deadline=None)
+EXAMPLES = settings(max_examples=120)
 Pair = tuple[int, int]
 
 
@@ -128,7 +128,7 @@ def test_average_pools_that_divide_by_their_window(layer: Layer, data: st.DataOb
     assert_led_back(made, gradient(run, image, signal, layer.outputs), layer.inputs)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(layers(ceils=True), st.data(), st.integers(0, 99))
 def test_maximum_pools_through_their_switches(layer: Layer, data: st.DataObject, seed: int) -> None:
     rows, columns = layer.windows
@@ -158,7 +158,7 @@ def pooled(pool: nn.Module, image: Tensor) -> tuple[ForwardValues, object]:
     return ForwardValues(Untouched(captured.sized, values)), captured.graph[output]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(1, 9), st.integers(1, 9), st.data())
 def test_forward_values_at_boxes_are_slices_of_the_map(height: int, width: int, data: st.DataObject) -> None:
     """Outside of the map anything may stand, so that only places on it are compared."""

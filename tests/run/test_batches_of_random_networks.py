@@ -22,9 +22,7 @@ from support.occlusion_cases import REGIONAL, WHOLE, case
 from support.tiny_modules import conv, written
 from support.zoo_networks import seeded
 
-EXAMPLES = settings(
-    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
-)
+EXAMPLES = settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 
 
 def run_in(size: int, net: CapturedNetwork, images: Tensor, wanted: list[int], seen: list[int]) -> dict[int, Tensor]:

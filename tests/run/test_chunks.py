@@ -21,7 +21,6 @@ from support.projection_cases import randomised
 
 EXAMPLES = settings(
     max_examples=25,
-    deadline=None,
     # A failing network is small as drawn; shrinking it takes minutes.
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],

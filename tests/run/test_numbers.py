@@ -56,7 +56,7 @@ def test_types_are_replaced_wherever_they_stand_in_an_argument(argument: object)
     assert in_dtype(argument, None) is argument
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(st.floats(-9, 9), st.floats(-9, 9)), min_size=1, max_size=5))
 def test_a_magnitudes_signal_is_torchs_gradient_of_the_magnitude(pairs: list[tuple[float, float]]) -> None:
     values = torch.tensor([complex(*pair) for pair in pairs], dtype=torch.complex128, requires_grad=True)
@@ -137,7 +137,7 @@ def test_exact_constants_are_computed_in_float64_from_the_models_own_numbers() -
     assert module.weight.dtype == torch.float32
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 99), st.booleans())
 def test_a_batch_norm_is_its_scale_and_shift(seed: int, affine: bool) -> None:
     generator = torch.Generator().manual_seed(seed)

@@ -23,7 +23,7 @@ from featmap.run.region.patches.scratch import Scratch
 from featmap.run.region.patches.spans import Spans, spans
 from featmap.run.region.recomputation import no_spans, parts
 
-EXAMPLES = settings(max_examples=60, deadline=None)
+EXAMPLES = settings(max_examples=60)
 MAPS = Layout(Axes(0, 2, 3), (2,))
 """Images, channels, rows, columns: the order of most values."""
 
@@ -200,7 +200,7 @@ def test_memory_is_lent_again_once_nobody_holds_a_view_of_it() -> None:
     assert memory.empty((4, 100), like).data_ptr() == address
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.tuples(st.integers(1, 300), st.booleans()), min_size=2, max_size=12))
 def test_living_tensors_never_share_memory(wishes: list[tuple[int, bool]]) -> None:
     memory, like, held = Scratch(), torch.zeros(1, dtype=torch.float64), {}

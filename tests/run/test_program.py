@@ -74,7 +74,7 @@ def test_folding_never_changes_a_wanted_stage(name: str) -> None:
         assert_close(everything[node], value, f"{node} with all others")
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
+@settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 @given(networks(), st.data())
 def test_wanted_values_of_random_networks_are_those_of_a_run_node_by_node(
     drawn: RandomNetwork, data: st.DataObject

@@ -25,7 +25,6 @@ from support.projection_cases import randomised
 
 EXAMPLES = settings(
     max_examples=25,
-    deadline=None,
     # A failing network is small as drawn; shrinking it takes minutes.
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
@@ -172,7 +171,7 @@ def test_costs_are_counted_places_and_never_more_than_full_runs(drawn: RandomNet
     assert 0 < bytes_per_position(net.sized, found, program) <= 1.5 * (1 + 2 * 4) * max(1, largest)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 9), st.integers(1, 9), st.integers(0, 9), st.integers(1, 9))
 def test_a_single_position_is_computed_on_its_own_box(top: int, height: int, left: int, width: int) -> None:
     rows, columns = one_span(Interval(top, top + height)), one_span(Interval(left, left + width))

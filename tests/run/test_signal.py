@@ -23,7 +23,7 @@ from featmap.run.backward.signal import (
     summed,
 )
 
-EXAMPLES = settings(max_examples=150, deadline=None)
+EXAMPLES = settings(max_examples=150)
 MARGIN = 12
 """How far boxes may reach over the map, so that the large arrays hold every place."""
 

@@ -27,9 +27,7 @@ from support.occlusion_cases import REGIONAL, WHOLE, case
 from support.tiny_modules import conv, written
 from support.zoo_networks import seeded
 
-EXAMPLES = settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
-)
+EXAMPLES = settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 CASES = [*REGIONAL, *WHOLE][::4]
 
 

@@ -16,7 +16,7 @@ def maxima(maps: torch.Tensor) -> np.ndarray:
     return maps.amax((2, 3)).numpy()
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     channels=st.sampled_from([1, 2, 3, 17, 63, 64, 65, 127, 128, 200]),
     count=st.integers(1, 60),
@@ -43,7 +43,7 @@ def test_a_floor_leaves_out_what_others_know():
     np.testing.assert_array_equal(kept.values(), [[5, 4, np.nan, np.nan], [11, 10, 9, 8]])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     ranks=st.tuples(st.integers(0, 9), st.integers(0, 9)),
     filled=st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=1, max_size=5),
@@ -60,7 +60,7 @@ def test_joined_are_the_largest_of_both(ranks, filled, seed):
     np.testing.assert_array_equal(joined(*both), expected)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     channels=st.integers(1, 12),
     blocks=st.lists(st.integers(1, 4), min_size=1, max_size=4),

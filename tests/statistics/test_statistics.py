@@ -28,7 +28,7 @@ def check(found, maps, bounds):
     np.testing.assert_allclose(found.squares, spread, rtol=1e-3, atol=1e-4)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     shape=st.tuples(
         st.integers(1, 4),
@@ -137,7 +137,7 @@ def test_values_handed_over_one_by_one_are_those_of_a_run(fold):
     assert len({value.data_ptr() for value in program.run(images).values()}) == len(together)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(drawn=networks(), seed=st.integers(0, 100))
 def test_whatever_is_asked_of_a_network_is_handed_over_as_a_run_gives_it(drawn, seed):
     network = trace(drawn.module, drawn.input_shape)._captured

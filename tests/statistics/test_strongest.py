@@ -21,7 +21,7 @@ def expected(maximum: np.ndarray, place: np.ndarray, k: int) -> tuple[np.ndarray
     return value, image, where
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(
     maps=st.integers(1, 40),
     k=st.integers(1, 12),

@@ -35,7 +35,7 @@ def read_inputs(axis: AxisScene, output: int) -> list[int]:
     return [number for cell in axis.read(output) if (number := axis.numbers[cell]) is not None]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.integers(3, 12), small, small, st.integers(0, 3), st.integers(0, 3), small, st.booleans())
 def test_the_kernel_stands_on_the_inputs_that_are_read(
     size: int, kernel: int, stride: int, before: int, after: int, dilation: int, transpose: bool

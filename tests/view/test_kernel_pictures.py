@@ -21,7 +21,7 @@ from featmap.view.kernel.layout import COLOURS, CellGrid, lay_out
 from featmap.view.kernel.scene import Kind, Scene, kernel_scene
 from featmap.view.kernel.svg import kernel_svg
 
-EXAMPLES = settings(max_examples=25, deadline=None)
+EXAMPLES = settings(max_examples=25)
 SVG = "{http://www.w3.org/2000/svg}"
 Cell = tuple[int, int]
 

@@ -22,7 +22,7 @@ from featmap.view.pictures.projection import GREY, on_field, projection_pixels
 from featmap.view.sheets.example_sheet import LABEL_PX, Shown, example_sheet
 from featmap.view.sheets.header import FRAME, TITLE_PX
 
-EXAMPLES = settings(max_examples=60, deadline=None)
+EXAMPLES = settings(max_examples=60)
 SIDE, PANEL_SIDE = st.integers(2, 7), st.integers(1, 60)
 Box = tuple[int, int, int, int]
 
@@ -133,7 +133,7 @@ def test_a_projection_on_its_field_is_grey_where_it_is_0_and_hatched_off_the_ima
             assert np.array_equal(shown[place], expected)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     st.integers(2, 7), st.integers(2, 7), st.integers(0, 99), st.sampled_from(["score", "effect"]), st.floats(0.5, 20)
 )
@@ -176,7 +176,7 @@ def test_cells_are_blocks_of_their_values_colours_within_a_frame(rows: int, colu
 
 @given(st.lists(st.tuples(st.text("conv az=", max_size=9), st.floats(-1e9, 1e9), st.text("relu ×+0.5", max_size=12)),
                 min_size=1, max_size=4))  # fmt: skip
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_the_way_of_a_value_stays_in_the_room_that_was_asked_for(parts: list[tuple[str, float, str]]) -> None:
     stages = [Stage(*part) for part in parts]
     width = flow_width_px(stages)
@@ -205,7 +205,7 @@ def test_panels_hold_their_pictures_whole_and_apart(sizes: list[tuple[int, int, 
     assert page.width == left - GAP_PX + MARGIN_PX
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(1, 5), st.integers(1, 4), st.integers(1, 8), st.booleans())
 def test_every_map_of_a_sheet_stands_on_one_page_with_all_its_examples(
     count: int, examples: int, per_page: int, has_values: bool

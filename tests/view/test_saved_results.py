@@ -166,7 +166,7 @@ WORDS = st.text(st.characters(codec="utf-8", categories=["L", "N", "P", "S", "Zs
 ).filter(bool)  # fmt: skip
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(WORDS, WORDS, st.lists(WORDS, min_size=1, max_size=3), WORDS, st.integers(0, 10**6))
 def test_whatever_is_written_into_a_report_reads_back(
     title: str, heading: str, entries: list[str], code: str, amount: int

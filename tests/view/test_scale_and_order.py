@@ -22,7 +22,7 @@ from featmap.view.sheets.header import BAR_PX, Legend, draw_header, lay_out
 from featmap.view.sheets.order import SORTS, key_text, order
 from featmap.view.sheets.summary import Summary, checked, summarise
 
-EXAMPLES = settings(max_examples=150, deadline=None)
+EXAMPLES = settings(max_examples=150)
 VALUES = st.one_of(
     st.floats(-100, 100, width=32), st.sampled_from([0.0, 0.0, 1.0, -1.0, math.nan, math.inf, -math.inf])
 )
@@ -163,7 +163,7 @@ def test_a_page_holds_something(page_size: int) -> None:
     assert str(caught.value) == f"A page cannot hold {page_size} maps.\n\nUse a page size of at least 1."
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(448, 1400), st.booleans(), st.booleans(), st.text(max_size=60))
 def test_the_colour_bar_runs_through_the_whole_palette(width: int, signed: bool, broken: bool, title: str) -> None:
     assume(title.isprintable())

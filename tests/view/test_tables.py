@@ -42,7 +42,7 @@ def grids(draw: st.DrawFn) -> tuple[list[tuple[str, str]], list[list[str]]]:
     return headings, [[draw(CELLS) for _ in range(columns)] for _ in range(draw(st.integers(0, 5)))]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(grids())
 def test_every_cell_stands_in_its_row_aligned_as_its_heading_says(
     drawn: tuple[list[tuple[str, str]], list[list[str]]],

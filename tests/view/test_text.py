@@ -26,7 +26,7 @@ from featmap.view.drawing.text import (
 )
 from featmap.view.tables.parts import count, counted, shape_text, size_text, skipped_lines
 
-EXAMPLES = settings(max_examples=200, deadline=None)
+EXAMPLES = settings(max_examples=200)
 VALUES = st.floats(-1e300, 1e300)
 WORDS = st.text(st.characters(codec="ascii", categories=["L", "N", "P"]), min_size=1, max_size=20)
 

@@ -184,7 +184,7 @@ def test_extreme_values_are_drawn_without_a_warning(values, scale, signed):
     assert np.array_equal(values, before, equal_nan=values.dtype.kind == "f")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(1, 3000), st.integers(1, 400), st.integers(1, 400))
 def test_every_grid_is_legible_and_fits(maps, rows, columns):
     grid = fit_grid(maps, rows, columns)

@@ -19,7 +19,7 @@ def area_average(values, axis):
     return pixels
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(20, 60), st.integers(20, 60), st.integers(16, 19), st.integers(16, 19), st.integers(0, 99))
 def test_reduction_is_the_average_over_areas(rows, columns, height, width, seed):
     values = np.random.default_rng(seed).normal(size=(rows, columns))
@@ -44,7 +44,7 @@ def test_values_that_are_not_finite_never_vanish(bad):
     assert (small[~np.isnan(small)] == 0).all()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.integers(1, 300), st.integers(1, 300), st.integers(40, 450))
 def test_a_tile_is_a_whole_multiple_or_smaller(rows, columns, room):
     tile = fit_tile(rows, columns, room, room)

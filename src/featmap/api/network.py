@@ -214,8 +214,8 @@ class Network:
         >>> import featmap as fm, torch
         >>> module = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.ReLU())
         >>> found = fm.trace(module, (1, 8, 8)).occlude(torch.ones(1, 1, 8, 8), "0:a/1@0,0", window=2, stride=2)
-        >>> found.grid.shape, found.drop[2:].any()
-        ((4, 4), np.False_)
+        >>> found.grid.shape, bool(found.drop[2:].any())
+        ((4, 4), False)
 
         Source: Zeiler, Fergus (2014), doi:10.1007/978-3-319-10590-1_53; Nakandala, Kumar, Papakonstantinou (2019),
         doi:10.1145/3299869.3319874, for recomputing only what changed.

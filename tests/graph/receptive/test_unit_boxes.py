@@ -38,7 +38,7 @@ def assert_same(sized: SizedGraph, node: int, channels: int, units: list[tuple[i
         assert box(boxes, node, examples[group[channel]], row, column) == expected, (channel, row, column)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(networks())
 def test_every_unit_of_random_networks(drawn: RandomNetwork) -> None:
     captured = fm.trace(drawn.module, drawn.input_shape)._captured

@@ -141,10 +141,10 @@ class Values:
 
     def hold(self, values: NDArray[np.float32]) -> NDArray[np.bool_]:
         """A mask of the values within the bounds."""
-        # As float64: a bound rounded to float32 could admit a value beyond it.
-        low = np.float64(-np.inf if self.least is None else self.least)
-        high = np.float64(np.inf if self.most is None else self.most)
-        return (values >= low) & (values <= high)
+        # As float64, both: a bound rounded to float32 could admit a value beyond it, and numpy 1 rounds it so.
+        exact = values.astype(np.float64)
+        low = -np.inf if self.least is None else self.least
+        return (exact >= low) & (exact <= (np.inf if self.most is None else self.most))
 
 
 def top(snapshot: Snapshot, address: str | Address, k: int | None, choice: Choice, values: Values) -> TopImages:
