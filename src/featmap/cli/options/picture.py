@@ -19,9 +19,17 @@ if TYPE_CHECKING:
 STANDARD_INPUT = "-"
 NAME = "standard input"
 REMEDY = "Send a picture into it, featmap ... - < cat.jpg, or give a path (./- for a file named -)."
-_HELP = "JPEG, PNG, WebP, GIF, TIFF, BMP, PNM, JPEG 2000 or AVIF; [bold]-[/bold] reads one from standard input."
+_FORMATS = "JPEG, PNG, WebP, GIF, TIFF, BMP, PNM, JPEG 2000 or AVIF"
+_STANDARD = "[bold]-[/bold] reads one from standard input."
+_HELP = f"{_FORMATS}; {_STANDARD}"
 Image = Annotated[str, Argument(metavar="IMAGE", help=_HELP)]
-Images = Annotated[list[str], Argument(metavar="IMAGE...", help=_HELP)]
+Images = Annotated[
+    list[str],
+    Argument(
+        metavar="IMAGE...",
+        help=f"Pictures ({_FORMATS}); folders, lists (.csv, .tsv, .txt) and tar files of pictures; {_STANDARD}",
+    ),
+]
 _PLAIN = {"LA": "L", "La": "L", "RGBA": "RGB", "RGBa": "RGB", "PA": "RGB", "CMYK": "RGB"}
 
 
