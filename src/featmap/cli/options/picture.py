@@ -23,13 +23,12 @@ _FORMATS = "JPEG, PNG, WebP, GIF, TIFF, BMP, PNM, JPEG 2000 or AVIF"
 _STANDARD = "[bold]-[/bold] reads one from standard input."
 _HELP = f"{_FORMATS}; {_STANDARD}"
 Image = Annotated[str, Argument(metavar="IMAGE", help=_HELP)]
-Images = Annotated[
-    list[str],
-    Argument(
-        metavar="IMAGE...",
-        help=f"Pictures ({_FORMATS}); folders, lists (.csv, .tsv, .txt) and tar files of pictures; {_STANDARD}",
-    ),
-]
+_SEVERAL = Argument(
+    metavar="IMAGE...",
+    help=f"Pictures ({_FORMATS}); folders, lists (.csv, .tsv, .txt) and tar files of pictures; {_STANDARD}",
+)
+Images = Annotated[list[str], _SEVERAL]
+ImagesIfAny = Annotated[list[str] | None, _SEVERAL]
 _PLAIN = {"LA": "L", "La": "L", "RGBA": "RGB", "RGBa": "RGB", "PA": "RGB", "CMYK": "RGB"}
 
 
