@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -35,6 +36,8 @@ def same_tables() -> Iterator[None]:
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_document_shows_what_happens(path: Path, tmp_path: Path) -> None:
+    if " --help\n" in path.read_text(encoding="utf-8") and int(version("rich").split(".")[0]) < 15:
+        pytest.skip("older versions of rich lay the columns of a help out otherwise")
     run_document(path, tmp_path)
 
 

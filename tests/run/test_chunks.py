@@ -14,7 +14,7 @@ import featmap as fm
 from featmap.geometry import Box, Interval
 from featmap.network.network import CapturedNetwork
 from featmap.run.execution import Execution
-from featmap.run.occlusion import Occlusion, channel_values
+from featmap.run.occlusion import Occlusion, OcclusionPlan, channel_values
 from featmap.run.projection import Projector, Unit, on_box
 from featmap.testing.strategies import RandomNetwork, networks
 from support.projection_cases import randomised
@@ -69,7 +69,9 @@ def test_every_position_has_the_value_of_a_run_on_the_occluded_image(
     by_memory = [
         run_chunks(
             Occlusion(
-                net, image, output_of(net), None, rows, columns, picture, execution=Execution(memory_bytes=memory)
+                OcclusionPlan(net, output_of(net), None, rows, columns, execution=Execution(memory_bytes=memory)),
+                image,
+                picture,
             )
         )
         for memory in MEMORIES
@@ -101,8 +103,8 @@ def test_one_channel_and_one_box_are_parts_of_the_whole(drawn: RandomNetwork, da
     top, left = (data.draw(st.integers(0, size - 1)) for size in shape[1:])
     box = Box(top, left, data.draw(st.integers(top + 1, shape[1])), data.draw(st.integers(left + 1, shape[2])))
     target, zeros = output_of(net), torch.zeros_like(image)
-    whole = Occlusion(net, image, target, None, rows, columns, zeros)
-    part = Occlusion(net, image, target, box, rows, columns, zeros, channel=channel)
+    whole = Occlusion(OcclusionPlan(net, target, None, rows, columns), image, zeros)
+    part = Occlusion(OcclusionPlan(net, target, box, rows, columns, channel=channel), image, zeros)
     of_whole, of_part = run_chunks(whole)[0], run_chunks(part)[0]
     assert of_part.keys() <= of_whole.keys()
     for position, value in of_whole.items():
