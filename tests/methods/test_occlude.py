@@ -255,6 +255,7 @@ def test_the_result_says_what_was_done() -> None:
         "baseline": "the image's mean",
         "score": "logit of class 2",
         "drop": "score of the untouched image - score with the window",
+        "region_ends": list(found.region_ends),
     }
     assert found.grid.dtype == np.float64
     assert np.array_equal(found.drop, found.score - found.grid)

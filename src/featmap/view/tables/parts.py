@@ -28,7 +28,7 @@ def table(headings: Sequence[tuple[str, str]], rows: Sequence[Sequence[str]], ti
     """A compact table; each heading has a text and an alignment (left, right)."""
     made = Table(box=None, pad_edge=False, header_style="bold", title=title or None, title_justify="left")
     for heading, justify in headings:
-        made.add_column(heading, justify="right" if justify == "right" else "left", no_wrap=justify == "right")
+        made.add_column(Text(heading), justify="right" if justify == "right" else "left", no_wrap=justify == "right")
     for row in rows:
         made.add_row(*(Text(cell) for cell in row))
     return made
