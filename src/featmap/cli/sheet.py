@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from typer import Argument, Option
+from typer import Option
 
 from featmap.cli.options.answer import check_file, give
 from featmap.cli.options.common import Json
 from featmap.cli.options.model import Device, Model, ModelOptions, found_device, notes
-from featmap.cli.options.picture import given_pictures
+from featmap.cli.options.picture import SEVERAL, given_pictures
 from featmap.cli.project import Norm, ProjectionOutput, Rule, Start
 from featmap.errors import SettingError
 
@@ -27,10 +27,7 @@ EXAMPLES = (
 
 def command(
     model: Model,
-    images: Annotated[
-        list[str] | None,
-        Argument(metavar="IMAGE...", help="Pictures, or folders of pictures; - reads one from standard input."),
-    ] = None,
+    images: Annotated[list[str] | None, SEVERAL] = None,
     layer: Annotated[str, Option(metavar="ADDRESS", help="LAYER, LAYER:STAGE or one map.")] = ...,  # type: ignore[assignment]
     output: ProjectionOutput = None,
     channels: Annotated[

@@ -21,7 +21,12 @@ NAME = "standard input"
 REMEDY = "Send a picture into it, featmap ... - < cat.jpg, or give a path (./- for a file named -)."
 _HELP = "JPEG, PNG, WebP, GIF, TIFF, BMP, PNM, JPEG 2000 or AVIF; [bold]-[/bold] reads one from standard input."
 Image = Annotated[str, Argument(metavar="IMAGE", help=_HELP)]
-Images = Annotated[list[str], Argument(metavar="IMAGE...", help=_HELP)]
+SEVERAL = Argument(
+    metavar="IMAGE...",
+    help="Pictures; folders, lists (.csv, .tsv, .txt) or tar files of pictures; [bold]-[/bold] reads one from standard "
+    "input.",
+)
+Images = Annotated[list[str], SEVERAL]
 _PLAIN = {"LA": "L", "La": "L", "RGBA": "RGB", "RGBa": "RGB", "PA": "RGB", "CMYK": "RGB"}
 
 
