@@ -38,7 +38,7 @@ from featmap.index.schema.description import Description
 from featmap.index.schema.totals import Totals
 from featmap.index.schema.wish import Wish
 from featmap.network.network import CapturedNetwork
-from featmap.statistics.per_map import Floats
+from featmap.statistics.array_types import Floats
 
 
 @pytest.fixture(scope="module")
