@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from featmap.graph.operators.table import TABLE
-from featmap.images.containers import CONTAINERS
+from featmap.images.containers.table import CONTAINERS
 from featmap.index.build.engines import ENGINES
 from featmap.view.formats.table import FORMATS
 from support.documents import DocumentError, blocks, run_document

@@ -1,4 +1,4 @@
-"""Every exception that featmap raises on purpose.
+"""Every exception that featmap raises on purpose, and where its warnings point.
 
 A message says what is wrong, where, what was got and what is allowed; then, after a blank line, what to do.
 `QuestionError` means that the question was wrong (exit code 2), `WorkError` that the work failed (exit code 1).
@@ -43,6 +43,8 @@ A message says what is wrong, where, what was got and what is allowed; then, aft
 from __future__ import annotations
 
 import difflib
+import inspect
+import warnings
 from collections.abc import Iterable
 
 
@@ -213,3 +215,14 @@ def nearest(name: str, names: Iterable[str], count: int = 3) -> str:
     """
     close = difflib.get_close_matches(name, list(dict.fromkeys(names)), n=count, cutoff=0.4)
     return f"The nearest names are {', '.join(close)}." if close else ""
+
+
+def warn_caller(text: str, kind: type[Warning]) -> None:
+    """Warns at the line of the user's code that called featmap, however deep featmap is by then."""
+    frame = inspect.currentframe()
+    depth, level = 0, 1
+    while frame is not None:
+        depth += 1
+        level = depth if frame.f_globals.get("__name__", "").startswith("featmap.") else level
+        frame = frame.f_back
+    warnings.warn(text, kind, stacklevel=level + 1)

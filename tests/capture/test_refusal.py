@@ -230,3 +230,18 @@ def test_a_refusal_leaves_the_module_as_it_was() -> None:
     assert all(torch.equal(*pair) for pair in zip(module.state_dict().values(), weights, strict=True))
     assert torch.equal(torch.get_rng_state(), before)
     assert not torch.jit.is_tracing()
+
+
+def test_an_object_beside_the_tensors_is_refused_in_words() -> None:
+    class Draws(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.dice = torch.Generator()
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x + torch.rand(1, *SHAPE, generator=self.dice)
+
+    assert str(refusal(Draws())) == (
+        "rand reads a Generator, an object beside the tensors, which no graph holds.\n\n"
+        "Let it do without: random numbers come from torch's own generator, where none is given."
+    )

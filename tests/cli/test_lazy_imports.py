@@ -60,7 +60,7 @@ def test_what_is_loaded_is_found() -> None:
         (["top", "none.fmi", "stem/0", "-o", "x.gif"], "this answer is written as .png, .json, .csv or .txt."),
         (["audit", "none.fmi", "-o", "x.gif"], "this answer is written as .json, .csv or .txt."),
         (["explain", "no:model", "no.png", "0/1", "-o", "x.gif"], "this is written as .png, .json or .txt."),
-        (["sheet", "no:model", "--layer", "0", "-o", "x.gif"], "projections are written as .png, .npz, .json or .txt."),
+        (["sheet", "no:model", "--layer", "0", "-o", "x.gif"], "a sheet is written as .png, .npz, .json or .txt."),
     ],
     ids=lambda words: words[0],
 )

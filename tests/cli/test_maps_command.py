@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -208,6 +209,19 @@ def test_what_cannot_be_asked_is_said_before_any_work(place: Path, words: str, m
         ended = featmap(f"maps {model} cat.png {words}")
         assert (ended.code, ended.out, ended.err) == (2, "", message)
     assert sorted(path.name for path in place.iterdir()) == before
+
+
+def test_a_picture_in_a_folder_of_pictures_is_not_overwritten(place: Path) -> None:
+    (place / "photos").mkdir()
+    shutil.copy("cat.png", "photos/cat.png")
+    ended = featmap(f"maps {SMALL} photos -o photos/cat.png")
+    assert (ended.code, ended.out, ended.err) == (
+        2,
+        "",
+        "'photos/cat.png' is a file in the folder 'photos' of pictures; it would be overwritten.\n\n"
+        "Choose another file.\n",
+    )
+    assert featmap(f"maps {SMALL} photos -o photos/maps.npz --layer stem:a").code == 0
 
 
 def test_a_device_that_is_not_there(place: Path) -> None:

@@ -275,6 +275,15 @@ def test_an_empty_list() -> None:
     )
 
 
+def test_empty_folders_in_a_list_are_named(tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in "abcd"]
+    for folder in folders:
+        folder.mkdir()
+    first = f"There is no image in '{tmp_path}/a'"
+    assert refused(folders[:1], InputError).problem == f"{first}."
+    assert refused(folders, InputError).problem == f"{first}, '{tmp_path}/b', '{tmp_path}/c' and 1 more."
+
+
 @pytest.mark.parametrize("channels", [2, 5])
 def test_pictures_for_a_network_of_other_channels(channels: int) -> None:
     with pytest.raises(InputError) as caught:

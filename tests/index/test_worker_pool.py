@@ -19,11 +19,11 @@ from index_content import assert_same_content
 from PIL import Image
 
 from featmap.errors import ImageBroken, SettingError, WorkError
+from featmap.images.containers.tar_files import TarMember
 from featmap.images.entries import batched, entries
 from featmap.images.entry import Entry
 from featmap.images.pictures import PictureConverted
 from featmap.images.reading import read_image
-from featmap.images.tar_files import TarMember
 from featmap.index.build import ray_pool, worker
 from featmap.index.build.build import build_index
 from featmap.index.build.engine import Work
@@ -38,7 +38,7 @@ from featmap.index.schema.description import Description
 from featmap.index.schema.totals import Totals
 from featmap.index.schema.wish import Wish
 from featmap.network.network import CapturedNetwork
-from featmap.statistics.per_map import Floats
+from featmap.statistics.array_types import Floats
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
@@ -89,3 +90,18 @@ def test_what_draws_nothing_is_not_called_random(middle: Callable[[Tensor], Tens
     assert net.plan().random_operators == ()
     net.maps(IMAGE, "d:z")
     assert abs(net.occlude(IMAGE, "d:z/1@0,0", 4, 4, lambda image: image, progress=False).drop).max() < 1e-6
+
+
+@pytest.mark.parametrize("ask", ["maps", "project", "explain", "contributions", "index"])
+def test_a_warning_names_the_line_that_asked(ask: str, tmp_path: Path) -> None:
+    net = network(torch.randn_like)
+    questions: dict[str, Callable[[], object]] = {
+        "maps": lambda: net.maps(IMAGE),
+        "project": lambda: net.project(IMAGE, "d/0", rule="gradient"),
+        "explain": lambda: net.explain(IMAGE, "d/0@1,1"),
+        "contributions": lambda: net.contributions(IMAGE, "d/0"),
+        "index": lambda: fm.Index.build(net, IMAGE, tmp_path / "i.fmi", progress=False),
+    }
+    with pytest.warns(RandomInEvaluation) as caught:
+        questions[ask]()
+    assert {warning.filename for warning in caught} == {__file__}

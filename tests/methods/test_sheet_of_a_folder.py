@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -51,3 +52,16 @@ def test_a_folder_where_nothing_can_be_read_and_a_broken_picture_of_a_list_are_r
     for images in (tmp_path, [tmp_path / "a.png"]):
         with pytest.raises(ImageBroken, match=r"a\.png' is not an image that featmap can read\."):
             net.sheet(images, "0")
+
+
+def test_what_is_lost_in_a_damaged_tar_file_is_called_by_its_name(net: fm.Network, tmp_path: Path) -> None:
+    write(tmp_path / "photos/1.png", 0)
+    with tarfile.open(tmp_path / "photos.tar", "w") as tar:
+        for name in ("a.png", "b.png"):
+            tar.add(tmp_path / "photos/1.png", name)
+    whole = (tmp_path / "photos.tar").read_bytes()
+    (tmp_path / "cut.tar").write_bytes(whole[: whole.index(b"b.png") + 300])
+    sheet = net.sheet([tmp_path / "cut.tar"], "0", k=2)
+    index = fm.Index.build(net, [tmp_path / "cut.tar"], tmp_path / "i.fmi", progress=False)
+    assert index.report is not None
+    assert sheet.skipped == index.report.skipped != ()

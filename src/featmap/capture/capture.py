@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.export import ExportedProgram
-from torch.export.graph_signature import OutputKind
+from torch.export.graph_signature import CustomObjArgument, OutputKind
 from torch.fx import Node as FxNode
 from torch.utils import _pytree as pytree
 
@@ -190,6 +190,15 @@ def _functional(program: ExportedProgram) -> ExportedProgram:
         ) from error
 
 
+def _refuse_object(fx_node: FxNode) -> None:
+    reader = getattr(next(iter(fx_node.users)).target, "__name__", "The model").partition(".")[0]
+    kind = fx_node.meta["val"].class_fqn.removeprefix("torch._C.")
+    raise CaptureRefused(
+        f"{reader} reads a {kind}, an object beside the tensors, which no graph holds.",
+        "Let it do without: random numbers come from torch's own generator, where none is given.",
+    )
+
+
 class _Builder:
     """Turns torch's nodes into ours, one by one."""
 
@@ -234,6 +243,8 @@ class _Builder:
 
     def _placeholder(self, fx_node: FxNode, inputs: list[int]) -> None:
         name = self.weight_names.get(fx_node.name)
+        if isinstance(fx_node.meta.get("val"), CustomObjArgument):
+            _refuse_object(fx_node)
         if name is None and not isinstance(fx_node.meta.get("val"), torch.Tensor):
             # A number or string among the inputs: it is a constant where it was used.
             return

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from featmap.errors import InputError
-from featmap.images.containers import container_of
+from featmap.images.containers.table import container_of
 from featmap.images.entry import Entry, Other, Tally, Unreadable
 from featmap.images.listing import listed, words_for
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from featmap.errors import FeatmapError, ImageBroken, ImageMissing
-from featmap.images.containers import container_of
+from featmap.images.containers.table import container_of
 from featmap.images.entry import Stored
 from featmap.images.formats import REMEDY, check_bytes
 

@@ -150,7 +150,7 @@ def _apart(network: CapturedNetwork, images: Images) -> Iterator[Entry]:
             continue
         parts = _ready(network, entry.content) if isinstance(entry.content, Tensor) else [entry.content]
         for part in parts:
-            name = entry.name if entry.path else entry.title or f"image {count}"
+            name = entry.name if entry.path or entry.is_found else entry.title or f"image {count}"
             count += 1
             yield replace(entry, name=name, content=part)
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, cast
 
 import numpy as np
 from PIL import Image
 from torch import Tensor
 
 from featmap.errors import ImageMissing, InputError
-from featmap.images.containers import container_of
+from featmap.images.containers.table import container_of
 from featmap.images.entry import Entry, Other, Unreadable
 from featmap.images.folders import folder_label, found_below
 from featmap.images.formats import is_named_picture
@@ -35,6 +35,7 @@ Images: TypeAlias = "OneImage | Iterable[OneImage | tuple[OneImage, Any]] | Imag
 """What every question takes as images: one; a folder with its subfolders, a glob, a list (.csv, .tsv, .txt) or a tar
 file; a float tensor (image, channel, row, column); or anything that gives images one by one, with labels or without."""
 _GIVE = "Give a picture, a folder, a list (.csv, .tsv, .txt), a tar file or a glob."
+_NAMED = 3
 
 
 def listed(images: Any) -> Iterator[Entry | Other]:
@@ -69,7 +70,11 @@ def is_collection(images: Any) -> bool:
 
 def words_for(images: Any) -> str:
     """What was given as images, for messages."""
-    return f"'{images}'" if isinstance(images, str | Path) else f"a {type(images).__name__}"
+    given: list[Any] = list(cast("Sequence[Any]", images)) if isinstance(images, list | tuple) else [images]
+    if not given or not all(isinstance(one, str | Path) for one in given):
+        return f"a {type(images).__name__}"
+    more = f" and {len(given) - _NAMED} more" if len(given) > _NAMED else ""
+    return ", ".join(f"'{one}'" for one in given[:_NAMED]) + more
 
 
 def _each(images: Any) -> Iterable[Any]:

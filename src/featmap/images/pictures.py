@@ -13,7 +13,15 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from featmap.errors import FeatmapError, FeatmapWarning, ImageBroken, ImageMissing, ImageTooLarge, InputError
+from featmap.errors import (
+    FeatmapError,
+    FeatmapWarning,
+    ImageBroken,
+    ImageMissing,
+    ImageTooLarge,
+    InputError,
+    warn_caller,
+)
 from featmap.images.formats import REMEDY, check_bytes, opened
 from featmap.images.png_text import without_text
 from featmap.network.preprocess import LARGEST_RESIZED
@@ -133,7 +141,7 @@ def _say_what_is_lost(picture: Image.Image) -> None:
 
 
 def _say(words: str) -> None:
-    warnings.warn(f"of some pictures {words}", PictureConverted, stacklevel=2)
+    warn_caller(f"of some pictures {words}", PictureConverted)
 
 
 def _check_size(picture: Image.Image, name: str) -> None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable
 
-from featmap.errors import FeatmapWarning
+from featmap.errors import FeatmapWarning, warn_caller
 from featmap.graph.operators.table import operator_of
 from featmap.network.network import CapturedNetwork
 from featmap.network.randomness import RandomInEvaluation, operators_behind, random_operators
@@ -61,5 +60,5 @@ def note_differences(network: CapturedNetwork, wanted: Iterable[int]) -> tuple[s
     """Warns where the model's next call may give other values, and returns the sentences."""
     found = remarks(network, wanted)
     for kind, text in found:
-        warnings.warn(text, kind, stacklevel=4)
+        warn_caller(text, kind)
     return tuple(text for _, text in found)

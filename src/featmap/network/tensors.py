@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 
 from featmap.capture.state.torch_state import seeded_random_state
-from featmap.errors import FeatmapWarning, InputError
+from featmap.errors import FeatmapWarning, InputError, warn_caller
 
 RANDOM_SEED = 0
 
@@ -54,10 +53,9 @@ class RandomTensors(Mapping[str, Tensor]):
 
     def _made(self) -> Mapping[str, Tensor]:
         if self._tensors is None:
-            warnings.warn(
+            warn_caller(
                 f"{self._name} has no trained weights: its values come from random weights (seed {RANDOM_SEED}).",
                 RandomWeights,
-                stacklevel=6,
             )
             with seeded_random_state(RANDOM_SEED):
                 _, self._tensors = self._build()

@@ -8,11 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
-Doubles = NDArray[np.float64]
-Counts = NDArray[np.int64]
+from featmap.statistics.array_types import Doubles, Floats, LongCounts
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,9 +22,9 @@ class PerMap:
 
     mean: Doubles
     squares: Doubles
-    positive: Counts
-    at_bound: Counts
-    positive_images: Counts
+    positive: LongCounts
+    at_bound: LongCounts
+    positive_images: LongCounts
     minimum: Floats
     maximum: Floats
 
@@ -38,7 +35,7 @@ class PerMap:
         low, high = np.full(maps, -np.inf, np.float32), np.full(maps, np.inf, np.float32)
         return cls(np.zeros(maps), np.zeros(maps), *counts, minimum=high, maximum=low)
 
-    def merged(self, other: PerMap, ours: Counts, theirs: Counts) -> PerMap:
+    def merged(self, other: PerMap, ours: LongCounts, theirs: LongCounts) -> PerMap:
         """Both together, of so many positions per map each."""
         both = np.maximum(ours + theirs, 1)
         apart = other.mean - self.mean

@@ -36,10 +36,14 @@ def check_file(output: str | None, kind: type[Any], images: Sequence[str] = (), 
 
 
 def check_overwrites_none(output: str, images: Sequence[str]) -> None:
-    """Raises OutputError where the file to be written is one of the input pictures."""
-    for image in images:
-        if Path(output).resolve() == Path(image).resolve():
+    """Raises OutputError where the file to be written is one of the input pictures, or lies among them in a folder."""
+    written = Path(output).resolve()
+    for image in map(Path, images):
+        if written == image.resolve():
             raise OutputError(f"'{output}' is the picture itself; it would be overwritten.", "Choose another file.")
+        if written.is_file() and image.is_dir() and written.is_relative_to(image.resolve()):
+            problem = f"'{output}' is a file in the folder '{image}' of pictures; it would be overwritten."
+            raise OutputError(problem, "Choose another file.")
 
 
 def give(result: Any, output: str | None, *, as_json: bool, lines: Sequence[str] = (), **options: Any) -> None:

@@ -27,7 +27,7 @@ from featmap.network.differing import note_differences
 from featmap.network.network import CapturedNetwork
 from featmap.result import Result
 from featmap.run.batches import Progress
-from featmap.statistics.per_map import Floats
+from featmap.statistics.array_types import Floats
 
 
 @dataclass(frozen=True)

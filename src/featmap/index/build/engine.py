@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from featmap.index.build.measure import Finish, Tick
     from featmap.index.schema.description import Description
     from featmap.network.network import CapturedNetwork
-    from featmap.statistics.per_map import Floats
+    from featmap.statistics.array_types import Floats
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,10 +23,10 @@ from featmap.run.as_maps import as_maps
 from featmap.run.batches import can_batch
 from featmap.run.magnitudes import measured
 from featmap.run.program.program import Program
+from featmap.statistics.array_types import Floats
 from featmap.statistics.comoments import CoMomentsOfMaps
 from featmap.statistics.largest import LargestValues
 from featmap.statistics.maps import MapStatistics, measure_into
-from featmap.statistics.per_map import Floats
 from featmap.statistics.strongest import Strongest
 from featmap.threads import InTurn
 

@@ -9,7 +9,6 @@ measured again.
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -18,7 +17,7 @@ from typing import Any
 
 import torch
 
-from featmap.errors import WorkError
+from featmap.errors import WorkError, warn_caller
 from featmap.images.entry import Entry
 from featmap.index.build.engine import Work
 from featmap.index.build.measure import Block
@@ -193,7 +192,7 @@ class _WorkerPool:
         part = worker.work.pop(reference)
         self.done[part.number] = answer
         for category, words in answer.warned:
-            warnings.warn(words, category, stacklevel=2)
+            warn_caller(words, category)
         if self.work.tick is not None:
             self.work.tick(len(part.entries))
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from featmap.statistics.array_types import LongCounts
 from featmap.statistics.maps import MapStatistics
-from featmap.statistics.per_map import Counts, PerMap
+from featmap.statistics.per_map import PerMap
 
 
 class RunningPerMap:
@@ -33,7 +34,7 @@ class RunningPerMap:
         self._at_bound += found.at_bound.sum(axis=0, dtype=np.int64)
         np.minimum(self._minimum, found.minimum.min(axis=0), out=self._minimum)
 
-    def found(self, maximum: NDArray[np.float32], positive: NDArray[np.int32], places: Counts) -> PerMap:
+    def found(self, maximum: NDArray[np.float32], positive: NDArray[np.int32], places: LongCounts) -> PerMap:
         """The totals of every map, given the table (image, map) and the number of positions of each map."""
         count = len(maximum)
         between = np.maximum(self._apart_squares - np.square(self._apart) / count, 0.0) * places

@@ -22,7 +22,7 @@ from featmap.index.build.read_ahead import reading_ahead
 from featmap.index.schema.description import Description
 from featmap.network.network import CapturedNetwork
 from featmap.network.shipped import ShippedNetwork
-from featmap.statistics.per_map import Floats
+from featmap.statistics.array_types import Floats
 from featmap.threads import side_by_side
 
 

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from featmap.index.schema.description import Description
+from featmap.statistics.array_types import Floats, LongCounts
 from featmap.statistics.comoments import CoMoments
 from featmap.statistics.largest import joined
-from featmap.statistics.per_map import Counts, Floats, PerMap
+from featmap.statistics.per_map import PerMap
 from featmap.statistics.strongest import Strongest
 
 
@@ -41,7 +42,7 @@ class Totals:
             tuple(CoMoments.none(layer.channels) if layer.correlated else None for layer in layers),
         )
 
-    def merged(self, later: Totals, places: Counts) -> Totals:
+    def merged(self, later: Totals, places: LongCounts) -> Totals:
         """Both together; `later` images, numbered from 0, come after these; `places` are the positions of each map."""
         return Totals(
             self.images + later.images,
@@ -52,7 +53,7 @@ class Totals:
         )
 
 
-def places_per_map(description: Description) -> Counts:
+def places_per_map(description: Description) -> LongCounts:
     """How many positions each map of all layers has in one image."""
     return np.concatenate([np.full(layer.channels, layer.places, np.int64) for layer in description.layers])
 

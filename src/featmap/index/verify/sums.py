@@ -16,8 +16,9 @@ from featmap.index.schema.description import Description
 from featmap.index.schema.totals import places_per_map
 from featmap.index.store.snapshot import Snapshot
 from featmap.index.verify.findings import Say, some
+from featmap.statistics.array_types import Floats
 from featmap.statistics.comoments import CoMoments
-from featmap.statistics.per_map import Floats, PerMap
+from featmap.statistics.per_map import PerMap
 from featmap.statistics.strongest import Strongest
 
 Wrong = dict[str, Any]

@@ -20,7 +20,7 @@ from featmap.index.store.snapshot import Snapshot
 from featmap.index.store.writer import ImageRecord, block_digest
 from featmap.index.verify.findings import Say, some, values_of
 from featmap.index.verify.sums import RELATIVE, say_maps
-from featmap.statistics.per_map import Doubles, Floats
+from featmap.statistics.array_types import Doubles, Floats
 from featmap.statistics.strongest import Strongest
 
 

@@ -166,4 +166,5 @@ def _with_boxes(arrays: dict[str, tuple[Any, Box]]) -> dict[str, Any]:
     return {**{name: values for name, (values, _) in arrays.items()}, **boxes}
 
 
-saves(Projection, Projections, Sheet, words="projections are")
+saves(Projection, Projections, words="projections are")
+saves(Sheet, words="a sheet is")

@@ -9,10 +9,10 @@ from functools import lru_cache
 from pathlib import Path
 
 from featmap.errors import ImageBroken, ImageTooLarge
+from featmap.images.containers.tars import SUFFIXES, Held, data_by_name, data_of, held
 from featmap.images.entry import Container, Entry, Other, Stored, Unreadable
 from featmap.images.folders import HIDDEN, folder_label, named
 from featmap.images.formats import check_bytes
-from featmap.images.tars import SUFFIXES, Held, data_by_name, data_of, held
 
 
 @dataclass(frozen=True)

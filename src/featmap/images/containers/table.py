@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from featmap.images.containers.list_files import LIST_FILES
+from featmap.images.containers.tar_files import TAR_FILES
 from featmap.images.entry import Container
-from featmap.images.list_files import LIST_FILES
-from featmap.images.tar_files import TAR_FILES
 
 CONTAINERS = [LIST_FILES, TAR_FILES]
 
