@@ -172,7 +172,8 @@ def test_images_that_are_none(place: Path, image: str, message: str) -> None:
         f"explain {SMALL} {image} stem/0@1,2",
         f"field {SMALL} stem/0@1,2 --image {image} -o box.png",
     )
-    for line in commands:
+    # Several pictures are maps of each; the other questions are about one.
+    for line in commands[image == "'my photos'" :]:
         assert re.sub(r"damaged: .*\.\n", "damaged: REASON.\n", refused(line)) == message
     assert not (place / "maps.npz").exists()
     assert not (place / "box.png").exists()
