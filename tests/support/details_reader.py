@@ -47,8 +47,20 @@ WORDS: dict[str, tuple[str, ...]] = {
     "divided by": ("divisor_override",),
     "": ("kernel_size",),
 }
-FALSE_WORDS = {"stored statistics": "use_input_stats", "biased": "unbiased", "padding not counted": "count_include_pad"}
-USUAL = {"eps": 1e-5, "use_input_stats": True, "momentum": 0.1, "cudnn_enabled": False, "groups": 1}
+FALSE_WORDS = {
+    "stored statistics": "use_input_stats",
+    "biased": "unbiased",
+    "padding not counted": "count_include_pad",
+    "smallest": "largest",
+}
+USUAL = {
+    "device": torch.device("cpu"),
+    "eps": 1e-5,
+    "use_input_stats": True,
+    "momentum": 0.1,
+    "cudnn_enabled": False,
+    "groups": 1,
+}
 SIDES = ("left", "right", "top", "bottom", "front", "back")
 
 
@@ -83,8 +95,8 @@ def _settings(target: Any, words: list[str]) -> dict[str, Any]:
     for part in words:
         if part == "all axes":
             continue
-        if part in FALSE_WORDS:
-            found[FALSE_WORDS[part]] = False
+        if part in FALSE_WORDS or part.startswith("not "):
+            found[FALSE_WORDS.get(part) or _argument(part.removeprefix("not "), types)[0]] = False
             continue
         name, said = _argument(part, types)
         found[name] = _value(types[name], said)
@@ -125,12 +137,14 @@ def _number(said: str) -> Any:
 
 def _padded(target: Any, name: str, words: list[str], tensors: Mapping[str, Any]) -> Tensor:
     (source,) = tensors.values()
-    axes = 2 if "2d" in name or "circular" in name else 1 if "1d" in name else source.ndim - 2
+    axes = next((axes for axes in (1, 2, 3) if f"{axes}d" in name), source.ndim - 2)
     amounts = {
         part.rpartition(" ")[0]: int(part.rpartition(" ")[2])
         for part in words
         if part.partition(" ")[0] in (*SIDES, "axis")
     }
+    if name == "_pad_circular" and {"front", "back"} & {*amounts}:
+        axes = 3
     modes = [part for part in words if part in ("reflect", "replicate", "circular")]
     value = next((float(part.removeprefix("value ")) for part in words if part.startswith("value ")), None)
     sides = [*SIDES, *(f"axis {source.ndim - 4} {where}" for where in ("before", "behind"))]

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 import featmap as fm
+from featmap.graph.operators.table import operator_of_target
 from support.closeness import assert_close
 from support.tiny_modules import conv, written
 
@@ -60,3 +61,11 @@ def test_an_operator_of_the_users_own_is_whole_right_and_named(name: str, operat
     with torch.no_grad():
         assert_close(net.maps(image, "d:z", progress=False)["d:z"].values, module(image))
     assert net.receptive_field(f"{address}/1@2,3").box.as_list() == [0, 0, 8, 7]
+
+
+def test_a_tagged_operator_of_somebody_else_is_unknown() -> None:
+    @torch.library.custom_op("featmap_test::tagged", mutates_args=(), tags=(torch.Tag.pointwise,))
+    def tagged(x: Tensor) -> Tensor:
+        return torch.roll(x, 1, -1)
+
+    assert not operator_of_target(torch.ops.featmap_test.tagged.default).is_known

@@ -65,10 +65,14 @@ CASES: dict[str, Callable[[Tensor], Tensor]] = {
     "numbers looked up by constants": lambda x: x.gather(2, indices(1, *SHAPE)),
     "a constant laid under": lambda x: aten.slice_scatter(numbers(1, *SHAPE), x[:, :2], 1, 1, 3),
     "another image laid over": lambda x: aten.slice_scatter(x, x * 0.7, 0, 0, 1),
+    "the last two images laid over": lambda x: aten.slice_scatter(x, x * 0.7, 0, -2, None, 1),
     "a filter that is its image": lambda x: functional.conv2d(x[:, :1], x[:, :1], None, 1, (1, 2)),
     "volumes without images": lambda x: functional.max_pool3d(x, (1, 3, 1)),
+    "volumes without images that become one map": lambda x: functional.max_pool3d(x, (3, 1, 2), (3, 2, 2)),
     "everything in the order of memory": lambda x: x.flatten(2).take_along_dim(torch.tensor([1, 7])),
     "the same bits": lambda x: x.permute(0, 2, 3, 1).view(torch.float64),
+    "bits of complex numbers": lambda x: torch.complex(x, x * 2).flatten(2).view(torch.float64),
+    "a negative view, as of an imaginary part": lambda x: functional.max_pool2d(aten._neg_view(x * 2), 2),
 }
 
 
@@ -104,7 +108,7 @@ def test_boxes_and_gradients_are_those_of_autograd(name: str) -> None:
     value = as_maps(sized, output, module(given))[0, channel, row, column]
     if not value.requires_grad:
         # torch has no derivative of bits.
-        assert name == "the same bits"
+        assert name in ("the same bits", "bits of complex numbers")
         return
     (expected,) = torch.autograd.grad(value, given)
     target = f"{address}/{channel}@{row},{column}"

@@ -92,5 +92,13 @@ def _gradients(made: Any, given: Sequence[Tensor], signal: Any) -> list[Tensor]:
         return [torch.zeros_like(value) for value in given]
     outputs, signals = zip(*pairs, strict=True)
     # Laid out in the order of axes: torch 2.13 gives wrong gradients of normalisations for signals channels last.
-    signals = [s.to(m.dtype).expand(m.shape).contiguous() for m, s in zip(outputs, signals, strict=True)]
+    signals = [_in_order(s.to(m.dtype).expand(m.shape)) for m, s in zip(outputs, signals, strict=True)]
     return list(torch.autograd.grad(outputs, given, signals, allow_unused=True, materialize_grads=True))
+
+
+def _in_order(value: Tensor) -> Tensor:
+    """The value in the order of its axes, with strides that say so for axes of one element, too.
+
+    torch takes a contiguous tensor with one channel for channels last where those strides are others.
+    """
+    return value.contiguous().view(-1).view(value.shape)

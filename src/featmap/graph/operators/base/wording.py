@@ -66,7 +66,8 @@ WORDS = {
 }
 """The word for an argument; where none is given its own name with spaces."""
 
-WORDS_FOR_FALSE = {"use_input_stats": "stored statistics", "unbiased": "biased"}
+WORDS_FOR_FALSE = {"use_input_stats": "stored statistics", "unbiased": "biased", "largest": "smallest"}
+"""The word for an argument that is off; where none is given, `not` and its word if it is on by default, or nothing."""
 
 
 def in_words(settings: Mapping[str, Any], left_out: Mapping[str, Any], words: Mapping[str, str], rank: int) -> str:
@@ -79,7 +80,11 @@ def in_words(settings: Mapping[str, Any], left_out: Mapping[str, Any], words: Ma
         is_left_out = name in _WITHOUT_INFLUENCE or (name in left_out and left_out[name] == value)
         if value is not None and value != [] and not is_left_out:
             word = words.get(name, WORDS.get(name, name.replace("_", " ")))
-            found.append(_said(name, word, value, rank))
+            if value is False:
+                usual = f"not {word}" if left_out.get(name) is True else ""
+                found.append(WORDS_FOR_FALSE.get(name, usual))
+            else:
+                found.append(_said(name, word, value, rank))
     return ", ".join(text for text in found if text)
 
 
@@ -102,7 +107,7 @@ def _holds_tensor(value: Any) -> bool:
 
 def _said(name: str, word: str, value: Any, rank: int) -> str:
     if isinstance(value, bool):
-        return word if value else WORDS_FOR_FALSE.get(name, "")
+        return word
     if name in _AXES:
         value = _counted_from_front(value, rank)
         word = word.replace("axis", "axes") if isinstance(value, list) and len(items_of(value)) != 1 else word

@@ -26,8 +26,8 @@ class Overlay(Moving):
         joined = joined_axes(call["self"].axes, self.source_axes(call))
         covers_all = len(self.covered(call)) == call.out_shape[_dim(call)]
         if _dim(call) == joined.batch:
-            # Of one image any slice from the first one on is everything; of more images only one without an end is.
-            covers_all = covers_all and not self.selects and call["step"] == 1 and (call["end"] or sys.maxsize) > 2**31
+            # Of one image many slices are everything; of more images only the one from the first on without an end.
+            covers_all = covers_all and not self.selects and _takes_any_number(call)
         return joined if covers_all else joined.mixed_along(_dim(call))
 
     def mixes_images(self, call: Call) -> bool:
@@ -105,3 +105,8 @@ class SelectOverlay(Overlay):
 
 def _dim(call: Call) -> int:
     return call["dim"] % len(call.out_shape)
+
+
+def _takes_any_number(call: Call) -> bool:
+    """Whether a slice covers the whole axis however long it is."""
+    return not call["start"] and call["step"] == 1 and (call["end"] or sys.maxsize) > 2**31

@@ -129,6 +129,7 @@ class Bits(Weightless):
     """view with a type: the same memory read as numbers of another type, of which there may be more or fewer."""
 
     kind: ClassVar[str] = "shape"
+    needs_contiguous: ClassVar[bool] = True
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,8 @@ def copy_places(
     `out` is (image, row, column, channel). `parts` are the patches of every group, of the same axes, in the order row
     group, column group; `known` is the cached map (row, column, channel) with the row and column of its first place.
     """
-    cached, top, left = known
+    # An imaginary part of a conjugate is held as what it is the negative of, which numpy does not know.
+    parts, cached = [part.resolve_neg() for part in parts], known[0].resolve_neg()
     empty = np.empty((0, 0, 0, cached.shape[-1]), dtype=out.numpy().dtype)
     arrays = [part.contiguous().numpy() for part in parts]
     padded = tuple(arrays + [empty] * (MOST_GROUPS - len(arrays)))
@@ -57,7 +58,7 @@ def copy_places(
     # All of one kind: for read-only or strided arrays the pass would be compiled once more, for seconds.
     indices = (np.require(side, requirements=["C", "W"]) for side in sources)
     share_threads()
-    _compiled()(out.numpy(), channel, cached.numpy(), padded, rows, columns, *indices, counts, top, left, border)
+    _compiled()(out.numpy(), channel, cached.numpy(), padded, rows, columns, *indices, counts, *known[1:], border)
 
 
 def _described(spans: Spans, positions: Indices) -> Indices:
