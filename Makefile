@@ -33,6 +33,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks
 
 wild: $(VENV)/.wild
+	FEATMAP_WHOLE_ZOO=1 $(BIN)/python -m pytest -n $(WORKERS) tests/parity/test_zoo.py
 	PYTHONPATH=src:tests $(BIN)/python -m wild
 
 oldest: .venv-oldest/.dev

@@ -31,7 +31,8 @@ Captured: {torchvision_rate} classification networks of torchvision, which is al
 ({transformers}), and {timm_rate} networks of timm, of {family_count} convolutional families and
 some that mix convolutions with attention.
 
-For each of them `tests/parity/test_zoo.py` compares the plan with the network itself, run on tensors without memory:
+For each of them `tests/parity/test_zoo.py` compares the plan with the network itself, run on tensors without memory
+(one of each family in every test run, all of them in `make wild`):
 the shape that every module gives, the number of parameters, and the multiply-adds as torch's own counter sees them.
 This page is written by `python docs/make_networks.py`; no number in it is typed by hand.
 

@@ -1,5 +1,7 @@
 """Plans of the zoos' networks against the networks themselves, run without memory: shapes, parameters, multiply-adds.
 
+In every test run one network of each family is compared; with FEATMAP_WHOLE_ZOO, as in `make wild`, all are.
+
 Shapes come from forward hooks, multiply-adds from torch's own counter below the operators that featmap's table names
 (convolutions and matrix products as they are dispatched). Both see the running module, never the captured graph.
 """
@@ -7,6 +9,7 @@ Shapes come from forward hooks, multiply-adds from torch's own counter below the
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -22,7 +25,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from featmap.methods.plan import Plan, PlanRow, plan
 from featmap.sources.load import load_network
-from featmap.testing.zoo import TIMM, timm_families, torchvision_names, zoo_module, zoo_names
+from featmap.testing.zoo import TIMM, timm_families, torchvision_names, zoo_examples, zoo_module, zoo_names
 
 CONSTANT_WORK = {"timm:edgenext_xx_small": ["stages.1.blocks.1.pos_embd"]}
 """Modules that run on constants (the code of a position, alike for every image): a plan counts what an image costs."""
@@ -125,7 +128,7 @@ def compared_shapes(found: Plan, run: Run) -> set[tuple[str, int]]:
     return compared
 
 
-@pytest.mark.parametrize("model", zoo_names())
+@pytest.mark.parametrize("model", zoo_names() if os.environ.get("FEATMAP_WHOLE_ZOO") else zoo_examples())
 def test_the_plan_is_the_running_networks(model: str, record_property: Any) -> None:
     record_property("zoo", model)
     network = load_network(model)
@@ -164,6 +167,8 @@ def test_wrong_shapes_are_found() -> None:
 
 
 def test_the_zoo_is_large_enough() -> None:
+    assert set(zoo_examples()) < set(zoo_names())
+    assert len(zoo_examples()) >= 90
     timm = [name for names in TIMM.values() for name in names.split()]
     assert len(torchvision_names()) >= 60
     assert len(set(timm)) == len(timm) >= 70

@@ -7,6 +7,8 @@ because a plan needs no memory.
 
 from __future__ import annotations
 
+import re
+
 from torch import nn
 
 from featmap.sources.build import without_values
@@ -111,6 +113,17 @@ def zoo_names() -> list[str]:
     """All networks that are checked, as `featmap.load` takes them."""
     timm = [name for names in TIMM.values() for name in names.split()]
     return [*(f"torchvision:{name}" for name in torchvision_names()), *(f"timm:{name}" for name in timm)]
+
+
+def zoo_examples() -> list[str]:
+    """One network of each family of torchvision and timm, and all that mix convolutions with attention."""
+    families: dict[str, str] = {}
+    for name in torchvision_names():
+        family = re.match(r"[a-z]+(?:_[vxy])?", name)
+        assert family is not None
+        families[family[0]] = name
+    timm = [name for family, names in TIMM.items() for name in names.split()[: None if family == MIXED else 1]]
+    return [*(f"torchvision:{name}" for name in families.values()), *(f"timm:{name}" for name in timm)]
 
 
 def zoo_model(model: str) -> ZooModel:
