@@ -14,7 +14,7 @@ from featmap.testing.modules import make_positive, transparent
 from featmap.testing.oracles import SupportMask, gradient_support, scrambled_outside
 from featmap.testing.strategies import RandomNetwork, networks
 
-EXAMPLES = settings(max_examples=260, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
+EXAMPLES = settings(max_examples=130, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 TWO_RUNS = pytest.mark.parametrize("run", ["first 260 networks", "260 more"])
 """So that two workers share the networks."""
 
@@ -59,7 +59,7 @@ def check_support(answer: FieldAnswer, support: SupportMask) -> None:
         assert answer.box.contains(support.box)
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 @given(networks(), st.tuples(st.integers(9, 24), st.integers(9, 24)))
 def test_the_plan_of_another_size_has_the_shapes_of_a_run_at_that_size(
     drawn: RandomNetwork, size: tuple[int, int]

@@ -16,7 +16,7 @@ from featmap.testing.oracles import occluded_outputs
 from featmap.testing.strategies import RandomNetwork, networks
 
 EXAMPLES = settings(
-    max_examples=120,
+    max_examples=60,
     # A failing network is small as drawn; shrinking it takes minutes.
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],

@@ -9,7 +9,7 @@ from featmap.testing.strategies import RandomNetwork, networks
 from support.projection_cases import RULES, assert_close, expected, last_layer, randomised, values_under
 
 EXAMPLES = settings(
-    max_examples=150,
+    max_examples=75,
     # A failing network is small as drawn; shrinking it takes minutes.
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],

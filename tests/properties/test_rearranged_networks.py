@@ -13,7 +13,7 @@ from featmap.testing.oracles import SupportMask
 from featmap.testing.rearranged import rearranged_networks
 from featmap.testing.strategies import RandomNetwork
 
-EXAMPLES = settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
+EXAMPLES = settings(max_examples=75, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 TWO_RUNS = pytest.mark.parametrize("run", ["first 150 networks", "150 more"])
 
 
