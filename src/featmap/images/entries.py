@@ -70,4 +70,4 @@ def is_read_at_once(images: Any) -> bool:
     if not isinstance(images, str | Path):
         return False
     container = container_of(images)
-    return container is None or not str(images).lower().endswith(container.read_in_turn or ("\0",))
+    return container is None or not str(images).lower().endswith(container.read_in_turn)

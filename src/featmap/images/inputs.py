@@ -50,10 +50,7 @@ class Inputs(Sequence["Batch"]):
 
     def __getitem__(self, number: Any) -> Any:
         entry = self.entries[number]
-        values = values_of(self.network, content_of(entry))
-        if len(values) != 1:
-            raise InputError(f"'{entry.name}' holds {len(values)} images.", "Give them one by one.")
-        return Batch(values, (entry.name,))
+        return Batch(values_of(self.network, content_of(entry)), (entry.name,))
 
     def __iter__(self) -> Iterator[Batch]:
         return (self[number] for number in range(len(self)))

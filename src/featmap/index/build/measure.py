@@ -19,6 +19,7 @@ from featmap.index.build.running import RunningPerMap
 from featmap.index.schema.description import Description, IndexedLayer
 from featmap.index.schema.totals import Totals, places_per_map
 from featmap.network.network import CapturedNetwork
+from featmap.network.randomness import random_numbers_apart
 from featmap.run.as_maps import as_maps
 from featmap.run.batches import can_batch
 from featmap.run.magnitudes import measured
@@ -163,8 +164,7 @@ class _Part:
 
     def measure(self, images: Iterable[ReadImage], tick: Tick | None) -> dict[str, str]:
         """Takes in the images; returns the reason for each that turns out to be no numbers, by its name."""
-        # A model may draw random numbers in evaluation too; the user's own sequence is not disturbed.
-        with torch.random.fork_rng(devices=[]):
+        with random_numbers_apart():
             batches = self._numbered(batched(self._readable(images, tick), self.measurer.batch))
             for found in self.measurer.runner.each(self._measured, batches):
                 self._take(found)
