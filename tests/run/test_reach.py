@@ -168,7 +168,10 @@ def test_costs_are_counted_places_and_never_more_than_full_runs(drawn: RandomNet
     assert 0 <= recomputed_share(net.sized, found, target) <= 1
     program = Program(net.captured, net.tensors, [target])
     largest = max(spec.size_bytes for spec in net.sized.specs if isinstance(spec, TensorSpec))
-    assert 0 < bytes_per_position(net.sized, found, program) <= 1.5 * (1 + 2 * 4) * max(1, largest)
+    per_position = bytes_per_position(net.sized, found, program)
+    assert per_position <= 1.5 * (1 + 2 * 4) * max(1, largest)
+    # Windows may lie between the places that a stride reads: then nothing is computed, and nothing is held.
+    assert (per_position > 0) == any(cost.widened > 0 for cost in node_costs(net.sized, found, target))
 
 
 @settings(max_examples=40)
