@@ -29,6 +29,6 @@ def run() -> str:
     ]
     return (
         "## A plan\n\n`featmap plan torchvision:resnet50 --json` in a process of its own, against a process that only "
-        "imports torch and torchvision. Median of 5 paired rounds; at most 2 is wanted.\n\n"
+        "imports torch and torchvision. Median of 5 paired rounds; at most 1.6 is wanted.\n\n"
         + table(["plan s", "imports s", "plan / imports"], [row])
     )

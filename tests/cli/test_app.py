@@ -140,6 +140,13 @@ def test_nothing_heavy_is_loaded(words: list[str]) -> None:
     assert ended.stderr == "[]\n"
 
 
+def test_a_command_leaves_without_looking_through_all_objects() -> None:
+    """What the last function at exit finds: the first to be registered."""
+    at_exit = "atexit.register(lambda: print(gc.get_freeze_count() > 1000, gc.get_threshold()[0], file=sys.stderr))"
+    code = f"import atexit, gc, sys; {at_exit}\nfrom featmap.cli import main; main()"
+    assert run("solve", "224", "--output", "same", "--kernel", "3", code=code).stderr == "True 100000\n"
+
+
 def test_geometry_loads_nothing_heavy() -> None:
     ended = run(code=f"import sys, featmap.geometry; print([m for m in sys.modules if m in {HEAVY!r}])")
     assert ended.stdout == "[]\n"

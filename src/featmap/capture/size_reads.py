@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import cache
 from pathlib import Path
 from types import FrameType, FunctionType
 from typing import Any
@@ -82,6 +83,7 @@ _INTERPOLATE = ("input", "size", "scale_factor", "mode", "align_corners", "recom
 _SHARES = ("fractional_max_pool", "max_unpool", "unpool_output_size", "stft", "istft")
 
 
+@cache
 def _is_plumbing(file: str) -> bool:
     """Whether a file's frames only sit between caller and mode: torch's and our function modes, and tensors' `len`."""
     parts = ("overrides", "_export", "/export/", "/fx/", "_subclasses", "_python_dispatch", "_tensor.py")

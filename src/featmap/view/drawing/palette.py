@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-import matplotlib
 import numpy as np
 from numpy.typing import NDArray
 
@@ -33,6 +32,8 @@ def palette(*, signed: bool) -> Palette:
     >>> palette(signed=True).colours[127].tolist()
     [247, 247, 247]
     """
+    import matplotlib
+
     name, levels = ("RdBu_r", 255) if signed else ("magma", 256)
     table = matplotlib.colormaps[name].resampled(levels)(np.arange(levels), bytes=True)
     return Palette(name, np.ascontiguousarray(table[:, :3]))

@@ -6,7 +6,6 @@ import math
 from functools import cache
 from pathlib import Path
 
-import matplotlib
 from PIL import ImageDraw, ImageFont
 
 INK = (28, 30, 34)
@@ -17,6 +16,8 @@ MINUS = "\N{MINUS SIGN}"
 @cache
 def font(size_px: int, *, bold: bool = False) -> ImageFont.FreeTypeFont:
     """The bundled DejaVu Sans at one size."""
+    import matplotlib
+
     name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
     path = Path(matplotlib.get_data_path(), "fonts", "ttf", name)
     return ImageFont.truetype(str(path), size_px, layout_engine=ImageFont.Layout.BASIC)
