@@ -80,6 +80,18 @@ def test_shapes_for_several_images_are_those_of_a_run(images: int) -> None:
         assert sized.specs[node.index].shape == (images, *before.shape[1:])
 
 
+def test_the_last_eight_sizes_are_computed_once() -> None:
+    """A run on few images takes less time than torch takes to compute the shapes of its values."""
+    graph = fm.trace(nn.Sequential(conv(), nn.ReLU()), SHAPE)._captured.captured
+    sizes = [(images, *SHAPE) for images in range(2, 10)]
+    first = [graph.resized(size) for size in sizes]
+    assert [sized.specs[0].shape for sized in first] == sizes
+    assert [graph.resized(size) for size in sizes] == first
+    graph.resized((10, *SHAPE))
+    assert graph.resized(sizes[-1]) is first[-1]
+    assert graph.resized(sizes[0]) is not first[0]
+
+
 def test_a_graph_without_read_sizes_is_not_captured_again(monkeypatch: pytest.MonkeyPatch) -> None:
     net = fm.trace(nn.Sequential(conv(), nn.ReLU(), nn.AdaptiveAvgPool2d(2)), SHAPE)
     monkeypatch.setattr(torch.export, "export", lambda *_, **__: pytest.fail("captured again"))

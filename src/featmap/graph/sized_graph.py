@@ -25,6 +25,8 @@ from featmap.graph.operators.table import operator_of, printed_name
 from featmap.graph.receptive.places import Places
 
 Fact = TypeVar("Fact")
+_SIZES_KEPT = 8
+"""torch takes longer to compute the shapes of a small network than to run it on eight images."""
 
 
 class SizedGraph:
@@ -37,6 +39,7 @@ class SizedGraph:
         self._calls: dict[int, Call] = {}
         self._regions: dict[int, Region] = {}
         self._derived: dict[Callable[[SizedGraph], Any], Any] = {}
+        self._sizes: dict[tuple[int, ...], SizedGraph] = {}
         for node in graph:
             self.axes.append(NO_AXES)
             if node.index < len(self.specs):
@@ -117,6 +120,14 @@ class SizedGraph:
         Raises: NotResizable: the graph holds, or may hold, numbers that were computed from the captured size.
         DoesNotFit: an operator cannot take what it gets at this size; `error.reached` is the part up to there.
         """
+        found = self._sizes.pop(shape, None) or self._resized(shape)
+        self._sizes[shape] = found  # at the end: the first was asked for longest ago
+        first, *others = self._sizes
+        if len(others) >= _SIZES_KEPT:
+            self._sizes.pop(first, None)
+        return found
+
+    def _resized(self, shape: tuple[int, ...]) -> SizedGraph:
         captured = shape_of(self.graph[self.graph.image_input].spec)
         if shape == captured:
             return SizedGraph(self.graph)
