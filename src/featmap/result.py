@@ -12,18 +12,19 @@ from typing import Any
 from PIL import Image
 
 from featmap.errors import OutputError
+from featmap.plain_data import PlainData, json_text, plain
 
 
 @singledispatch
 def pictures_of(result: Any, **options: Any) -> list[Image.Image]:
     """The pages that show a result; `featmap.view` registers one function per type."""
-    raise OutputError(f"A {type(result).__name__} has no picture.", "Use .to_json() for its numbers.")
+    raise OutputError(f"A {type(result).__name__} has no picture.", "Use .to_dict() for its numbers.")
 
 
 @singledispatch
 def save_result(result: Any, path: Path, **options: Any) -> list[Path]:
     """Writes a result to a file in the format of its suffix; `featmap.view.saving` does it for every type."""
-    raise OutputError(f"A {type(result).__name__} cannot be saved.", "Use .to_json() for its numbers.")
+    raise OutputError(f"A {type(result).__name__} cannot be saved.", "Use .to_dict() for its numbers.")
 
 
 @singledispatch
@@ -47,9 +48,17 @@ class Result:
     def _repr_html_(self) -> str | None:
         return html_of(self)
 
-    def to_json(self) -> dict[str, Any]:
-        """The result as plain data: numbers, texts, lists and dictionaries."""
+    def _data(self) -> dict[str, Any]:
+        """What the result says of itself, by name; numbers may be infinite, and lists tuples."""
         raise NotImplementedError
+
+    def to_dict(self) -> dict[str, PlainData]:
+        """The result as plain data: numbers, texts, lists and dictionaries; None for numbers that are not finite."""
+        return plain(self._data())
+
+    def to_json(self) -> str:
+        """The same data as the text of a JSON document, as `--json` prints it."""
+        return json_text(self._data())
 
     def show(self, **options: Any) -> Image.Image:
         """The result as a picture (its first page where there are several)."""

@@ -24,11 +24,12 @@ from torch import nn
 import featmap as fm
 from featmap.errors import MissingPackage, OutputError
 from featmap.result import Result
+from featmap.result_array import ArrayResult
 from featmap.result_table import TableResult, csv_text
 from featmap.view.formats.table import FORMATS
 from support.results import CONTRACT, SHAPE, Made, images, network
 
-BASES = {TableResult}
+BASES = {TableResult, ArrayResult}
 SUFFIXES = (".png", ".npz", ".safetensors", ".csv", ".json", ".txt")
 
 
@@ -76,11 +77,11 @@ def test_a_result_is_of_its_type_and_has_text_and_data(name: str, made: Made) ->
     assert str(result).strip()
     assert repr(result).strip()
     assert not repr(result).startswith("<")
-    check_plain(result.to_json(), name)
+    check_plain(result.to_dict(), name)
     data = json.loads(
-        FORMATS[".json"].encode(result.to_json()), parse_constant=lambda word: pytest.fail(f"{word} is no JSON")
+        FORMATS[".json"].encode(result.to_dict()), parse_constant=lambda word: pytest.fail(f"{word} is no JSON")
     )
-    assert data.keys() == result.to_json().keys()
+    assert data.keys() == result.to_dict().keys()
 
 
 def check_plain(value: Any, where: str) -> None:
@@ -147,7 +148,7 @@ def check_file(file: Path, result: Any) -> None:
     elif file.suffix == ".csv":
         assert len(list(csv.DictReader(file.read_text().splitlines()))) == len(result.rows())
     elif file.suffix == ".json":
-        assert json.loads(file.read_text()).keys() == result.to_json().keys()
+        assert json.loads(file.read_text()).keys() == result.to_dict().keys()
     else:
         assert file.read_text() == f"{result}\n"
 
@@ -232,8 +233,8 @@ def test_complex_maps_are_saved_and_their_numbers_are_of_magnitudes(tmp_path: Pa
     maps = net.maps(images(1, dtype), address)
     (one,) = maps.values()
     assert one.values.is_complex()
-    assert one.to_json()["numbers_of"] == "magnitudes"
-    assert one.to_json()["maximum"] == pytest.approx(float(one.values.abs().max()))
+    assert one.to_dict()["numbers_of"] == "magnitudes"
+    assert one.to_dict()["maximum"] == pytest.approx(float(one.values.abs().max()))
     assert "magnitudes" in repr(one)
     maps.save(tmp_path / "maps.npz")
     maps.save(tmp_path / "maps.png")

@@ -62,7 +62,7 @@ def command(
     for path in written:
         print_message(f"wrote {path}")
     if as_json:
-        print_json({**maps.to_json(), "files": [str(path) for path in written]})
+        print_json({**maps.to_dict(), "files": [str(path) for path in written]})
     else:
         print_to(answers(), maps)
         print(f"input: {network.preprocessing.describe()}")

@@ -74,7 +74,7 @@ class LeftOut:
     count: int
     names: tuple[str, ...]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """The reason, the count and the first names."""
         return {"reason": self.reason, "count": self.count, "names": list(self.names)}
 

@@ -58,7 +58,7 @@ class OcclusionCost(Result):
     def __repr__(self) -> str:
         return str(self)
 
-    def to_json(self) -> dict[str, Any]:
+    def _data(self) -> dict[str, Any]:
         rows = [
             {
                 "address": row.address,

@@ -54,7 +54,7 @@ class PlanRow:
         """The number of output maps (or features)."""
         return self.output_shape[0] if self.output_shape else 1
 
-    def to_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         return {
             "address": self.address,
             "operator": self.operator,
@@ -133,11 +133,11 @@ class Plan(TableResult):
     def __repr__(self) -> str:
         return str(self)
 
-    def to_json(self) -> dict[str, Any]:
+    def _data(self) -> dict[str, Any]:
         return {
             "model": self.model,
             "input_shape": list(self.input_shape),
-            "layers": [row.to_json() for row in self.layers],
+            "layers": [row.to_dict() for row in self.layers],
             "totals": {
                 "parameters": self.totals.parameters,
                 "unused_parameters": self.totals.unused_parameters,
@@ -163,7 +163,7 @@ class Plan(TableResult):
 
 def flat_row(row: PlanRow) -> dict[str, Any]:
     """A row without nested values."""
-    flat = row.to_json()
+    flat = row.to_dict()
     field = flat.pop("receptive_field") or dict.fromkeys(ReceptiveField().as_dict())
     flat["stages"] = " ".join(row.stages)
     return {**flat, **{f"receptive_field_{name}": value for name, value in field.items()}}

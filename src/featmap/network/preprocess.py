@@ -167,7 +167,7 @@ class Preprocessing:
         if self.crop is not None and (self.crop != self.resize or self.fit == "crop"):
             yield f"crop centre {self.crop[0]}x{self.crop[1]}"
 
-    def to_json(self) -> dict[str, object]:
+    def to_dict(self) -> dict[str, object]:
         """The record as plain data."""
         return {
             "resize": self.resize,

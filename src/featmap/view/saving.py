@@ -97,7 +97,7 @@ def _saving(kind: type[Result]) -> Saving:
 _VALUES: dict[Content, Callable[[Any], Any]] = {
     Content.TENSORS: arrays_of,
     Content.ARRAYS: arrays_of,
-    Content.DATA: lambda result: result.to_json(),
+    Content.DATA: lambda result: result.to_dict(),
     Content.ROWS: lambda result: result.rows(),
     Content.TEXT: str,
 }

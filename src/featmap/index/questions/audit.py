@@ -44,7 +44,7 @@ class LayerAudit:
     sees_beyond_input: bool
     magnitudes: bool = False
 
-    def to_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """The layer as plain data."""
         plain = {name: value for name, value in vars(self).items() if name != "magnitudes"}
         said = {"numbers_of": "magnitudes"} if self.magnitudes else {}
@@ -82,14 +82,14 @@ class Audit(TableResult):
         found["redundant_pairs"] = sum(known) if known else None
         return {**found, "beyond_input": sum(layer.sees_beyond_input for layer in self.layers)}
 
-    def to_json(self) -> dict[str, Any]:
+    def _data(self) -> dict[str, Any]:
         return {
             "index": self.path,
             "model": self.model,
             "weights": self.weights_source,
             "images": self.images,
             "thresholds": vars(self.thresholds),
-            "layers": [layer.to_json() for layer in self.layers],
+            "layers": [layer.to_dict() for layer in self.layers],
             "totals": self.totals,
         }
 

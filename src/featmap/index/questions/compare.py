@@ -41,7 +41,7 @@ class LayerComparison:
     mean_before: tuple[float, ...]
     mean_after: tuple[float, ...]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """The layer as plain data."""
         return {name: list(v) if isinstance(v, tuple) else v for name, v in vars(self).items()}
 
@@ -64,9 +64,9 @@ class Comparison(TableResult):
     preprocessing_before: str
     preprocessing_after: str
 
-    def to_json(self) -> dict[str, Any]:
+    def _data(self) -> dict[str, Any]:
         lists = {"only_before": list(self.only_before), "only_after": list(self.only_after)}
-        return {**vars(self), **lists, "layers": [layer.to_json() for layer in self.layers]}
+        return {**vars(self), **lists, "layers": [layer.to_dict() for layer in self.layers]}
 
     def rows(self) -> list[dict[str, Any]]:
         """One row per map."""

@@ -46,7 +46,7 @@ class Distribution(TableResult):
         """The map's address, with what is measured where that is not the values."""
         return f"magnitudes of {self.address}" if self.magnitudes else self.address
 
-    def to_json(self) -> dict[str, Any]:
+    def _data(self) -> dict[str, Any]:
         histogram = {"edges": self.edges, "counts": self.counts}
         plain = {name: value for name, value in vars(self).items() if name != "magnitudes"}
         said = {"numbers_of": "magnitudes"} if self.magnitudes else {}

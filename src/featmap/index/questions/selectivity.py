@@ -41,7 +41,7 @@ class MapSelectivity:
     selectivity: float | None
     means: dict[str, float]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """The map as plain data."""
         return {**vars(self), "label": self.label or None}
 
@@ -61,9 +61,9 @@ class Selectivity(TableResult):
         """The address, with what is measured where that is not the values."""
         return f"magnitudes of {self.address}" if self.magnitudes else self.address
 
-    def to_json(self) -> dict[str, Any]:
+    def _data(self) -> dict[str, Any]:
         said = {"address": self.address, **({"numbers_of": "magnitudes"} if self.magnitudes else {})}
-        return {**said, "by": self.by, "images": self.images, "maps": [m.to_json() for m in self.maps]}
+        return {**said, "by": self.by, "images": self.images, "maps": [m.to_dict() for m in self.maps]}
 
     def rows(self) -> list[dict[str, Any]]:
         """One row per map, with the mean of every label."""

@@ -44,7 +44,7 @@ class TopExample:
     field: Box
     digest: str
 
-    def to_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """The example as plain data."""
         return {
             "image": self.image,
@@ -72,14 +72,14 @@ class TopImages(TableResult):
         """The map's address, with what is ranked where that is not the values."""
         return self.description.layer(self.address).said(self.address)
 
-    def to_json(self) -> dict[str, Any]:
-        examples = [example.to_json() for example in self.examples]
+    def _data(self) -> dict[str, Any]:
+        examples = [example.to_dict() for example in self.examples]
         said = {"address": self.address, **self.description.layer(self.address).numbers_of}
         return {**said, "images": self.images, "chosen": self.chosen or "all", "examples": examples}
 
     def rows(self) -> list[dict[str, Any]]:
         """One row per example."""
-        return [example.to_json() for example in self.examples]
+        return [example.to_dict() for example in self.examples]
 
     def __repr__(self) -> str:
         return f"TopImages({self.title}: {len(self.examples)} of {self.images} images{_among(self.chosen)})"
@@ -97,8 +97,8 @@ class TopSheet(TableResult):
         """The layer's address, with what is ranked where that is not the values."""
         return self.maps[0].description.layer(self.address).said(self.address)
 
-    def to_json(self) -> dict[str, Any]:
-        return {"address": self.address, "maps": [each.to_json() for each in self.maps]}
+    def _data(self) -> dict[str, Any]:
+        return {"address": self.address, "maps": [each.to_dict() for each in self.maps]}
 
     def rows(self) -> list[dict[str, Any]]:
         """One row per map and example."""

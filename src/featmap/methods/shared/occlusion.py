@@ -12,7 +12,7 @@ from PIL import Image
 
 from featmap.errors import SettingError
 from featmap.methods.shared.windows import Windows, captum_average
-from featmap.result import Result
+from featmap.result_array import ArrayResult
 
 Numbers = npt.NDArray[np.float64]
 
@@ -30,7 +30,7 @@ class OcclusionCheck:
 
 
 @dataclass(frozen=True, eq=False)
-class OcclusionMap(Result):
+class OcclusionMap(ArrayResult):
     """The scores of one image with a window over each position.
 
     `score` is that of the untouched image, `grid` (row position, column position) those of the occluded ones; `drop` is
@@ -51,6 +51,10 @@ class OcclusionMap(Result):
     verification: OcclusionCheck | None = None
     picture: Image.Image | None = None
     region_ends: tuple[str, ...] = ()
+
+    @property
+    def _array(self) -> Numbers:
+        return self.grid
 
     @property
     def drop(self) -> Float64[Numbers, "row_position column_position"]:
@@ -99,7 +103,7 @@ class OcclusionMap(Result):
             raise SettingError(f"The convention '{convention}' is unknown.", "Use 'captum'.")
         return captum_average(self.drop, self.windows, self.image_size)
 
-    def to_json(self) -> dict[str, Any]:
+    def _data(self) -> dict[str, Any]:
         checked = self.verification
         return {
             "image": self.image,

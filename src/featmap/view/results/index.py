@@ -182,7 +182,7 @@ def _(result: SimilarImages) -> list[Image.Image]:
 @pictures_of.register
 def _(result: Distribution) -> list[Image.Image]:
     if result.counts is None:
-        raise OutputError(f"{result.address} has no histogram: its index keeps no table.", "Use .to_json().")
+        raise OutputError(f"{result.address} has no histogram: its index keeps no table.", "Use .to_dict().")
     return [histogram_picture(result)]
 
 

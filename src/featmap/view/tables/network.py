@@ -138,7 +138,7 @@ def maps_table(every: Sequence[FeatureMaps]) -> RenderableType:
 
 
 def _map_row(maps: FeatureMaps) -> list[str]:
-    summary, (_, channels, rows, columns) = maps.to_json(), maps.values.shape
+    summary, (_, channels, rows, columns) = maps.summary, maps.values.shape
     values = [f"{summary[name]:.4g}" for name in ("minimum", "maximum", "mean")]
     return [maps.address, str(channels), f"{rows} x {columns}", *values, f"{summary['fraction_positive']:.1%}"]
 
