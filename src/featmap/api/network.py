@@ -87,6 +87,11 @@ class Network:
         return self._captured.preprocessing
 
     @property
+    def classes(self) -> tuple[str, ...] | None:
+        """The names of the scores that it returns, in their order; None where they are not known."""
+        return self._captured.classes
+
+    @property
     def layers(self) -> tuple[Layer, ...]:
         """The layers, in the order in which they run."""
         resolver = self._captured.resolver
@@ -200,14 +205,15 @@ class Network:
         Exact: every score is that of the whole network on the occluded image; only what the window changes, and of
         that what the target needs, is computed again.
 
-        Arguments: image: as in `maps`, of any sizes. target: a class index (also as text: "1" is class 1, `1:a/0` a map
-        of layer 1); `None` for the predicted class; a position in another output, `(3, 10, 12)` or "['logits'][3]"; a
-        map (`features.28:a/12`) or a unit by its address. window, stride: pixels, one number or (rows, columns);
-        windows stay inside the image, the last of each axis is aligned with its edge. baseline: what is written, in
-        preprocessed values: a number, one per channel, "mean" (of the image), "local" (of the window), or a function of
-        the image (channel, row, column). scale: a class's "logit" or "probability". activity: a map's "maximum", "mean"
-        or "sum". verify: so many random positions are computed again in full, in float64. dtype, device, memory_bytes:
-        of the numbers, where they are computed, and how much one batch of positions takes.
+        Arguments: image: as in `maps`, of any sizes. target: a class by its number (also as text: "1" is class 1,
+        `1:a/0` a map of layer 1) or, where `classes` are known, its name; `None` for the predicted class; a position in
+        another output, `(3, 10, 12)` or "['logits'][3]"; a map (`features.28:a/12`) or a unit by its address. window,
+        stride: pixels, one number or (rows, columns); windows stay inside the image, the last of each axis is aligned
+        with its edge. baseline: what is written, in preprocessed values: a number, one per channel, "mean" (of the
+        image), "local" (of the window), or a function of the image (channel, row, column). scale: a class's "logit" or
+        "probability". activity: a map's "maximum", "mean" or "sum". verify: so many random positions are computed again
+        in full, in float64. dtype, device, memory_bytes: of the numbers, where they are computed, and how much one
+        batch of positions takes.
         Returns: an `OcclusionMap`; a list of them for a folder, a list or a tensor of several images.
         Raises: SettingError, InputError, AddressError, ImageError.
 
@@ -256,10 +262,11 @@ class Network:
 
         Arguments: image: as in `maps`, of any sizes. target: a unit (`features.21:a/117@10,12`), a map (its strongest
         unit; with whole=True all positions with their values), a layer (every map) or a list of addresses of one layer;
-        a class index (also as text: "1" is class 1, `1:a` layer 1), `None` for the predicted class, or a position in
-        another output. start: the signal begins with the unit's "value" or with "one"; from stage conv or z it is
-        rectified first, unless the rule is "gradient". norm: evaluating normalisations "scale" the signal, or "skip"
-        it. dtype, device, memory_bytes: of the numbers, where they are computed, and how much one batch of units takes.
+        a class by its number (also as text: "1" is class 1, `1:a` layer 1) or its name, `None` for the predicted class,
+        or a position in another output. start: the signal begins with the unit's "value" or with "one"; from stage conv
+        or z it is rectified first, unless the rule is "gradient". norm: evaluating normalisations "scale" the signal,
+        or "skip" it. dtype, device, memory_bytes: of the numbers, where they are computed, and how much one batch of
+        units takes.
         Returns: a `Projection`; `Projections` for several maps or units; a list of them for a folder or a list of
         images.
         Raises: AddressError, SettingError, InputError, ImageError.

@@ -44,8 +44,8 @@ def command(
         str | None,
         Argument(
             metavar="ADDRESS",
-            help="A unit, a map (its strongest unit) or a layer (all maps); a class. A number is a class; layer 1 is "
-            "1:a, or 1:z.",
+            help="A unit, a map (its strongest unit) or a layer (all maps); a class by number or name. A number is a "
+            "class; layer 1 is 1:a, or 1:z.",
             show_default="the predicted class",
         ),
     ] = None,

@@ -21,6 +21,7 @@ from featmap.graph.receptive.fields import receptive_fields
 from featmap.graph.receptive.unit_box import unit_box
 from featmap.images.inputs import Inputs
 from featmap.images.listing import Images
+from featmap.methods.shared.class_names import class_named
 from featmap.methods.shared.projection import Projection, ProjectionQuestion
 from featmap.methods.shared.target import class_score, named_map, named_unit, predicted, score_of
 from featmap.network.address import Address
@@ -165,7 +166,7 @@ class Asked:
             if not addresses or not all(isinstance(part, str | Address) for part in addresses):
                 problem = f"{target!r} is not a list of units and maps."
                 raise InputError(problem, "A list holds addresses of one layer; ask for a class by its number alone.")
-        elif not _is_address(target):
+        elif not _is_address(target) or class_named(self.network, target) is not None:
             return None
         places = [place for address in addresses for place in self._maps_named(address)]
         if len({place.node for place in places}) != 1:
