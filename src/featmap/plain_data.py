@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any, TypeAlias, TypeVar
 
-PlainData: TypeAlias = "bool | int | float | str | list[PlainData] | dict[str, PlainData] | None"
+PlainData: TypeAlias = "bool | int | float | str | Sequence[PlainData] | Mapping[str, PlainData] | None"
 """Numbers, texts, lists and dictionaries with texts as keys: what a JSON document holds."""
 
 _Data = TypeVar("_Data")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from functools import singledispatch
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypedDict, Unpack
 
 from PIL import Image
 
@@ -39,6 +39,21 @@ def html_of(result: Any) -> str | None:
     return None
 
 
+class PictureOptions(TypedDict, total=False):
+    """How a result is drawn, as keywords; each type of result takes some of them, and refuses the others.
+
+    `image`: the number of the only image to draw. `sort`, `scale`: order and colours of maps. `page_size`: maps per
+    page. `colours`: what full colour stands for in an occlusion. `shown`: the input channels of a value.
+    """
+
+    image: int | None
+    sort: Literal["index", "maximum", "mean", "positive"]
+    scale: Literal["map", "shared"]
+    page_size: int | None
+    colours: Literal["score", "effect"]
+    shown: int
+
+
 class Result:
     """Base of all results."""
 
@@ -60,15 +75,15 @@ class Result:
         """The same data as the text of a JSON document, as `--json` prints it."""
         return json_text(self._data())
 
-    def show(self, **options: Any) -> Image.Image:
+    def show(self, **options: Unpack[PictureOptions]) -> Image.Image:
         """The result as a picture (its first page where there are several)."""
         return pictures_of(self, **options)[0]
 
-    def pages(self, **options: Any) -> list[Image.Image]:
+    def pages(self, **options: Unpack[PictureOptions]) -> list[Image.Image]:
         """The result as pictures, one per page."""
         return pictures_of(self, **options)
 
-    def save(self, path: str | Path, **options: Any) -> list[Path]:
+    def save(self, path: str | Path, **options: Unpack[PictureOptions]) -> list[Path]:
         """Writes the result to a file; the suffix says in which form. Returns the files written.
 
         Raises: OutputError: a form that this result does not have, or a folder that does not exist.

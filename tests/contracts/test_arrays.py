@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 import featmap as fm
-from featmap.errors import AmbiguousAddress, TooLittleMemory
+from featmap.errors import AmbiguousAddress, InputError, TooLittleMemory
 from featmap.methods import matrix
 from featmap.result_array import ArrayResult
 from support.results import CONTRACT, SHAPE, Made, images, network
@@ -23,10 +23,11 @@ HELD: dict[str, Callable[[Any], Any]] = {
     "MapSet": lambda result: result["0:a"].values.numpy(),
     "Contributions": lambda result: result.values.numpy(),
     "OcclusionMap": lambda result: result.grid,
+    "OcclusionMaps": lambda result: np.stack([part.grid for part in result]),
     "Projection": lambda result: result.values.numpy(),
     "LayerMatrix": lambda result: result.matrix.to_dense().numpy(),
 }
-SHARED = [name for name in HELD if name != "LayerMatrix"]
+SHARED = [name for name in HELD if name not in ("LayerMatrix", "OcclusionMaps")]
 
 
 @pytest.fixture(scope="module")
@@ -125,4 +126,17 @@ def test_a_matrix_that_is_too_large_as_an_array(monkeypatch: pytest.MonkeyPatch)
     assert str(caught.value) == (
         "The matrix of '0:conv', 320 x 360, takes 0.0 GiB as an array; 0.0 GiB are available.\n\n"
         "Take the sparse tensor, .matrix, or a smaller input size: layer.as_matrix((8, 8))."
+    )
+
+
+def test_grids_of_different_sizes_are_not_one_array(made: Made) -> None:
+    several = made.net.occlude([images(1)[0], torch.rand(3, 12, 10)], "0:a/1", 4, 4)
+    assert np.asarray(several).shape == (2, 3, 3)
+    net = fm.trace(nn.Sequential(nn.Conv2d(3, 4, 3)), SHAPE)
+    uneven = net.occlude([torch.rand(SHAPE), torch.rand(3, 16, 10)], "0:z/1", 4, 4)
+    with pytest.raises(InputError) as caught:
+        np.asarray(uneven)
+    assert str(caught.value) == (
+        "The grids of 2 images are not one array: they are 3 x 3, 4 x 3.\n\n"
+        "Take one, maps[0], or give images of one size."
     )

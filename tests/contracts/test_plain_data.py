@@ -80,7 +80,7 @@ COMMANDS: dict[str, tuple[str, Ask]] = {
     "Comparison": ("index compare i.fmi i.fmi", lambda _, index: index.compare("i.fmi")),
     "Verification": ("index verify i.fmi", lambda _, index: index.verify()),
 }
-NO_COMMAND = {"FeatureMaps", "FieldDrawing", "LayerMatrix", "BuildReport"}
+NO_COMMAND = {"FeatureMaps", "FieldDrawing", "LayerMatrix", "BuildReport", "OcclusionMaps", "ProjectionsByImage"}
 """Part of another answer's document, or of Python alone; a build's report is new only once."""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 from typer import Option
 
@@ -51,14 +51,15 @@ def command(
     from featmap.methods.maps import MapSet
     from featmap.view.results.network import print_to
 
-    check_file(output, MapSet, images, sort=sort, scale=scale, page_size=page_size)
+    drawn: dict[str, Any] = {"sort": sort, "scale": scale, "page_size": page_size}
+    check_file(output, MapSet, images, **drawn)
     check_layers(layer or ())
     place = found_device(device)
     pictures = given_pictures(images)
     network = options.load(model)
     with notes():
         maps = network.maps(pictures, layer, device=place)
-    written = maps.save(output, sort=sort, scale=scale, page_size=page_size)
+    written = maps.save(output, **drawn)
     for path in written:
         print_message(f"wrote {path}")
     if as_json:

@@ -31,6 +31,7 @@ from featmap.network.address import Address
 from featmap.network.differing import remarks
 from featmap.network.network import CapturedNetwork
 from featmap.network.randomness import random_numbers_apart
+from featmap.plain_data import PlainData
 from featmap.result import Result
 from featmap.run.batches import Progress
 from featmap.run.execution import Execution
@@ -59,7 +60,7 @@ class Example:
         """What the unit can see of the image."""
         return self.picture.crop((self.box.left, self.box.top, self.box.right, self.box.bottom))
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, PlainData]:
         """The example as plain data."""
         return {
             "image": self.image,

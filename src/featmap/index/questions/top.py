@@ -20,6 +20,7 @@ from featmap.index.schema.description import Description, IndexedLayer
 from featmap.index.store.snapshot import Snapshot
 from featmap.methods.shared.count import checked_channels, checked_count
 from featmap.network.address import Address
+from featmap.plain_data import PlainData
 from featmap.result_table import TableResult
 
 SHOWN = 9
@@ -44,7 +45,7 @@ class TopExample:
     field: Box
     digest: str
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, PlainData]:
         """The example as plain data."""
         return {
             "image": self.image,
@@ -77,7 +78,7 @@ class TopImages(TableResult):
         said = {"address": self.address, **self.description.layer(self.address).numbers_of}
         return {**said, "images": self.images, "chosen": self.chosen or "all", "examples": examples}
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> list[dict[str, PlainData]]:
         """One row per example."""
         return [example.to_dict() for example in self.examples]
 
@@ -100,7 +101,7 @@ class TopSheet(TableResult):
     def _data(self) -> dict[str, Any]:
         return {"address": self.address, "maps": [each.to_dict() for each in self.maps]}
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> list[dict[str, PlainData]]:
         """One row per map and example."""
         return [{**row, "map": each.address} for each in self.maps for row in each.rows()]
 

@@ -10,9 +10,11 @@ import numpy.typing as npt
 from jaxtyping import Float64
 from PIL import Image
 
-from featmap.errors import SettingError
+from featmap.errors import InputError, SettingError
 from featmap.methods.shared.windows import Windows, captum_average
+from featmap.plain_data import PlainData
 from featmap.result_array import ArrayResult
+from featmap.result_collection import CollectionResult
 
 Numbers = npt.NDArray[np.float64]
 
@@ -81,7 +83,7 @@ class OcclusionMap(ArrayResult):
         ]
 
     @property
-    def semantics(self) -> dict[str, Any]:
+    def semantics(self) -> dict[str, PlainData]:
         """What was done, in words and numbers, so that nothing about an occlusion has to be guessed."""
         return {
             "window": list(self.windows.window),
@@ -137,6 +139,20 @@ class OcclusionMap(ArrayResult):
             f"{box.top}:{box.bottom}, columns {box.left}:{box.right}; "
             f"largest effect {share_words(self.relative_effect)})"
         )
+
+
+class OcclusionMaps(CollectionResult[OcclusionMap], ArrayResult):
+    """The occlusion maps of several images, in their order; of images of one size one array (image, row, column)."""
+
+    parts_name = "occlusions"
+
+    @property
+    def _array(self) -> Numbers:
+        sizes = list(dict.fromkeys(f"{part.grid.shape[0]} x {part.grid.shape[1]}" for part in self))
+        if len(sizes) > 1:
+            problem = f"The grids of {len(self)} images are not one array: they are {', '.join(sizes)}."
+            raise InputError(problem, "Take one, maps[0], or give images of one size.")
+        return np.stack([part.grid for part in self])
 
 
 def share_words(share: float | None) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args, overload
+from typing import Any, Literal, get_args
 
 from jaxtyping import Float
 from PIL import Image
@@ -12,8 +12,9 @@ from torch import Tensor
 
 from featmap.errors import SettingError
 from featmap.geometry import Box
-from featmap.result import Result
+from featmap.plain_data import PlainData
 from featmap.result_array import ArrayResult
+from featmap.result_collection import CollectionResult
 from featmap.run.backward.roles import Norm, Rule
 
 Start = Literal["value", "one"]
@@ -115,7 +116,7 @@ class Projection(ArrayResult):
         return "the signal starts from a positive number"
 
     @property
-    def semantics(self) -> dict[str, Any]:
+    def semantics(self) -> dict[str, PlainData]:
         """What was done, in words, so that nothing about a projection has to be guessed."""
         return {
             "rule": self.question.rule,
@@ -153,24 +154,13 @@ class Projection(ArrayResult):
         )
 
 
-class Projections(Result, Sequence[Projection]):
-    """Several projections, in the order in which they were asked for."""
+class Projections(CollectionResult[Projection]):
+    """Several projections in order: those of several maps or units on one image, or of one target on several images."""
 
-    def __init__(self, projections: Sequence[Projection]) -> None:
-        self._projections = tuple(projections)
+    parts_name = "projections"
 
-    @overload
-    def __getitem__(self, position: int) -> Projection: ...
-    @overload
-    def __getitem__(self, position: slice) -> tuple[Projection, ...]: ...
-    def __getitem__(self, position: int | slice) -> Projection | tuple[Projection, ...]:
-        return self._projections[position]
 
-    def __len__(self) -> int:
-        return len(self._projections)
+class ProjectionsByImage(CollectionResult[Projections]):
+    """The projections of several maps or units on several images: for each image its `Projections`."""
 
-    def _data(self) -> dict[str, Any]:
-        return {"projections": [projection.to_dict() for projection in self._projections]}
-
-    def __repr__(self) -> str:
-        return "\n".join(map(repr, self._projections))
+    parts_name = "images"

@@ -20,7 +20,7 @@ from featmap.methods.matrix import LayerMatrix
 from featmap.methods.occlusion_cost import OcclusionCost
 from featmap.methods.plan import Plan
 from featmap.methods.receptive_field import FieldAnswer, FieldDrawing
-from featmap.methods.shared.occlusion import OcclusionMap, share_words
+from featmap.methods.shared.occlusion import OcclusionMap, OcclusionMaps, share_words
 from featmap.result import Result, html_of, pictures_of, text_of
 from featmap.view.arrays import shown_array
 from featmap.view.drawing.overlay import Mark, box_picture
@@ -32,13 +32,13 @@ from featmap.view.pictures.arithmetic import Arithmetic, ShownTerm
 from featmap.view.pictures.contributions import contribution_pages
 from featmap.view.pictures.explain import value_picture
 from featmap.view.pictures.occlusion import check_colours, occlusion_picture
-from featmap.view.saving import arrays_of, named_pages, saves
+from featmap.view.saving import arrays_of, named_pages, saves, told_apart
 from featmap.view.sheets.grid import fit_grid
 from featmap.view.sheets.maps import map_pages
 from featmap.view.sheets.order import check_sort
 from featmap.view.tables.network import cost_table, field_text, maps_table, plan_rows, plan_table
 from featmap.view.tables.parts import WIDEST, as_text
-from featmap.view.tables.value import contributions_table, explanation_table
+from featmap.view.tables.value import contributions_table, explanation_table, occlusions_table
 
 
 @text_of.register
@@ -69,6 +69,11 @@ def _(result: FeatureMaps) -> str:
 @text_of.register
 def _(result: MapSet) -> str:
     return as_text(maps_table(list(result.values())), width=WIDEST)
+
+
+@text_of.register
+def _(result: OcclusionMaps) -> str:
+    return as_text(occlusions_table(result), width=WIDEST)
 
 
 @text_of.register
@@ -214,6 +219,18 @@ def _(result: OcclusionMap, *, colours: str = "score") -> list[Image.Image]:
     return [occlusion_picture(result.picture, result.attribution(), result.score, title, words, colours=colours)]
 
 
+@pictures_of.register
+def _(result: OcclusionMaps, **options: Any) -> list[Image.Image]:
+    return [page for part in result for page in pictures_of(part, **options)]
+
+
+@arrays_of.register
+def _(result: OcclusionMaps) -> dict[str, Any]:
+    names = told_apart([part.image for part in result])
+    parts = zip(names, map(arrays_of, result), strict=True)
+    return {f"{name} {key}": array for name, arrays in parts for key, array in arrays.items()}
+
+
 @arrays_of.register
 def _(result: OcclusionMap) -> dict[str, NDArray[Any]]:
     numbers = {"score": np.array(result.score), "grid": result.grid, "drop": result.drop}
@@ -226,6 +243,7 @@ def check_occlusion(_path: str | Path, _form: Format, *, colours: str = "score")
 
 
 saves(OcclusionMap, words="an occlusion is", check=check_occlusion)
+saves(OcclusionMaps, words="occlusions are", check=check_occlusion)
 
 
 def print_to(console: Console, result: Result) -> None:
