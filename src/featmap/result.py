@@ -35,7 +35,7 @@ def text_of(result: Any) -> str:
 
 @singledispatch
 def html_of(result: Any) -> str | None:
-    """A result as HTML for a notebook, `None` where its text is enough."""
+    """A result as HTML for a notebook, `None` where its picture says it; `featmap.view` registers what has a table."""
     return None
 
 
@@ -93,6 +93,9 @@ class Result:
     def _repr_png_(self) -> bytes | None:
         import io
 
+        # Notebooks ask for both, and show the HTML where there is some.
+        if html_of.dispatch(type(self)) is not html_of.dispatch(object):
+            return None
         try:
             picture = self.show()
         except OutputError:

@@ -86,18 +86,6 @@ def check_plain(value: Any, where: str) -> None:
         assert type(value) in (str, int, float, bool, type(None)), f"{where}: {type(value)}"
 
 
-@pytest.mark.parametrize("name", CONTRACT)
-def test_a_notebook_shows_every_result(name: str, made: Made) -> None:
-    result = CONTRACT[name][0](made)
-    found, picture = result._repr_html_(), result._repr_png_()
-    assert found is not None or picture is not None, "a notebook shows neither page nor picture"
-    if found is not None:
-        assert found.startswith("<pre")
-        assert found.endswith("</pre>")
-        assert len(found) > len(str(result))
-    assert (picture is not None) == (name in WITH_PICTURE)
-
-
 @pytest.mark.parametrize("name", WITH_PICTURE)
 def test_a_picture_has_pages(name: str, made: Made) -> None:
     result = CONTRACT[name][0](made)
