@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from types import ModuleType
 from typing import Any
 
@@ -107,8 +108,15 @@ def timm_model(name: str, weights: str | None) -> ZooModel:
 
 def _timm_classes(data: ModuleType, record: dict[str, Any]) -> tuple[str, ...] | None:
     """The names that timm has for as many classes of ImageNet; None for a model that was trained on other classes."""
-    subset = data.infer_imagenet_subset(record)
-    return None if subset is None else shortest_names(data.ImageNetInfo(subset).label_descriptions())
+    subset: str | None = data.infer_imagenet_subset(record)
+    return None if subset is None else _imagenet_names(subset)
+
+
+@cache
+def _imagenet_names(subset: str) -> tuple[str, ...]:
+    """Read once: the files hold all of ImageNet, a quarter of a second's work."""
+    data = importlib.import_module("timm.data")
+    return shortest_names(data.ImageNetInfo(subset).label_descriptions())
 
 
 def _timm_name(timm: ModuleType, name: str, weights: str | None) -> str:
