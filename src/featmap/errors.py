@@ -11,14 +11,16 @@ A message says what is wrong, where, what was got and what is allowed; then, aft
     │   ├── AddressError
     │   │   ├── AddressSyntaxError    the text is not a valid address
     │   │   ├── NoSuchLayer           with the nearest names that exist
-    │   │   ├── AmbiguousAddress      several calls or values share the name
+    │   │   ├── AmbiguousAddress      several calls, values or classes share the name
     │   │   ├── NoSuchStage           with the reason and what to ask for instead
     │   │   ├── NoSuchChannel
-    │   │   └── UnitOutOfRange
+    │   │   ├── UnitOutOfRange
+    │   │   └── NoSuchTarget          a name of neither a class nor a layer, with the nearest of both
     │   ├── ModelError
     │   │   ├── NoSuchModel           with the nearest names that exist
     │   │   ├── CaptureRefused        with the line that cannot be captured
     │   │   ├── WeightsMismatch       with every mismatch
+    │   │   ├── ClassesMismatch       names of classes that do not fit the network
     │   │   ├── UnsafeFile            reading it would execute what it holds
     │   │   └── MissingPackage        an optional package that the question needs
     │   ├── InputError                an input shape that the network cannot take
@@ -98,7 +100,7 @@ class NoSuchLayer(AddressError):
 
 
 class AmbiguousAddress(AddressError):
-    """A name that several calls or values share."""
+    """A name that several calls, values or classes share."""
 
 
 class NoSuchStage(AddressError):
@@ -111,6 +113,10 @@ class NoSuchChannel(AddressError):
 
 class UnitOutOfRange(AddressError):
     """A row or column outside the feature map."""
+
+
+class NoSuchTarget(AddressError):
+    """A name that is neither that of a class nor that of a layer."""
 
 
 class ModelError(QuestionError):
@@ -127,6 +133,10 @@ class CaptureRefused(ModelError):
 
 class WeightsMismatch(ModelError):
     """Weights of another network."""
+
+
+class ClassesMismatch(ModelError):
+    """Names of classes that do not fit the network, or cannot be read."""
 
 
 class UnsafeFile(ModelError):
@@ -205,7 +215,7 @@ class IndexBroken(WorkError):
     """An index on the disk that cannot be read or written."""
 
 
-def nearest(name: str, names: Iterable[str], count: int = 3) -> str:
+def nearest(name: str, names: Iterable[str], count: int = 3, what: str = "names") -> str:
     """A phrase with the names most like `name`, for the end of an error's remedy.
 
     >>> nearest("features.2l", ["features.21", "classifier.0"])
@@ -214,7 +224,7 @@ def nearest(name: str, names: Iterable[str], count: int = 3) -> str:
     ''
     """
     close = difflib.get_close_matches(name, list(dict.fromkeys(names)), n=count, cutoff=0.4)
-    return f"The nearest names are {', '.join(close)}." if close else ""
+    return f"The nearest {what} are {', '.join(close)}." if close else ""
 
 
 def warn_caller(text: str, kind: type[Warning]) -> None:

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import csv
 import io
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from featmap.errors import MissingPackage
+from featmap.plain_data import PlainData
 from featmap.result import Result
+
+if TYPE_CHECKING:
+    import pandas
 
 
 class TableResult(Result):
     """Base of the results that are tables."""
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> list[dict[str, PlainData]]:
         """The rows, each a dictionary of plain values by heading."""
         raise NotImplementedError
 
-    def to_pandas(self) -> Any:
+    def to_pandas(self) -> pandas.DataFrame:
         """The rows as a pandas DataFrame.
 
         Raises: MissingPackage: pandas is not installed.
@@ -32,7 +37,7 @@ class TableResult(Result):
         return pandas.DataFrame(self.rows())
 
 
-def csv_text(rows: list[dict[str, Any]]) -> str:
+def csv_text(rows: Sequence[Mapping[str, PlainData]]) -> str:
     """Rows as CSV below a line of headings; a missing value is an empty cell.
 
     >>> print(csv_text([{"image": "cat, sitting", "value": 0.5, "label": None}]), end="")

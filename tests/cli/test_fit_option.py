@@ -126,7 +126,7 @@ def test_a_comparison_of_other_fits_says_so(tall: Path) -> None:
 
 def test_an_index_from_before_there_were_fits_opens(tall: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     line = f"index build {SMALL} tall.png cat.png -o x.fmi"
-    written = Description.to_json
+    written = Description.to_dict
 
     def as_before(description: Description) -> dict[str, Any]:
         document = written(description)
@@ -134,7 +134,7 @@ def test_an_index_from_before_there_were_fits_opens(tall: Path, monkeypatch: pyt
         return document
 
     with monkeypatch.context() as patch:
-        patch.setattr(Description, "to_json", as_before)
+        patch.setattr(Description, "to_dict", as_before)
         assert featmap(line).code == 0
     assert "fit" not in fm.Index.open("x.fmi").description.preprocessing_record
     assert featmap(f"index verify x.fmi --model {SMALL} --files").code == 0

@@ -175,7 +175,7 @@ def test_strict_stops_at_what_cannot_be_read(photos: Path, tmp_path: Path) -> No
 
 
 def test_what_is_kept_is_what_was_asked_for(photos: Path, tmp_path: Path) -> None:
-    layers = "--layers stem:conv,grouped --layers pool --stage z --full pool"
+    layers = "--layer stem:conv,grouped --layers pool --stage z --full pool"
     done(f"{BUILD} {tmp_path}/new.fmi {layers} --no-table --block 3 --top-k 2 --correlation none")
     shown = document(f"index show {tmp_path}/new.fmi")
     assert "\nwhole maps of pool:a\n" in done(f"index show {tmp_path}/new.fmi")
@@ -216,7 +216,7 @@ def test_a_list_a_glob_and_pictures_are_images_too(photos: Path, tmp_path: Path)
         ("show", "index show photos.fmi"),
         ("top", "top photos.fmi stem/0 -k 3"),
         ("top-filtered", "top photos.fmi stem/0 -k 3 --label cat --subset 'cat/*' --most 0.16"),
-        ("top-layer", "top photos.fmi stem -k 2 --channels 0,2-3"),
+        ("top-layer", "top photos.fmi stem -k 2 --channel 0,2-3"),
         ("audit", "audit photos.fmi"),
         ("similar", "index similar photos.fmi cat/01.png --layer stem -k 3"),
         ("distribution", "index distribution photos.fmi stem/0"),
@@ -268,16 +268,16 @@ def test_top_is_filtered(photos: Path) -> None:
 
 def test_channels_are_those_of_a_layer(photos: Path) -> None:
     assert refused("top photos.fmi stem/1 --channels 2") == (
-        "'stem/1' is one map; --channels chooses among those of a layer.\n\nLeave one of them out.\n"
+        "'stem/1' is one map; --channel chooses among those of a layer.\n\nLeave one of them out.\n"
     )
 
 
 def test_top_of_a_layer(photos: Path) -> None:
-    found = document("top photos.fmi stem -k 2 --channels 0,2-3")
+    found = document("top photos.fmi stem -k 2 --channel 0,2-3")
     assert [each["address"] for each in found["maps"]] == ["stem:a/0", "stem:a/2", "stem:a/3"]
     assert found["maps"][0] == document("top photos.fmi stem/0 -k 2")
     assert len(document("top photos.fmi stem -k 2")["maps"]) == 4
-    assert refused("top photos.fmi stem --channels 0,x").startswith("--channels '0,x' is not a list of maps.")
+    assert refused("top photos.fmi stem --channel 0,x").startswith("--channel '0,x' is not a list of maps.")
 
 
 def is_png(data: bytes) -> bool:

@@ -263,3 +263,25 @@ def test_what_is_wrong_in_the_line_is_said_before_the_model_is_loaded(place: Pat
         ended = featmap(f"occlude no.such:model cat.png {wrong}")
         assert ended.code == 2
         assert "no.such" not in ended.err
+
+
+def test_a_class_is_named_by_a_file_and_asked_for_by_its_name(place: Path) -> None:
+    Path("names.txt").write_text("ant\nbee\ntiger cat\ndog\neel\n")
+    line = f"occlude {HEADED} cat.png --window 4 --stride 4 --classes names.txt --json"
+    ended = featmap(f"{line} --target 'Tiger Cat'")
+    assert (ended.code, ended.err) == (0, "")
+    assert json.loads(ended.out)["target"] == "logit of class 2 (tiger cat)"
+    assert json.loads(featmap(line).out)["target"] == "logit of class 4 (eel)"
+    ended = featmap(f"{line} --target tigger")
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err == (
+        "'tigger' is neither a class nor a layer of cli.networks:Headed.\n\n"
+        "The nearest classes are tiger cat. `featmap plan` lists all layers.\n"
+    )
+    Path("names.txt").write_text("ant\nbee\n")
+    ended = featmap(line)
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err == (
+        "'names.txt' names 2 classes; cli.networks:Headed returns 5 scores.\n\n"
+        "Give one name for each score, in their order.\n"
+    )

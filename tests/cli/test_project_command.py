@@ -88,7 +88,7 @@ def test_a_sheet_of_a_folder(place: Path) -> None:
         (f"project {SMALL} cat.png stem:a/1@1,1 --whole", "is one unit"),
         (f"sheet {SMALL} --layer stem", "respond to something only where there are images"),
         (f"sheet {SMALL} cat.png --layer stem:a -k 0", "k is 0"),
-        (f"sheet {SMALL} cat.png --layer stem:a --channels x", "--channels 'x' is not a list of maps"),
+        (f"sheet {SMALL} cat.png --layer stem:a --channels x", "--channel 'x' is not a list of maps"),
         (f"sheet {SMALL} cat.png --layer stem:a --channels 9", "has no map 9; it has 4"),
         (f"sheet {SMALL} empty --layer stem:a", "There is no image in 'empty'"),
     ],

@@ -105,7 +105,7 @@ def test_tracing_leaves_the_module_and_says_the_same_again(name: str) -> None:
     first = fm.trace(module, inputs=(awkward.image(),))
     assert_same_state(before, model_state(module))
     second = fm.trace(module, inputs=(awkward.image(),))
-    assert first.plan().to_json() == second.plan().to_json()
+    assert first.plan().to_dict() == second.plan().to_dict()
     copy.deepcopy(module).eval()(awkward.image())
 
 

@@ -145,7 +145,7 @@ def test_sheets_rank_by_magnitude(complex_net: tuple[fm.Network, str, nn.Module]
         alone = net.project(IMAGES[number : number + 1], f"{address}/{channel}", "gradient")
         assert np.allclose(examples[0].values, alone.values.numpy(), rtol=1e-4, atol=1e-5)
     assert f"magnitudes of {address}:a" in str(sheet)
-    assert sheet.to_json()["numbers_of"] == "magnitudes"
+    assert sheet.to_dict()["numbers_of"] == "magnitudes"
     assert pictures_of(sheet)[0].info["Title"] == f"what magnitudes of {address}:a responds to"
 
 
@@ -175,7 +175,7 @@ def test_an_index_measures_what_the_maps_show(any_net: tuple[fm.Network, str, nn
     )
     is_complex = module(IMAGES).is_complex()
     assert [("magnitudes" in str(answer)) for answer in answers] == [is_complex] * len(answers)
-    assert [("magnitudes" in str(answer.to_json())) for answer in answers[:5]] == [is_complex] * 5
+    assert [("magnitudes" in str(answer.to_dict())) for answer in answers[:5]] == [is_complex] * 5
     assert index.verify(net=net).is_sound
 
 

@@ -142,10 +142,10 @@ def test_every_method_says_why_the_next_call_may_differ(name: str, method: str, 
     assert {str(warning.message) for warning in said} == {text}
     if method in ("sheet", "contributions"):
         assert answer.notes == (text,)
-        assert answer.to_json()["notes"] == [text]
+        assert answer.to_dict()["notes"] == [text]
     if method == "index":
         shown = fm.Index.open(tmp_path / "index.fmi").summary()
-        assert shown.to_json()["notes"] == [text]
+        assert shown.to_dict()["notes"] == [text]
         assert text in " ".join(str(shown).split())
     assert torch.equal(torch.get_rng_state(), before)
 
@@ -159,7 +159,7 @@ def test_the_plan_names_it_too(name: str) -> None:
     assert named[0] in text
     said = ("random in evaluation too: ", "statistics of the batch in evaluation too: ", "written in evaluation: ")
     assert any(f"{words}{named[0]}" in str(plan) for words in said)
-    data = plan.to_json()
+    data = plan.to_dict()
     assert [*data["random_operators"], *data["batch_statistics"], *data["written_state"]] == list(named)
 
 

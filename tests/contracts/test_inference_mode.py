@@ -31,24 +31,24 @@ PLAIN = module()
 def built(images: Tensor, folder: Path) -> Any:
     net = fm.trace(PLAIN, (3, 12, 12))
     index = fm.Index.build(net, images, folder / f"{len(list(folder.iterdir()))}.fmi")
-    similar = index.similar(images[0], "4:z", 1, net=net).to_json()
+    similar = index.similar(images[0], "4:z", 1, net=net).to_dict()
     assert index.verify(net=net).is_sound
-    return index.top("4:z/1", 2).to_json(), similar["nearest"]
+    return index.top("4:z/1", 2).to_dict(), similar["nearest"]
 
 
 QUESTIONS: dict[str, Callable[[fm.Network, Tensor, Path], Any]] = {
-    "trace": lambda _net, images, _: fm.trace(PLAIN, inputs=images[:1]).plan().to_json(),
+    "trace": lambda _net, images, _: fm.trace(PLAIN, inputs=images[:1]).plan().to_dict(),
     "load": lambda _net, images, _: fm.load(f"{__name__}:made").maps(images, "4:z")["4:z"].values,
     "another size": lambda net, images, _: net.maps(images[:, :, :10], "4:z")["4:z"].values,
     "maps": lambda net, images, _: net.maps(images, "4:z")["4:z"].values,
     "project": lambda net, images, _: net.project(images[:1], "4:z/1", "gradient").values,
     "project a class": lambda net, images, _: net.project(images[:1], 2, "gradient").values,
-    "occlude": lambda net, images, _: net.occlude(images[:1], 2, 4, 4, verify=1).to_json(),
-    "explain": lambda net, images, _: net.explain(images[:1], "4:z/1@2,2").to_json(),
+    "occlude": lambda net, images, _: net.occlude(images[:1], 2, 4, 4, verify=1).to_dict(),
+    "explain": lambda net, images, _: net.explain(images[:1], "4:z/1@2,2").to_dict(),
     "contributions": lambda net, images, _: net.contributions(images[:1], "4/1").values,
     "matrix": lambda net, _images, _: net.layers[0].as_matrix((4, 4)).matrix.values(),
-    "sheet": lambda net, images, _: net.sheet(images, "4:z", rule="gradient").to_json(),
-    "draw_field": lambda net, images, _: net.draw_field(images[:1], "4:z/1@2,2").to_json(),
+    "sheet": lambda net, images, _: net.sheet(images, "4:z", rule="gradient").to_dict(),
+    "draw_field": lambda net, images, _: net.draw_field(images[:1], "4:z/1@2,2").to_dict(),
     "index": lambda _net, images, folder: built(images, folder),
 }
 

@@ -125,7 +125,7 @@ def test_demo_network_is_plain() -> None:
 
 def test_demo_network_loads_by_name(short: TrainedNetwork) -> None:
     network = fm.load("featmap.demo.train:demo_network", weights=short.weights)
-    assert network.plan().to_json()["totals"]["parameters"] == sum(
+    assert network.plan().to_dict()["totals"]["parameters"] == sum(
         parameter.numel() for parameter in short.module.parameters()
     )
 

@@ -257,7 +257,7 @@ def test_a_shape_that_is_none_of_an_image_is_refused(shape: tuple[int, ...]) -> 
 def test_a_network_captured_on_several_images_is_told_for_one() -> None:
     module = nn.Sequential(conv(), nn.ReLU())
     one, four = (fm.trace(module, inputs=torch.zeros(images, *SHAPE)) for images in (1, 4))
-    assert four.plan().to_json() == one.plan().to_json()
+    assert four.plan().to_dict() == one.plan().to_dict()
     images = torch.rand(3, *SHAPE)
     assert_close(four.maps(images)["0"].values, one.maps(images)["0"].values)
 

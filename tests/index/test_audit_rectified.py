@@ -79,7 +79,7 @@ def test_a_map_that_is_not_rectified_is_never_dead(name: str, tmp_path: Path) ->
     assert audit.totals["dead"] == 0
     for bound in ("dead>0", "nearly_dead>0"):
         assert not FailOn.parse(bound).broken_by(audit)
-    data = audit.to_json()["layers"][0]
+    data = audit.to_dict()["layers"][0]
     assert (data["rectified"], data["dead"]) == (False, [])
     assert 0 in data["never_positive"]
     assert " - " in str(audit)
@@ -137,5 +137,5 @@ def test_an_index_that_does_not_say_refuses() -> None:
 def test_the_description_of_an_old_index_is_still_read(tmp_path: Path) -> None:
     net = fm.trace(After(torch.relu).eval(), (1, 4, 4))
     layer = fm.Index.build(net, torch.rand(2, 1, 4, 4), tmp_path / "i.fmi", progress=False).description.layers[0]
-    old = {name: value for name, value in layer.to_json().items() if name != "rectified"}
-    assert dataclasses.replace(layer, rectified=None) == type(layer).from_json(old)
+    old = {name: value for name, value in layer.to_dict().items() if name != "rectified"}
+    assert dataclasses.replace(layer, rectified=None) == type(layer).from_dict(old)

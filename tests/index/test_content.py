@@ -233,7 +233,7 @@ def test_the_bounds_of_nonlinearities(tmp_path: Path, name: str) -> None:
     path = built(net, torch.randn(2, 3, 8, 7), tmp_path / "i.fmi", layers=[net.layers[0].address])
     (layer,) = Snapshot.of(path).description.layers
     assert layer.address.endswith(":a")
-    assert tuple(layer.to_json()["bounds"]) == BOUNDS[name]
+    assert tuple(layer.to_dict()["bounds"]) == BOUNDS[name]
 
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data" / "tiny_vgg"

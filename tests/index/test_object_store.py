@@ -73,8 +73,8 @@ IMAGES = torch.rand(20, 3, 12, 14, generator=torch.Generator().manual_seed(0))
 def test_an_index_in_a_bucket_answers_like_one_in_a_folder(url: str, net: fm.Network, tmp_path: object) -> None:
     there = fm.Index.build(net, IMAGES, url, block=8, progress=False)
     here = fm.Index.build(net, IMAGES, f"{tmp_path}/photos.fmi", block=8, progress=False)
-    assert there.top("0/3", 5).to_json() == here.top("0/3", 5).to_json()
-    assert there.audit().to_json()["layers"] == here.audit().to_json()["layers"]
+    assert there.top("0/3", 5).to_dict() == here.top("0/3", 5).to_dict()
+    assert there.audit().to_dict()["layers"] == here.audit().to_dict()["layers"]
     more = fm.Index.build(net, torch.cat([IMAGES, IMAGES[:3] + 0.5]), url, progress=False)
     assert more.report is not None
     assert (more.report.added, more.images) == (3, 23)

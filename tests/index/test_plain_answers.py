@@ -14,12 +14,12 @@ from featmap.index.questions.distribution import Distribution
 
 def test_a_distribution_is_lists_and_dictionaries() -> None:
     quantiles: dict[str, float | None] = {"99": None}
-    found = Distribution("0:a/1", 2, 8, 0.5, 0.1, 0.0, 1.0, 0.5, 2, quantiles, (0.0, 0.5, 1.0), (1, 1)).to_json()
+    found = Distribution("0:a/1", 2, 8, 0.5, 0.1, 0.0, 1.0, 0.5, 2, quantiles, (0.0, 0.5, 1.0), (1, 1)).to_dict()
     assert (found["edges"], found["counts"]) == ([0.0, 0.5, 1.0], [1, 1])
 
 
 def test_a_distribution_without_a_table_has_no_histogram() -> None:
-    found = Distribution("0:a/1", 2, 8, 0.5, 0.1, 0.0, 1.0, 0.5, 2, {}, None, None).to_json()
+    found = Distribution("0:a/1", 2, 8, 0.5, 0.1, 0.0, 1.0, 0.5, 2, {}, None, None).to_dict()
     assert (found["edges"], found["counts"]) == (None, None)
 
 

@@ -85,7 +85,7 @@ def refusal(kind: type[FeatmapError], ask: Any, *args: Any, **named: Any) -> str
 
 def assert_hands_over(result: Result, rows: int | None) -> None:
     """Plain data that JSON can hold, a table of so many rows, and a text."""
-    assert json.loads(FORMATS[".json"].encode(result.to_json())) == json.loads(json.dumps(result.to_json()))
+    assert json.loads(FORMATS[".json"].encode(result.to_dict())) == json.loads(json.dumps(result.to_dict()))
     assert str(result)
     if rows is not None:
         assert len(result.to_pandas()) == rows  # type: ignore[attr-defined]
@@ -131,7 +131,7 @@ def assert_examples(case: Case, found: Any, address: str, channel: int) -> None:
         assert example.box == case.net.receptive_field(f"{address}/{channel}@{row},{column}").box
         assert example.field.clip(8, 7) == example.box
         assert (example.image, example.label) == (f"image {example.number}", LABELS[example.number])
-        assert example.to_json()["label"] == (LABELS[example.number] or None)
+        assert example.to_dict()["label"] == (LABELS[example.number] or None)
 
 
 def test_top_within_bounds_of_the_value(case: Case) -> None:
@@ -154,14 +154,14 @@ def test_what_is_chosen_is_said(case: Case) -> None:
     found = case.index.top("0:a/1", 2, label=["cat", "owl"], subset="image *", least=0.5, most=9)
     assert found.chosen == "label cat or owl, names like image *, value from 0.5 up to 9"
     assert case.index.top("0:a/1", 2, subset=[1, 2]).chosen == "a subset"
-    assert case.index.top("0:a/1", 2).to_json()["chosen"] == "all"
+    assert case.index.top("0:a/1", 2).to_dict()["chosen"] == "all"
 
 
 def test_top_sheet_is_top_of_every_map(case: Case) -> None:
     sheet = case.index.top_sheet("0", k=3, label="dog")
     assert [each.address for each in sheet.maps] == [f"0:a/{channel}" for channel in range(8)]
     for channel, each in enumerate(sheet.maps):
-        assert each.to_json() == case.index.top(f"0:a/{channel}", 3, label="dog").to_json()
+        assert each.to_dict() == case.index.top(f"0:a/{channel}", 3, label="dog").to_dict()
     assert [each.address for each in case.index.top_sheet("0:z", [6, 1], 2).maps] == ["0:z/6", "0:z/1"]
     assert_hands_over(sheet, 24)
 
@@ -346,7 +346,7 @@ def test_similar_images_are_the_nearest(case: Case, by: Any, measure: Any, name:
             assert found.images == len(chosen - {number})
             assert_hands_over(found, len(order))
             named = case.index.similar(f"image {number}", address, 4, by=by, measure=measure, **filters)
-            assert named.to_json() == found.to_json()
+            assert named.to_dict() == found.to_dict()
 
 
 def test_a_picture_is_compared_as_if_it_were_in_the_index(case: Case) -> None:

@@ -64,7 +64,7 @@ def test_what_is_said_of_a_sound_index(made: Path) -> None:
     seen: list[tuple[int, int]] = []
     found = verify(path, files=True, network=network(), sample=3, progress=lambda done, of: seen.append((done, of)))
     assert found.is_sound
-    assert found.to_json() == {
+    assert found.to_dict() == {
         "index": str(path),
         "sound": True,
         "checked": [

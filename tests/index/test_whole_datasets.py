@@ -266,8 +266,8 @@ def test_an_image_listed_twice_is_counted(build: Any, tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(png(1))
     report = build([tmp_path / "a.png", tmp_path / "a.png", torch.zeros(3, 16, 16)])
     assert [(entry.reason, entry.count) for entry in report.left_out] == [("listed twice", 1)]
-    assert report.to_json()["left_out"][0]["count"] == 1
-    assert report.to_json()["found"] == 3
+    assert report.to_dict()["left_out"][0]["count"] == 1
+    assert report.to_dict()["found"] == 3
 
 
 def test_an_image_in_a_tar_with_too_many_bytes_is_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -68,7 +68,7 @@ def test_shares_are_of_the_sum_of_absolute_values() -> None:
 def test_contributions_as_data() -> None:
     image = torch.randn((1, *SHAPE), generator=torch.Generator().manual_seed(0))
     found = fm.trace(nn.Sequential(seeded(conv(4)), nn.ReLU()), SHAPE).contributions(image, "0/2")
-    data = found.to_json()
+    data = found.to_dict()
     assert list(data) == ["address", "input", "bias", "contributions", "shape", "weights", "notes"]
     assert data["address"] == "0:conv/2"
     assert data["shape"] == [8, 7]

@@ -127,7 +127,7 @@ def test_explanation_as_data() -> None:
     module = nn.Sequential(seeded(nn.Conv2d(4, 2, (2, 1))), nn.ReLU()).double()
     image = random_image()
     found = fm.trace(module, SHAPE).explain(image, "0:z/1@2,3")
-    data = found.to_json()
+    data = found.to_dict()
     assert list(data) == [
         "address", "input", "terms", "bias", "conv", "normalization", "z", "nonlinearity", "a", "value", "window",
         "box", "status", "weights",

@@ -116,7 +116,7 @@ def test_maps_say_what_they_hold() -> None:
     nn.init.ones_(module[0].weight)
     values = torch.tensor([[-1.0, 0.0], [2.0, 3.0]])[None, None]
     maps = fm.trace(module, (1, 2, 2)).maps(values, ["0:z", "0:a"])
-    assert maps["0:z"].to_json() == {
+    assert maps["0:z"].to_dict() == {
         "address": "0:z",
         "shape": [1, 1, 2, 2],
         "images": ["image 0"],
@@ -126,7 +126,7 @@ def test_maps_say_what_they_hold() -> None:
         "mean": 1.0,
         "fraction_positive": 0.5,
     }
-    assert maps.to_json() == {"maps": [maps["0:z"].to_json(), maps["0:a"].to_json()]}
+    assert maps.to_dict() == {"maps": [maps["0:z"].to_dict(), maps["0:a"].to_dict()]}
     assert repr(maps["0:z"]) == (
         "FeatureMaps(0:z: 1 image x 1 maps of 2 x 2, values -1 to 3, mean 1, 50.0% positive; weights: the module's own)"
     )

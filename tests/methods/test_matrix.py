@@ -55,7 +55,7 @@ def test_the_counts_of_a_5x5_kernel_on_a_32x32_image() -> None:
     assert repr(found) == (
         "LayerMatrix(0:conv: 4,704 x 3,072, 352,800 non-zeros (2.441%), made of 450 distinct weights)"
     )
-    assert found.to_json() == {
+    assert found.to_dict() == {
         "address": "0:conv",
         "shape": [4704, 3072],
         "input_shape": [3, 32, 32],

@@ -274,12 +274,12 @@ def test_text() -> None:
         f"{found.drop.max():.4g} at rows {top}:{bottom}, columns {left}:{right}; "
         f"largest effect {np.abs(found.drop).max() / abs(found.score):.1%} of the score)"
     )
-    assert found.to_json()["relative_effect"] == pytest.approx(np.abs(found.drop).max() / abs(found.score))
+    assert found.to_dict()["relative_effect"] == pytest.approx(np.abs(found.drop).max() / abs(found.score))
 
 
 def test_json() -> None:
     found = HEADED.net.occlude(HEADED.image, 2, (3, 4), (4, 3), verify=2, dtype=torch.float64, progress=False)
-    document = json.loads(json.dumps(found.to_json()))
+    document = json.loads(json.dumps(found.to_dict()))
     assert {"score", "grid", "drop", "positions", "semantics", "image", "target"} <= set(document)
     assert document["score"] == found.score
     assert np.array_equal(document["grid"], found.grid)
@@ -288,7 +288,7 @@ def test_json() -> None:
     assert document["semantics"] == found.semantics
     assert document["image_size"] == [12, 11]
     assert document["verification"]["positions"] == 2
-    assert HEADED.net.occlude(HEADED.image, 2, 4, 4, progress=False).to_json()["verification"] is None
+    assert HEADED.net.occlude(HEADED.image, 2, 4, 4, progress=False).to_dict()["verification"] is None
 
 
 def test_verification_runs_in_full_and_in_float64() -> None:

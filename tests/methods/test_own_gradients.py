@@ -213,7 +213,7 @@ def test_sheets_pictures_and_texts_say_what_gradients_the_model_has_of_its_own()
         assert WORDS not in without.show().info["Description"] + str(without)
     sheet = results(net)[0]
     assert sheet.own_gradients == ("Sign",)
-    assert sheet.to_json()["own_gradients"] == ["Sign"]
+    assert sheet.to_dict()["own_gradients"] == ["Sign"]
 
 
 def test_torch_is_as_it_was_after_a_capture() -> None:

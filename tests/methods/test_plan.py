@@ -131,7 +131,7 @@ def test_an_unknown_operator_is_whole_and_named_and_its_cost_is_said_to_be_unkno
     assert plan["c"].receptive_field.status == "exact"
     assert plan.totals.unknown_macs == ("matrix_exp",)
     assert plan.totals.macs == 4 * 27 * 56 + 4 * 36 * 7 * 7
-    data = plan.to_json()
+    data = plan.to_dict()
     assert data["totals"]["macs_unknown_for"] == ["matrix_exp"]
     assert data["operators_treated_as_whole"] == ["aten.matrix_exp.default"]
     assert "aten.matrix_exp.default" in str(plan)
@@ -140,7 +140,7 @@ def test_an_unknown_operator_is_whole_and_named_and_its_cost_is_said_to_be_unkno
 
 def test_the_names_of_the_data() -> None:
     plan = fm.trace(nn.Sequential(conv(), nn.ReLU(), nn.Flatten(), nn.Linear(224, 2)), SHAPE).plan()
-    data = json.loads(json.dumps(plan.to_json()))
+    data = json.loads(json.dumps(plan.to_dict()))
     assert list(data) == [
         "model", "input_shape", "layers", "totals", "macs_convention", "preprocessing", "operators_treated_as_whole",
         "random_operators", "joined_images", "batch_statistics", "written_state",
@@ -193,7 +193,7 @@ def test_a_plan_without_weights_makes_none() -> None:
 
 def test_an_own_input_size() -> None:
     zoo = zoo_network("resnet18")
-    assert zoo.net.plan(zoo.shape).to_json() == zoo.net.plan().to_json()
+    assert zoo.net.plan(zoo.shape).to_dict() == zoo.net.plan().to_dict()
     plan = zoo.net.plan((3, 97, 50))
     with torch.no_grad():
         output = zoo.module.conv1(torch.zeros(1, 3, 97, 50))
@@ -213,7 +213,7 @@ def test_the_table_goes_as_far_as_the_size_does() -> None:
     assert part.totals.unused_parameters == 0
     assert part.totals.macs == 4 * 27 * 64
     assert part["0"].output_shape == (4, 8, 8)
-    json.dumps(part.to_json())
+    json.dumps(part.to_dict())
     str(part)
 
 

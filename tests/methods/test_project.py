@@ -302,7 +302,7 @@ def test_a_sheet_needs_images_and_says_so(plain: Case) -> None:
 
 def test_results_are_plain_data_and_pictures(plain: Case, tmp_path: Any) -> None:
     found = plain.net.project(plain.image, "5:a/2@0,0", progress=False)
-    document = found.to_json()
+    document = found.to_dict()
     assert document["box"] == [0, 0, found.box.bottom, found.box.right]
     assert document["field"][0] < 0
     assert found.show().size[0] > 300
@@ -313,7 +313,7 @@ def test_results_are_plain_data_and_pictures(plain: Case, tmp_path: Any) -> None
     np.testing.assert_array_equal(arrays["5:a/2@0,0"], found.values.numpy())
     assert arrays["5:a/2@0,0 box"].tolist() == document["box"]
     sheet = plain.net.sheet(torch.rand(3, *SHAPE), "5", k=2, progress=False)
-    assert all(len(entry["examples"]) <= 2 for entry in sheet.to_json()["maps"])
+    assert all(len(entry["examples"]) <= 2 for entry in sheet.to_dict()["maps"])
     assert len(sheet.save(tmp_path / "s.png", page_size=2)) == 3
 
 
@@ -347,7 +347,7 @@ def test_a_list_of_batches_is_all_their_images(plain: Case) -> None:
     images = torch.rand(5, *SHAPE)
     whole = plain.net.sheet(images, "5:a", channels=np.arange(3), k=5, progress=False)
     parts = plain.net.sheet([images[:2], images[2], images[3:]], "5:a", channels=range(3), k=5, progress=False)
-    assert whole.to_json() == parts.to_json()
+    assert whole.to_dict() == parts.to_dict()
 
 
 def test_what_is_neither_linear_nor_a_rectifier_is_named() -> None:

@@ -23,7 +23,7 @@ def test_zeros_from_a_negative_start_speak_of_nothing() -> None:
     shown = _network(-1.0).project(torch.ones(1, 4, 4), 0, rule="gradient")
     assert shown.started_from < 0
     assert not shown.values.any()
-    assert shown.to_json()["semantics"]["sign"] == NOTHING
+    assert shown.to_dict()["semantics"]["sign"] == NOTHING
     assert NOTHING in str(shown)
     assert NEGATIVE not in str(shown)
 
@@ -31,4 +31,4 @@ def test_zeros_from_a_negative_start_speak_of_nothing() -> None:
 def test_values_from_a_negative_start_speak_against_the_target() -> None:
     shown = _network(1.0).project(torch.ones(1, 4, 4), 0, rule="gradient")
     assert shown.started_from < 0
-    assert shown.to_json()["semantics"]["sign"] == NEGATIVE
+    assert shown.to_dict()["semantics"]["sign"] == NEGATIVE

@@ -57,7 +57,7 @@ def test_a_random_operator_is_named_and_occlusion_is_refused(middle: Callable[[T
     plan = net.plan()
     assert plan.random_operators == (address,)
     assert f"random in evaluation too: {address}" in str(plan)
-    assert plan.to_json()["random_operators"] == [address]
+    assert plan.to_dict()["random_operators"] == [address]
     with pytest.warns(RandomInEvaluation, match=f"at {address}: "):
         net.maps(IMAGE, "d:z")
     with pytest.warns(RandomInEvaluation, match=f"at {address}: "):

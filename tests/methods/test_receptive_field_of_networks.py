@@ -37,7 +37,7 @@ def test_sizes_and_strides_of_the_literature(name: str, address: str, size: int,
 
 def test_a_layer_and_a_unit_as_data() -> None:
     net = fm.trace(nn.Sequential(conv(), nn.ReLU(), nn.MaxPool2d(2)), SHAPE)
-    assert net.receptive_field("2").to_json() == {
+    assert net.receptive_field("2").to_dict() == {
         "address": "2:a",
         "size": [4, 4],
         "stride": [2, 2],
@@ -47,7 +47,7 @@ def test_a_layer_and_a_unit_as_data() -> None:
         "input_shape": [3, 12, 10],
     }
     answer = net.receptive_field("2:a/0@0,4")
-    assert answer.to_json()["box"] == [0, 7, 3, 10]
+    assert answer.to_dict()["box"] == [0, 7, 3, 10]
     assert (answer.box, answer.status) == (Box(0, 7, 3, 10), Status.EXACT)
     assert net.layers[0].receptive_field.field.size == (3, 3)
     assert net.layers[0].receptive_field.address == "0:a"

@@ -42,7 +42,7 @@ def test_one_broken_file_does_not_end_a_sheet(net: fm.Network, tmp_path: Path) -
         assert [(e.image, e.unit) for e in examples] == [(e.image, tuple(e.unit)) for e in expected]
     assert "cats/1.png" in str(sheet)
     assert "'a.png' is not an image that featmap can read." in str(sheet)
-    assert sheet.to_json()["skipped"][1]["reason"] == "'lost.png' is a link to nothing."
+    assert sheet.to_dict()["skipped"][1]["reason"] == "'lost.png' is a link to nothing."
 
 
 def test_a_folder_where_nothing_can_be_read_and_a_broken_picture_of_a_list_are_refused(

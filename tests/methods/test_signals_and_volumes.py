@@ -32,7 +32,7 @@ def test_a_plan_says_that_fields_are_unknown_and_has_sizes_and_costs(name: str) 
         size = module(torch.rand(1, *shape)).shape
     assert found["3"].output_shape == tuple(size[1:])
     assert found["3"].receptive_field is None
-    assert all(row["receptive_field"] is None for row in json.loads(json.dumps(found.to_json()))["layers"])
+    assert all(row["receptive_field"] is None for row in json.loads(json.dumps(found.to_dict()))["layers"])
     assert {row["receptive_field_size"] for row in found.rows()} == {None}
     assert "?" in str(found)
     assert "exact" not in str(found)

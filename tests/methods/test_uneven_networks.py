@@ -47,7 +47,7 @@ def test_how_units_move_is_said() -> None:
     assert net.receptive_field("1:z/0@8,8").box == net.receptive_field("1:z/0@9,9").box
     answer = net.receptive_field("1:z")
     assert (answer.field.stride, answer.field.offset) == ((None, None), (None, None))
-    assert answer.to_json()["steps"] == [[0, 2], [0, 2]]
+    assert answer.to_dict()["steps"] == [[0, 2], [0, 2]]
     assert "3 pixels, no even stride: units move by 0, then 2, exact" in field_text(answer)
     assert "0, then 2" in str(net.plan())
     assert net.project(torch.rand(1, 3, 32, 32), "1:z/0@8,8").values.shape[-2:] == (3, 3)

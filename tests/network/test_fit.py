@@ -173,7 +173,7 @@ def test_another_input_size_keeps_the_fit() -> None:
 )
 def test_it_is_said(record: Preprocessing, text: str) -> None:
     assert record.describe().startswith(text)
-    kept: dict[str, Any] = json.loads(json.dumps(record.to_json()))
+    kept: dict[str, Any] = json.loads(json.dumps(record.to_dict()))
     assert Preprocessing(**kept) == record
 
 

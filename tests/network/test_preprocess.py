@@ -147,7 +147,7 @@ def test_without_a_record_the_picture_is_brought_to_the_size_of_the_input(
 )
 def test_it_says_what_it_does(record: Preprocessing, text: str) -> None:
     assert record.describe() == text
-    assert Preprocessing(**record.to_json()) == record
+    assert Preprocessing(**record.to_dict()) == record
 
 
 def test_the_users_own_record_replaces_the_zoos_and_is_printed_by_the_plan() -> None:

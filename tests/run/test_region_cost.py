@@ -106,7 +106,7 @@ def test_a_network_without_products_gains_nothing_that_could_be_counted() -> Non
 def test_json() -> None:
     asked = case("squeeze and excite")
     cost = asked.net.occlusion_cost(f"{asked.output}/0", window=(3, 4), stride=(4, 3))
-    document = cost.to_json()
+    document = cost.to_dict()
     assert list(document) == ["layers", "positions", "window", "stride", "ceiling", "expected", "region_ends"]
     assert document["region_ends"] == ["adaptive_avg_pool2d", "mul"]
     assert list(document["layers"][0]) == ["address", "macs", "exact", "recomputed", "regional"]

@@ -104,7 +104,7 @@ def test_a_format_of_several_contents_writes_the_first_that_there_is(net: fm.Net
     read = {path.stem: pickle.loads(path.read_bytes()) for path in tmp_path.iterdir()}
     assert read["heat"]["grid"].tolist() == heat.grid.tolist()
     assert read["plan"] == plan.rows()
-    assert read["field"] == field.to_json()
+    assert read["field"] == field.to_dict()
     with pytest.raises(OutputError, match=r"feature maps are written as \.png, \.npz or \.safetensors\."):
         net.maps(IMAGE).save(tmp_path / "maps.pkl")
 

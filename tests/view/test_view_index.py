@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -155,3 +156,14 @@ def test_what_all_values_are_is_said_to_be_of_all_values() -> None:
     assert of_all_values(distribution()) == (
         "all values, which are not shown: mean 0.25, 50.0% above 0, 99% at most 0.5"
     )
+
+
+def test_nothing_that_a_histogram_says_is_cut() -> None:
+    """A margin stays white, however much is said."""
+    quantiles: dict[str, float | None] = {f"99.{nines}": 0.123456 for nines in range(12)}
+    found = distribution(quantiles=quantiles)
+    long = replace(found, address=f"{'blocks.0.' * 18}conv:a/1")
+    for result in (found, long):
+        values = np.asarray(histogram_picture(result))
+        assert (values[:, :3] == 255).all()
+        assert (values[:, -3:] == 255).all()

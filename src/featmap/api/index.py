@@ -12,6 +12,7 @@ from typing import Any, Unpack
 from featmap.api.arguments import check_options, found_device, plain_tensors
 from featmap.api.network import Network
 from featmap.errors import InputError, QuestionError
+from featmap.images.listing import Images, OneImage
 from featmap.index.build.build import BuildReport, build_index
 from featmap.index.build.engines import engine_of, option_names
 from featmap.index.build.options import IndexOptions
@@ -61,9 +62,9 @@ class Index:
     @staticmethod
     def build(
         net: Network,
-        images: Any,
+        images: Images,
         path: str | Path,
-        layers: Sequence[str | Address] | None = None,
+        layers: Sequence[str | Address] | str | Address | None = None,
         *,
         progress: Progress | bool | None = None,
         **options: Unpack[IndexOptions],
@@ -95,7 +96,8 @@ class Index:
         _check_network(net)
         check_options("build", options, IndexOptions.__annotations__.keys() | option_names())
         kept = {name: value for name, value in options.items() if name in WishOptions.__annotations__}
-        wish = Wish(layers, **kept)  # pyright: ignore[reportArgumentType]
+        listed = [layers] if isinstance(layers, str | Address) else layers
+        wish = Wish(listed, **kept)  # pyright: ignore[reportArgumentType]
         settings = {name: value for name, value in options.items() if name in option_names()}
         engine = engine_of(options.get("engine", "local"), settings)
         with plain_tensors(), default_progress(progress, "index") as report:
@@ -187,7 +189,7 @@ class Index:
 
     def similar(
         self,
-        image: Any,
+        image: int | OneImage,
         layer: str | Address,
         k: int = 9,
         *,

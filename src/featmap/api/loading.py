@@ -16,6 +16,7 @@ from featmap.errors import InputError
 from featmap.network.network import capture_module
 from featmap.network.preprocess import Fit, Preprocessing
 from featmap.network.preprocess_check import check_fit
+from featmap.sources.class_names import ClassNames, with_classes
 from featmap.sources.load import fitted, load_network
 
 
@@ -56,6 +57,7 @@ def load(
     preprocessing: Preprocessing | None = None,
     fit: str | None = None,
     fill: int | tuple[int, ...] = 0,
+    classes: ClassNames | None = None,
     trust: bool = False,
 ) -> Network:
     """The network that a name stands for.
@@ -66,8 +68,10 @@ def load(
     that returns one), or a `.pt2` file of torch.export. weights: a `.safetensors` or state-dict file, or a name of the
     zoo's own weights (`DEFAULT`). input_shape: (channel, row, column). fit: how pictures of other proportions get that
     shape: "stretch", "crop" or "pad" (with `fill`, a byte or one per channel); without it as the record says, which
-    `net.preprocessing.describe()` tells. trust: allow files whose reading executes code.
-    Raises: NoSuchModel, WeightsMismatch, UnsafeFile, CaptureRefused, InputError, MissingPackage.
+    `net.preprocessing.describe()` tells. classes: names of the scores: a list, a dictionary of names by number, or a
+    file with a name a line, or with JSON; for a zoo's model those of its weights, if not given. trust: allow files
+    whose reading executes code.
+    Raises: NoSuchModel, WeightsMismatch, ClassesMismatch, UnsafeFile, CaptureRefused, InputError, MissingPackage.
     """
     _check_name(model)
     input_shape = None if input_shape is None else checked_shape(input_shape)
@@ -80,6 +84,7 @@ def load(
             preprocessing=preprocessing,
             fit=_fit(fit, fill),
             trust=trust,
+            classes=classes,
         )
     return Network(captured)
 
@@ -88,19 +93,21 @@ def trace(
     module: nn.Module,
     input_shape: tuple[int, ...] | None = None,
     *,
-    inputs: tuple[Any, ...] | Tensor | None = None,
-    kwargs: Mapping[str, Any] | None = None,
+    inputs: tuple[object, ...] | Tensor | None = None,
+    kwargs: Mapping[str, object] | None = None,
     preprocessing: Preprocessing | None = None,
     fit: str | None = None,
     fill: int | tuple[int, ...] = 0,
+    classes: ClassNames | None = None,
 ) -> Network:
     """A network from a module of one's own, which is left as it is: modes, weights, hooks, random state.
 
     Arguments: input_shape: (channel, row, column) of one image, for modules that take a batch of images. inputs,
     kwargs: example inputs instead, for modules that take more or other things (tuples, dictionaries, keywords): a tuple
     of the forward's arguments, or a tensor, which is the only one; the first tensor with four axes counts as the image.
-    fit, fill: as in `load`; without, pictures are cropped for a square input and stretched for others.
+    fit, fill, classes: as in `load`; without fit, pictures are cropped for a square input and stretched for others.
     Raises: CaptureRefused: the forward branches on values, with the line. InputError: it cannot take this input.
+    ClassesMismatch: names that do not fit its scores.
 
     >>> import featmap as fm, torch
     >>> fm.trace(torch.nn.Sequential(torch.nn.Conv2d(3, 6, 5), torch.nn.ReLU()), (3, 32, 32))
@@ -121,4 +128,4 @@ def trace(
     captured = capture_module(
         module, given, dict(kwargs or {}), name=type(module).__name__, preprocessing=preprocessing
     )
-    return Network(fitted(captured, _fit(fit, fill)))
+    return Network(with_classes(fitted(captured, _fit(fit, fill)), classes))

@@ -39,8 +39,8 @@ COMMANDS = {
     "project": "featmap.cli.project",
     "sheet": "featmap.cli.sheet",
     "index": "featmap.cli.index.group",
-    "top": "featmap.cli.top",
-    "audit": "featmap.cli.audit",
+    "top": "featmap.cli.index.top",
+    "audit": "featmap.cli.index.audit",
     "demo": "featmap.demo.command",
 }
 

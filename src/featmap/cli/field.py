@@ -40,7 +40,7 @@ def command(
         for path in drawing.save(output):
             print_message(f"wrote {path}")
     if as_json:
-        print_json(answer.to_json() | (drawing.to_json() if drawing is not None else {}))
+        print_json(answer.to_dict() | (drawing.to_dict() if drawing is not None else {}))
         return
     print(answer)
     if drawing is not None:

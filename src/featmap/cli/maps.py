@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 from typer import Option
 
@@ -11,6 +11,7 @@ from featmap.cli.options.answer import check_file, file_option
 from featmap.cli.options.common import Json, answers, print_json, print_message
 from featmap.cli.options.model import Device, Model, ModelOptions, found_device, notes
 from featmap.cli.options.picture import Images, given_pictures
+from featmap.cli.options.several import layers_option, split
 from featmap.view.formats.format import Content
 
 EXAMPLES = (
@@ -30,9 +31,7 @@ def command(
     model: Model,
     images: Images,
     output: Annotated[str, file_option(Content.PICTURE, Content.TENSORS)],
-    layer: Annotated[
-        list[str] | None, Option(metavar="ADDRESS", help="LAYER or LAYER:STAGE; again for more. Default: all layers.")
-    ] = None,
+    layer: Annotated[list[str] | None, layers_option()] = None,
     sort: Annotated[
         str, Option(metavar="ORDER", help="Order of the maps: index, maximum, mean or positive.")
     ] = "index",
@@ -51,18 +50,20 @@ def command(
     from featmap.methods.maps import MapSet
     from featmap.view.results.network import print_to
 
-    check_file(output, MapSet, images, sort=sort, scale=scale, page_size=page_size)
-    check_layers(layer or ())
+    drawn: dict[str, Any] = {"sort": sort, "scale": scale, "page_size": page_size}
+    check_file(output, MapSet, images, **drawn)
+    layers = split(layer)
+    check_layers(layers or ())
     place = found_device(device)
     pictures = given_pictures(images)
     network = options.load(model)
     with notes():
-        maps = network.maps(pictures, layer, device=place)
-    written = maps.save(output, sort=sort, scale=scale, page_size=page_size)
+        maps = network.maps(pictures, layers, device=place)
+    written = maps.save(output, **drawn)
     for path in written:
         print_message(f"wrote {path}")
     if as_json:
-        print_json({**maps.to_json(), "files": [str(path) for path in written]})
+        print_json({**maps.to_dict(), "files": [str(path) for path in written]})
     else:
         print_to(answers(), maps)
         print(f"input: {network.preprocessing.describe()}")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = (
     ("What the predicted class rests on:", "featmap occlude torchvision:vgg16 cat.jpg --weights DEFAULT -o heat.png"),
-    ("One class, finer:", "featmap occlude torchvision:vgg16 cat.jpg --target 281 --stride 4 -o heat.png"),
+    ("One class, finer:", "featmap occlude torchvision:vgg16 cat.jpg --target tabby --stride 4 -o heat.png"),
     (
         "Where one feature map comes from:",
         "featmap occlude torchvision:vgg16 cat.jpg --target features.28:a/12 --activity mean -o map.png",
@@ -34,8 +34,9 @@ def command(
         str | None,
         Option(
             metavar="TARGET",
-            help="A class, a position in the output ('[3,10]'), a map or a unit (default: predicted). A number is a "
+            help="A class by number or name, a position in the output ('[3,10]'), a map or a unit. A number is a "
             "class, also where a layer has it for a name; 1:a/0 is a map of layer 1.",
+            show_default="the predicted class",
         ),
     ] = None,
     output: Annotated[str | None, file_option(Content.PICTURE, Content.ARRAYS, Content.DATA, Content.TEXT)] = None,

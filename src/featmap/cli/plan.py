@@ -50,7 +50,7 @@ def command(
             print_rows_to(answers(), refusal.plan)
         raise
     if as_json:
-        print_json(plan.to_json())
+        print_json(plan.to_dict())
     else:
         print_to(answers(), plan)
 
@@ -90,6 +90,6 @@ def _cost(network: Network, cost: str, window: tuple[int, int], stride: tuple[in
         raise SettingError(f"There is no cost '{cost}'.", "Write --cost occlusion.")
     answer = network.occlusion_cost(window=window, stride=stride)
     if as_json:
-        print_json(answer.to_json())
+        print_json(answer.to_dict())
     else:
         print_to(answers(), answer)

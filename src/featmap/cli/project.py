@@ -44,8 +44,8 @@ def command(
         str | None,
         Argument(
             metavar="ADDRESS",
-            help="A unit, a map (its strongest unit) or a layer (all maps); a class. A number is a class; layer 1 is "
-            "1:a, or 1:z.",
+            help="A unit, a map (its strongest unit) or a layer (all maps); a class by number or name. A number is a "
+            "class; layer 1 is 1:a, or 1:z.",
             show_default="the predicted class",
         ),
     ] = None,
@@ -60,7 +60,7 @@ def command(
     as_json: Json = False,
 ) -> None:
     """Propagates the signal of a unit, a map or a class back to the pixels: what it responds to in this picture."""
-    from featmap.methods.shared.projection import Projection
+    from featmap.methods.shared.projection import Projection, Projections
 
     check_file(output, Projection, [image])
     asked: dict[str, Any] = {"rule": rule, "start": start, "norm": norm, "device": found_device(device)}
@@ -68,7 +68,7 @@ def command(
     network = options.load(model)
     with notes():
         result = network.project(picture, target, whole=whole, **asked)
-    first = result if hasattr(result, "semantics") else result[0]
+    first = result[0] if isinstance(result, Projections) else result
     lines = [*described(first), f"input: {network.preprocessing.describe()}"]
     give(result, output, as_json=as_json, lines=lines)
 

@@ -92,9 +92,8 @@ def audit_cells(audit: Audit) -> tuple[list[str], list[list[str | int]]]:
     headings = ["layer", "maps", "dead", "nearly dead", "constant", "sparsity", "redundant pairs"]
     rows: list[list[str | int]] = []
     for layer in audit.layers:
-        counts = layer.counts()
-        pairs = "?" if counts["redundant_pairs"] is None else counts["redundant_pairs"]
-        deaths = [counts[name] if layer.rectified else "-" for name in ("dead", "nearly_dead")]
-        numbers = [counts["maps"], *deaths, counts["constant"]]
+        pairs = "?" if layer.redundant_pairs is None else len(layer.redundant_pairs)
+        deaths = [len(channels) if layer.rectified else "-" for channels in (layer.dead, layer.nearly_dead)]
+        numbers = [layer.maps, *deaths, len(layer.constant)]
         rows.append([f"`{layer.address}`", *numbers, f"{layer.sparsity:.1%}", pairs])
     return headings, rows

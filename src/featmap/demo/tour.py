@@ -83,8 +83,10 @@ class _Walk:
     def __init__(self, trained: TrainedNetwork, folder: Path) -> None:
         self.folder = folder
         self.record: Record = trained.record
-        self.net: Network = load(MODEL, weights=trained.weights, input_shape=PHOTOGRAPH_SHAPE)
-        self.small: Network = load(MODEL, weights=trained.weights)
+        self.net: Network = load(
+            MODEL, weights=trained.weights, input_shape=PHOTOGRAPH_SHAPE, classes=trained.record.classes
+        )
+        self.small: Network = load(MODEL, weights=trained.weights, classes=trained.record.classes)
         self.picture = photograph(PHOTOGRAPH)
         self.framed: Image.Image = self.net.preprocessing.framed(self.picture)
         self.files: list[Path] = []
@@ -180,7 +182,6 @@ class _Walk:
 
     def _occlusions(self, report: Report) -> Report:
         """Occlusions of the answer, and of one map's activity."""
-        classes = self.record.classes
         report = report.section("Occlusion: where does an answer come from")
         report = report.text(
             "A grey window is moved over the photograph and the score is watched: where it falls, the answer rested on "
@@ -188,7 +189,7 @@ class _Walk:
             "changes is computed again."
         )
         answer = self.net.occlude(self.picture, None, window=96, stride=16, progress=False)
-        words = f"The score of the answer, which is {_named(answer.target, classes)}; {answer.windows.count} windows."
+        words = f"The score of the answer, the {answer.target}; {answer.windows.count} windows."
         report = self._occlusion(report, answer, "occlusion-class.png", words)
         address = self._strongest(DEEP).partition("@")[0]
         activity = self.net.occlude(self.picture, address, window=96, stride=16, activity="mean", progress=False)
@@ -264,7 +265,7 @@ def _heading(maps: FeatureMaps) -> str:
 
 
 def _caption(maps: FeatureMaps) -> str:
-    summary = maps.to_json()
+    summary = maps.summary
     return (
         f"Values from {summary['minimum']:.3g} to {summary['maximum']:.3g}, mean {summary['mean']:.3g}; "
         f"{summary['fraction_positive']:.1%} are positive."
@@ -290,8 +291,3 @@ def _value_words(explanation: Explanation) -> str:
 
 def _file_name(address: str) -> str:
     return address.replace(":", "-").replace("/", "-")
-
-
-def _named(target: str, classes: Sequence[str]) -> str:
-    """The class of a score such as `logit of class 3`, by its name."""
-    return f"`{classes[int(target.rpartition(' ')[2])]}`"

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from featmap.plain_data import PlainData
+
 _NAMES = 3
 
 
@@ -74,7 +76,7 @@ class LeftOut:
     count: int
     names: tuple[str, ...]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, PlainData]:
         """The reason, the count and the first names."""
         return {"reason": self.reason, "count": self.count, "names": list(self.names)}
 

@@ -28,12 +28,15 @@ class ImageDataset(Protocol):
 
     def __len__(self) -> int: ...
 
-    def __getitem__(self, number: int, /) -> Any: ...
+    def __getitem__(self, number: int, /) -> object: ...
 
 
-Images: TypeAlias = "OneImage | Iterable[OneImage | tuple[OneImage, Any]] | ImageDataset"
-"""What every question takes as images: one; a folder with its subfolders, a glob, a list (.csv, .tsv, .txt) or a tar
-file; a float tensor (image, channel, row, column); or anything that gives images one by one, with labels or without."""
+SeveralImages: TypeAlias = "Iterable[OneImage | tuple[OneImage, object]] | ImageDataset"
+"""Anything that gives images one by one, with labels or without."""
+
+Images: TypeAlias = "OneImage | SeveralImages"
+"""What every question takes as images: one; several; or by its path a folder with its subfolders, a glob, a list (.csv,
+.tsv, .txt) or a tar file; a float tensor (image, channel, row, column) is several where it holds several."""
 _GIVE = "Give a picture, a folder, a list (.csv, .tsv, .txt), a tar file or a glob."
 _NAMED = 3
 

@@ -18,13 +18,13 @@ from featmap.network.address import Address
 from featmap.network.differing import note_differences
 from featmap.network.layers import CapturedLayer
 from featmap.network.network import CapturedNetwork
-from featmap.result import Result
+from featmap.result_array import ArrayResult
 from featmap.run.as_maps import as_maps
 from featmap.run.batches import run_batches
 
 
 @dataclass(frozen=True, eq=False)
-class Contributions(Result):
+class Contributions(ArrayResult):
     """What the input maps contribute to one feature map at stage conv.
 
     `values` is a float64 tensor (input channel, row, column), `channels` the input channels in that order. Their sum
@@ -42,12 +42,16 @@ class Contributions(Result):
     notes: tuple[str, ...] = ()
 
     @property
+    def _array(self) -> Tensor:
+        return self.values
+
+    @property
     def shares(self) -> Float64[Tensor, " channel"]:
         """For each input channel the share of the sum of all absolute contributions; 0 where nothing contributes."""
         sizes = self.values.abs().sum(dim=(1, 2))
         return sizes / sizes.sum().clamp_min(torch.finfo(torch.float64).tiny)
 
-    def to_json(self) -> dict[str, Any]:
+    def _data(self) -> dict[str, Any]:
         return {
             "address": self.address,
             "input": self.source,

@@ -87,7 +87,7 @@ class Explanation(Result):
         """The terms, largest contributions first; of equal ones the lower channel."""
         return tuple(sorted(self.terms, key=lambda term: (-abs(term.sum), term.channel)))
 
-    def to_json(self) -> dict[str, Any]:
+    def _data(self) -> dict[str, Any]:
         terms = [
             {"channel": term.channel, "window": term.window.tolist(), "kernel": term.kernel.tolist(), "sum": term.sum}
             for term in self.terms

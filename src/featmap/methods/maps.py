@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Shaped
 from torch import Tensor
 
-from featmap.errors import AddressError, NoSuchLayer, TooLittleMemory, UnitOutOfRange
+from featmap.errors import AddressError, AmbiguousAddress, NoSuchLayer, TooLittleMemory, UnitOutOfRange
 from featmap.graph.receptive.unit_box import UnitBox, unit_box
 from featmap.graph.sized_graph import SizedGraph
 from featmap.images.inputs import Batch, batch_of
@@ -22,7 +22,7 @@ from featmap.network.address import Address
 from featmap.network.differing import note_differences
 from featmap.network.network import CapturedNetwork
 from featmap.network.resolve import Place
-from featmap.result import Result
+from featmap.result_array import ArrayResult
 from featmap.run.as_maps import as_maps
 from featmap.run.batches import Progress, run_batches
 from featmap.run.magnitudes import MAGNITUDES, VALUES, measured
@@ -30,7 +30,7 @@ from featmap.run.memory import available_bytes, size_bytes
 
 
 @dataclass(frozen=True, eq=False)
-class FeatureMaps(Result):
+class FeatureMaps(ArrayResult):
     """The feature maps of one layer's stage for some images.
 
     `values` is a tensor (image, channel, row, column); vectors, as of a classifier, have one row and one column.
@@ -43,6 +43,10 @@ class FeatureMaps(Result):
     weights_source: str
     place: Place
     sized: SizedGraph
+
+    @property
+    def _array(self) -> Tensor:
+        return self.values
 
     @property
     def stage(self) -> str:
@@ -86,22 +90,29 @@ class FeatureMaps(Result):
         self.at(row, column)
         return unit_box(self.sized, self.place.node, row, column, channel)
 
-    def to_json(self) -> dict[str, Any]:
+    @property
+    def summary(self) -> dict[str, float]:
+        """The minimum, maximum and mean of what is shown, and `fraction_positive`, the share of it above 0."""
         values = measured(self.values)
         return {
-            "address": self.address,
-            "shape": list(self.values.shape),
-            "images": list(self.images),
-            "weights": self.weights_source,
-            **({"numbers_of": self.numbers_of} if self.numbers_of != VALUES else {}),
             "minimum": float(values.min()),
             "maximum": float(values.max()),
             "mean": float(values.double().mean()),
             "fraction_positive": float((values > 0).double().mean()),
         }
 
+    def _data(self) -> dict[str, Any]:
+        return {
+            "address": self.address,
+            "shape": list(self.values.shape),
+            "images": list(self.images),
+            "weights": self.weights_source,
+            **({"numbers_of": self.numbers_of} if self.numbers_of != VALUES else {}),
+            **self.summary,
+        }
+
     def __repr__(self) -> str:
-        summary = self.to_json()
+        summary = self.summary
         images, channels, rows, columns = self.values.shape
         return (
             f"FeatureMaps({self.address}: {images} image{'s' * (images != 1)} x {channels} maps of {rows} x {columns}, "
@@ -110,8 +121,11 @@ class FeatureMaps(Result):
         )
 
 
-class MapSet(Result, Mapping[str, FeatureMaps]):
-    """Feature maps by full address. Any spelling of an address finds them: `features.21`, `features.21:a`."""
+class MapSet(ArrayResult, Mapping[str, FeatureMaps]):
+    """Feature maps by full address. Any spelling of an address finds them: `features.21`, `features.21:a`.
+
+    Those of a single address are one array, too.
+    """
 
     def __init__(self, maps: Sequence[FeatureMaps], resolve: Callable[[str | Address], Place]) -> None:
         self._maps = {maps_.address: maps_ for maps_ in maps}
@@ -139,8 +153,16 @@ class MapSet(Result, Mapping[str, FeatureMaps]):
     def __len__(self) -> int:
         return len(self._maps)
 
-    def to_json(self) -> dict[str, Any]:
-        return {"maps": [maps.to_json() for maps in self._maps.values()]}
+    @property
+    def _array(self) -> Tensor:
+        if len(self) != 1:
+            first = next(iter(self))
+            problem = f"The maps of {len(self)} addresses are not one array: {', '.join(self)}."
+            raise AmbiguousAddress(problem, f"Take those of one: maps['{first}'].")
+        return next(iter(self.values())).values
+
+    def _data(self) -> dict[str, Any]:
+        return {"maps": [maps.to_dict() for maps in self._maps.values()]}
 
     def __repr__(self) -> str:
         return "\n".join(map(repr, self._maps.values()))

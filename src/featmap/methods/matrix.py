@@ -9,26 +9,27 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from featmap.errors import InputError
+from featmap.errors import InputError, TooLittleMemory
 from featmap.geometry import TransposedWindow, Window
 from featmap.methods.shared.filters import Filters, filters_of
 from featmap.methods.shared.taps import taps
 from featmap.network.differing import note_differences
 from featmap.network.layers import CapturedLayer
 from featmap.network.network import CapturedNetwork
-from featmap.result import Result
+from featmap.result_array import ArrayResult
+from featmap.run.memory import available_bytes
 
 LARGEST_ENTRIES = 200_000_000
 """A matrix with more entries than this (3 GB) is refused."""
 
 
 @dataclass(frozen=True, eq=False)
-class LayerMatrix(Result):
+class LayerMatrix(ArrayResult):
     """A layer's linear part as a sparse matrix.
 
     `matrix` is a coalesced float64 sparse tensor (output values, input values), both flattened in the order channel,
     row, column. Entries are the weights that meet an input value; those on padding have no column. A weight that
-    happens to be 0 counts as an entry: the numbers describe the structure.
+    happens to be 0 counts as an entry: the numbers describe the structure. As an array it is dense.
     """
 
     address: str
@@ -36,6 +37,18 @@ class LayerMatrix(Result):
     input_shape: tuple[int, int, int]
     output_shape: tuple[int, int, int]
     distinct_weights: int
+
+    @property
+    def _array(self) -> Tensor:
+        rows, columns = self.matrix.shape
+        needed, available = 8 * rows * columns, available_bytes()
+        if needed > 0.8 * available:
+            problem = (
+                f"The matrix of '{self.address}', {rows:,} x {columns:,}, takes {needed / 2**30:.1f} GiB as an array"
+            )
+            remedy = "Take the sparse tensor, .matrix, or a smaller input size: layer.as_matrix((8, 8))."
+            raise TooLittleMemory(f"{problem}; {available / 2**30:.1f} GiB are available.", remedy)
+        return self.matrix.to_dense()
 
     @property
     def entries(self) -> int:
@@ -48,7 +61,7 @@ class LayerMatrix(Result):
         rows, columns = self.matrix.shape
         return self.entries / (rows * columns)
 
-    def to_json(self) -> dict[str, Any]:
+    def _data(self) -> dict[str, Any]:
         return {
             "address": self.address,
             "shape": list(self.matrix.shape),

@@ -58,7 +58,7 @@ class OcclusionCost(Result):
     def __repr__(self) -> str:
         return str(self)
 
-    def to_json(self) -> dict[str, Any]:
+    def _data(self) -> dict[str, Any]:
         rows = [
             {
                 "address": row.address,
@@ -80,7 +80,9 @@ class OcclusionCost(Result):
         }
 
 
-def occlusion_cost(network: CapturedNetwork, target: Target = 0, window: Pair = 16, stride: Pair = 8) -> OcclusionCost:
+def occlusion_cost(
+    network: CapturedNetwork, target: Target = None, window: Pair = 16, stride: Pair = 8
+) -> OcclusionCost:
     """The cost of an occlusion; see `featmap.Network.occlusion_cost`."""
     sized = network.sized
     score = score_of(network, target)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 from featmap.geometry import ReceptiveField
 from featmap.graph.graph import Node
@@ -20,6 +20,7 @@ from featmap.network.layers import CapturedLayer
 from featmap.network.network import CapturedNetwork
 from featmap.network.randomness import random_operators
 from featmap.network.tensors import RandomTensors
+from featmap.plain_data import PlainData
 from featmap.result_table import TableResult
 from featmap.run.memory import activation_bytes, peak_bytes, size_bytes
 
@@ -54,7 +55,7 @@ class PlanRow:
         """The number of output maps (or features)."""
         return self.output_shape[0] if self.output_shape else 1
 
-    def to_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, PlainData]:
         return {
             "address": self.address,
             "operator": self.operator,
@@ -64,10 +65,14 @@ class PlanRow:
             "feature_maps": self.feature_maps,
             "parameters": self.parameters,
             "macs": self.macs,
-            "receptive_field": None if self.receptive_field is None else self.receptive_field.as_dict(),
+            "receptive_field": None if self.receptive_field is None else _plain_field(self.receptive_field),
             "stages": list(self.stages),
             "activation_bytes": self.activation_bytes,
         }
+
+
+def _plain_field(field: ReceptiveField) -> dict[str, PlainData]:
+    return cast("dict[str, PlainData]", field.as_dict())
 
 
 def _weights_words(network: CapturedNetwork) -> str:
@@ -133,11 +138,11 @@ class Plan(TableResult):
     def __repr__(self) -> str:
         return str(self)
 
-    def to_json(self) -> dict[str, Any]:
+    def _data(self) -> dict[str, Any]:
         return {
             "model": self.model,
             "input_shape": list(self.input_shape),
-            "layers": [row.to_json() for row in self.layers],
+            "layers": [row.to_dict() for row in self.layers],
             "totals": {
                 "parameters": self.totals.parameters,
                 "unused_parameters": self.totals.unused_parameters,
@@ -156,15 +161,17 @@ class Plan(TableResult):
             "weights": self.weights_source,
         }
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> list[dict[str, PlainData]]:
         """One row per layer, without nested values but the shapes."""
         return [flat_row(row) for row in self.layers]
 
 
-def flat_row(row: PlanRow) -> dict[str, Any]:
+def flat_row(row: PlanRow) -> dict[str, PlainData]:
     """A row without nested values."""
-    flat = row.to_json()
-    field = flat.pop("receptive_field") or dict.fromkeys(ReceptiveField().as_dict())
+    flat = row.to_dict()
+    del flat["receptive_field"]
+    known = row.receptive_field
+    field = dict.fromkeys(ReceptiveField().as_dict()) if known is None else _plain_field(known)
     flat["stages"] = " ".join(row.stages)
     return {**flat, **{f"receptive_field_{name}": value for name, value in field.items()}}
 

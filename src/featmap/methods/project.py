@@ -21,8 +21,9 @@ from featmap.graph.receptive.fields import receptive_fields
 from featmap.graph.receptive.unit_box import unit_box
 from featmap.images.inputs import Inputs
 from featmap.images.listing import Images
+from featmap.methods.shared.class_names import class_named
 from featmap.methods.shared.projection import Projection, ProjectionQuestion
-from featmap.methods.shared.target import class_score, named_map, named_unit, predicted, score_of
+from featmap.methods.shared.target import Target, class_score, named_map, named_unit, predicted, score_of
 from featmap.network.address import Address
 from featmap.network.differing import note_differences
 from featmap.network.network import CapturedNetwork
@@ -36,7 +37,8 @@ from featmap.run.execution import Execution
 from featmap.run.magnitudes import directions, is_complex, measured
 from featmap.run.projection import Projector, Unit, on_box
 
-ProjectionTarget: TypeAlias = "int | str | Address | Sequence[int] | Sequence[str] | None"
+SeveralTargets: TypeAlias = "list[str] | list[Address] | tuple[str | Address, ...]"
+ProjectionTarget: TypeAlias = "Target | SeveralTargets"
 
 
 def project(
@@ -48,8 +50,8 @@ def project(
     whole: bool = False,
     execution: Execution | None = None,
     progress: Progress | None = None,
-) -> list[Projection]:
-    """The projections of a target on every image; see `featmap.Network.project`."""
+) -> list[list[Projection]]:
+    """For every image the projections of a target; see `featmap.Network.project`."""
     dtype = execution.dtype if execution is not None else None
     if dtype is not None and not dtype.is_floating_point:
         raise SettingError(f"dtype {dtype} has no fractions.", "Compute in torch.float32 or torch.float64.")
@@ -57,16 +59,25 @@ def project(
     # All are read first: where the last of them is damaged, that is said before the first is computed.
     every = list(Inputs(network, images))
     of_size: dict[tuple[int, ...], Asked] = {}
-    found: list[Projection] = []
+    found: list[list[Projection]] = []
     for number, batch in enumerate(every):
         shape = tuple(batch.values.shape[1:])
         if shape not in of_size:
             of_size[shape] = Asked(network.at(shape), question, execution or Execution())
         with random_numbers_apart():
-            found += of_size[shape].projections(batch.values[0].detach(), batch.names[0], target, whole=whole)
+            found.append(of_size[shape].projections(batch.values[0].detach(), batch.names[0], target, whole=whole))
         if progress is not None:
             progress(number + 1, len(every))
     return found
+
+
+def names_several(network: CapturedNetwork, target: ProjectionTarget) -> bool:
+    """Whether a target is several maps or units: a list of addresses, or a layer, which means all of its maps."""
+    if isinstance(target, list | tuple):
+        return any(isinstance(part, str | Address) for part in target)
+    if isinstance(target, str | Address) and _is_address(target) and class_named(network, target) is None:
+        return network.place(target).address.channel is None
+    return False
 
 
 def check_shows_images(network: CapturedNetwork, what: str) -> None:
@@ -165,7 +176,7 @@ class Asked:
             if not addresses or not all(isinstance(part, str | Address) for part in addresses):
                 problem = f"{target!r} is not a list of units and maps."
                 raise InputError(problem, "A list holds addresses of one layer; ask for a class by its number alone.")
-        elif not _is_address(target):
+        elif not _is_address(target) or class_named(self.network, target) is not None:
             return None
         places = [place for address in addresses for place in self._maps_named(address)]
         if len({place.node for place in places}) != 1:

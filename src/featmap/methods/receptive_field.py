@@ -38,7 +38,7 @@ class FieldAnswer(Result):
     def __repr__(self) -> str:
         return str(self)
 
-    def to_json(self) -> dict[str, Any]:
+    def _data(self) -> dict[str, Any]:
         answer = {"address": self.address, **self.field.as_dict(), "status": str(self.status)}
         if self.box is not None:
             answer["box"] = self.box.as_list()
@@ -97,7 +97,7 @@ class FieldDrawing(Result):
             return "nothing, the unit sees padding alone"
         return f"rows {box.top}:{box.bottom}, columns {box.left}:{box.right}"
 
-    def to_json(self) -> dict[str, Any]:
+    def _data(self) -> dict[str, Any]:
         answer = {"address": self.address, "box": self.box.as_list(), "status": str(self.status)}
         return {**answer, "picture_box": self.picture_box.as_list(), "picture_size": list(self.picture_size)}
 

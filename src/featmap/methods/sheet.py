@@ -31,6 +31,7 @@ from featmap.network.address import Address
 from featmap.network.differing import remarks
 from featmap.network.network import CapturedNetwork
 from featmap.network.randomness import random_numbers_apart
+from featmap.plain_data import PlainData
 from featmap.result import Result
 from featmap.run.batches import Progress
 from featmap.run.execution import Execution
@@ -59,7 +60,7 @@ class Example:
         """What the unit can see of the image."""
         return self.picture.crop((self.box.left, self.box.top, self.box.right, self.box.bottom))
 
-    def to_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, PlainData]:
         """The example as plain data."""
         return {
             "image": self.image,
@@ -97,7 +98,7 @@ class Sheet(Result):
         """The address, with what is ranked where that is not the values."""
         return f"{self.numbers_of} of {self.address}" if self.numbers_of != VALUES else self.address
 
-    def to_json(self) -> dict[str, Any]:
+    def _data(self) -> dict[str, Any]:
         return {
             "address": self.address,
             **({"numbers_of": self.numbers_of} if self.numbers_of != VALUES else {}),
@@ -109,7 +110,7 @@ class Sheet(Result):
             "through_gradient": list(self.through_gradient),
             "own_gradients": list(self.own_gradients),
             "maps": [
-                {"channel": channel, "examples": [example.to_json() for example in examples]}
+                {"channel": channel, "examples": [example.to_dict() for example in examples]}
                 for channel, examples in self.examples.items()
             ],
             "weights": self.weights_source,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from math import prod
 from typing import Any
 
 import torch
@@ -33,7 +34,7 @@ class CapturedNetwork:
 
     `captured` is the graph at the size at which it was captured, `sized` at the wanted size. `tensors` are the weights
     by name. `recapture` captures the model at another input shape, for graphs that hold sizes as constants; `None`
-    where only the graph itself is available.
+    where only the graph itself is available. `classes` are the names of the scores that it returns, where known.
     """
 
     name: str
@@ -44,6 +45,7 @@ class CapturedNetwork:
     sized_as: SizedGraph | None = None
     weights_source: str = "the module's own"
     other_inputs: Mapping[int, Tensor] = field(default_factory=dict[int, Tensor])
+    classes: tuple[str, ...] | None = None
 
     @property
     def graph(self) -> Graph:
@@ -74,6 +76,15 @@ class CapturedNetwork:
     def input_shape(self) -> tuple[int, ...]:
         """The shape of one image: (channel, row, column)."""
         return self.sized.shape(self.graph.image_input)[1:]
+
+    @property
+    def scores(self) -> tuple[int, int] | None:
+        """The node that holds one score per class, and their number; None where the network returns something else."""
+        outputs = self.graph.outputs
+        node = outputs[0] if len(outputs) == 1 else None
+        shape = () if node is None else self.sized.shape(node)
+        is_vector = tuple(shape[:1]) == (1,) and all(size == 1 for size in shape[2:])
+        return (node, prod(shape)) if node is not None and is_vector else None
 
     @cached_property
     def unknown_operators(self) -> tuple[str, ...]:
@@ -109,7 +120,7 @@ class CapturedNetwork:
                     f"size ({reason}); it cannot be asked about {_sizes(shape)}.",
                     "Export the model again at the wanted size.",
                 ) from None
-            return replace(self.recapture(shape), preprocessing=record)
+            return replace(self.recapture(shape), preprocessing=record, classes=self.classes)
 
     def _check_shape(self, shape: tuple[int, ...]) -> None:
         expected = self.input_shape

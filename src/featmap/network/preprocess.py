@@ -17,6 +17,7 @@ from torch import Tensor
 from featmap.errors import ImageTooLarge
 from featmap.network.placement import FILTERS, Placement, placed
 from featmap.network.preprocess_check import check_channels, check_fill, check_fit, check_record
+from featmap.plain_data import PlainData
 
 LARGEST_RESIZED = 178_956_970
 """The most pixels of a resized picture before it is cropped: as many as are decoded."""
@@ -167,7 +168,7 @@ class Preprocessing:
         if self.crop is not None and (self.crop != self.resize or self.fit == "crop"):
             yield f"crop centre {self.crop[0]}x{self.crop[1]}"
 
-    def to_json(self) -> dict[str, object]:
+    def to_dict(self) -> dict[str, PlainData]:
         """The record as plain data."""
         return {
             "resize": self.resize,

@@ -21,6 +21,7 @@ from featmap.network.preprocess_check import check_channels, check_fill
 from featmap.network.tensors import LiveTensors, RandomTensors
 from featmap.sources.archive import possible_size_reads, read_archive
 from featmap.sources.build import seeded, without_values
+from featmap.sources.class_names import ClassNames, with_classes
 from featmap.sources.weights import load_weights
 from featmap.sources.zoo import ZooModel, timm_model, torchvision_model
 
@@ -36,10 +37,12 @@ def load_network(
     preprocessing: Preprocessing | None = None,
     fit: Fit | None = None,
     trust: bool = False,
+    classes: ClassNames | None = None,
 ) -> CapturedNetwork:
     """The captured network that a name stands for; see `featmap.load`."""
     if model.lower().endswith((".pt2", ".onnx")) or (":" not in model and Path(model).suffix):
-        return fitted(_from_file(Path(model), weights, input_shape, preprocessing, trust=trust), fit)
+        network = _from_file(Path(model), weights, input_shape, preprocessing, trust=trust)
+        return with_classes(fitted(network, fit), classes)
     kind, _, name = model.partition(":")
     if not name or not kind:
         raise NoSuchModel(f"'{model}' names no model.", f"{_FORMS} {nearest(model, ['torchvision', 'timm'])}".strip())
@@ -49,7 +52,8 @@ def load_network(
     shape = tuple(input_shape or zoo.input_shape)
     record = preprocessing or _framed(zoo, shape, fit)
     is_zoo = kind in ("torchvision", "timm")
-    return fitted(_from_builder(model, zoo.build, shape, record, weights, is_zoo=is_zoo, trust=trust), fit)
+    network = _from_builder(model, zoo.build, shape, record, weights, is_zoo=is_zoo, trust=trust)
+    return with_classes(fitted(network, fit), classes, zoo.classes)
 
 
 def fitted(network: CapturedNetwork, fit: Fit | None) -> CapturedNetwork:

@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from types import ModuleType
 from typing import Any
 
@@ -14,6 +15,7 @@ from torch import nn
 
 from featmap.errors import MissingPackage, NoSuchModel, WeightsMismatch, nearest
 from featmap.network.preprocess import Preprocessing
+from featmap.sources.class_names import shortest_names
 
 _SCHEMAS = {
     "nms": "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
@@ -24,12 +26,13 @@ _declared: list[torch.library.Library] = []
 
 @dataclass(frozen=True)
 class ZooModel:
-    """A model of a zoo: how to build it, the zoo's input shape and its preprocessing record."""
+    """A model of a zoo: how to build it, the zoo's input shape, its preprocessing record, and its classes by name."""
 
     name: str
     build: Callable[[], nn.Module]
     input_shape: tuple[int, ...]
     preprocessing: Preprocessing
+    classes: tuple[str, ...] | None = None
 
 
 def torchvision_model(name: str, weights: str | None) -> ZooModel:
@@ -56,7 +59,9 @@ def torchvision_model(name: str, weights: str | None) -> ZooModel:
 
     preprocessing = _torchvision_preprocessing(preset, str(record)) if preset is not None else Preprocessing()
     height, width = preprocessing.crop or (224, 224)
-    return ZooModel(f"torchvision:{name}", build, (3, height, width), preprocessing)
+    classes: Any = record.meta.get("categories") if record is not None else None
+    named = tuple(classes) if classes else None
+    return ZooModel(f"torchvision:{name}", build, (3, height, width), preprocessing, named)
 
 
 def _torchvision_weights(name: str, enum: Any, weights: str) -> Any:
@@ -95,8 +100,23 @@ def timm_model(name: str, weights: str | None) -> ZooModel:
 
     # Older versions of timm do not import it by themselves.
     data = importlib.import_module("timm.data")
-    config: dict[str, Any] = data.resolve_data_config({}, pretrained_cfg=_timm_record(timm, name))
-    return ZooModel(f"timm:{name}", build, tuple(config["input_size"]), _timm_preprocessing(config, name))
+    record = _timm_record(timm, name)
+    config: dict[str, Any] = data.resolve_data_config({}, pretrained_cfg=record)
+    preprocessing = _timm_preprocessing(config, name)
+    return ZooModel(f"timm:{name}", build, tuple(config["input_size"]), preprocessing, _timm_classes(data, record))
+
+
+def _timm_classes(data: ModuleType, record: dict[str, Any]) -> tuple[str, ...] | None:
+    """The names that timm has for as many classes of ImageNet; None for a model that was trained on other classes."""
+    subset: str | None = data.infer_imagenet_subset(record)
+    return None if subset is None else _imagenet_names(subset)
+
+
+@cache
+def _imagenet_names(subset: str) -> tuple[str, ...]:
+    """Read once: the files hold all of ImageNet, a quarter of a second's work."""
+    data = importlib.import_module("timm.data")
+    return shortest_names(data.ImageNetInfo(subset).label_descriptions())
 
 
 def _timm_name(timm: ModuleType, name: str, weights: str | None) -> str:

@@ -12,13 +12,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from featmap.errors import OutputError
+from featmap.result_array import array_of
 
 
 def as_array(values: Tensor) -> NDArray[Any]:
-    """The values as an array; bfloat16 and the types of 8 bits as float32, which holds each of them exactly."""
-    values = values.detach().cpu()
-    is_short = values.dtype.is_floating_point and values.element_size() < 4 and values.dtype != torch.float16
-    return np.ascontiguousarray((values.float() if is_short else values).resolve_conj().resolve_neg().numpy())
+    """The values as an array in order of its axes; bfloat16 and the types of 8 bits as float32."""
+    return np.ascontiguousarray(array_of(values))
 
 
 def shown_array(values: Tensor) -> NDArray[Any]:

@@ -6,6 +6,7 @@ type: pictures, arrays, rows. Data and text every result has.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import singledispatch
@@ -48,6 +49,20 @@ def saves(*kinds: type[Result], words: str, check: Check | None = None, contents
 def arrays_of(result: Any) -> Mapping[str, Tensor | NDArray[Any]]:
     """The numbers of a result by name, for files of arrays; registered for the types that have them."""
     raise NotImplementedError(type(result).__name__)
+
+
+def told_apart(names: Sequence[str]) -> list[str]:
+    """The names, with a number behind those that were there before: two images may have one name.
+
+    >>> told_apart(["cat.png", "dog.png", "cat.png"])
+    ['cat.png', 'dog.png', 'cat.png~2']
+    """
+    seen: Counter[str] = Counter()
+    found: list[str] = []
+    for name in names:
+        seen[name] += 1
+        found.append(name if seen[name] == 1 else f"{name}~{seen[name]}")
+    return found
 
 
 @singledispatch
@@ -97,7 +112,7 @@ def _saving(kind: type[Result]) -> Saving:
 _VALUES: dict[Content, Callable[[Any], Any]] = {
     Content.TENSORS: arrays_of,
     Content.ARRAYS: arrays_of,
-    Content.DATA: lambda result: result.to_json(),
+    Content.DATA: lambda result: result.to_dict(),
     Content.ROWS: lambda result: result.rows(),
     Content.TEXT: str,
 }

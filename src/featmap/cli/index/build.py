@@ -11,13 +11,14 @@ from featmap.cli.options.answer import give
 from featmap.cli.options.common import Json, print_message
 from featmap.cli.options.engine import EngineChoice
 from featmap.cli.options.model import Device, Model, ModelOptions, found_device, notes
-from featmap.cli.options.spread import OptionPanel, split
+from featmap.cli.options.several import layers_option, split
+from featmap.cli.options.spread import OptionPanel
 from featmap.index.build.options import ImageOptions
 from featmap.index.schema.wish import WishOptions
 
 EXAMPLES = (
     ("Index a folder of photographs:", "featmap index build torchvision:resnet50 photos -o photos.fmi"),
-    ("Two layers:", "featmap index build torchvision:resnet50 photos -o photos.fmi --layers conv1,layer1.0.conv1"),
+    ("Two layers:", "featmap index build torchvision:resnet50 photos -o photos.fmi --layer conv1,layer1.0.conv1"),
     (
         "Go on after an interrupt, or add what is new:",
         "featmap index build torchvision:resnet50 photos -o photos.fmi",
@@ -41,7 +42,7 @@ def command(
     output: Annotated[str, Option("--output", "-o", metavar="INDEX", help="The index: a folder or a URL.")],
     layers: Annotated[
         list[str] | None,
-        Option(metavar="ADDRESS", help="Layers, with commas between.", show_default="all", rich_help_panel=KEPT),
+        layers_option(rich_help_panel=KEPT),
     ] = None,
     *,
     kept: Annotated[WishOptions, OptionPanel(KEPT)],

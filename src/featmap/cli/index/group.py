@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from featmap.cli.app import CONTEXT, epilog
-from featmap.cli.index import build, compare, distribution, selectivity, show, similar, verify
+from featmap.cli.index import audit, build, compare, distribution, selectivity, show, similar, top, verify
 from featmap.cli.options.spread import spread
 
 COMMANDS = {
@@ -13,6 +13,8 @@ COMMANDS = {
     "show": show,
     "verify": verify,
     "similar": similar,
+    "top": top,
+    "audit": audit,
     "distribution": distribution,
     "selectivity": selectivity,
     "compare": compare,
@@ -20,7 +22,7 @@ COMMANDS = {
 EXAMPLES = tuple(module.EXAMPLES[0] for module in (build, show, verify))
 
 app = typer.Typer(
-    help="The maps of a whole dataset, in an index on disk. `featmap top` and `featmap audit` ask it, too.",
+    help="The maps of a whole dataset, in an index on disk. `featmap top` and `featmap audit` are short forms.",
     epilog=epilog(EXAMPLES),
     no_args_is_help=True,
     rich_markup_mode="rich",

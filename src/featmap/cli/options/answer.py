@@ -54,7 +54,7 @@ def give(result: Any, output: str | None, *, as_json: bool, lines: Sequence[str]
         for path in result.save(output, **options):
             print_message(f"wrote {path}")
     if as_json:
-        print_json(result.to_json())
+        print_json(result.to_dict())
         return
     print_to(answers(), result)
     for line in lines:

@@ -6,16 +6,13 @@ document and nothing else. rich is imported only when something is drawn with it
 
 from __future__ import annotations
 
-import json
-import re
 import sys
 from collections.abc import Sequence
-from fractions import Fraction
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from featmap.plain_data import finite
+from featmap.plain_data import json_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -78,15 +75,6 @@ def by(numbers: Sequence[Any], *, brief: bool = False) -> str:
 
 
 def print_json(document: Any) -> None:
-    """One JSON document on standard output; fractions become numbers, lists of numbers stay on one line."""
+    """One JSON document on standard output, in the signs that it can print."""
     has_all_signs = (sys.stdout.encoding or "").lower().startswith("utf")
-    text = json.dumps(finite(document), indent=2, ensure_ascii=not has_all_signs, default=plain)
-    # Within JSON's strings a line break is always escaped, so this changes no string.
-    typer.echo(re.sub(r"\[\n([^\[\]{}]*?)\n *\]", lambda found: f"[{' '.join(found[1].split())}]", text))
-
-
-def plain(value: Any) -> Any:
-    """Values that JSON lacks, as values that it has."""
-    if isinstance(value, Fraction):
-        return float(value)
-    raise TypeError(f"{type(value).__name__} is not a JSON value")
+    typer.echo(json_text(document, is_ascii=not has_all_signs))

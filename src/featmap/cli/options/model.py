@@ -45,6 +45,14 @@ class ModelOptions:
             show_default="as the network's record says",
         ),
     ] = None
+    classes: Annotated[
+        str | None,
+        Option(
+            metavar="FILE",
+            help="Names of the classes: one a line, or JSON.",
+            show_default="the zoo's own, where it has them",
+        ),
+    ] = None
     trust: Annotated[bool, Option("--trust", help="Allow files whose reading executes code that they bring.")] = False
 
     @property
@@ -59,7 +67,15 @@ class ModelOptions:
         if str(Path.cwd()) not in sys.path:
             sys.path.insert(0, str(Path.cwd()))
         kind, fill = (None, 0) if self.fit is None else fit_of(self.fit)
-        return featmap.load(model, weights=self.weights, input_shape=self.shape, fit=kind, fill=fill, trust=self.trust)
+        return featmap.load(
+            model,
+            weights=self.weights,
+            input_shape=self.shape,
+            fit=kind,
+            fill=fill,
+            classes=self.classes,
+            trust=self.trust,
+        )
 
 
 def fit_of(text: str) -> tuple[str, int | tuple[int, ...]]:

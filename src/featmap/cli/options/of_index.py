@@ -7,6 +7,7 @@ from typing import Annotated
 from typer import Argument, Option
 
 from featmap.cli.options.answer import file_option
+from featmap.cli.options.several import several
 from featmap.view.formats.format import Content
 
 IndexPath = Annotated[
@@ -16,7 +17,7 @@ MapAddress = Annotated[str, Argument(metavar="MAP", help="One map of an indexed 
 PictureOutput = Annotated[str | None, file_option(Content.PICTURE, Content.DATA, Content.ROWS, Content.TEXT)]
 TableOutput = Annotated[str | None, file_option(Content.DATA, Content.ROWS, Content.TEXT, words="A table: ")]
 Label = Annotated[
-    list[str] | None, Option("--label", metavar="LABEL", help="Only images with this label; give it again for more.")
+    list[str] | None, several("--label", metavar="LABEL", words="Only images with this label.", commas=False)
 ]
 Subset = Annotated[
     str | None, Option("--subset", metavar="PATTERN", help="Only images whose name is like this: 'cats/*'.")

@@ -16,6 +16,7 @@ from typing import Annotated, Any, ClassVar, Union, get_args, get_origin, get_ty
 
 from typer import Option
 
+from featmap.cli.options.several import AGAIN, split
 from featmap.index.schema.described import Described, described
 
 
@@ -94,15 +95,6 @@ def _without_none(**values: Any) -> dict[str, Any]:
     return {name: value for name, value in listed.items() if value is not None}
 
 
-def split(texts: list[str] | None) -> list[str] | None:
-    """Texts given one by one, or with commas between.
-
-    >>> split(["conv1,layer1", "layer2"])
-    ['conv1', 'layer1', 'layer2']
-    """
-    return [part.strip() for text in texts or () for part in text.split(",") if part.strip()] or None
-
-
 def option(name: str, hint: Any, panel: str | None = None) -> Parameter:
     """A keyword of the library as an option of a command."""
     kind, said = get_args(hint)[:2]
@@ -111,7 +103,8 @@ def option(name: str, hint: Any, panel: str | None = None) -> Parameter:
     flag = f"--{name.replace('_', '-')}"
     names = [f"{flag}/--no-{name}" if said.can_be_off else flag] if plain is bool else []
     shown = said.default or True
-    found = Option(*names, metavar=said.metavar or None, help=said.words, show_default=shown, rich_help_panel=panel)
+    words = f"{said.words} {AGAIN}" if plain == list[str] else said.words
+    found = Option(*names, metavar=said.metavar or None, help=words, show_default=shown, rich_help_panel=panel)
     is_flag = plain is bool and not said.can_be_off
     annotation = Annotated[bool, found] if is_flag else Annotated[plain | None, found]
     return _parameter(name, annotation, default=False if is_flag else None)

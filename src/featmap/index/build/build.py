@@ -47,9 +47,9 @@ class BuildReport(Result):
     skipped_before: int = 0
     left_out: tuple[LeftOut, ...] = ()
 
-    def to_json(self) -> dict[str, Any]:
+    def _data(self) -> dict[str, Any]:
         skipped = [{"name": name, "reason": reason} for name, reason in self.skipped]
-        left_out = [entry.to_json() for entry in self.left_out]
+        left_out = [entry.to_dict() for entry in self.left_out]
         done = {"index": self.path, "images": self.images, "found": self.found, "added": self.added}
         before = {"known": self.known, "skipped_before": self.skipped_before}
         return {**done, **before, "skipped": skipped, "left_out": left_out}

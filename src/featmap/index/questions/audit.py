@@ -16,6 +16,7 @@ from featmap.errors import NotKept, SettingError
 from featmap.index.questions.chosen import check_any, check_rectified
 from featmap.index.schema.description import IndexedLayer
 from featmap.index.store.snapshot import Snapshot
+from featmap.plain_data import PlainData
 from featmap.result_table import TableResult
 from featmap.statistics.health import COUNTED, KINDS, Pair, Thresholds, health, redundant_pairs
 
@@ -44,7 +45,7 @@ class LayerAudit:
     sees_beyond_input: bool
     magnitudes: bool = False
 
-    def to_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, PlainData]:
         """The layer as plain data."""
         plain = {name: value for name, value in vars(self).items() if name != "magnitudes"}
         said = {"numbers_of": "magnitudes"} if self.magnitudes else {}
@@ -52,7 +53,7 @@ class LayerAudit:
         pairs = None if self.redundant_pairs is None else [list(pair) for pair in self.redundant_pairs]
         return {**plain, **said, **channels, "redundant_pairs": pairs}
 
-    def counts(self) -> dict[str, Any]:
+    def counts(self) -> dict[str, PlainData]:
         """The number of channels of each kind."""
         pairs = None if self.redundant_pairs is None else len(self.redundant_pairs)
         found: dict[str, Any] = {"address": self.address, "maps": self.maps, "rectified": self.rectified}
@@ -72,28 +73,28 @@ class Audit(TableResult):
     layers: tuple[LayerAudit, ...]
 
     @property
-    def totals(self) -> dict[str, Any]:
+    def totals(self) -> dict[str, float | None]:
         """All layers together: numbers of maps, the mean sparsity of a map, redundant pairs where they are known."""
         maps = sum(layer.maps for layer in self.layers)
         known = [len(layer.redundant_pairs) for layer in self.layers if layer.redundant_pairs is not None]
-        found: dict[str, Any] = {"maps": maps}
+        found: dict[str, float | None] = {"maps": maps}
         found |= {name: sum(len(getattr(layer, name)) for layer in self.layers) for name in COUNTED}
         found["sparsity"] = sum(layer.sparsity * layer.maps for layer in self.layers) / max(maps, 1)
         found["redundant_pairs"] = sum(known) if known else None
         return {**found, "beyond_input": sum(layer.sees_beyond_input for layer in self.layers)}
 
-    def to_json(self) -> dict[str, Any]:
+    def _data(self) -> dict[str, Any]:
         return {
             "index": self.path,
             "model": self.model,
             "weights": self.weights_source,
             "images": self.images,
             "thresholds": vars(self.thresholds),
-            "layers": [layer.to_json() for layer in self.layers],
+            "layers": [layer.to_dict() for layer in self.layers],
             "totals": self.totals,
         }
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> list[dict[str, PlainData]]:
         """One row of counts per layer."""
         return [layer.counts() for layer in self.layers]
 
@@ -186,7 +187,7 @@ class FailOn:
             )
         # In whole numbers: 7 of 100 maps are not more than 7%, but as floats they would be.
         exact = Fraction(value).limit_denominator(10**9)
-        share = exact if self.name == "sparsity" else exact / max(totals["maps"], 1)
+        share = exact if self.name == "sparsity" else exact / max(totals["maps"] or 0, 1)
         measured = 100 * share if self.is_share else exact
         if not _COMPARED[self.compare](measured, Fraction(str(self.bound))):
             return ""

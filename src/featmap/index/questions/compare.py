@@ -16,6 +16,7 @@ from featmap.errors import OtherIndex, SettingError
 from featmap.index.questions.chosen import check_rectified, check_table
 from featmap.index.schema.description import IndexedLayer
 from featmap.index.store.snapshot import Snapshot
+from featmap.plain_data import PlainData
 from featmap.result_table import TableResult
 
 CHANGED_BELOW = 0.9
@@ -41,7 +42,7 @@ class LayerComparison:
     mean_before: tuple[float, ...]
     mean_after: tuple[float, ...]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, PlainData]:
         """The layer as plain data."""
         return {name: list(v) if isinstance(v, tuple) else v for name, v in vars(self).items()}
 
@@ -64,11 +65,11 @@ class Comparison(TableResult):
     preprocessing_before: str
     preprocessing_after: str
 
-    def to_json(self) -> dict[str, Any]:
+    def _data(self) -> dict[str, Any]:
         lists = {"only_before": list(self.only_before), "only_after": list(self.only_after)}
-        return {**vars(self), **lists, "layers": [layer.to_json() for layer in self.layers]}
+        return {**vars(self), **lists, "layers": [layer.to_dict() for layer in self.layers]}
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> list[dict[str, PlainData]]:
         """One row per map."""
         return [row for layer in self.layers for row in _rows(layer)]
 

@@ -14,6 +14,7 @@ from featmap.index.schema.budget import QUANTILES, tail_rank
 from featmap.index.store.snapshot import Snapshot
 from featmap.methods.shared.count import checked_count
 from featmap.network.address import Address
+from featmap.plain_data import PlainData
 from featmap.result_table import TableResult
 
 BINS = 40
@@ -46,13 +47,13 @@ class Distribution(TableResult):
         """The map's address, with what is measured where that is not the values."""
         return f"magnitudes of {self.address}" if self.magnitudes else self.address
 
-    def to_json(self) -> dict[str, Any]:
+    def _data(self) -> dict[str, Any]:
         histogram = {"edges": self.edges, "counts": self.counts}
         plain = {name: value for name, value in vars(self).items() if name != "magnitudes"}
         said = {"numbers_of": "magnitudes"} if self.magnitudes else {}
         return {**plain, **said, **{name: None if part is None else list(part) for name, part in histogram.items()}}
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> list[dict[str, PlainData]]:
         """The histogram, one row per bin."""
         edges, counts = self.edges or (), self.counts or ()
         bins = zip(edges[:-1], edges[1:], counts, strict=True)

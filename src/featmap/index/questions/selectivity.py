@@ -21,6 +21,7 @@ from featmap.index.questions.query import By, check_by
 from featmap.index.schema.description import IndexedLayer
 from featmap.index.store.snapshot import Snapshot
 from featmap.network.address import Address
+from featmap.plain_data import PlainData
 from featmap.result_table import TableResult
 
 _CELLS_AT_ONCE = 1 << 23
@@ -41,7 +42,7 @@ class MapSelectivity:
     selectivity: float | None
     means: dict[str, float]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, PlainData]:
         """The map as plain data."""
         return {**vars(self), "label": self.label or None}
 
@@ -61,11 +62,11 @@ class Selectivity(TableResult):
         """The address, with what is measured where that is not the values."""
         return f"magnitudes of {self.address}" if self.magnitudes else self.address
 
-    def to_json(self) -> dict[str, Any]:
+    def _data(self) -> dict[str, Any]:
         said = {"address": self.address, **({"numbers_of": "magnitudes"} if self.magnitudes else {})}
-        return {**said, "by": self.by, "images": self.images, "maps": [m.to_json() for m in self.maps]}
+        return {**said, "by": self.by, "images": self.images, "maps": [m.to_dict() for m in self.maps]}
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> list[dict[str, PlainData]]:
         """One row per map, with the mean of every label."""
         return [
             {

@@ -16,6 +16,7 @@ from featmap.index.schema.description import Description
 from featmap.index.store.snapshot import Snapshot
 from featmap.methods.shared.count import checked_count
 from featmap.network.address import Address
+from featmap.plain_data import PlainData
 from featmap.result_table import TableResult
 
 Measure = Literal["cosine", "euclidean"]
@@ -37,7 +38,7 @@ class SimilarImage:
     distance: float
     digest: str
 
-    def to_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, PlainData]:
         """The image as plain data."""
         plain = {name: value for name, value in vars(self).items() if name != "digest"}
         return {**plain, "label": self.label or None, "path": self.path or None}
@@ -57,13 +58,13 @@ class SimilarImages(TableResult):
     description: Description
     digest: str | None = None
 
-    def to_json(self) -> dict[str, Any]:
+    def _data(self) -> dict[str, Any]:
         plain = {name: value for name, value in vars(self).items() if name not in ("description", "digest")}
-        return {**plain, "path": self.path or None, "nearest": [each.to_json() for each in self.nearest]}
+        return {**plain, "path": self.path or None, "nearest": [each.to_dict() for each in self.nearest]}
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> list[dict[str, PlainData]]:
         """One row per image."""
-        return [each.to_json() for each in self.nearest]
+        return [each.to_dict() for each in self.nearest]
 
     def __repr__(self) -> str:
         return f"SimilarImages({len(self.nearest)} of {self.images} images, nearest to {self.image} by {self.layer})"

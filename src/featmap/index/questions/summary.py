@@ -28,7 +28,7 @@ class IndexSummary(Result):
     names: tuple[str, ...]
     skipped: tuple[tuple[str, str], ...]
 
-    def to_json(self) -> dict[str, Any]:
+    def _data(self) -> dict[str, Any]:
         whole = self.description
         return {
             "index": self.path,

@@ -20,6 +20,7 @@ from featmap.index.schema.description import Description, IndexedLayer
 from featmap.index.store.snapshot import Snapshot
 from featmap.methods.shared.count import checked_channels, checked_count
 from featmap.network.address import Address
+from featmap.plain_data import PlainData
 from featmap.result_table import TableResult
 
 SHOWN = 9
@@ -44,7 +45,7 @@ class TopExample:
     field: Box
     digest: str
 
-    def to_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, PlainData]:
         """The example as plain data."""
         return {
             "image": self.image,
@@ -72,14 +73,14 @@ class TopImages(TableResult):
         """The map's address, with what is ranked where that is not the values."""
         return self.description.layer(self.address).said(self.address)
 
-    def to_json(self) -> dict[str, Any]:
-        examples = [example.to_json() for example in self.examples]
+    def _data(self) -> dict[str, Any]:
+        examples = [example.to_dict() for example in self.examples]
         said = {"address": self.address, **self.description.layer(self.address).numbers_of}
         return {**said, "images": self.images, "chosen": self.chosen or "all", "examples": examples}
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> list[dict[str, PlainData]]:
         """One row per example."""
-        return [example.to_json() for example in self.examples]
+        return [example.to_dict() for example in self.examples]
 
     def __repr__(self) -> str:
         return f"TopImages({self.title}: {len(self.examples)} of {self.images} images{_among(self.chosen)})"
@@ -97,10 +98,10 @@ class TopSheet(TableResult):
         """The layer's address, with what is ranked where that is not the values."""
         return self.maps[0].description.layer(self.address).said(self.address)
 
-    def to_json(self) -> dict[str, Any]:
-        return {"address": self.address, "maps": [each.to_json() for each in self.maps]}
+    def _data(self) -> dict[str, Any]:
+        return {"address": self.address, "maps": [each.to_dict() for each in self.maps]}
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> list[dict[str, PlainData]]:
         """One row per map and example."""
         return [{**row, "map": each.address} for each in self.maps for row in each.rows()]
 

@@ -51,7 +51,7 @@ def describe(network: CapturedNetwork, wish: Wish, planned: int = 0) -> Descript
         weights_source=network.weights_source,
         network=network_fingerprint(network),
         preprocessing=preprocessing_fingerprint(network),
-        preprocessing_record=dict(network.preprocessing.to_json()),
+        preprocessing_record=dict(network.preprocessing.to_dict()),
         input_shape=network.input_shape,
         layers=_layers(
             network,

@@ -94,7 +94,7 @@ class IndexedLayer:
                 f"Ask for a channel from 0 to {self.channels - 1}.",
             )
 
-    def to_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """The layer as plain data; bounds that do not exist are null."""
         bounds = [None if np.isinf(bound) else bound for bound in self.bounds]
         names = ("size", "input_size", "group", "boxes")
@@ -102,8 +102,8 @@ class IndexedLayer:
         return {**vars(self), **lists, "bounds": bounds}
 
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> IndexedLayer:
-        """The layer that `to_json` wrote."""
+    def from_dict(cls, data: dict[str, Any]) -> IndexedLayer:
+        """The layer that `to_dict` wrote."""
         low, high = data["bounds"]
         bounds = (-np.inf if low is None else low, np.inf if high is None else high)
         lists: dict[str, Any] = {
@@ -192,17 +192,17 @@ class Description:
         shown = ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
         return NotKept(f"'{wanted}' is not indexed.", f"Indexed are {shown}. {nearest(wanted, names)}".strip())
 
-    def to_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """The description as plain data."""
         plain = {field.name: getattr(self, field.name) for field in fields(self)}
-        layers = [layer.to_json() for layer in self.layers]
+        layers = [layer.to_dict() for layer in self.layers]
         lists = {"input_shape": list(self.input_shape), "full": list(self.full), "notes": list(self.notes)}
         return {**plain, **lists, "layers": layers}
 
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Description:
-        """The description that `to_json` wrote."""
-        layers = tuple(IndexedLayer.from_json(layer) for layer in data["layers"])
+    def from_dict(cls, data: dict[str, Any]) -> Description:
+        """The description that `to_dict` wrote."""
+        layers = tuple(IndexedLayer.from_dict(layer) for layer in data["layers"])
         full, shape = tuple(data["full"]), tuple(data["input_shape"])
         # Indexes that were built before there were notes have none.
         notes = tuple(data.get("notes", ()))

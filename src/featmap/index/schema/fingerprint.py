@@ -24,7 +24,7 @@ def network_fingerprint(network: CapturedNetwork) -> str:
 
 def preprocessing_fingerprint(network: CapturedNetwork) -> str:
     """The steps from a picture to the network's input; not the record that they come from."""
-    record = {key: value for key, value in network.preprocessing.to_json().items() if key != "source"}
+    record = {key: value for key, value in network.preprocessing.to_dict().items() if key != "source"}
     if record["fit"] is None:
         # As before there were fits: indexes built then still belong to their networks.
         del record["fit"], record["fill"]

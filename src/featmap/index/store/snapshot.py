@@ -84,7 +84,7 @@ class Snapshot:
                 "Use the version of featmap that built it, or build it again.",
             )
         try:
-            return Description.from_json(record)
+            return Description.from_dict(record)
         except (TypeError, KeyError, ValueError, AttributeError, IndexError) as error:
             raise IndexBroken(f"'{self.path}': its description is damaged: {error!r}.", VERIFY) from error
 

@@ -50,7 +50,7 @@ class Writer:
             numbered = [(number, range(layer.channels)) for number, layer in enumerate(description.layers)]
             root["map/layer"][:] = np.concatenate([np.full(len(maps), number) for number, maps in numbered])
             root["map/channel"][:] = np.concatenate([np.arange(len(maps)) for _, maps in numbered])
-            record = description.to_json()
+            record = description.to_dict()
             root.attrs.update({RECORD: record, RECORD_DIGEST: record_digest(record)})
             _commit(path, session, "no images yet")
 

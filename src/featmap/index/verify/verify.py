@@ -40,7 +40,7 @@ class Verification(Result):
         """Whether nothing is wrong."""
         return not self.problems
 
-    def to_json(self) -> dict[str, Any]:
+    def _data(self) -> dict[str, Any]:
         return {
             "index": self.path,
             "sound": self.is_sound,

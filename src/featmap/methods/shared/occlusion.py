@@ -10,9 +10,11 @@ import numpy.typing as npt
 from jaxtyping import Float64
 from PIL import Image
 
-from featmap.errors import SettingError
+from featmap.errors import InputError, SettingError
 from featmap.methods.shared.windows import Windows, captum_average
-from featmap.result import Result
+from featmap.plain_data import PlainData
+from featmap.result_array import ArrayResult
+from featmap.result_collection import CollectionResult
 
 Numbers = npt.NDArray[np.float64]
 
@@ -30,7 +32,7 @@ class OcclusionCheck:
 
 
 @dataclass(frozen=True, eq=False)
-class OcclusionMap(Result):
+class OcclusionMap(ArrayResult):
     """The scores of one image with a window over each position.
 
     `score` is that of the untouched image, `grid` (row position, column position) those of the occluded ones; `drop` is
@@ -51,6 +53,10 @@ class OcclusionMap(Result):
     verification: OcclusionCheck | None = None
     picture: Image.Image | None = None
     region_ends: tuple[str, ...] = ()
+
+    @property
+    def _array(self) -> Numbers:
+        return self.grid
 
     @property
     def drop(self) -> Float64[Numbers, "row_position column_position"]:
@@ -77,7 +83,7 @@ class OcclusionMap(Result):
         ]
 
     @property
-    def semantics(self) -> dict[str, Any]:
+    def semantics(self) -> dict[str, PlainData]:
         """What was done, in words and numbers, so that nothing about an occlusion has to be guessed."""
         return {
             "window": list(self.windows.window),
@@ -99,7 +105,7 @@ class OcclusionMap(Result):
             raise SettingError(f"The convention '{convention}' is unknown.", "Use 'captum'.")
         return captum_average(self.drop, self.windows, self.image_size)
 
-    def to_json(self) -> dict[str, Any]:
+    def _data(self) -> dict[str, Any]:
         checked = self.verification
         return {
             "image": self.image,
@@ -133,6 +139,20 @@ class OcclusionMap(Result):
             f"{box.top}:{box.bottom}, columns {box.left}:{box.right}; "
             f"largest effect {share_words(self.relative_effect)})"
         )
+
+
+class OcclusionMaps(CollectionResult[OcclusionMap], ArrayResult):
+    """The occlusion maps of several images, in their order; of images of one size one array (image, row, column)."""
+
+    parts_name = "occlusions"
+
+    @property
+    def _array(self) -> Numbers:
+        sizes = list(dict.fromkeys(f"{part.grid.shape[0]} x {part.grid.shape[1]}" for part in self))
+        if len(sizes) > 1:
+            problem = f"The grids of {len(self)} images are not one array: they are {', '.join(sizes)}."
+            raise InputError(problem, "Take one, maps[0], or give images of one size.")
+        return np.stack([part.grid for part in self])
 
 
 def share_words(share: float | None) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args, overload
+from typing import Any, Literal, get_args
 
 from jaxtyping import Float
 from PIL import Image
@@ -12,7 +12,9 @@ from torch import Tensor
 
 from featmap.errors import SettingError
 from featmap.geometry import Box
-from featmap.result import Result
+from featmap.plain_data import PlainData
+from featmap.result_array import ArrayResult
+from featmap.result_collection import CollectionResult
 from featmap.run.backward.roles import Norm, Rule
 
 Start = Literal["value", "one"]
@@ -58,7 +60,7 @@ def _check(name: str, got: str, allowed: Sequence[str]) -> None:
 
 
 @dataclass(frozen=True, eq=False)
-class Projection(Result):
+class Projection(ArrayResult):
     """What in one image a unit, a map or a score responds to.
 
     `values` (channel, row, column) are the projection in preprocessed input units on `box`, the input pixels that can
@@ -84,11 +86,20 @@ class Projection(Result):
     picture: Image.Image | None = None
     own_gradients: tuple[str, ...] = ()
 
+    @property
+    def _array(self) -> Tensor:
+        return self.values
+
     def on_image(self) -> Float[Tensor, "channel image_row image_column"]:
         """The projection on the whole image, 0 outside of its box: (channel, row, column)."""
         whole = self.values.new_zeros((self.values.shape[0], *self.image_size))
         whole[:, self.box.top : self.box.bottom, self.box.left : self.box.right] = self.values
         return whole
+
+    @property
+    def extremes(self) -> tuple[float, float]:
+        """The smallest and the largest value; both 0 on an empty box."""
+        return (float(self.values.min()), float(self.values.max())) if self.values.numel() else (0.0, 0.0)
 
     @property
     def is_zero(self) -> bool:
@@ -105,7 +116,7 @@ class Projection(Result):
         return "the signal starts from a positive number"
 
     @property
-    def semantics(self) -> dict[str, Any]:
+    def semantics(self) -> dict[str, PlainData]:
         """What was done, in words, so that nothing about a projection has to be guessed."""
         return {
             "rule": self.question.rule,
@@ -117,7 +128,7 @@ class Projection(Result):
             "pools": "values go to the switches; where pools overlap they add up",
         }
 
-    def to_json(self) -> dict[str, Any]:
+    def _data(self) -> dict[str, Any]:
         return {
             "image": self.image,
             "target": self.target,
@@ -126,16 +137,16 @@ class Projection(Result):
             "unit": None if self.unit is None else list(self.unit),
             "box": self.box.as_list(),
             "field": self.field.as_list(),
-            "minimum": float(self.values.min()) if self.values.numel() else 0.0,
-            "maximum": float(self.values.max()) if self.values.numel() else 0.0,
+            "minimum": self.extremes[0],
+            "maximum": self.extremes[1],
             "semantics": self.semantics,
             "weights": self.weights_source,
         }
 
     def __repr__(self) -> str:
         box = self.box
-        found = self.to_json()
-        values = NOTHING if self.is_zero else f"values {found['minimum']:.4g} to {found['maximum']:.4g}"
+        low, high = self.extremes
+        values = NOTHING if self.is_zero else f"values {low:.4g} to {high:.4g}"
         own = f"; {own_gradient_words(self.own_gradients)}" if self.own_gradients else ""
         return (
             f"Projection({self.target} = {self.value:.4g} of {self.image}, {self.question.rule}, on rows "
@@ -143,24 +154,13 @@ class Projection(Result):
         )
 
 
-class Projections(Result, Sequence[Projection]):
-    """Several projections, in the order in which they were asked for."""
+class Projections(CollectionResult[Projection]):
+    """Several projections in order: those of several maps or units on one image, or of one target on several images."""
 
-    def __init__(self, projections: Sequence[Projection]) -> None:
-        self._projections = tuple(projections)
+    parts_name = "projections"
 
-    @overload
-    def __getitem__(self, position: int) -> Projection: ...
-    @overload
-    def __getitem__(self, position: slice) -> tuple[Projection, ...]: ...
-    def __getitem__(self, position: int | slice) -> Projection | tuple[Projection, ...]:
-        return self._projections[position]
 
-    def __len__(self) -> int:
-        return len(self._projections)
+class ProjectionsByImage(CollectionResult[Projections]):
+    """The projections of several maps or units on several images: for each image its `Projections`."""
 
-    def to_json(self) -> dict[str, Any]:
-        return {"projections": [projection.to_json() for projection in self._projections]}
-
-    def __repr__(self) -> str:
-        return "\n".join(map(repr, self._projections))
+    parts_name = "images"

@@ -5,9 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from math import prod
-from operator import index as index_of
-from typing import Any, Literal, SupportsIndex, TypeAlias, cast
+from typing import Any, Literal, TypeAlias, cast
 
 import torch
 from jaxtyping import Shaped
@@ -17,6 +15,7 @@ from featmap.errors import AddressError, InputError, SettingError
 from featmap.geometry import Box
 from featmap.graph.graph import TensorSpec, items_of
 from featmap.graph.operators.table import operator_of
+from featmap.methods.shared.class_names import class_named, class_words
 from featmap.network.address import Address
 from featmap.network.network import CapturedNetwork
 from featmap.run.magnitudes import is_complex, measured
@@ -52,7 +51,7 @@ def score_of(
 ) -> Score | None:
     """The score that a target means; None for the predicted class, which only the image decides.
 
-    Raises: InputError: no such class or position in the output. AddressError: no such map or unit.
+    Raises: InputError: no such class or position in the output. AddressError: no such map, unit or class.
     """
     _check_choice("scale", scale, ("logit", "probability"))
     _check_choice("activity", activity, ("maximum", "mean", "sum"))
@@ -62,7 +61,7 @@ def score_of(
         return None
     if isinstance(target, bool):
         raise InputError(f"A target of {target} is not a class.", "Give a class index, an output index or an address.")
-    number = _class_number(target)
+    number = class_named(network, target)
     if number is not None:
         _check_unused("activity", activity, "maximum", "a class has one score")
         return class_score(network, number, scale)
@@ -82,14 +81,6 @@ def score_of(
     return score
 
 
-def _class_number(target: Any) -> int | None:
-    """The class number that a target is; None where it is something else."""
-    if isinstance(target, SupportsIndex):
-        return index_of(target)
-    is_number = isinstance(target, str) and re.fullmatch(r"-?\d+", target.strip())
-    return int(target) if is_number else None
-
-
 def _check_choice(name: str, value: str, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
         raise SettingError(
@@ -105,18 +96,15 @@ def _check_unused(name: str, value: str, default: str, reason: str) -> None:
 
 def _vector_output(network: CapturedNetwork) -> tuple[int, int]:
     """The node of the output and its number of classes, for networks that return one vector (or one number)."""
-    outputs = network.graph.outputs
-    node = outputs[0] if outputs else None
-    shape = list(() if node is None else network.sized.shape(node))
-    flat = shape[:1] == [1] and all(size == 1 for size in shape[2:])
-    if node is None or len(outputs) != 1 or not flat:
+    found = network.scores
+    if found is None:
         raise _no_vector(network)
-    if is_complex(network.sized, node):
+    if is_complex(network.sized, found[0]):
         raise InputError(
             f"{network.name} returns complex numbers, which have no order: none of them is the score of a class.",
             "Name a position in the output, such as '[3]': its score is the magnitude there.",
         )
-    return node, prod(shape)
+    return found
 
 
 def _no_vector(network: CapturedNetwork) -> InputError:
@@ -181,7 +169,7 @@ def class_score(network: CapturedNetwork, index: int, scale: Scale) -> Score:
             vectors = vectors.sigmoid() if count == 1 else vectors.softmax(dim=1)
         return vectors[:, index]
 
-    return Score(f"{scale} of class {index}", node, None, read)
+    return Score(f"{scale} of {class_words(network, index)}", node, None, read)
 
 
 def _index_parts(text: str) -> list[Any]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
-from featmap.plain_data import finite
+from featmap.plain_data import json_text
 from featmap.view.formats.format import Content, Format
 
 
@@ -16,7 +15,7 @@ class Json(Format):
     contents = (Content.DATA,)
 
     def encode(self, content: dict[str, Any]) -> bytes:
-        return (json.dumps(finite(content), indent=2, allow_nan=False) + "\n").encode()
+        return f"{json_text(content)}\n".encode()
 
 
 class Csv(Format):

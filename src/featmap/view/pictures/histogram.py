@@ -8,9 +8,11 @@ from typing import Any
 from PIL import Image
 
 from featmap.index.questions.distribution import Distribution
-from featmap.view.drawing.text import number, plural
+from featmap.view.drawing.text import number, plural, wrapped
 
 _BAR = "#3b6ea8"
+_ROOM_PX = 680
+"""Of a line of text, beside the numbers of the axis."""
 
 
 def histogram_picture(result: Distribution) -> Image.Image:
@@ -23,10 +25,9 @@ def histogram_picture(result: Distribution) -> Image.Image:
     axes: Any = figure.subplots()
     widths = [high - low for low, high in zip(result.edges, result.edges[1:], strict=False)]
     axes.bar(result.edges[:-1], result.counts, widths, align="edge", color=_BAR)
-    axes.set_title(
-        f"{result.title}: maxima of {plural(result.images, 'image')}", loc="left", fontsize=10, weight="bold"
-    )
-    axes.set_xlabel("largest value in an image\n" + of_all_values(result), fontsize=8)
+    title = wrapped(f"{result.title}: maxima of {plural(result.images, 'image')}", _ROOM_PX, 16, bold=True)
+    axes.set_title("\n".join(title), loc="left", fontsize=10, weight="bold")
+    axes.set_xlabel("\n".join(["largest value in an image", *wrapped(of_all_values(result), _ROOM_PX, 13)]), fontsize=8)
     axes.set_ylabel("images", fontsize=8)
     axes.yaxis.get_major_locator().set_params(integer=True)
     axes.tick_params(labelsize=8)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,12 +20,14 @@ from featmap.index.questions.similar import SimilarImages
 from featmap.index.questions.summary import IndexSummary
 from featmap.index.questions.top import TopExample, TopImages, TopSheet
 from featmap.index.verify.verify import Verification
-from featmap.result import Result, html_of, pictures_of, text_of
+from featmap.result import Result, pictures_of, text_of
 from featmap.view.drawing.text import number, plural
 from featmap.view.pictures.histogram import histogram_picture
+from featmap.view.results.notebook import shows_table
 from featmap.view.saving import saves
 from featmap.view.sheets.example_sheet import Shown, example_sheet
 from featmap.view.tables import index as tables
+from featmap.view.tables.facts import distribution_facts, report_facts
 from featmap.view.tables.parts import WIDEST, as_text
 
 
@@ -34,7 +35,7 @@ def register_index_results() -> None:
     """Called so that this module is imported, which registers everything."""
 
 
-_TABLES: dict[type, Callable[[Any], Any]] = {
+_TABLES: dict[type[Result], Callable[[Any], Any]] = {
     IndexSummary: tables.summary_table,
     TopImages: tables.top_table,
     Audit: tables.audit_table,
@@ -56,6 +57,12 @@ def _(result: Result) -> str:
     return as_text(_TABLES[type(result)](result), width=WIDEST)
 
 
+for _kind, _table in {**_TABLES, BuildReport: report_facts}.items():
+    if _kind not in (TopImages, SimilarImages):
+        shows_table(_kind, _table)
+shows_table(Distribution, distribution_facts, has_picture=lambda result: result.counts is not None)
+
+
 @text_of.register
 def _(result: TopSheet) -> str:
     return tables.top_sheet_text(result)
@@ -69,19 +76,6 @@ def _(result: BuildReport) -> str:
 @text_of.register
 def _(result: Distribution) -> str:
     return tables.distribution_text(result)
-
-
-@html_of.register(IndexSummary)
-@html_of.register(TopImages)
-@html_of.register(Audit)
-@html_of.register(SimilarImages)
-@html_of.register(Selectivity)
-@html_of.register(Comparison)
-@html_of.register(Distribution)
-@html_of.register(Verification)
-@html_of.register(BuildReport)
-def _(result: Result) -> str | None:
-    return f"<pre style='line-height:1.25;overflow-x:auto'>{html.escape(text_of(result))}</pre>"
 
 
 @pictures_of.register
@@ -182,7 +176,7 @@ def _(result: SimilarImages) -> list[Image.Image]:
 @pictures_of.register
 def _(result: Distribution) -> list[Image.Image]:
     if result.counts is None:
-        raise OutputError(f"{result.address} has no histogram: its index keeps no table.", "Use .to_json().")
+        raise OutputError(f"{result.address} has no histogram: its index keeps no table.", "Use .to_dict().")
     return [histogram_picture(result)]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,8 +19,8 @@ from featmap.methods.matrix import LayerMatrix
 from featmap.methods.occlusion_cost import OcclusionCost
 from featmap.methods.plan import Plan
 from featmap.methods.receptive_field import FieldAnswer, FieldDrawing
-from featmap.methods.shared.occlusion import OcclusionMap, share_words
-from featmap.result import Result, html_of, pictures_of, text_of
+from featmap.methods.shared.occlusion import OcclusionMap, OcclusionMaps, share_words
+from featmap.result import Result, pictures_of, text_of
 from featmap.view.arrays import shown_array
 from featmap.view.drawing.overlay import Mark, box_picture
 from featmap.view.drawing.scale import check_scale
@@ -32,13 +31,15 @@ from featmap.view.pictures.arithmetic import Arithmetic, ShownTerm
 from featmap.view.pictures.contributions import contribution_pages
 from featmap.view.pictures.explain import value_picture
 from featmap.view.pictures.occlusion import check_colours, occlusion_picture
-from featmap.view.saving import arrays_of, named_pages, saves
+from featmap.view.results.notebook import shows_table
+from featmap.view.saving import arrays_of, named_pages, saves, told_apart
 from featmap.view.sheets.grid import fit_grid
 from featmap.view.sheets.maps import map_pages
 from featmap.view.sheets.order import check_sort
-from featmap.view.tables.network import cost_table, field_text, maps_table, plan_rows, plan_table
+from featmap.view.tables.facts import matrix_facts
+from featmap.view.tables.network import cost_table, field_facts, field_text, maps_table, plan_rows, plan_table
 from featmap.view.tables.parts import WIDEST, as_text
-from featmap.view.tables.value import contributions_table, explanation_table
+from featmap.view.tables.value import contributions_table, explanation_table, occlusions_table
 
 
 @text_of.register
@@ -72,18 +73,13 @@ def _(result: MapSet) -> str:
 
 
 @text_of.register
+def _(result: OcclusionMaps) -> str:
+    return as_text(occlusions_table(result), width=WIDEST)
+
+
+@text_of.register
 def _(result: OcclusionCost) -> str:
     return as_text(cost_table(result), width=WIDEST)
-
-
-@html_of.register(MapSet)
-@html_of.register(LayerMatrix)
-@html_of.register(OcclusionCost)
-@html_of.register(Plan)
-@html_of.register(Explanation)
-@html_of.register(FieldAnswer)
-def _(result: Result) -> str | None:
-    return f"<pre style='line-height:1.25;overflow-x:auto'>{html.escape(text_of(result))}</pre>"
 
 
 @pictures_of.register
@@ -183,6 +179,15 @@ def check_maps(
 saves(FeatureMaps, MapSet, words="feature maps are", check=check_maps, contents=(Content.PICTURE, Content.TENSORS))
 saves(FieldDrawing, words="drawings are")
 
+shows_table(Plan, plan_table)
+shows_table(FieldAnswer, field_facts)
+shows_table(LayerMatrix, matrix_facts)
+shows_table(OcclusionCost, cost_table)
+shows_table(OcclusionMaps, occlusions_table)
+shows_table(Explanation, explanation_table, has_picture=lambda _: True)
+# Pictures of all layers of a network would take longer than their maps.
+shows_table(MapSet, lambda result: maps_table(list(result.values())), has_picture=lambda result: len(result) == 1)
+
 
 def register_results() -> None:
     """Called so that this module is imported, which registers everything."""
@@ -214,6 +219,18 @@ def _(result: OcclusionMap, *, colours: str = "score") -> list[Image.Image]:
     return [occlusion_picture(result.picture, result.attribution(), result.score, title, words, colours=colours)]
 
 
+@pictures_of.register
+def _(result: OcclusionMaps, **options: Any) -> list[Image.Image]:
+    return [page for part in result for page in pictures_of(part, **options)]
+
+
+@arrays_of.register
+def _(result: OcclusionMaps) -> dict[str, Any]:
+    names = told_apart([part.image for part in result])
+    parts = zip(names, map(arrays_of, result), strict=True)
+    return {f"{name} {key}": array for name, arrays in parts for key, array in arrays.items()}
+
+
 @arrays_of.register
 def _(result: OcclusionMap) -> dict[str, NDArray[Any]]:
     numbers = {"score": np.array(result.score), "grid": result.grid, "drop": result.drop}
@@ -226,6 +243,7 @@ def check_occlusion(_path: str | Path, _form: Format, *, colours: str = "score")
 
 
 saves(OcclusionMap, words="an occlusion is", check=check_occlusion)
+saves(OcclusionMaps, words="occlusions are", check=check_occlusion)
 
 
 def print_to(console: Console, result: Result) -> None:

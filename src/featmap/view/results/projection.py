@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +10,20 @@ import numpy as np
 from PIL import Image
 
 from featmap.geometry import Box
-from featmap.methods.shared.projection import NEGATIVE, Projection, ProjectionQuestion, Projections, own_gradient_words
+from featmap.methods.shared.projection import (
+    NEGATIVE,
+    Projection,
+    ProjectionQuestion,
+    Projections,
+    ProjectionsByImage,
+    own_gradient_words,
+)
 from featmap.methods.sheet import Example, Sheet
 from featmap.result import pictures_of, text_of
 from featmap.view.arrays import shown_array
 from featmap.view.drawing.text import number, plural
 from featmap.view.pictures.projection import colour_words, projection_picture
-from featmap.view.saving import arrays_of, saves
+from featmap.view.saving import arrays_of, saves, told_apart
 from featmap.view.sheets.example_sheet import Shown, example_sheet
 from featmap.view.tables.parts import skipped_lines
 
@@ -60,6 +67,15 @@ def _(result: Projections) -> list[Image.Image]:
     lines += _own_lines(own for each in result for own in each.own_gradients)
     on = Path(names[0]).name if len(names) == 1 else f"{len(names)} images"
     return example_sheet(f"{first.question.rule} projections on {on}", lines, maps)
+
+
+@pictures_of.register
+def _(result: ProjectionsByImage) -> list[Image.Image]:
+    return pictures_of(_every(result))
+
+
+def _every(result: ProjectionsByImage) -> Projections:
+    return Projections([projection for projections in result for projection in projections])
 
 
 @pictures_of.register
@@ -144,9 +160,13 @@ def _(result: Projection) -> dict[str, Any]:
 @arrays_of.register
 def _(result: Projections) -> dict[str, Any]:
     several = len({each.image for each in result}) > 1
-    return _with_boxes(
-        {f"{each.image} {each.target}" if several else each.target: (each.values, each.box) for each in result}
-    )
+    names = told_apart([f"{each.image} {each.target}" if several else each.target for each in result])
+    return _with_boxes({name: (each.values, each.box) for name, each in zip(names, result, strict=True)})
+
+
+@arrays_of.register
+def _(result: ProjectionsByImage) -> Mapping[str, Any]:
+    return arrays_of(_every(result))
 
 
 @arrays_of.register
@@ -166,5 +186,5 @@ def _with_boxes(arrays: dict[str, tuple[Any, Box]]) -> dict[str, Any]:
     return {**{name: values for name, (values, _) in arrays.items()}, **boxes}
 
 
-saves(Projection, Projections, words="projections are")
+saves(Projection, Projections, ProjectionsByImage, words="projections are")
 saves(Sheet, words="a sheet is")

@@ -87,7 +87,9 @@ def summary_table(result: IndexSummary) -> RenderableType:
         head.append(f"labels: {', '.join(labels[:_LISTED])}{' ...' if len(labels) > _LISTED else ''}")
     if result.names:
         head.append(f"names: {', '.join(result.names[:3])}{' ...' if result.images > 3 else ''}")
-    return Group(*(Text(line) for line in head), table(headings, rows), *map(Text, skipped_lines(result.skipped)))
+    title, *lines = head
+    lists = map(Text, skipped_lines(result.skipped))
+    return Group(Text(title, style="bold"), *map(Text, lines), table(headings, rows), *lists)
 
 
 def _places(correlated: int, places: int) -> str:

@@ -114,6 +114,31 @@ def field_text(answer: FieldAnswer) -> str:
     return "\n".join(lines)
 
 
+def field_facts(answer: FieldAnswer) -> RenderableType:
+    """A receptive field: what it is along rows and along columns."""
+    field = answer.field
+    names = ("size", "stride", "offset")
+    values = [[_known(value) for value in getattr(field, name)] for name in names]
+    if any(steps is not None for steps in field.steps):
+        # Units that have no stride move by uneven steps.
+        moves = field_texts(field)[1].split(" x ")
+        values[1] = moves if len(moves) == 2 else moves * 2
+    rows = [[name, *both] for name, both in zip(names, values, strict=True)]
+    if answer.box is not None:
+        box = answer.box
+        rows.insert(0, ["sees", f"{box.top}:{box.bottom}", f"{box.left}:{box.right}"])
+    certain = f"the box is {answer.status}, " if answer.box is not None else ""
+    return Group(
+        Text(f"{answer.address} in an input of {shape_text(answer.input_shape)}", style="bold"),
+        table((("", "left"), ("rows", "right"), ("columns", "right")), rows),
+        Text(f"in pixels; {certain}the receptive field {field.status}"),
+    )
+
+
+def _known(value: float | None) -> str:
+    return "-" if value is None else f"{float(value):.4g}"
+
+
 _MAP_HEADINGS = (
     ("address", "left"),
     ("maps", "right"),
@@ -138,7 +163,7 @@ def maps_table(every: Sequence[FeatureMaps]) -> RenderableType:
 
 
 def _map_row(maps: FeatureMaps) -> list[str]:
-    summary, (_, channels, rows, columns) = maps.to_json(), maps.values.shape
+    summary, (_, channels, rows, columns) = maps.summary, maps.values.shape
     values = [f"{summary[name]:.4g}" for name in ("minimum", "maximum", "mean")]
     return [maps.address, str(channels), f"{rows} x {columns}", *values, f"{summary['fraction_positive']:.1%}"]
 

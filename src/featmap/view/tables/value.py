@@ -1,4 +1,4 @@
-"""Tables of the arithmetic of one value, or of one map, for a terminal."""
+"""Tables of the arithmetic of one value or one map, and of occlusions, for a terminal."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from rich.text import Text
 
 from featmap.methods.contributions import Contributions
 from featmap.methods.explain import Explanation, NormalizationStep, Term
+from featmap.methods.shared.occlusion import OcclusionMap, OcclusionMaps, share_words
 from featmap.view.tables.parts import counted, natural_width, shape_text, table
 
 LARGEST_SHOWN = 8
@@ -88,3 +89,21 @@ def contributions_table(contributions: Contributions, shown: int = LARGEST_SHOWN
         Text("share: of all contributions by absolute value; sum: over all rows and columns"),
         Text(f"weights: {contributions.weights_source}"),
     )
+
+
+def occlusions_table(occlusions: OcclusionMaps) -> RenderableType:
+    """One row per image: its score, and the window that lets it fall most."""
+    headings = [("image", "left"), ("score of", "left"), ("score", "right"), ("largest drop", "right")]
+    headings += [("at", "left"), ("largest effect", "left")]
+    return Group(
+        table(headings, [_occlusion_row(each) for each in occlusions]),
+        Text(f"weights: {occlusions[0].weights_source}" if occlusions else ""),
+    )
+
+
+def _occlusion_row(each: OcclusionMap) -> list[str]:
+    drop = each.drop
+    row, column = divmod(int(drop.argmax()), drop.shape[1])
+    box = each.windows.box(row, column)
+    place = f"rows {box.top}:{box.bottom}, columns {box.left}:{box.right}"
+    return [each.image, each.target, f"{each.score:.6g}", f"{drop.max():.4g}", place, share_words(each.relative_effect)]

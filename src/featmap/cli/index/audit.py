@@ -1,4 +1,4 @@
-"""`featmap audit`: the maps of a network that are dead, saturated or redundant on a dataset."""
+"""`featmap index audit`, in short `featmap audit`: the maps that are dead, saturated or redundant on a dataset."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typer import Option
 from featmap.cli.options.answer import check_file, give
 from featmap.cli.options.common import Json, print_message
 from featmap.cli.options.of_index import IndexPath, TableOutput
+from featmap.cli.options.several import several, split
 
 EXAMPLES = (
     ("Every layer:", "featmap audit photos.fmi"),
@@ -25,7 +26,7 @@ def command(
     index: IndexPath,
     fail_on: Annotated[
         list[str] | None,
-        Option(metavar="BOUND", help="End with exit code 1 where a total is so: 'dead>5%'. Give it again for more."),
+        several("--fail-on", metavar="BOUND", words="End with exit code 1 where a total is so: 'dead>5%'."),
     ] = None,
     nearly_dead: Annotated[
         float, Option(metavar="SHARE", help="Nearly dead: above 0 on less than this share of images.")
@@ -51,7 +52,7 @@ def command(
     import featmap
     from featmap.index.questions.audit import Audit, FailOn
 
-    bounds = [FailOn.parse(text) for text in fail_on or ()]
+    bounds = [FailOn.parse(text) for text in split(fail_on) or ()]
     check_file(output, Audit)
     result = featmap.Index.open(index).audit(nearly_dead, saturated, redundant)
     give(result, output, as_json=as_json)

@@ -1,4 +1,4 @@
-"""`featmap top`: the images of a dataset that excite a map most, and the pixels that do so."""
+"""`featmap index top`, in short `featmap top`: the images of a dataset that excite a map most, and by which pixels."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typer import Argument, Option
 from featmap.cli.options.answer import check_file, give
 from featmap.cli.options.common import Json
 from featmap.cli.options.of_index import IndexPath, Label, PictureOutput, Subset
-from featmap.cli.sheet import numbers
+from featmap.cli.options.several import channels_option, numbers
 from featmap.errors import SettingError
 
 EXAMPLES = (
     ("The nine strongest images of one map, as crops:", "featmap top photos.fmi features.21:a/117 -o sheet.png"),
-    ("Of sixteen maps of a layer:", "featmap top photos.fmi features.21 --channels 0-15 -o sheet.png"),
+    ("Of sixteen maps of a layer:", "featmap top photos.fmi features.21 --channel 0-15 -o sheet.png"),
     ("Only among cats, twenty of them:", "featmap top photos.fmi features.21:a/117 --label cat -k 20"),
 )
 
@@ -27,9 +27,7 @@ def command(
     k: Annotated[
         int | None, Option("-k", metavar="N", help="How many images.", show_default="9, or as many as were kept")
     ] = None,
-    channels: Annotated[
-        str | None, Option(metavar="LIST", help="Of a layer, which maps: 7,117 or 0-15.", show_default="all")
-    ] = None,
+    channels: Annotated[list[str] | None, channels_option("Of a layer, which maps: 7,117 or 0-15.")] = None,
     label: Label = None,
     subset: Subset = None,
     least: Annotated[float | None, Option(metavar="VALUE", help="Only values from here on.")] = None,
@@ -47,14 +45,14 @@ def command(
 
     is_map = Address.parse(address).channel is not None
     check_file(output, TopImages if is_map else TopSheet)
-    if is_map and channels is not None:
+    chosen = numbers(channels)
+    if is_map and chosen is not None:
         raise SettingError(
-            f"'{address}' is one map; --channels chooses among those of a layer.", "Leave one of them out."
+            f"'{address}' is one map; --channel chooses among those of a layer.", "Leave one of them out."
         )
     opened = featmap.Index.open(index)
     filters: dict[str, Any] = {"label": label or None, "subset": subset, "least": least, "most": most}
     if is_map:
         give(opened.top(address, k, **filters), output, as_json=as_json)
     else:
-        chosen = None if channels is None else numbers(channels)
         give(opened.top_sheet(address, chosen, k, **filters), output, as_json=as_json)
