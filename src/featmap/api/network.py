@@ -21,7 +21,7 @@ from featmap.methods.project import ProjectionTarget, project
 from featmap.methods.receptive_field import FieldAnswer, FieldDrawing, draw_field, receptive_field
 from featmap.methods.shared.projection import ProjectionQuestion, Projections, Start
 from featmap.methods.shared.target import Activity, Scale, Target
-from featmap.methods.shared.windows import Baseline, Pair
+from featmap.methods.shared.windows import Baseline, Sides
 from featmap.methods.sheet import Sheet, sheet
 from featmap.network.address import Address
 from featmap.network.layers import CapturedLayer
@@ -185,8 +185,8 @@ class Network:
         self,
         image: Images,
         target: Target = None,
-        window: Pair = 16,
-        stride: Pair = 8,
+        window: Sides = 16,
+        stride: Sides = 8,
         baseline: Baseline = 0.0,
         *,
         scale: Scale = "logit",
@@ -308,7 +308,7 @@ class Network:
         with plain_tensors(), default_progress(progress, "sheet", "steps") as report:
             return sheet(self._captured, images, layer, question, channels, k, execution=execution, progress=report)
 
-    def occlusion_cost(self, target: Target = 0, window: Pair = 16, stride: Pair = 8) -> OcclusionCost:
+    def occlusion_cost(self, target: Target = 0, window: Sides = 16, stride: Sides = 8) -> OcclusionCost:
         """What an occlusion will recompute, per layer, and the most that can be gained; nothing is run."""
         return occlusion_cost(self._captured, target, window, stride)
 

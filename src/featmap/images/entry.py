@@ -45,10 +45,11 @@ class Entry:
 
 @dataclass(frozen=True)
 class Other:
-    """Something in a dataset that is not an image, with the reason."""
+    """Something in a dataset that is not an image, with the reason; `path` is where it lies, if it is a file."""
 
     name: str
     reason: str
+    path: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -164,7 +164,7 @@ def _of_path(path: Path) -> Iterator[Entry | Other]:
 def _of_folder(folder: Path) -> Iterator[Entry | Other]:
     for found in found_below(folder):
         if found.left_out:
-            yield Other(found.name, found.left_out)
+            yield Other(found.name, found.left_out, found.path)
         else:
             content = Unreadable(found.problem) if found.problem else found.path
             yield Entry(found.name, folder_label(Path(found.name)), content, str(found.path.absolute()), is_found=True)

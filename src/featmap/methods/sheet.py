@@ -22,6 +22,7 @@ from torch import Tensor
 
 from featmap.errors import AddressError, ImageError, ImagesNeeded, InputError, NoSuchChannel
 from featmap.geometry import Box
+from featmap.geometry.place import place_of
 from featmap.images.inputs import Inputs
 from featmap.images.listing import Images
 from featmap.methods.project import Asked, check_shows_images
@@ -48,7 +49,7 @@ class Example:
 
     image: str
     value: float
-    unit: tuple[int, int]
+    unit: tuple[int, ...]
     box: Box
     field: Box
     picture: Image.Image
@@ -269,8 +270,8 @@ class _Sheet:
             starts = self.question.started(values.double(), self.place.address.stage).cpu()
             turned = directions(maps.flatten(1).gather(1, places[:, None])[:, 0]).cpu()
             for channel in self.channels:
-                row, column = divmod(int(places[channel]), int(maps.shape[2]))
-                unit = Unit(channel, row, column, float(starts[channel]), turned[channel].item())
+                place = place_of(int(places[channel]), maps.shape[1:])
+                unit = Unit(channel, place, float(starts[channel]), turned[channel].item())
                 if values[channel] == 0:
                     # Nothing in the image excites the map: its largest value is at every position.
                     continue
@@ -290,8 +291,7 @@ class _Sheet:
             boxes = [self.asked.boxes(self.place.node, unit) for unit in part]
             values = _spooled([on_box(signal, position, box) for position, (box, _) in enumerate(boxes)])
             for unit, (box, field), kept in zip(part, boxes, values, strict=True):
-                where = (unit.row, unit.column)
-                yield Example(names[number], entries[at].value, where, box, field, picture, kept)
+                yield Example(names[number], entries[at].value, unit.place, box, field, picture, kept)
                 at += 1
 
 

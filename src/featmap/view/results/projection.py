@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from featmap.geometry import Box
+from featmap.geometry.place import place_words, unit_words
 from featmap.methods.shared.projection import NEGATIVE, Projection, ProjectionQuestion, Projections, own_gradient_words
 from featmap.methods.sheet import Example, Sheet
 from featmap.result import pictures_of, text_of
@@ -28,7 +29,7 @@ def register_projections() -> None:
 @pictures_of.register
 def _(result: Projection) -> list[Image.Image]:
     assert result.picture is not None
-    unit = "" if result.unit is None else f", unit at row {result.unit[0]}, column {result.unit[1]}"
+    unit = "" if result.unit is None else f", unit at {place_words(result.unit)}"
     seen = (f"what {result.target} can see of {Path(result.image).name}", f"its value: {number(result.value)}{unit}")
     said = (_rule_words(result.question, result.through_gradient), f"started from {number(result.started_from)}")
     if result.started_from < 0 and not result.is_zero:
@@ -122,7 +123,7 @@ def _edges(box: Box) -> tuple[int, int, int, int]:
 def _(result: Sheet) -> str:
     lines = [repr(result)]
     for channel, examples in result.examples.items():
-        shown = [f"{number(e.value)} {_name(e.image)} @{e.unit[0]},{e.unit[1]}" for e in examples[:_LISTED]]
+        shown = [f"{number(e.value)} {_name(e.image)} {unit_words(e.unit)}" for e in examples[:_LISTED]]
         more = f" and {len(examples) - _LISTED} more" if len(examples) > _LISTED else ""
         lines.append(f"/{channel}  {'; '.join(shown) or _note(examples)}{more}")
     return "\n".join([*lines, *_own_lines(result.own_gradients), *skipped_lines(result.skipped)])
