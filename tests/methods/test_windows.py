@@ -56,7 +56,9 @@ def test_rows_and_columns_come_in_this_order() -> None:
     found = windows((10, 6), (4, 2), (3, 4))
     assert (found.window, found.stride) == ((4, 2), (3, 4))
     assert found.box(1, 1) == Box(3, 4, 7, 6)
-    assert windows((10, 6), [4, 2], np.int64(3)) == Windows((found.rows, windows((10, 6), 2, 3).columns), (4, 2), (3, 3))
+    assert windows((10, 6), [4, 2], np.int64(3)) == Windows(
+        (found.rows, windows((10, 6), 2, 3).columns), (4, 2), (3, 3)
+    )
 
 
 NO_SIZE = "Give a whole number from 1 on, or (rows, columns): {0}=16."

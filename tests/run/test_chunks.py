@@ -176,7 +176,7 @@ def test_the_gradient_is_linear_in_the_signal(
     units = drawn_units(data, module(image[None]).shape)
     maps = torch.zeros(shape, dtype=torch.float64)
     for unit in units:
-        maps[unit.channel, unit.row, unit.column] += unit.start
+        maps[(unit.channel, *unit.place)] += unit.start
     single = sum(
         on_box(signal, at, whole) for part, signal in projector.units(forward, units) for at in range(len(part))
     )

@@ -42,6 +42,9 @@ def command(
     page_size: Annotated[
         int | None, Option(metavar="N", help="Maps per page.", show_default="as many as legible")
     ] = None,
+    plane: Annotated[
+        int | None, Option(metavar="N", help="Plane of a volume.", show_default="that with the largest value")
+    ] = None,
     *,
     options: ModelOptions,
     device: Device = None,
@@ -51,14 +54,14 @@ def command(
     from featmap.methods.maps import MapSet
     from featmap.view.results.network import print_to
 
-    check_file(output, MapSet, images, sort=sort, scale=scale, page_size=page_size)
+    check_file(output, MapSet, images, sort=sort, scale=scale, page_size=page_size, plane=plane)
     check_layers(layer or ())
     place = found_device(device)
     pictures = given_pictures(images)
     network = options.load(model)
     with notes():
         maps = network.maps(pictures, layer, device=place)
-    written = maps.save(output, sort=sort, scale=scale, page_size=page_size)
+    written = maps.save(output, sort=sort, scale=scale, page_size=page_size, plane=plane)
     for path in written:
         print_message(f"wrote {path}")
     if as_json:

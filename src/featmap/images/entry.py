@@ -20,6 +20,17 @@ class Stored(ABC):
 
 
 @dataclass(frozen=True)
+class Taken:
+    """What a network takes as images: `axes` of a tensor of several of them; with `arrays`, .wav and .npy files."""
+
+    axes: int = 4
+    arrays: bool = False
+
+
+PICTURES = Taken()
+
+
+@dataclass(frozen=True)
 class Unreadable:
     """The content of an entry that was found to be unreadable before its turn, with the reason."""
 
@@ -45,11 +56,10 @@ class Entry:
 
 @dataclass(frozen=True)
 class Other:
-    """Something in a dataset that is not an image, with the reason; `path` is where it lies, if it is a file."""
+    """Something in a dataset that is not an image, with the reason."""
 
     name: str
     reason: str
-    path: Path | None = None
 
 
 @dataclass(frozen=True)

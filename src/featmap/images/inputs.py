@@ -15,12 +15,11 @@ from torch import Tensor
 
 from featmap.errors import ImageBroken, InputError
 from featmap.graph.graph import TensorSpec
-from featmap.images.entry import Entry, Other, Stored, Unreadable
+from featmap.images.entry import Entry, Stored, Unreadable
 from featmap.images.files import bytes_of
-from featmap.images.folders import folder_label
 from featmap.images.listing import Images, listed, words_for
 from featmap.images.pictures import array_picture, picture_in, upright
-from featmap.images.signals import array_in, array_values, holds_array, is_named_array, no_array
+from featmap.images.signals import array_in, array_values, holds_array, no_array, taken_by
 from featmap.network.network import CapturedNetwork
 
 
@@ -148,22 +147,14 @@ def values_of(network: CapturedNetwork, content: Image.Image | np.ndarray[Any, A
 def _apart(network: CapturedNetwork, images: Images) -> Iterator[Entry]:
     """The entries of a question: images in memory without a name of their own are counted, and tensors taken apart."""
     count = 0
-    for found in [Entry("", "", images)] if isinstance(images, Tensor) else listed(images):
-        entry = _as_array(network, found) if isinstance(found, Other) else found
-        if entry is None:
+    for entry in listed(images, taken_by(network)):
+        if not isinstance(entry, Entry):
             continue
         parts = _ready(network, entry.content) if isinstance(entry.content, Tensor) else [entry.content]
         for part in parts:
             name = entry.name if entry.path or entry.is_found else entry.title or f"image {count}"
             count += 1
             yield replace(entry, name=name, content=part)
-
-
-def _as_array(network: CapturedNetwork, other: Other) -> Entry | None:
-    """What is not an image by its name, but a signal or an array that a network takes in the place of pictures."""
-    if other.path is None or network.takes_pictures or not is_named_array(other.path):
-        return None
-    return Entry(other.name, folder_label(Path(other.name)), other.path, str(other.path.absolute()), is_found=True)
 
 
 def _ready(network: CapturedNetwork, images: Tensor) -> Tensor:

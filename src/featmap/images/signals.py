@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import wave
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,16 +13,16 @@ from torch import Tensor
 
 from featmap.errors import ImageBroken, InputError
 from featmap.geometry.setting import axis_words
+from featmap.images.entry import PICTURES, Taken
 from featmap.network.network import CapturedNetwork
 
-SUFFIXES = frozenset((".wav", ".npy"))
-"""The suffixes of files that hold arrays: in folders they are the images of networks that take no pictures."""
 _KINDS = {1: "signals", 2: "maps", 3: "volumes"}
 
 
-def is_named_array(path: Path) -> bool:
-    """Whether a file is named as one that holds a signal or an array."""
-    return path.suffix.lower() in SUFFIXES
+def taken_by(network: CapturedNetwork) -> Taken:
+    """What a network takes as images."""
+    arrays = network.takes_images and not network.takes_pictures
+    return Taken(len(network.input_shape) + 1, arrays) if arrays else PICTURES
 
 
 def holds_array(data: bytes) -> bool:

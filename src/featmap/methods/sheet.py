@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from featmap.errors import AddressError, ImageError, ImagesNeeded, InputError, NoSuchChannel
+from featmap.errors import AddressError, ImageError, ImagesNeeded, InputError, NoSuchChannel, OutputError
 from featmap.geometry import Box
 from featmap.geometry.place import place_of
 from featmap.images.inputs import Inputs
@@ -52,12 +52,14 @@ class Example:
     unit: tuple[int, ...]
     box: Box
     field: Box
-    picture: Image.Image
+    picture: Image.Image | None
     values: Float32[NDArray[np.float32], "channel row column"]
 
     @property
     def crop(self) -> Image.Image:
-        """What the unit can see of the image."""
+        """What the unit can see of the image. Raises: OutputError: it is a signal or a volume."""
+        if self.picture is None:
+            raise OutputError(f"'{self.image}' is not a picture.", "Cut `box` out of the signal or volume.")
         return self.picture.crop((self.box.left, self.box.top, self.box.right, self.box.bottom))
 
     def to_json(self) -> dict[str, Any]:
@@ -283,7 +285,7 @@ class _Sheet:
 
     def _examples(self, number: int, names: list[str], wanted: list[tuple[int, int, _Found]]) -> Iterator[Example]:
         _, image = self._image(number)
-        picture = self.network.preprocessing.shown(image)
+        picture = self.network.shown(image)
         forward = self.projector.forward(image)
         entries = [entry for _, _, entry in wanted]
         at = 0

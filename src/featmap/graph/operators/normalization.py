@@ -87,10 +87,12 @@ class BatchNorm(Normalization):
     def in_place(self, graph: Graph, node: Node) -> Callable[..., Any] | None:
         return _normalized_in_place if self.scales_and_shifts(graph, node) else None
 
+    def acts_linearly(self, call: Call) -> bool:
+        return reads_one(call) and not call["training"] and call["running_mean"] is not None
+
     def role_in_space(self, call: Call) -> Role | None:
-        is_affine = not call["training"] and call["running_mean"] is not None
         is_map = len(call.out_shape) == 4 and not self.has_map_of_weights(call)
-        return Role.SCALE if reads_one(call) and is_affine and is_map else None
+        return Role.SCALE if self.acts_linearly(call) and is_map else None
 
 
 def scale_and_shift(

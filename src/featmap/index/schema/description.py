@@ -29,9 +29,9 @@ class IndexedLayer:
     every column ("axes": the same along each axis of a signal or volume); `group` the group of every channel. `bounds`
     are those of its nonlinearity. `correlated` is the number of positions per image over which maps are correlated,
     `tail` the number of largest values that are kept per map; 0 is none. `input_size` is that of the network's images,
-    rows and columns. `rectified`: its maps are 0 on a half line of their input, as behind ReLU. `magnitudes`: its values
-    are complex, and all that is kept is of their magnitudes. Both are None in an index that was built before this was
-    kept.
+    rows and columns. `rectified`: its maps are 0 on a half line of their input, as behind ReLU. `magnitudes`: its
+    values are complex, and all that is kept is of their magnitudes. Both are None in an index that was built before
+    this was kept.
     """
 
     address: str

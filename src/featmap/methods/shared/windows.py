@@ -61,10 +61,9 @@ def windows(image: Sequence[int], window: Sides, stride: Sides) -> Windows:
     size, step = _sides(window, "window", len(image)), _sides(stride, "stride", len(image))
     if any(side > most for side, most in zip(size, image, strict=True)):
         words = " x ".join(words.cells for words in axis_words(len(image)))
-        most = " x ".join(str(min(side, limit)) for side, limit in zip(size, image, strict=True))
         given, whole = (" x ".join(map(str, sizes)) for sizes in (size, image))
         raise SettingError(
-            f"A window of {given} ({words}) does not fit into an image of {whole}.", f"Use a window of at most {most}."
+            f"A window of {given} ({words}) does not fit into an image of {whole}.", f"Use a window of at most {whole}."
         )
     return Windows(tuple(map(_axis, image, size, step)), size, step)
 

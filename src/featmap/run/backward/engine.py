@@ -73,7 +73,7 @@ class BackwardEngine:
         """The values that signals flow into."""
         return reached_by_signals(self.sized, self.target)
 
-    def forward(self, image: Shaped[Tensor, "1 channel row column"], box: Box | None = None) -> ForwardValues:
+    def forward(self, image: Shaped[Tensor, " 1 *axes"], box: Box | None = None) -> ForwardValues:
         """What signals need of one image (1, channel, row, column), from units within a box of the target's map."""
         if box is None or not self.is_local or self.network.other_inputs:
             values, boxes = self.program.run(image, self.network.other_inputs), {}
