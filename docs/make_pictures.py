@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[1]
 PICTURES = ROOT / "docs" / "pictures"
 sys.path[:0] = [str(ROOT / "tests")]
 
-import documents  # noqa: E402  (a neighbour of the tests, no package)
+from support import documents  # noqa: E402  (of the tests, no package)
 
 TUTORIAL = {
     "maps-edges-z.png": "tutorial-z.png",
@@ -30,12 +30,21 @@ TUTORIAL = {
 }
 
 
+HOW_TO = {
+    "signals.md": ("tone.png", "signal-maps.png"),
+    "volumes.md": ("ball.png", "volume-maps.png"),
+}
+
+
 def main() -> None:
     """Run the documents' code and keep what it drew."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         documents.run_document(ROOT / "docs" / "how-to" / "convolution.md", folder)
         shutil.copy(folder / "kernel.svg", PICTURES)
+        for name_, (written, kept) in HOW_TO.items():
+            documents.run_document(ROOT / "docs" / "how-to" / name_, folder)
+            keep(folder / written, kept)
         documents.run_document(ROOT / "docs" / "tutorial.md", folder)
         for written, kept in TUTORIAL.items():
             keep(folder / written, kept)

@@ -61,7 +61,7 @@ class Smooth(Weightless):
     is_linear = True
 
     def axes(self, call: Any) -> Any:
-        return call.plane_axes()
+        return call.map_axes(2)
 
     def rules(self, call: Any, operand: Any) -> Any:
         rule = Window(self.before + self.after + 1, 1, self.before, self.after)

@@ -674,7 +674,7 @@ def check_boxes(name: str, module: nn.Module, net: fm.Network) -> None:
     channels = net._captured.resolver.channels(output)
     for row, column in {(0, columns - 1), (rows // 2, columns // 2)}:
         for channel in sorted({0, channels // 2, channels - 1}):
-            answer = unit_box(sized, output, row, column, channel)
+            answer = unit_box(sized, output, (row, column), channel)
             support = find_support(module, sized, output, (channel, row, column))
             assert answer.box.contains(support.box) or not support.mask.any(), (channel, row, column)
             if answer.status is Status.EXACT and name not in CHOOSING:

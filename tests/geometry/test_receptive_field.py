@@ -77,7 +77,7 @@ def seen(chain: Chain, sizes: list[int], unit: int) -> set[int] | None:
 @given(st.lists(inner_rules, min_size=1, max_size=5), st.integers(60, 150))
 def test_field_of_a_chain_is_what_units_see(chain: Chain, size: int) -> None:
     sizes = sizes_of(chain, size)
-    field = chain_field(chain, size).rows
+    field = chain_field(chain, size).axes[0]
     step = max(1, sizes[-1] // 60)
     for unit in range(0, sizes[-1], step):
         truth = seen(chain, sizes, unit)
@@ -123,7 +123,7 @@ def with_stride(rule: Window, stride: int) -> Window:
 def two_axis_field(rows: list[Window], columns: list[Window]) -> ReceptiveField:
     field, size = ReceptiveField(), [400, 400]
     for row_rule, column_rule in zip(rows, columns, strict=True):
-        field = field.through(row_rule, column_rule, size)
+        field = field.through((row_rule, column_rule), size)
         size = [row_rule.output_size(size[0]), column_rule.output_size(size[1])]
     return field
 
@@ -156,7 +156,7 @@ def test_ways_that_are_not_aligned_stay_inside_their_bounds(first: Chain, second
     """Both ways are brought to one size by a resize, whatever their strides."""
     chains = [[*chain, Nearest(outputs=50)] for chain in (first, second)]
     sizes = [sizes_of(chain, 90) for chain in chains]
-    field = merge(chain_field(chain, 90) for chain in chains).rows
+    field = merge(chain_field(chain, 90) for chain in chains).axes[0]
     for unit in range(50):
         ways = [seen(chain, size, unit) for chain, size in zip(chains, sizes, strict=True)]
         if None not in ways:
@@ -234,11 +234,11 @@ def test_a_shortcut_inside_the_other_way_changes_nothing() -> None:
 
 
 def test_a_cross_is_no_box() -> None:
-    flat = ReceptiveField().through(Pointwise(), Window(3, before=1, after=1), (8, 8))
-    tall = ReceptiveField().through(Window(3, before=1, after=1), Pointwise(), (8, 8))
+    flat = ReceptiveField().through((Pointwise(), Window(3, before=1, after=1)), (8, 8))
+    tall = ReceptiveField().through((Window(3, before=1, after=1), Pointwise()), (8, 8))
     cross = merge([flat, tall])
     assert (cross.size, cross.offset, cross.status) == ((3, 3), (-1, -1), Status.HULL)
-    square = ReceptiveField().through(Window(3, before=1, after=1), Window(3, before=1, after=1), (8, 8))
+    square = ReceptiveField().through((Window(3, before=1, after=1), Window(3, before=1, after=1)), (8, 8))
     assert merge([flat, tall, square]) == square
     assert merge([cross, square]).status == Status.EXACT
 
@@ -251,5 +251,5 @@ def test_ways_of_different_stride_have_no_stride() -> None:
 
 
 def test_an_operator_along_one_axis_keeps_the_other() -> None:
-    field = ReceptiveField().through(Whole(1), Window(3), (20, 30))
+    field = ReceptiveField().through((Whole(1), Window(3)), (20, 30))
     assert (field.size, field.stride, field.status) == ((20, 3), (None, 1), Status.WHOLE)

@@ -36,7 +36,7 @@ def test_steps(chain: Chain, steps: tuple[int, ...] | None) -> None:
 
 def test_units_of_different_size_have_no_formula_though_their_first_pixels_move_evenly() -> None:
     field = chain_field([Linear(scale=2.0), Window(2, 2, 1, 1)], 32)
-    sizes = {phase.size for phase in field.rows.phases or ()}
+    sizes = {phase.size for phase in field.axes[0].phases or ()}
     assert (field.stride[0] is None) == (len(sizes) > 1)
 
 
@@ -44,7 +44,7 @@ def test_units_of_different_size_have_no_formula_though_their_first_pixels_move_
 @given(st.lists(inner_rules, min_size=1, max_size=5), st.integers(60, 150))
 def test_formula_and_boxes_agree_or_there_is_no_formula(chain: Chain, size: int) -> None:
     sizes = sizes_of(chain, size)
-    field = chain_field(chain, size).rows
+    field = chain_field(chain, size).axes[0]
     if field.is_whole:
         assert (field.stride, field.steps) == (None, None)
         return

@@ -298,7 +298,7 @@ def test_pictures_for_a_network_of_other_channels(channels: int) -> None:
 def test_tensors_of_the_wrong_shape(shape: tuple[int, ...]) -> None:
     assert str(refused(torch.zeros(shape), InputError)) == (
         f"Conv2d takes tensors (image, channel, row, column) with 3 channels; got {shape}.\n\n"
-        "The axes of a preprocessed tensor are images, channels, rows and columns."
+        "Put the axes of the tensor into this order."
     )
 
 

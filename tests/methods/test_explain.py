@@ -258,12 +258,6 @@ def sum_of_two(self: nn.Module, x: Tensor) -> Tensor:
             "'1' (conv1d) reads values of shape 4 x 56, not maps of known rows and columns; it cannot be taken apart."
             "\n\nAsk for its values: maps of 1:conv.",
         ),
-        (
-            nn.Sequential(nn.Unflatten(1, (1, 4)), nn.Conv3d(1, 4, 3)),
-            "1:z/1@0,0",
-            "'1' (conv3d) reads values of shape 1 x 4 x 8 x 7, not maps of known rows and columns; "
-            "it cannot be taken apart.\n\nAsk for its values: maps of 1:conv.",
-        ),
     ],
 )
 def test_what_cannot_be_taken_apart(module: nn.Module, address: str, text: str) -> None:

@@ -483,7 +483,7 @@ def test_memory_stays_within_its_budget(behind: nn.Module) -> None:
             {"image": torch.zeros(1, 4, 12, 11)},
             InputError,
             "Sequential takes tensors (image, channel, row, column) with 3 channels; got (1, 4, 12, 11).\n\n"
-            "The axes of a preprocessed tensor are images, channels, rows and columns.",
+            "Put the axes of the tensor into this order.",
         ),
     ],
 )
@@ -495,12 +495,12 @@ def test_questions_that_are_refused(asked: dict[str, Any], kind: type[FeatmapErr
 
 
 def test_networks_that_take_no_images() -> None:
-    net = fm.trace(nn.Sequential(nn.Conv1d(3, 2, 3), nn.ReLU()), (3, 20))
+    net = fm.trace(nn.Sequential(nn.Linear(20, 2), nn.ReLU()), (3, 20))
     with pytest.raises(InputError) as raised:
         net.occlude(torch.zeros(1, 3, 20), "0/1", 3, 3)
     assert str(raised.value) == (
-        "Sequential takes inputs of shape 3 x 20, which are no images.\n\n"
-        "Windows are rows and columns of (channel, row, column); ask a network that takes images."
+        "Sequential takes inputs of shape 3 x 20, which are not images.\n\n"
+        "A window slides over pictures, signals and volumes; ask a network with convolutions or pools."
     )
 
 

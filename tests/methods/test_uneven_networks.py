@@ -37,7 +37,7 @@ def test_formula_and_boxes_agree_for_all_units_or_there_is_no_formula(name: str,
             continue
         rows, columns = sized.size(node)
         for unit in range(6, min(rows, columns) - 6):
-            box = unit_box(sized, node, unit, unit).box
+            box = unit_box(sized, node, (unit, unit)).box
             firsts = [offset + unit * stride for offset, stride in zip(field.offset, field.stride, strict=True)]
             assert ([box.top, box.left], (box.height, box.width)) == (firsts, field.size)
 

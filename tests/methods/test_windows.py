@@ -14,7 +14,8 @@ from torch import Tensor
 
 from featmap.errors import SettingError
 from featmap.geometry import Box, Interval
-from featmap.methods.shared.windows import Windows, captum_average, fill, occluded, windows
+from featmap.methods.shared.windows import Windows, captum_average, fill, windows
+from featmap.run.full_occlusion import occluded
 
 IMAGE = torch.arange(3 * 4 * 5, dtype=torch.float64).reshape(3, 4, 5)
 
@@ -26,7 +27,7 @@ def starts(intervals: tuple[Interval, ...]) -> list[int]:
 @given(st.integers(1, 60), st.integers(1, 60), st.integers(1, 70), st.data())
 def test_windows_lie_inside_and_cover_both_edges(height: int, width: int, step: int, data: st.DataObject) -> None:
     size = data.draw(st.integers(1, height)), data.draw(st.integers(1, width))
-    found = windows(height, width, size, (step, 2))
+    found = windows((height, width), size, (step, 2))
     for intervals, side, extent in ((found.rows, size[0], height), (found.columns, size[1], width)):
         assert all(interval.size == side for interval in intervals)
         assert intervals[0].start == 0
@@ -48,14 +49,16 @@ def test_windows_lie_inside_and_cover_both_edges(height: int, width: int, step: 
     ],
 )
 def test_where_windows_start(extent: int, size: int, step: int, expected: list[int]) -> None:
-    assert starts(windows(extent, extent, size, step).rows) == expected
+    assert starts(windows((extent, extent), size, step).rows) == expected
 
 
 def test_rows_and_columns_come_in_this_order() -> None:
-    found = windows(10, 6, (4, 2), (3, 4))
+    found = windows((10, 6), (4, 2), (3, 4))
     assert (found.window, found.stride) == ((4, 2), (3, 4))
     assert found.box(1, 1) == Box(3, 4, 7, 6)
-    assert windows(10, 6, [4, 2], np.int64(3)) == Windows(found.rows, windows(10, 6, 2, 3).columns, (4, 2), (3, 3))
+    assert windows((10, 6), [4, 2], np.int64(3)) == Windows(
+        (found.rows, windows((10, 6), 2, 3).columns), (4, 2), (3, 3)
+    )
 
 
 NO_SIZE = "Give a whole number from 1 on, or (rows, columns): {0}=16."
@@ -90,7 +93,7 @@ NO_SIZE = "Give a whole number from 1 on, or (rows, columns): {0}=16."
 )
 def test_windows_that_are_refused(window: object, stride: object, text: str) -> None:
     with pytest.raises(SettingError) as raised:
-        windows(10, 6, window, stride)  # type: ignore[arg-type]
+        windows((10, 6), window, stride)  # type: ignore[arg-type]
     assert str(raised.value) == text
 
 
@@ -118,7 +121,7 @@ def test_what_is_written(baseline: object, name: str, expected: Tensor) -> None:
     assert found.name == name
     assert found.picture is not None
     torch.testing.assert_close(found.picture, expected, rtol=0, atol=0)
-    changed = occluded(IMAGE, Box(1, 2, 3, 4), found)
+    changed = occluded(IMAGE, Box(1, 2, 3, 4), found.picture)
     torch.testing.assert_close(changed[:, 1:3, 2:4], expected[:, 1:3, 2:4], rtol=0, atol=0)
     changed[:, 1:3, 2:4] = IMAGE[:, 1:3, 2:4]
     assert torch.equal(changed, IMAGE)
@@ -127,7 +130,7 @@ def test_what_is_written(baseline: object, name: str, expected: Tensor) -> None:
 def test_the_windows_own_mean() -> None:
     found = fill(IMAGE, "local")
     assert (found.name, found.picture) == ("the window's mean", None)
-    changed = occluded(IMAGE, Box(1, 2, 3, 4), found)
+    changed = occluded(IMAGE, Box(1, 2, 3, 4), found.picture)
     for channel in range(3):
         assert (changed[channel, 1:3, 2:4] == IMAGE[channel, 1:3, 2:4].mean()).all()
 
@@ -175,8 +178,8 @@ def test_baselines_that_are_refused(baseline: object, text: str) -> None:
 
 
 def test_captums_average_by_hand() -> None:
-    found = windows(1, 5, (1, 3), 2)
+    found = windows((1, 5), (1, 3), 2)
     drop = np.array([[1.0, 5.0]])
     assert captum_average(drop, found, (1, 5)).tolist() == [[1, 1, 3, 5, 5]]
-    apart = windows(1, 5, (1, 1), 3)
+    apart = windows((1, 5), (1, 1), 3)
     assert captum_average(np.array([[1.0, 2.0, 4.0]]), apart, (1, 5)).tolist() == [[1, 0, 0, 2, 4]]

@@ -41,6 +41,9 @@ def test_the_address_of_the_layer_has_neither_channel_nor_unit(address: Address)
     assert layer.unit is None
 
 
+UNITS = "write @ROW,COLUMN, @POSITION in a signal, @PLANE,ROW,COLUMN in a volume."
+
+
 @pytest.mark.parametrize(
     ("text", "address"),
     [
@@ -73,11 +76,11 @@ def test_the_forms_of_the_design(text: str, address: Address) -> None:
         ("relu/x", "'relu/x': 'x' is not a channel number (0, 1, 2 ...)."),
         ("relu/-1", "'relu/-1': '-1' is not a channel number (0, 1, 2 ...)."),
         ("relu/", "'relu/': '' is not a channel number (0, 1, 2 ...)."),
-        ("relu@1,2", "'relu@1,2' names a row and a column but no channel."),
-        ("relu/1@2", "'relu/1@2': '@2' is not a unit; write @ROW,COLUMN."),
-        ("relu/1@2,3,4", "'relu/1@2,3,4': '@2,3,4' is not a unit; write @ROW,COLUMN."),
+        ("relu@1,2", "'relu@1,2' names a unit but no channel."),
+        ("relu/1@2,3,4,5", "'relu/1@2,3,4,5': '@2,3,4,5' is not a unit; " + UNITS),
+        ("relu/1@", "'relu/1@': '@' is not a unit; " + UNITS),
         ("relu/1@x,3", "'relu/1@x,3': 'x' is not a row number (0, 1, 2 ...)."),
-        ("relu/1@2,", "'relu/1@2,': '' is not a column number (0, 1, 2 ...)."),
+        ("relu/1@2,", "'relu/1@2,': '@2,' is not a unit; " + UNITS),
     ],
 )
 def test_what_is_no_address_is_refused_with_the_form(text: str, problem: str) -> None:

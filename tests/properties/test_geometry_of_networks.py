@@ -12,17 +12,17 @@ from featmap.geometry import Status
 from featmap.methods.receptive_field import FieldAnswer
 from featmap.testing.modules import make_positive, transparent
 from featmap.testing.oracles import SupportMask, gradient_support, scrambled_outside
-from featmap.testing.strategies import RandomNetwork, networks
+from featmap.testing.strategies import RandomNetwork, any_networks
 
 EXAMPLES = settings(max_examples=130, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 TWO_RUNS = pytest.mark.parametrize("run", ["first 260 networks", "260 more"])
 """So that two workers share the networks."""
 
 
-def last_address(net: fm.Network, channel: int, row: int, column: int) -> str:
+def last_address(net: fm.Network, channel: int, *unit: int) -> str:
     """The address of a unit of the network's own output."""
     captured = net._captured
-    return f"{captured.resolver.describe(captured.graph.outputs[0])}/{channel}@{row},{column}"
+    return f"{captured.resolver.describe(captured.graph.outputs[0])}/{channel}@{','.join(map(str, unit))}"
 
 
 def traced(drawn: RandomNetwork, seed: int) -> tuple[torch.nn.Module, fm.Network, torch.Tensor]:
@@ -33,7 +33,7 @@ def traced(drawn: RandomNetwork, seed: int) -> tuple[torch.nn.Module, fm.Network
 
 @TWO_RUNS
 @EXAMPLES
-@given(drawn=networks(), data=st.data(), seed=st.integers(0, 999))
+@given(drawn=any_networks(), data=st.data(), seed=st.integers(0, 999))
 def test_the_geometry_of_a_network_is_what_torch_does(
     run: str, drawn: RandomNetwork, data: st.DataObject, seed: int
 ) -> None:
@@ -60,12 +60,13 @@ def check_support(answer: FieldAnswer, support: SupportMask) -> None:
 
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
-@given(networks(), st.tuples(st.integers(9, 24), st.integers(9, 24)))
+@given(any_networks(), st.data())
 def test_the_plan_of_another_size_has_the_shapes_of_a_run_at_that_size(
-    drawn: RandomNetwork, size: tuple[int, int]
+    drawn: RandomNetwork, data: st.DataObject
 ) -> None:
     net = fm.trace(drawn.module, drawn.input_shape)
-    shape = (drawn.input_shape[0], *size)
+    most = 24 if len(drawn.input_shape) < 4 else 10
+    shape = (drawn.input_shape[0], *(data.draw(st.integers(5, most)) for _ in drawn.input_shape[1:]))
     with torch.no_grad():
         try:
             output = drawn.module(torch.zeros(1, *shape, dtype=torch.float64))

@@ -13,7 +13,7 @@ from featmap.methods.occlude import Cover, occlude
 from featmap.methods.shared.occlusion import OcclusionMap
 from featmap.run.execution import Execution
 from featmap.testing.oracles import occluded_outputs
-from featmap.testing.strategies import RandomNetwork, networks
+from featmap.testing.strategies import RandomNetwork, any_networks
 
 EXAMPLES = settings(
     max_examples=60,
@@ -29,18 +29,17 @@ class WithHead(nn.Module):
     def __init__(self, body: nn.Module, channels: int) -> None:
         super().__init__()
         self.body = body
-        self.pool = nn.AdaptiveAvgPool2d(1)
         self.head = nn.Linear(channels, 4).double()
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.pool(self.body(x)).flatten(1))
+        return self.head(self.body(x).flatten(2).mean(2))
 
 
 @st.composite
-def questions(draw: st.DrawFn, size: tuple[int, int]) -> dict[str, Any]:
+def questions(draw: st.DrawFn, size: tuple[int, ...]) -> dict[str, Any]:
     """Window, stride and chunking."""
-    window = draw(st.integers(1, size[0])), draw(st.integers(1, size[1]))
-    stride = draw(st.integers(2, 5)), draw(st.integers(2, 5))
+    window = tuple(draw(st.integers(1, side)) for side in size)
+    stride = tuple(draw(st.integers(2, 5)) for _ in size)
     execution = Execution(torch.float64, memory_bytes=draw(st.sampled_from([1, 20_000, 2**28])))
     return {"cover": Cover(window, stride), "execution": execution}
 
@@ -62,12 +61,10 @@ def randomised(module: nn.Module, seed: int) -> nn.Module:
 
 
 def expected(module: nn.Module, image: Tensor, found: OcclusionMap, read: Any) -> np.ndarray[Any, Any]:
-    boxes = [
-        [found.windows.box(row, column) for column in range(len(found.windows.columns))]
-        for row in range(len(found.windows.rows))
-    ]
-    outputs = occluded_outputs(module, image, boxes, torch.zeros_like(image[0]))
-    return np.array([[float(read(output)) for output in line] for line in outputs])
+    shape = found.windows.shape
+    boxes = [found.windows.box(*position) for position in np.ndindex(*shape)]
+    (outputs,) = occluded_outputs(module, image, [boxes], torch.zeros_like(image[0]))
+    return np.array([float(read(output)) for output in outputs]).reshape(shape)
 
 
 def assert_close(found: OcclusionMap, scores: np.ndarray[Any, Any]) -> None:
@@ -81,19 +78,19 @@ def assert_close(found: OcclusionMap, scores: np.ndarray[Any, Any]) -> None:
 
 
 @EXAMPLES
-@given(networks(), st.data(), st.integers(0, 999))
+@given(any_networks(), st.data(), st.integers(0, 999))
 def test_maps_and_units_equal_full_runs(drawn: RandomNetwork, data: st.DataObject, seed: int) -> None:
     module, image = randomised(drawn.module, seed), image_for(drawn, seed)
     net = fm.trace(module, drawn.input_shape)._captured
     with torch.no_grad():
         shape = module(image).shape
     channel = data.draw(st.integers(0, shape[1] - 1))
-    row, column = data.draw(st.integers(0, shape[2] - 1)), data.draw(st.integers(0, shape[3] - 1))
+    unit = tuple(data.draw(st.integers(0, side - 1)) for side in shape[2:])
     asked = data.draw(questions(drawn.input_shape[1:]))
     name = net.resolver.describe(net.graph.outputs[0])
     if data.draw(st.booleans()):
-        found = occlude(net, image, f"{name}/{channel}@{row},{column}", **asked)[0]
-        scores = expected(module, image, found, lambda output: output[0, channel, row, column])
+        found = occlude(net, image, f"{name}/{channel}@{','.join(map(str, unit))}", **asked)[0]
+        scores = expected(module, image, found, lambda output: output[(0, channel, *unit)])
     else:
         activity = data.draw(st.sampled_from(["maximum", "mean", "sum"]))
         found = occlude(net, image, f"{name}/{channel}", activity=activity, **asked)[0]
@@ -103,7 +100,7 @@ def test_maps_and_units_equal_full_runs(drawn: RandomNetwork, data: st.DataObjec
 
 
 @EXAMPLES
-@given(networks(), st.data(), st.integers(0, 999))
+@given(any_networks(), st.data(), st.integers(0, 999))
 def test_classes_equal_full_runs(drawn: RandomNetwork, data: st.DataObject, seed: int) -> None:
     image = image_for(drawn, seed)
     with torch.no_grad():

@@ -5,7 +5,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 import featmap as fm
-from featmap.testing.strategies import RandomNetwork, networks
+from featmap.testing.strategies import RandomNetwork, any_networks
 from support.projection_cases import RULES, assert_close, expected, last_layer, randomised, values_under
 
 EXAMPLES = settings(
@@ -17,7 +17,7 @@ EXAMPLES = settings(
 
 
 @EXAMPLES
-@given(networks(), st.data(), st.integers(0, 999), st.sampled_from(RULES))
+@given(any_networks(), st.data(), st.integers(0, 999), st.sampled_from(RULES))
 def test_units_equal_autograd_with_the_rule(drawn: RandomNetwork, data: st.DataObject, seed: int, rule: str) -> None:
     module = randomised(drawn.module, seed)
     image = torch.randn(1, *drawn.input_shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
@@ -28,7 +28,7 @@ def test_units_equal_autograd_with_the_rule(drawn: RandomNetwork, data: st.DataO
         tuple(data.draw(st.integers(0, size - 1)) for size in shape[1:]) for _ in range(data.draw(st.integers(1, 4)))
     ]
     address = last_layer(net)
-    asked = [f"{address}/{channel}@{row},{column}" for channel, row, column in units]
+    asked = [f"{address}/{channel}@{','.join(map(str, place))}" for channel, *place in units]
     memory = data.draw(st.sampled_from([1, 20_000, 2**28]))
     found = net.project(image, asked, rule, dtype=torch.float64, memory_bytes=memory, progress=False)
     for unit, projection in zip(units, [found] if len(units) == 1 else found, strict=True):
@@ -37,7 +37,7 @@ def test_units_equal_autograd_with_the_rule(drawn: RandomNetwork, data: st.DataO
 
 
 @EXAMPLES
-@given(networks(), st.integers(0, 999), st.sampled_from(RULES))
+@given(any_networks(), st.integers(0, 999), st.sampled_from(RULES))
 def test_whole_maps_equal_autograd_with_the_rule(drawn: RandomNetwork, seed: int, rule: str) -> None:
     """The gradient of a map with its own values: what all its positions send at once."""
     module = randomised(drawn.module, seed)

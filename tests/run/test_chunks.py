@@ -119,14 +119,18 @@ def test_one_channel_and_one_box_are_parts_of_the_whole(drawn: RandomNetwork, da
 def drawn_units(data: st.DataObject, shape: torch.Size) -> list[Unit]:
     count = data.draw(st.integers(1, 5))
     return [
-        Unit(*(data.draw(st.integers(0, size - 1)) for size in shape[1:]), data.draw(st.floats(-3, 3)))
+        Unit(
+            data.draw(st.integers(0, shape[1] - 1)),
+            tuple(data.draw(st.integers(0, size - 1)) for size in shape[2:]),
+            data.draw(st.floats(-3, 3)),
+        )
         for _ in range(count)
     ]
 
 
 def autograd(module: torch.nn.Module, image: Tensor, unit: Unit) -> Tensor:
     given_image = image[None].clone().requires_grad_()
-    value = module(given_image)[0, unit.channel, unit.row, unit.column]
+    value = module(given_image)[(0, unit.channel, *unit.place)]
     (found,) = torch.autograd.grad(
         value, given_image, torch.tensor(unit.start, dtype=torch.float64), materialize_grads=True
     )
@@ -155,8 +159,8 @@ def test_every_unit_is_projected_once_and_as_autograd_would(
                 assert float((on_box(signal, at, whole) - expected).abs().max()) <= 1e-9 * scale
         assert seen == units
         first = units[0]
-        value = float(module(image[None])[0, first.channel, first.row, first.column].detach())
-        assert projector.value(forward, first.channel, first.row, first.column) == pytest.approx(value, rel=1e-9)
+        value = float(module(image[None])[(0, first.channel, *first.place)].detach())
+        assert projector.value(forward, first.channel, first.place) == pytest.approx(value, rel=1e-9)
 
 
 @EXAMPLES
@@ -172,7 +176,7 @@ def test_the_gradient_is_linear_in_the_signal(
     units = drawn_units(data, module(image[None]).shape)
     maps = torch.zeros(shape, dtype=torch.float64)
     for unit in units:
-        maps[unit.channel, unit.row, unit.column] += unit.start
+        maps[(unit.channel, *unit.place)] += unit.start
     single = sum(
         on_box(signal, at, whole) for part, signal in projector.units(forward, units) for at in range(len(part))
     )

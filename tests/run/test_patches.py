@@ -24,7 +24,7 @@ from featmap.run.region.patches.spans import Spans, spans
 from featmap.run.region.recomputation import no_spans, parts
 
 EXAMPLES = settings(max_examples=60)
-MAPS = Layout(Axes(0, 2, 3), (2,))
+MAPS = Layout(Axes(0, (2, 3)), (2,))
 """Images, channels, rows, columns: the order of most values."""
 
 
@@ -163,11 +163,11 @@ def test_parts_are_every_position_once_or_not_at_all_where_nothing_is_recomputed
 
 
 ORDERS = {
-    "channels first": ((1, 3, 4, 5), Axes(0, 2, 3), (3,)),
-    "channels last": ((1, 4, 5, 3), Axes(0, 1, 2), (3,)),
-    "columns first": ((1, 3, 5, 4), Axes(0, 3, 2), (3,)),
-    "heads": ((1, 2, 4, 3, 5), Axes(0, 2, 4), (2, 3)),
-    "no channels": ((1, 4, 5), Axes(0, 1, 2), ()),
+    "channels first": ((1, 3, 4, 5), Axes(0, (2, 3)), (3,)),
+    "channels last": ((1, 4, 5, 3), Axes(0, (1, 2)), (3,)),
+    "columns first": ((1, 3, 5, 4), Axes(0, (3, 2)), (3,)),
+    "heads": ((1, 2, 4, 3, 5), Axes(0, (2, 4)), (2, 3)),
+    "no channels": ((1, 4, 5), Axes(0, (1, 2)), ()),
 }
 
 
@@ -175,14 +175,13 @@ ORDERS = {
 def test_places_and_the_values_own_order_of_axes(order: str) -> None:
     shape, axes, channels = ORDERS[order]
     layout = Layout(axes, channels)
-    assert axes.row is not None
-    assert axes.column is not None
+    row_axis, column_axis = axes.in_space
     value = torch.arange(prod(shape)).view(shape)
     places = layout.to_places(value)
     assert places.shape == (1, 4, 5, prod(channels))
     for row in range(4):
         for column in range(5):
-            one = value.select(axes.row, row).select(axes.column - (axes.column > axes.row), column)
+            one = value.select(row_axis, row).select(column_axis - (column_axis > row_axis), column)
             assert torch.equal(places[0, row, column], one.flatten())
     assert torch.equal(layout.from_places(places), value)
 

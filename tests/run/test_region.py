@@ -179,9 +179,8 @@ def test_boxes_hold_what_the_whole_maps_hold(name: str) -> None:
         if index in boxes and isinstance(value, Tensor):
             box = boxes[index]
             assert needed[index].intersection(box) == needed[index]
-            assert axes.row is not None
-            assert axes.column is not None
-            expected = expected.narrow(axes.row, box.top, box.height).narrow(axes.column, box.left, box.width)
+            row, column = axes.in_space
+            expected = expected.narrow(row, box.top, box.height).narrow(column, box.left, box.width)
         if isinstance(value, Tensor):
             assert value.dtype == expected.dtype
             assert_tensors_close(value.double(), expected.double(), f"{name}, value {index}")

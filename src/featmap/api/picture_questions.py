@@ -13,7 +13,7 @@ from featmap.methods.project import ProjectionTarget, SeveralTargets, names_seve
 from featmap.methods.shared.occlusion import OcclusionMap, OcclusionMaps
 from featmap.methods.shared.projection import Projection, ProjectionQuestion, Projections, ProjectionsByImage, Start
 from featmap.methods.shared.target import Activity, Scale, Target
-from featmap.methods.shared.windows import Baseline, Pair
+from featmap.methods.shared.windows import Baseline, Sides
 from featmap.methods.sheet import Sheet, sheet
 from featmap.network.address import Address
 from featmap.network.network import CapturedNetwork
@@ -34,8 +34,8 @@ class PictureQuestions:
         self,
         image: OneImage,
         target: Target = None,
-        window: Pair = 16,
-        stride: Pair = 8,
+        window: Sides = 16,
+        stride: Sides = 8,
         baseline: Baseline = 0.0,
         *,
         scale: Scale = "logit",
@@ -49,8 +49,8 @@ class PictureQuestions:
         self,
         image: SeveralImages,
         target: Target = None,
-        window: Pair = 16,
-        stride: Pair = 8,
+        window: Sides = 16,
+        stride: Sides = 8,
         baseline: Baseline = 0.0,
         *,
         scale: Scale = "logit",
@@ -63,8 +63,8 @@ class PictureQuestions:
         self,
         image: Images,
         target: Target = None,
-        window: Pair = 16,
-        stride: Pair = 8,
+        window: Sides = 16,
+        stride: Sides = 8,
         baseline: Baseline = 0.0,
         *,
         scale: Scale = "logit",
@@ -238,7 +238,7 @@ class PictureQuestions:
         with plain_tensors(), default_progress(progress, "sheet", "steps") as report:
             return sheet(self._captured, images, layer, question, channels, k, execution=execution, progress=report)
 
-    def occlusion_cost(self, target: Target = None, window: Pair = 16, stride: Pair = 8) -> OcclusionCost:
+    def occlusion_cost(self, target: Target = None, window: Sides = 16, stride: Sides = 8) -> OcclusionCost:
         """What an occlusion will recompute, per layer, and the most that can be gained; nothing is run.
 
         Arguments: as in `occlude`; every class costs the same, the predicted one too.

@@ -54,6 +54,7 @@ from featmap.graph.graph import (
     read_by,
     spec_of,
 )
+from featmap.graph.map_axes import with_map_axes
 from featmap.graph.pruned import pruned
 from featmap.graph.schema import is_operator
 
@@ -239,7 +240,7 @@ class _Builder:
             self.own_gradients,
             written=(*written_buffers(self.program, self.statistics), *state),
         )
-        return apart(pruned(graph))
+        return apart(with_map_axes(pruned(graph)))
 
     def _placeholder(self, fx_node: FxNode, inputs: list[int]) -> None:
         name = self.weight_names.get(fx_node.name)

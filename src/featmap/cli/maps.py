@@ -41,6 +41,9 @@ def command(
     page_size: Annotated[
         int | None, Option(metavar="N", help="Maps per page.", show_default="as many as legible")
     ] = None,
+    plane: Annotated[
+        int | None, Option(metavar="N", help="Plane of a volume.", show_default="that with the largest value")
+    ] = None,
     *,
     options: ModelOptions,
     device: Device = None,
@@ -50,7 +53,7 @@ def command(
     from featmap.methods.maps import MapSet
     from featmap.view.results.network import print_to
 
-    drawn: dict[str, Any] = {"sort": sort, "scale": scale, "page_size": page_size}
+    drawn: dict[str, Any] = {"sort": sort, "scale": scale, "page_size": page_size, "plane": plane}
     check_file(output, MapSet, images, **drawn)
     layers = split(layer)
     check_layers(layers or ())

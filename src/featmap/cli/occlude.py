@@ -40,7 +40,9 @@ def command(
         ),
     ] = None,
     output: Annotated[str | None, file_option(Content.PICTURE, Content.ARRAYS, Content.DATA, Content.TEXT)] = None,
-    window: Annotated[str, Option(metavar="PIXELS", help="Rows and columns of the window: 16 or 16x24.")] = "16",
+    window: Annotated[
+        str, Option(metavar="PIXELS", help="Rows and columns of the window: 16 or 16x24; 4x8x8 in a volume.")
+    ] = "16",
     stride: Annotated[str, Option(metavar="PIXELS", help="From one window to the next: 8 or 8x12.")] = "8",
     baseline: Annotated[
         str, Option(metavar="VALUE", help="Written over the pixels (preprocessed): 0; 0.1,0,0; mean; local.")
@@ -62,8 +64,8 @@ def command(
 
     check_file(output, OcclusionMap, [image], colours=colours)
     asked: dict[str, Any] = {
-        "window": parse.pair(window, "--window"),
-        "stride": parse.pair(stride, "--stride"),
+        "window": parse.sides(window, "--window"),
+        "stride": parse.sides(stride, "--stride"),
         "baseline": baseline_of(baseline),
         "device": found_device(device),
     }
@@ -77,9 +79,9 @@ def command(
 
 def described(result: OcclusionMap) -> list[str]:
     """What was done and how it was checked, one line each."""
-    words, (rows, columns) = result.semantics, result.windows.stride
+    words, stride = result.semantics, " x ".join(map(str, result.windows.stride))
     lines = [
-        f"stride {rows} x {columns}; {words['edge_rule']}",
+        f"stride {stride}; {words['edge_rule']}",
         f"baseline: {words['baseline']}",
         f"computed again: {result.recomputed_share:.1%} of the multiply-adds of full runs",
     ]

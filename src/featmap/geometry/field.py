@@ -17,12 +17,12 @@ from functools import reduce
 
 from featmap.geometry.axis.axis_field import IDENTITY, AxisField, covers, joined
 from featmap.geometry.axis.rule import AxisRule
-from featmap.geometry.box import Status
+from featmap.geometry.box import Box, Status
 
 
 @dataclass(frozen=True, slots=True)
 class ReceptiveField:
-    """The receptive field of a layer's units, (rows, columns) in input pixels.
+    """The receptive field of a layer's units in input pixels, one entry per axis: (rows, columns) in a picture.
 
     `status` is `exact` if every unit far from the borders sees a full box of `size` pixels and nothing else, `hull` if
     that box may hold pixels that some unit does not see (holes of dilation, fields of different sizes, paths whose
@@ -34,8 +34,7 @@ class ReceptiveField:
     ReceptiveField(size=(8, 8), stride=(2, 2), offset=(-1, -1), status='exact')
     """
 
-    rows: AxisField = IDENTITY
-    columns: AxisField = IDENTITY
+    axes: tuple[AxisField, ...] = (IDENTITY, IDENTITY)
     is_product: bool = True
 
     def __repr__(self) -> str:
@@ -43,35 +42,34 @@ class ReceptiveField:
         return f"ReceptiveField({numbers}, status={str(self.status)!r})"
 
     @property
-    def size(self) -> tuple[int, int]:
-        """Rows and columns that a unit sees: the largest over all units."""
-        return self.rows.size, self.columns.size
+    def size(self) -> tuple[int, ...]:
+        """Pixels along each axis that a unit sees: the largest over all units."""
+        return tuple(axis.size for axis in self.axes)
 
     @property
-    def stride(self) -> tuple[int | None, int | None]:
+    def stride(self) -> tuple[int | None, ...]:
         """Pixels from one unit's field to the next; None where fields are unevenly spaced or cover everything."""
-        return self.rows.stride, self.columns.stride
+        return tuple(axis.stride for axis in self.axes)
 
     @property
-    def offset(self) -> tuple[int | None, int | None]:
+    def offset(self) -> tuple[int | None, ...]:
         """The first pixel of unit 0's field, negative on padding; None where fields are unevenly spaced."""
-        return self.rows.offset, self.columns.offset
+        return tuple(axis.offset for axis in self.axes)
 
     @property
-    def steps(self) -> tuple[tuple[int, ...] | None, tuple[int, ...] | None]:
+    def steps(self) -> tuple[tuple[int, ...] | None, ...]:
         """Pixels from each field's start to the next, over one period, where there is no stride; None where unknown."""
-        return self.rows.steps, self.columns.steps
+        return tuple(axis.steps for axis in self.axes)
 
     @property
     def status(self) -> Status:
         """How certain the box is."""
-        if self.rows.is_whole or self.columns.is_whole:
+        if any(axis.is_whole for axis in self.axes):
             return Status.WHOLE
-        is_full = self.is_product and self.rows.is_exact and self.columns.is_exact
-        return Status.EXACT if is_full else Status.HULL
+        return Status.EXACT if self.is_product and all(axis.is_exact for axis in self.axes) else Status.HULL
 
     def as_dict(self) -> dict[str, object]:
-        """Plain data as in every JSON document: [rows, columns], None where there is no such number."""
+        """Plain data as in every JSON document: a list with one entry per axis, None where there is no such number."""
         return {
             "size": [*self.size],
             "stride": [*self.stride],
@@ -80,36 +78,40 @@ class ReceptiveField:
             "status": str(self.status),
         }
 
-    def behind(
-        self,
-        row_rules: Sequence[tuple[AxisRule, int]],
-        column_rules: Sequence[tuple[AxisRule, int]],
-        *,
-        is_product: bool,
-    ) -> ReceptiveField:
-        """The field behind a chain of rules, each with its input size; the last one reads these units."""
-        rows, columns = self.rows, self.columns
-        for rule, size in reversed(row_rules):
-            rows = rows.through(rule, size)
-        for rule, size in reversed(column_rules):
-            columns = columns.through(rule, size)
-        return ReceptiveField(rows, columns, is_product)
+    def behind(self, *chains: Sequence[tuple[AxisRule, int]], is_product: bool) -> ReceptiveField:
+        """The field behind chains of rules, one per axis, each with its input size; the last one reads these units."""
+        axes = list(self.axes)
+        for at, chain in enumerate(chains):
+            for rule, size in reversed(chain):
+                axes[at] = axes[at].through(rule, size)
+        return ReceptiveField(tuple(axes), is_product)
 
-    def through(self, row_rule: AxisRule, column_rule: AxisRule, input_size: Sequence[int]) -> ReceptiveField:
-        """The field behind an operator that reads a map of `input_size` (height, width) such units."""
-        height, width = input_size
-        rows, columns = self.rows.through(row_rule, height), self.columns.through(column_rule, width)
-        return ReceptiveField(rows, columns, self.is_product)
+    def through(self, rules: Sequence[AxisRule], input_size: Sequence[int]) -> ReceptiveField:
+        """The field behind an operator with one rule per axis that reads a map of `input_size` such units."""
+        through = (axis.through(rule, n) for axis, rule, n in zip(self.axes, rules, input_size, strict=True))
+        return ReceptiveField(tuple(through), self.is_product)
+
+    def uncut_box(self, unit: Sequence[int]) -> Box | None:
+        """The field of one unit, parts on the padding included; None where an axis has no stride.
+
+        >>> ReceptiveField().uncut_box((3, 4))
+        Box(top=3, left=4, bottom=4, right=5)
+        """
+        starts = [axis.first_pixel(at) for axis, at in zip(self.axes, unit, strict=True)]
+        known = [start for start in starts if start is not None]
+        if len(known) < len(starts):
+            return None
+        return Box(*known, *(start + size for start, size in zip(known, self.size, strict=True)))
 
     def covers(self, other: ReceptiveField) -> bool:
         """Whether each unit certainly sees all that it may see according to `other`."""
-        return self.is_product and covers(self.rows, other.rows) and covers(self.columns, other.columns)
+        return self.is_product and all(map(covers, self.axes, other.axes))
 
 
 def merge(fields: Iterable[ReceptiveField]) -> ReceptiveField:
     """The field of units that read several branches (addition, concatenation): the union of all.
 
-    Exact where the union is a full box: one branch holds all others, or they agree along rows or along columns.
+    Exact where the union is a full box: one branch holds all others, or they differ along one axis alone.
     """
     ways: list[ReceptiveField] = []
     for field in fields:
@@ -120,10 +122,11 @@ def merge(fields: Iterable[ReceptiveField]) -> ReceptiveField:
 
 def merged(first: ReceptiveField, second: ReceptiveField) -> ReceptiveField:
     """The union of two fields of which neither holds the other."""
-    same_rows = covers(first.rows, second.rows) and covers(second.rows, first.rows)
-    same_columns = covers(first.columns, second.columns) and covers(second.columns, first.columns)
-    is_product = first.is_product and second.is_product and (same_rows or same_columns)
-    return ReceptiveField(joined(first.rows, second.rows), joined(first.columns, second.columns), is_product)
+    pairs = list(zip(first.axes, second.axes, strict=True))
+    differing = sum(not (covers(one, other) and covers(other, one)) for one, other in pairs)
+    # A union of two boxes that differ along one axis alone is a box again.
+    is_product = first.is_product and second.is_product and differing <= 1
+    return ReceptiveField(tuple(joined(one, other) for one, other in pairs), is_product)
 
 
 def chain_field(rules: Iterable[AxisRule], size: int) -> ReceptiveField:
@@ -135,5 +138,5 @@ def chain_field(rules: Iterable[AxisRule], size: int) -> ReceptiveField:
     """
     field = ReceptiveField()
     for rule in rules:
-        field, size = field.through(rule, rule, (size, size)), rule.output_size(size)
+        field, size = field.through((rule, rule), (size, size)), rule.output_size(size)
     return field

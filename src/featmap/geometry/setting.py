@@ -23,10 +23,21 @@ class AxisWords:
 
 ROWS = AxisWords("row", "rows", "above", "below")
 COLUMNS = AxisWords("column", "columns", "left", "right")
+PLANES = AxisWords("plane", "planes", "in front", "behind")
+POSITIONS = AxisWords("position", "positions", "before", "behind")
 BOTH = AxisWords("row and column", "rows and columns", "before", "after")
 """For two axes with the same numbers."""
 EITHER = AxisWords("cell", "cells", "before", "after")
 """For a rule that serves both axes."""
+
+
+def axis_words(count: int) -> tuple[AxisWords, ...]:
+    """The words for each axis of a map with so many: a signal has positions, a volume planes, rows and columns.
+
+    >>> [words.cell for words in axis_words(3)]
+    ['plane', 'row', 'column']
+    """
+    return (POSITIONS,) if count == 1 else (PLANES, ROWS, COLUMNS)[3 - count :]
 
 
 @dataclass(frozen=True, slots=True)

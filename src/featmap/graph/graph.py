@@ -149,7 +149,9 @@ class Graph:
     names, for values whose gradient the model defines itself, what defines it. `copy_of` maps operators that the model
     calls once on several joined images, and that are here once for each image, to that call. `other_names` lists, for
     paths of modules that are registered under several names, the others. `written` is what the forward writes to its
-    module in evaluation.
+    module in evaluation. `map_axes` is the number of axes of its feature maps: 1 of signals, 2 of pictures, 3 of
+    volumes; `image_axes` lists the image input's own for each of them, None where it has none; without the
+    list they are the last of an image that has an axis of channels.
     """
 
     nodes: tuple[Node, ...]
@@ -163,6 +165,8 @@ class Graph:
     copy_of: dict[int, int] = field(default_factory=dict[int, int])
     other_names: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     written: tuple[Written, ...] = ()
+    map_axes: int = 2
+    image_axes: tuple[int | None, ...] | None = None
 
     def __iter__(self) -> Iterator[Node]:
         return iter(self.nodes)

@@ -14,13 +14,12 @@ from typing import Any, TypeVar
 import torch
 
 from featmap.errors import FeatmapError, InputError
-from featmap.geometry import AxisRule
 from featmap.geometry.axis.window import check_fits
-from featmap.geometry.setting import COLUMNS, ROWS
+from featmap.geometry.setting import axis_words
 from featmap.graph.graph import Graph, Node, Reference, Spec, TensorSpec, Weight, map_arguments, spec_of
 from featmap.graph.operators.base.call import NO_AXES, Axes, Call, shape_of
 from featmap.graph.operators.base.operator import NotResizable, Operator
-from featmap.graph.operators.base.regions import Region
+from featmap.graph.operators.base.regions import Region, Rules
 from featmap.graph.operators.table import operator_of, printed_name
 from featmap.graph.receptive.places import Places
 
@@ -41,7 +40,7 @@ class SizedGraph:
         self._derived: dict[Callable[[SizedGraph], Any], Any] = {}
         self._sizes: dict[tuple[int, ...], SizedGraph] = {}
         for node in graph:
-            self.axes.append(NO_AXES)
+            self.axes.append(self._nowhere)
             if node.index < len(self.specs):
                 self.axes[-1] = self.axes_at(node)
 
@@ -49,16 +48,34 @@ class SizedGraph:
         """The graph up to a node, whose own value has this shape; this graph knows what the node reads."""
         found = SizedGraph(self.graph, [])
         found.specs = [*self.specs[: node.index], spec]
-        found.axes = [*self.axes[: node.index], NO_AXES]
+        found.axes = [*self.axes[: node.index], self._nowhere]
         found.axes[node.index] = found.axes_at(node)
         return found
 
     def axes_at(self, node: Node) -> Axes:
         """The axes of a node's value, from shapes and axes of what it reads and its own shape."""
         if node.is_input:
-            rank = len(shape_of(node.spec))
-            return Axes(0, 2, 3) if rank == 4 else Axes(0 if rank else None, None, None)
-        return self.operator(node).axes(self.call(node)) if node.depends_on_input else NO_AXES
+            return self._input_axes(node)
+        return self._fitted(self.operator(node).axes(self.call(node))) if node.depends_on_input else self._nowhere
+
+    def _input_axes(self, node: Node) -> Axes:
+        rank, count = len(shape_of(node.spec)), self.graph.map_axes
+        if node.index == self.graph.image_input and self.graph.image_axes is not None:
+            return Axes(0 if rank else None, self.graph.image_axes)
+        # Other inputs of the rank of maps hold maps as well.
+        return self._fitted(Axes(0 if rank else None, tuple(range(2, rank)) if rank == count + 2 else ()))
+
+    @cached_property
+    def _nowhere(self) -> Axes:
+        return self._fitted(NO_AXES)
+
+    def _fitted(self, axes: Axes) -> Axes:
+        """The axes with one entry per axis of the network's maps: pictures among volumes have no planes."""
+        count, missing = len(axes.spatial), self.graph.map_axes - len(axes.spatial)
+        if not missing:
+            return axes
+        spatial = axes.spatial if count == 2 and missing == 1 else ()
+        return Axes(axes.batch, (None,) * (self.graph.map_axes - len(spatial)) + spatial)
 
     def operator(self, node: Node) -> Operator:
         return operator_of(node)
@@ -72,22 +89,20 @@ class SizedGraph:
     def shape(self, index: int) -> tuple[int, ...]:
         return shape_of(self.specs[index])
 
-    def size(self, index: int) -> tuple[int, int]:
-        """Rows and columns of a value; (1, 1) where it has none."""
-        shape, axes = self.shape(index), self.axes[index]
-        rows = 1 if axes.row is None else shape[axes.row]
-        return rows, 1 if axes.column is None else shape[axes.column]
+    def size(self, index: int) -> tuple[int, ...]:
+        """The size of a value's maps, rows and columns of pictures; 1 along each axis that the value has not."""
+        shape = self.shape(index)
+        return tuple(1 if axis is None else shape[axis] for axis in self.axes[index].spatial)
 
-    def reads(self, index: int) -> Iterator[tuple[int, AxisRule, AxisRule]]:
-        """The values that a node reads and that depend on the input, each with the rules for its rows and columns."""
+    def reads(self, index: int) -> Iterator[tuple[int, Rules]]:
+        """The values that a node reads and that depend on the input, each with one rule per axis of its maps."""
         node = self.graph[index]
         if node.is_input:
             return
         call, operator = self.call(node), self.operator(node)
         for operand in call.operands:
             if operand.index is not None and operand.depends_on_input:
-                rows, columns = operator.rules(call, operand)
-                yield operand.index, rows, columns
+                yield operand.index, operator.rules(call, operand)
 
     def region(self, index: int) -> Region:
         """How a node's value is computed where a part of the input changed."""
@@ -101,6 +116,23 @@ class SizedGraph:
         if fact not in self._derived:
             self._derived[fact] = fact(self)
         return self._derived[fact]
+
+    @property
+    def labels(self) -> range:
+        """The axes of maps by number, also those that the image has not."""
+        return range(self.graph.map_axes)
+
+    @property
+    def image_labels(self) -> tuple[int, ...]:
+        """The axes of maps that the image has."""
+        spatial = self.axes[self.graph.image_input].spatial
+        return tuple(label for label in self.labels if spatial[label] is not None)
+
+    @property
+    def image_size(self) -> tuple[int, ...]:
+        """The size of the image along its own axes: rows and columns of a picture."""
+        size = self.size(self.graph.image_input)
+        return tuple(size[label] for label in self.image_labels)
 
     @cached_property
     def places(self) -> Places:
@@ -187,10 +219,9 @@ class _Resizing:
 
     def _check_window(self, node: Node) -> None:
         sized = self.sized.with_value(node, node.spec)
-        for source, rows, columns in sized.reads(node.index):
-            height, width = sized.size(source)
-            check_fits(rows, height, ROWS)
-            check_fits(columns, width, COLUMNS)
+        for source, rules in sized.reads(node.index):
+            for rule, size, words in zip(rules, sized.size(source), axis_words(len(rules)), strict=True):
+                check_fits(rule, size, words)
 
     def _check_features(self, node: Node) -> None:
         call = self.sized.call(node)

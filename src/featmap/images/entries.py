@@ -9,14 +9,14 @@ from typing import Any, TypeVar
 
 from featmap.errors import InputError
 from featmap.images.containers.table import container_of
-from featmap.images.entry import Entry, Other, Tally, Unreadable
+from featmap.images.entry import PICTURES, Entry, Other, Taken, Tally, Unreadable
 from featmap.images.listing import listed, words_for
 
 T = TypeVar("T")
 _TWICE = "listed twice"
 
 
-def entries(images: Any, tally: Tally | None = None) -> Iterator[Entry]:
+def entries(images: Any, tally: Tally | None = None, taken: Taken = PICTURES) -> Iterator[Entry]:
     """The images that are listed (see `listed`) as entries of a dataset, where each has a name of its own.
 
     An image that is listed twice is one image. What is found, and what of it is left out, is counted in `tally`.
@@ -24,7 +24,7 @@ def entries(images: Any, tally: Tally | None = None) -> Iterator[Entry]:
     """
     seen: set[str] = set()
     tally = tally or Tally()
-    for entry in listed(images):
+    for entry in listed(images, taken):
         tally.found += 1
         if isinstance(entry, Other):
             tally.leave_out(entry.name, entry.reason)

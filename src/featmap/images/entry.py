@@ -22,6 +22,17 @@ class Stored(ABC):
 
 
 @dataclass(frozen=True)
+class Taken:
+    """What a network takes as images: `axes` of a tensor of several of them; with `arrays`, .wav and .npy files."""
+
+    axes: int = 4
+    arrays: bool = False
+
+
+PICTURES = Taken()
+
+
+@dataclass(frozen=True)
 class Unreadable:
     """The content of an entry that was found to be unreadable before its turn, with the reason."""
 

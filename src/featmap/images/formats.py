@@ -33,6 +33,8 @@ SUFFIXES = frozenset(
 """The suffixes of these formats; in folders and tar files, files with other suffixes are not images."""
 OTHER_SUFFIXES = frozenset(Image.registered_extensions()) - SUFFIXES
 """The suffixes of Pillow's other formats."""
+ARRAY_SUFFIXES = frozenset((".wav", ".npy"))
+"""The suffixes of files that hold arrays: in folders they are the images of networks that take no pictures."""
 LARGEST_BYTES = 2**30
 LONGEST_S = 60.0
 """CPU time that reading one picture may take."""
@@ -138,6 +140,11 @@ class Timed(io.RawIOBase):
     def seekable(self) -> bool:
         """Always."""
         return True
+
+
+def is_named_array(path: Path) -> bool:
+    """Whether a file is named as one that holds a signal or an array."""
+    return path.suffix.lower() in ARRAY_SUFFIXES
 
 
 def is_named_picture(path: Path) -> bool:

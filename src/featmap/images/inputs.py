@@ -19,6 +19,7 @@ from featmap.images.entry import Entry, Stored, Unreadable
 from featmap.images.files import bytes_of
 from featmap.images.listing import Images, listed, words_for
 from featmap.images.pictures import array_picture, picture_in, upright
+from featmap.images.signals import array_in, array_values, holds_array, no_array, taken_by
 from featmap.network.network import CapturedNetwork
 
 
@@ -112,7 +113,7 @@ def decoded(content: Any, name: str) -> Image.Image | np.ndarray[Any, Any] | Ten
     Raises: ImageError, InputError.
     """
     if isinstance(content, bytes):
-        return picture_in(io.BytesIO(content), name)
+        return array_in(content, name) if holds_array(content) else picture_in(io.BytesIO(content), name)
     if isinstance(content, Image.Image):
         return upright(content, name)
     if isinstance(content, np.ndarray | Tensor):
@@ -130,6 +131,10 @@ def values_of(network: CapturedNetwork, content: Image.Image | np.ndarray[Any, A
     """
     if isinstance(content, Tensor):
         return _ready(network, content)
+    if network.takes_images and not network.takes_pictures:
+        if isinstance(content, np.ndarray):
+            return array_values(network, content)
+        raise no_array(network, "a picture")
     channels = network.input_shape[0]
     if channels not in (1, 3):
         raise InputError(
@@ -142,7 +147,7 @@ def values_of(network: CapturedNetwork, content: Image.Image | np.ndarray[Any, A
 def _apart(network: CapturedNetwork, images: Images) -> Iterator[Entry]:
     """The entries of a question: images in memory without a name of their own are counted, and tensors taken apart."""
     count = 0
-    for entry in listed(images):
+    for entry in listed(images, taken_by(network)):
         if not isinstance(entry, Entry):
             continue
         parts = _ready(network, entry.content) if isinstance(entry.content, Tensor) else [entry.content]
@@ -157,22 +162,22 @@ def _ready(network: CapturedNetwork, images: Tensor) -> Tensor:
     expected = network.input_shape
     spec = network.sized.specs[network.graph.image_input]
     if isinstance(spec, TensorSpec) and spec.dtype.is_floating_point and not images.is_floating_point():
+        bytes_too = ", or bytes as an array (row, column, channel)" if network.takes_pictures else ""
         raise InputError(
             f"A tensor of {images.dtype} is not a preprocessed image.",
-            "Give a float tensor (image, channel, row, column), or bytes as an array (row, column, channel).",
+            f"Give a float tensor ({network.input_words}){bytes_too}.",
         )
     if images.ndim == len(expected):
         images = images[None]
-    if images.ndim != len(expected) + 1 or (expected and images.shape[1] != expected[0]) or not images.numel():
+    has_channels = not network.takes_images or network.channels is not None
+    is_fitting = images.ndim == len(expected) + 1 and (not has_channels or images.shape[1:2] == expected[:1])
+    if not is_fitting or not images.numel():
+        channels = f" with {expected[0]} channels" if expected and has_channels else ""
         raise InputError(
-            f"{network.name} takes tensors (image, {', '.join(_AXES[: len(expected)])}) with {expected[0]} channels; "
-            f"got {tuple(images.shape)}.",
-            "The axes of a preprocessed tensor are images, channels, rows and columns.",
+            f"{network.name} takes tensors ({network.input_words}){channels}; got {tuple(images.shape)}.",
+            "Put the axes of the tensor into this order.",
         )
     if images.is_inference():
         # Of what torch.inference_mode made no gradients can be taken.
         images = images.clone()
     return images
-
-
-_AXES = ("channel", "row", "column")

@@ -14,9 +14,9 @@ from torch import Tensor
 
 from featmap.errors import ImageMissing, InputError
 from featmap.images.containers.table import container_of
-from featmap.images.entry import Entry, Other, Unreadable
-from featmap.images.folders import folder_label, found_below
-from featmap.images.formats import is_named_picture
+from featmap.images.entry import PICTURES, Entry, Other, Taken, Unreadable
+from featmap.images.folders import NO_PICTURE, folder_label, found_below
+from featmap.images.formats import is_named_array, is_named_picture
 
 OneImage: TypeAlias = "str | Path | Image.Image | np.ndarray[Any, Any] | Tensor | bytes"
 """One image: a path, a picture of Pillow, an array (row, column, channel), the bytes of a picture file, or preprocessed
@@ -41,16 +41,17 @@ _GIVE = "Give a picture, a folder, a list (.csv, .tsv, .txt), a tar file or a gl
 _NAMED = 3
 
 
-def listed(images: Any) -> Iterator[Entry | Other]:
+def listed(images: Any, taken: Taken = PICTURES) -> Iterator[Entry | Other]:
     """What there is in a folder, a glob, a list file, a tar file, a list or any iterable, in turn; none is read yet.
 
     In a folder and a tar file the label is the folder that holds the image. In a Python list or any iterable an image
     may be a pair with its label, and a path that of a folder, a list or a tar file.
+    `taken` says what counts as an image where that depends on the network.
     Raises: ImageMissing, ImageBroken, InputError: there is nothing, or something else.
     """
     if isinstance(images, str | Path):
-        yield from _of_path(Path(images))
-    elif isinstance(images, Tensor) and images.ndim == 4:
+        yield from _of_path(Path(images), taken)
+    elif isinstance(images, Tensor) and images.ndim == taken.axes:
         yield from (_in_memory(number, values) for number, values in enumerate(images))
     elif isinstance(images, Image.Image):
         yield _in_memory(0, images, title=_title(images) or "picture")
@@ -60,7 +61,7 @@ def listed(images: Any) -> Iterator[Entry | Other]:
         yield _in_memory(0, images)
     else:
         for number, image in enumerate(_flat(_each(images))):
-            yield from _of_item(number, image)
+            yield from _of_item(number, image, taken)
 
 
 def is_collection(images: Any) -> bool:
@@ -110,21 +111,21 @@ def _title(image: Any) -> str:
     return str(getattr(image, "filename", "") or "") if isinstance(image, Image.Image) else ""
 
 
-def _of_item(number: int, image: Any) -> Iterator[Entry | Other]:
+def _of_item(number: int, image: Any, taken: Taken) -> Iterator[Entry | Other]:
     """The images of one item of a list or an iterable."""
     content, label = image if isinstance(image, tuple) and len(image) == 2 else (image, None)
     word = _label_word(label)
     if isinstance(content, str | Path):
-        yield from _of_listed_path(Path(content), str(content), word)
+        yield from _of_listed_path(Path(content), str(content), word, taken)
     else:
         yield _in_memory(number, content, word, _title(content))
 
 
-def _of_listed_path(path: Path, name: str, label: str) -> Iterator[Entry | Other]:
+def _of_listed_path(path: Path, name: str, label: str, taken: Taken) -> Iterator[Entry | Other]:
     if not _holds_images(path):
         yield _file(name, label, path)
         return
-    for found in _of_path(path):
+    for found in _of_path(path, taken):
         # Two folders may hold pictures of one name.
         named_in = f"{name.rstrip('/')}/{found.name}"
         is_entry = isinstance(found, Entry)
@@ -149,9 +150,9 @@ def _file(name: str, label: str, path: Path) -> Entry:
     return Entry(name, label, path, str(path.absolute()))
 
 
-def _of_path(path: Path) -> Iterator[Entry | Other]:
+def _of_path(path: Path, taken: Taken) -> Iterator[Entry | Other]:
     if path.is_dir():
-        yield from _of_folder(path)
+        yield from _of_folder(path, taken)
     elif path.is_file():
         container = container_of(path)
         yield from [_file(str(path), "", path)] if container is None else container.entries(path)
@@ -164,9 +165,10 @@ def _of_path(path: Path) -> Iterator[Entry | Other]:
         raise ImageMissing(f"There is no image '{path}'.", _GIVE)
 
 
-def _of_folder(folder: Path) -> Iterator[Entry | Other]:
+def _of_folder(folder: Path, taken: Taken) -> Iterator[Entry | Other]:
     for found in found_below(folder):
-        if found.left_out:
+        is_array = taken.arrays and found.left_out == NO_PICTURE and is_named_array(found.path)
+        if found.left_out and not is_array:
             yield Other(found.name, found.left_out)
         else:
             content = Unreadable(found.problem) if found.problem else found.path

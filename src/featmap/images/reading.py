@@ -22,7 +22,7 @@ class ReadImage:
     """An entry as input of the network, or the reason why it cannot be one (`problem`).
 
     `digest` is the SHA-256 of the file, or of the values where there is no file; `size` the picture's own rows and
-    columns.
+    columns; of a signal (1, positions), of a volume the last two of its axes.
     """
 
     entry: Entry
@@ -49,7 +49,8 @@ def read_image(network: CapturedNetwork, entry: Entry) -> ReadImage:
     if not _is_finite(values):
         return ReadImage(entry, problem=f"'{entry.name}' holds values that are no numbers.")
     digest = hashlib.sha256(data if isinstance(data, bytes) else _bytes(values)).hexdigest()
-    return ReadImage(entry, digest, _size(content, values), values)
+    size = _size(content, values) if network.takes_pictures else (1, *network.sized.image_size)[-2:]
+    return ReadImage(entry, digest, (size[0], size[1]), values)
 
 
 def _bytes(values: Tensor) -> bytes:

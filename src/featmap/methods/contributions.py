@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -28,16 +29,17 @@ class Contributions(ArrayResult):
     """What the input maps contribute to one feature map at stage conv.
 
     `values` is a float64 tensor (input channel, row, column), `channels` the input channels in that order. Their sum
-    over the input channels, plus `bias`, is `conv`, a tensor (row, column). `notes` say why the model's own next call
+    over the input channels, plus `bias`, is `conv`, a tensor (row, column); of signals it is (position), of volumes
+    (plane, row, column). `notes` say why the model's own next call
     may give others.
     """
 
     address: str
     source: str
     channels: tuple[int, ...]
-    values: Float64[Tensor, "channel row column"]
+    values: Float64[Tensor, " channel *place"]
     bias: float | None
-    conv: Float64[Tensor, "row column"]
+    conv: Float64[Tensor, "*place"]
     weights_source: str
     notes: tuple[str, ...] = ()
 
@@ -48,17 +50,18 @@ class Contributions(ArrayResult):
     @property
     def shares(self) -> Float64[Tensor, " channel"]:
         """For each input channel the share of the sum of all absolute contributions; 0 where nothing contributes."""
-        sizes = self.values.abs().sum(dim=(1, 2))
+        sizes = self.values.abs().flatten(1).sum(dim=1)
         return sizes / sizes.sum().clamp_min(torch.finfo(torch.float64).tiny)
 
     def _data(self) -> dict[str, Any]:
+        totals = self.values.flatten(1).sum(dim=1)
         return {
             "address": self.address,
             "input": self.source,
             "bias": self.bias,
             "contributions": [
                 {"channel": channel, "share": float(share), "sum": float(total)}
-                for channel, share, total in zip(self.channels, self.shares, self.values.sum(dim=(1, 2)), strict=True)
+                for channel, share, total in zip(self.channels, self.shares, totals, strict=True)
             ],
             "shape": list(self.conv.shape),
             "weights": self.weights_source,
@@ -116,14 +119,23 @@ def _result(
     )
 
 
+_FUNCTIONS: dict[int, tuple[Callable[..., Tensor], Callable[..., Tensor]]] = {
+    1: (functional.conv1d, functional.conv_transpose1d),
+    2: (functional.conv2d, functional.conv_transpose2d),
+    3: (functional.conv3d, functional.conv_transpose3d),
+}
+"""torch's convolutions, plain and transposed, by the number of axes of maps."""
+
+
 def each_input(
-    maps: Float64[Tensor, "channel row column"], filters: Filters, channel: int
-) -> Float64[Tensor, "channel output_row output_column"]:
-    """Each input map (channel, row, column) filtered with its own kernel of one filter, not summed."""
+    maps: Float64[Tensor, " channel *place"], filters: Filters, channel: int
+) -> Float64[Tensor, " channel *output_place"]:
+    """Each input map filtered with its own kernel of one filter, not summed."""
     kernels, settings, count = filters.weight[channel], filters.settings, maps.shape[0]
+    plain, transposed = _FUNCTIONS[len(settings.kernel)]
     if settings.transposed:
         padding = [before for before, _ in settings.padding]
-        return functional.conv_transpose2d(
+        return transposed(
             maps[None],
             kernels[:, None],
             None,
@@ -133,6 +145,6 @@ def each_input(
             count,
             settings.dilation,
         )[0]
-    (top, bottom), (left, right) = settings.padding
-    padded = functional.pad(maps[None], (left, right, top, bottom))
-    return functional.conv2d(padded, kernels[:, None], None, settings.stride, 0, settings.dilation, count)[0]
+    # torch pads the last axis first.
+    padded = functional.pad(maps[None], [side for pair in reversed(settings.padding) for side in pair])
+    return plain(padded, kernels[:, None], None, settings.stride, 0, settings.dilation, count)[0]

@@ -41,8 +41,8 @@ class Term:
     """What one input channel contributes: the values under the window, the kernel, and the sum of their products."""
 
     channel: int
-    window: Float64[Numbers, "row column"]
-    kernel: Float64[Numbers, "row column"]
+    window: Float64[Numbers, "*tap"]
+    kernel: Float64[Numbers, "*tap"]
     sum: float
 
 
@@ -154,7 +154,7 @@ class _Explainer:
         assert place.address.channel is not None
         assert place.address.unit is not None
         self.channel: int = place.address.channel
-        self.row, self.column = place.address.unit
+        self.unit: tuple[int, ...] = place.address.unit
 
     def explanation(self) -> Explanation:
         bias = None if self.filters.bias is None else float(self.filters.bias[self.channel])
@@ -171,39 +171,39 @@ class _Explainer:
             nonlinearity=None if nonlinearity is None else printed_name(self.network.graph[nonlinearity]),
             a=stages.get("a"),
             window=self._window_box(),
-            field=unit_box(self.network.sized, self.place.node, self.row, self.column, self.channel),
+            field=unit_box(self.network.sized, self.place.node, self.unit, self.channel),
             weights_source=self.network.weights_source,
         )
 
     def _at(self, node: int) -> float:
         maps = as_maps(self.network.sized, node, self.values[node])
-        return float(maps[0, self.channel, self.row, self.column])
+        return float(maps[(0, self.channel, *self.unit)])
 
-    def _input_maps(self) -> Float64[Tensor, "channel row column"]:
+    def _input_maps(self) -> Float64[Tensor, " channel *place"]:
         return source_maps(self.network, self.filters, self.values[self.filters.source])
 
     def _terms(self) -> tuple[Term, ...]:
         maps = self._input_maps()
         channels = self.filters.inputs_of(self.channel)
-        rows, columns = self._taps(maps)
-        windows = window_values(maps[channels.start : channels.stop], rows, columns)
-        kernels = kernel_values(self.filters.weight[self.channel], rows, columns)
-        sums = (windows * kernels).sum(dim=(1, 2))
+        found = self._taps(maps)
+        windows = window_values(maps[channels.start : channels.stop], found)
+        kernels = kernel_values(self.filters.weight[self.channel], found)
+        sums = (windows * kernels).flatten(1).sum(dim=1)
         return tuple(
             Term(channel, windows[at].numpy(), kernels[at].numpy(), float(sums[at]))
             for at, channel in enumerate(channels)
         )
 
-    def _taps(self, maps: Float64[Tensor, "channel row column"]) -> tuple[tuple[Tap, ...], tuple[Tap, ...]]:
-        height, width = maps.shape[-2:]
-        rows, columns = self.filters.rules
-        return taps(rows, self.row, height), taps(columns, self.column, width)
+    def _taps(self, maps: Float64[Tensor, " channel *place"]) -> list[tuple[Tap, ...]]:
+        """The meetings of window and kernel along each axis of the maps."""
+        each = zip(self.filters.rules, self.unit, maps.shape[1:], strict=True)
+        return [taps(rule, at, size) for rule, at, size in each]
 
     def _window_box(self) -> Box:
-        rows, columns = self._taps(self._input_maps())
-        if not rows or not columns:
-            return Box(0, 0, 0, 0)
-        return Box(rows[0].source, columns[0].source, rows[-1].source + 1, columns[-1].source + 1)
+        found = self._taps(self._input_maps())
+        if not all(found):
+            return Box.empty(len(found))
+        return Box(*(axis[0].source for axis in found), *(axis[-1].source + 1 for axis in found))
 
     def _normalizations(self) -> tuple[NormalizationStep, ...]:
         return tuple(self._normalization(index) for index in self.layer.normalizations)

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Shaped
 from torch import Tensor
 
-from featmap.errors import AddressError, AmbiguousAddress, NoSuchLayer, TooLittleMemory, UnitOutOfRange
+from featmap.errors import AddressError, AmbiguousAddress, NoSuchLayer, TooLittleMemory
 from featmap.graph.receptive.unit_box import UnitBox, unit_box
 from featmap.graph.sized_graph import SizedGraph
 from featmap.images.inputs import Batch, batch_of
@@ -21,7 +21,7 @@ from featmap.images.listing import Images
 from featmap.network.address import Address
 from featmap.network.differing import note_differences
 from featmap.network.network import CapturedNetwork
-from featmap.network.resolve import Place
+from featmap.network.resolve import Place, check_unit
 from featmap.result_array import ArrayResult
 from featmap.run.as_maps import as_maps
 from featmap.run.batches import Progress, run_batches
@@ -33,12 +33,13 @@ from featmap.run.memory import available_bytes, size_bytes
 class FeatureMaps(ArrayResult):
     """The feature maps of one layer's stage for some images.
 
-    `values` is a tensor (image, channel, row, column); vectors, as of a classifier, have one row and one column.
+    `values` is a tensor (image, channel, row, column); vectors, as of a classifier, have one row and one column. Those
+    of signals are (image, channel, position), those of volumes (image, channel, plane, row, column).
     `images` names the images. `weights_source` says whose weights they were made with.
     """
 
     address: str
-    values: Shaped[Tensor, "image channel row column"]
+    values: Shaped[Tensor, "image channel *place"]
     images: tuple[str, ...]
     weights_source: str
     place: Place
@@ -68,27 +69,21 @@ class FeatureMaps(ArrayResult):
         """The address, with what is shown where that is not the values."""
         return f"{self.numbers_of} of {self.address}" if self.numbers_of != VALUES else self.address
 
-    def at(self, row: int, column: int) -> Shaped[Tensor, "image channel"]:
-        """The values of the units at one row and column: a tensor (image, channel).
+    def at(self, *unit: int) -> Shaped[Tensor, "image channel"]:
+        """The values of the units at one position, row and column of a picture: a tensor (image, channel).
 
         Raises: UnitOutOfRange.
         """
-        rows, columns = self.values.shape[2:]
-        if not (0 <= row < rows and 0 <= column < columns):
-            raise UnitOutOfRange(
-                f"'{self.address}': there is no unit at row {row}, column {column}; "
-                f"the feature map has {rows} rows and {columns} columns.",
-                f"Ask for a row from 0 to {rows - 1} and a column from 0 to {columns - 1}.",
-            )
-        return self.values[:, :, row, column]
+        check_unit(self.address, unit, self.values.shape[2:])
+        return self.values[(slice(None), slice(None), *unit)]
 
-    def receptive_field(self, row: int, column: int, channel: int | None = None) -> UnitBox:
+    def receptive_field(self, *unit: int, channel: int | None = None) -> UnitBox:
         """The input pixels that can influence the unit at a row and column, with the status of that answer.
 
         Without a channel those that can influence the unit of any channel.
         """
-        self.at(row, column)
-        return unit_box(self.sized, self.place.node, row, column, channel)
+        self.at(*unit)
+        return unit_box(self.sized, self.place.node, unit, channel)
 
     @property
     def summary(self) -> dict[str, float]:
@@ -113,9 +108,10 @@ class FeatureMaps(ArrayResult):
 
     def __repr__(self) -> str:
         summary = self.summary
-        images, channels, rows, columns = self.values.shape
+        images, channels, *size = self.values.shape
+        shape = " x ".join(map(str, size))
         return (
-            f"FeatureMaps({self.address}: {images} image{'s' * (images != 1)} x {channels} maps of {rows} x {columns}, "
+            f"FeatureMaps({self.address}: {images} image{'s' * (images != 1)} x {channels} maps of {shape}, "
             f"{self.numbers_of} {summary['minimum']:.4g} to {summary['maximum']:.4g}, "
             f"mean {summary['mean']:.4g}, {summary['fraction_positive']:.1%} positive; weights: {self.weights_source})"
         )

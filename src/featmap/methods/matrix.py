@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import torch
@@ -12,7 +14,7 @@ from torch import Tensor
 from featmap.errors import InputError, TooLittleMemory
 from featmap.geometry import TransposedWindow, Window
 from featmap.methods.shared.filters import Filters, filters_of
-from featmap.methods.shared.taps import taps
+from featmap.methods.shared.taps import open_mesh, taps
 from featmap.network.differing import note_differences
 from featmap.network.layers import CapturedLayer
 from featmap.network.network import CapturedNetwork
@@ -34,8 +36,8 @@ class LayerMatrix(ArrayResult):
 
     address: str
     matrix: Float64[Tensor, "output input"]
-    input_shape: tuple[int, int, int]
-    output_shape: tuple[int, int, int]
+    input_shape: tuple[int, ...]
+    output_shape: tuple[int, ...]
     distinct_weights: int
 
     @property
@@ -81,7 +83,7 @@ class LayerMatrix(ArrayResult):
 
 
 def layer_matrix(
-    network: CapturedNetwork, layer: CapturedLayer, input_size: tuple[int, int] | None = None
+    network: CapturedNetwork, layer: CapturedLayer, input_size: tuple[int, ...] | None = None
 ) -> LayerMatrix:
     """The layer's matrix for an input map of `input_size` rows and columns (as in the network, if not given)."""
     filters = filters_of(network, layer)
@@ -90,7 +92,7 @@ def layer_matrix(
     note_differences(network, made)
     size = input_size or network.sized.size(filters.source)
     rules = filters.rules
-    outputs = rules[0].output_size(size[0]), rules[1].output_size(size[1])
+    outputs = tuple(rule.output_size(count) for rule, count in zip(rules, size, strict=True))
     _check_entries(layer, filters, outputs)
     groups = filters.settings.groups
     shape_in = (filters.weight.shape[1] * groups, *size)
@@ -99,8 +101,8 @@ def layer_matrix(
     return LayerMatrix(f"{layer.name}:conv", matrix, shape_in, shape_out, int(filters.weight.numel()))
 
 
-def _check_entries(layer: CapturedLayer, filters: Filters, outputs: tuple[int, int]) -> None:
-    entries = filters.weight.numel() * outputs[0] * outputs[1]
+def _check_entries(layer: CapturedLayer, filters: Filters, outputs: tuple[int, ...]) -> None:
+    entries = filters.weight.numel() * prod(outputs)
     if entries > LARGEST_ENTRIES:
         raise InputError(
             f"The matrix of '{layer.name}' would have up to {entries:,} entries; {LARGEST_ENTRIES:,} are allowed.",
@@ -110,27 +112,36 @@ def _check_entries(layer: CapturedLayer, filters: Filters, outputs: tuple[int, i
 
 def _matrix(
     filters: Filters,
-    rules: tuple[Window | TransposedWindow, Window | TransposedWindow],
-    shape_in: tuple[int, int, int],
-    shape_out: tuple[int, int, int],
+    rules: tuple[Window | TransposedWindow, ...],
+    shape_in: tuple[int, ...],
+    shape_out: tuple[int, ...],
 ) -> Float64[Tensor, "output input"]:
-    rows, columns = (_axis(rule, shape_in[at + 1], shape_out[at + 1]) for at, rule in enumerate(rules))
-    # Every pair of a row meeting and a column meeting, for every pair of channels that are connected.
-    spatial_out = rows[0][:, None] * shape_out[2] + columns[0][None]
-    spatial_in = rows[1][:, None] * shape_in[2] + columns[1][None]
+    axes = [_axis(rule, shape_in[at + 1], shape_out[at + 1]) for at, rule in enumerate(rules)]
+    # Every combination of a meeting along each axis, for every pair of channels that are connected.
+    meetings = [open_mesh([axis[part] for axis in axes]) for part in range(3)]
+    spatial_out, spatial_in = _flat(meetings[0], shape_out[1:]), _flat(meetings[1], shape_in[1:])
+    places_out, places_in = prod(shape_out[1:]), prod(shape_in[1:])
     outs: list[Tensor] = []
     ins: list[Tensor] = []
     values: list[Tensor] = []
     for channel in range(shape_out[0]):
         for at, source in enumerate(filters.inputs_of(channel)):
-            outs.append((channel * shape_out[1] * shape_out[2] + spatial_out).flatten())
-            ins.append((source * shape_in[1] * shape_in[2] + spatial_in).flatten())
-            values.append(filters.weight[channel, at][rows[2][:, None], columns[2][None]].flatten())
-    size = (shape_out[0] * shape_out[1] * shape_out[2], shape_in[0] * shape_in[1] * shape_in[2])
+            outs.append((channel * places_out + spatial_out).flatten())
+            ins.append((source * places_in + spatial_in).flatten())
+            values.append(filters.weight[channel, at][tuple(meetings[2])].flatten())
+    size = (shape_out[0] * places_out, shape_in[0] * places_in)
     # torch says of what it takes for values that it may be a list, and not of what.
     made = torch.sparse_coo_tensor  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
     indices = torch.stack([torch.cat(outs), torch.cat(ins)])
     return made(indices, torch.cat(values), size, check_invariants=False).coalesce()
+
+
+def _flat(places: Sequence[Tensor], size: Sequence[int]) -> Tensor:
+    """The numbers of places in the order of the flattened map, from their indices along each axis."""
+    flat = torch.zeros(1, dtype=torch.long)
+    for at, count in zip(places, size, strict=True):
+        flat = flat * count + at
+    return flat
 
 
 def _axis(rule: Window | TransposedWindow, size: int, outputs: int) -> tuple[Tensor, Tensor, Tensor]:

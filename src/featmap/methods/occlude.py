@@ -15,27 +15,29 @@ from jaxtyping import Shaped
 from torch import Tensor
 
 from featmap.errors import InputError, SettingError
+from featmap.geometry.place import place_of
 from featmap.images.inputs import Batch, Inputs
 from featmap.images.listing import Images
 from featmap.methods.shared.occlusion import Numbers, OcclusionCheck, OcclusionMap
 from featmap.methods.shared.target import Activity, Scale, Score, Target, class_score, predicted, score_of
-from featmap.methods.shared.windows import Baseline, Fill, Pair, Windows, fill, occluded, windows
+from featmap.methods.shared.windows import Baseline, Fill, Sides, Windows, fill, windows
 from featmap.network.differing import note_differences
 from featmap.network.network import CapturedNetwork
 from featmap.network.randomness import random_numbers_apart, random_operators
 from featmap.run.batches import Progress, run_batches
 from featmap.run.execution import Execution
-from featmap.run.occlusion import Occlusion, OcclusionPlan, channel_values
+from featmap.run.full_occlusion import FullOcclusion, FullPlan, occluded
+from featmap.run.occlusion import Occlusion, OcclusionPlan, channel_values, narrowed
 
-_IMAGES_ONLY = "Windows are rows and columns of (channel, row, column); ask a network that takes images."
+_IMAGES_ONLY = "A window slides over pictures, signals and volumes; ask a network with convolutions or pools."
 
 
 @dataclass(frozen=True)
 class Cover:
     """What is written over the pixels, and where: windows of rows and columns, and their strides, in pixels."""
 
-    window: Pair
-    stride: Pair
+    window: Sides
+    stride: Sides
     baseline: Baseline = 0.0
 
 
@@ -56,7 +58,7 @@ def occlude(
         raise SettingError(f"verify is {verify}.", "Give the number of positions to compute again, from 0 on.")
     if not network.takes_images:
         shape = " x ".join(map(str, network.input_shape))
-        raise InputError(f"{network.name} takes inputs of shape {shape}, which are no images.", _IMAGES_ONLY)
+        raise InputError(f"{network.name} takes inputs of shape {shape}, which are not images.", _IMAGES_ONLY)
     # All are read first: where the last of them is damaged, that is said before the first is computed.
     every = list(Inputs(network, images))
     question = _Question(network, target, cover, scale, activity, execution or Execution())
@@ -83,7 +85,7 @@ class _Sized:
     score: Score | None
     scale: Scale
     windows: Windows
-    plan: OcclusionPlan
+    plan: OcclusionPlan | FullPlan
 
 
 class _Question:
@@ -115,15 +117,17 @@ class _Question:
     def _planned(self, shape: tuple[int, ...]) -> _Sized:
         network = self.network.at(shape)
         score = score_of(network, self.target, scale=self.scale, activity=self.activity)
-        found = windows(shape[1], shape[2], self.cover.window, self.cover.stride)
+        found = windows(network.sized.image_size, self.cover.window, self.cover.stride)
         # The predicted class is read from the same value as any other class.
         read = score or class_score(network, 0, self.scale)
         _check_draws_nothing(network, read.node, score.name if score else "The predicted class")
         note_differences(network, [read.node])
-        plan = OcclusionPlan(
-            network, read.node, read.box, found.rows, found.columns, channel=read.channel, execution=self.execution
-        )
-        return _Sized(network, score, self.scale, found, plan)
+        asked = network, read.node, read.box
+        if network.takes_pictures:
+            plan = OcclusionPlan(*asked, found.rows, found.columns, channel=read.channel, execution=self.execution)
+            return _Sized(network, score, self.scale, found, plan)
+        full = FullPlan(*asked, found.axes, channel=read.channel, execution=self.execution)
+        return _Sized(network, score, self.scale, found, full)
 
 
 class _Occluding:
@@ -132,10 +136,12 @@ class _Occluding:
     def __init__(self, sized: _Sized, batch: Batch, baseline: Baseline) -> None:
         self.network = sized.network
         self.name = batch.names[0]
-        self.image = batch.values[0].detach()
         self.found = sized.windows
+        # Some signals come without an axis of channels.
+        self.image = batch.values[0].detach().reshape(-1, *self.network.sized.image_size)
         self.fill: Fill = fill(self.image, baseline)
-        self.engine = Occlusion(sized.plan, self.image, self.fill.picture)
+        plan, given = sized.plan, (self.image, self.fill.picture)
+        self.engine = FullOcclusion(plan, *given) if isinstance(plan, FullPlan) else Occlusion(plan, *given)
         self.score = sized.score or class_score(self.network, predicted(self.engine.untouched), sized.scale)
 
     @property
@@ -143,12 +149,14 @@ class _Occluding:
         return float(self.score.read(self.engine.untouched)[0])
 
     def grid(self, progress: Progress | None) -> Numbers:
-        grid = np.full((len(self.found.rows), len(self.found.columns)), self.untouched, dtype=np.float64)
+        grid = np.full(self.found.shape, self.untouched, dtype=np.float64)
+        # The last axis by itself, all others as one.
+        plane = grid.reshape(-1, grid.shape[-1])
         done = 0
         for rows, columns, value in self.engine.chunks():
             if value is not None:
                 scores = self.score.read(value).double().cpu().numpy()
-                grid[np.ix_(rows, columns)] = scores.reshape(len(rows), len(columns))
+                plane[np.ix_(rows, columns)] = scores.reshape(len(rows), len(columns))
             done += len(rows) * len(columns)
             if progress is not None:
                 progress(done, self.found.count)
@@ -164,27 +172,30 @@ class _Occluding:
             grid=grid,
             windows=self.found,
             baseline=self.fill.name,
-            image_size=(int(self.image.shape[1]), int(self.image.shape[2])),
+            image_size=self.network.sized.image_size,
             weights_source=self.network.weights_source,
             recomputed_share=self.engine.plan.recomputed_share(),
-            picture=self.network.preprocessing.shown(self.image),
+            picture=self.network.shown(self.image),
+            values=self.image.cpu(),
             region_ends=self.engine.plan.region_ends(),
         )
 
     def verified(self, grid: Numbers, count: int) -> OcclusionCheck:
         """Checks some positions in float64, each by a full run."""
         chosen = np.random.default_rng(0).permutation(self.found.count)[:count]
-        places = [divmod(int(at), len(self.found.columns)) for at in chosen]
+        places = [place_of(int(at), self.found.shape) for at in chosen]
         scores = np.array(list(self._full_scores(places)))
         ours = np.array([grid[place] for place in places])
         largest = float(np.abs(scores - ours).max(initial=0.0))
         return OcclusionCheck(len(places), largest, largest / max(float(np.abs(scores).max(initial=0.0)), 1e-300))
 
-    def _full_scores(self, places: Sequence[tuple[int, int]]) -> Iterator[float]:
+    def _full_scores(self, places: Sequence[tuple[int, ...]]) -> Iterator[float]:
         wide = torch.complex128 if self.image.is_complex() else torch.float64
-        for row, column in places:
-            changed = occluded(self.image.to(wide), self.found.box(row, column), fill_as(self.fill, wide))
-            value = run_batches(self.network, changed[None], [self.score.node], fold=False, dtype=torch.float64)[
+        picture = None if self.fill.picture is None else self.fill.picture.to(wide)
+        for place in places:
+            changed = occluded(self.image.to(wide), self.found.box(*place), picture)
+            images = changed.reshape(1, *self.network.input_shape)
+            value = run_batches(self.network, images, [self.score.node], fold=False, dtype=torch.float64)[
                 self.score.node
             ]
             yield float(self.score.read(part_of(value, self.network, self.score))[0])
@@ -200,15 +211,8 @@ def _check_draws_nothing(network: CapturedNetwork, node: int, name: str) -> None
         )
 
 
-def fill_as(filling: Fill, dtype: torch.dtype) -> Fill:
-    """The same fill in another dtype."""
-    return Fill(filling.name, None if filling.picture is None else filling.picture.to(dtype))
-
-
 def part_of(value: Shaped[Tensor, "*whole"], network: CapturedNetwork, score: Score) -> Shaped[Tensor, "*part"]:
     """The part of a full value that the score reads."""
-    axes = network.sized.axes[score.node]
-    if score.box is not None and axes.row is not None and axes.column is not None:
-        value = value.narrow(axes.row, score.box.top, score.box.height)
-        value = value.narrow(axes.column, score.box.left, score.box.width)
+    if score.box is not None:
+        value = narrowed(network.sized, score.node, value, score.box)
     return value if score.channel is None else channel_values(network.sized, score.node, value, score.channel)

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from featmap.methods.shared.target import Target, score_of
-from featmap.methods.shared.windows import Pair, windows
+from featmap.methods.shared.windows import Sides, windows
 from featmap.network.network import CapturedNetwork
 from featmap.result import Result
+from featmap.run.full_occlusion import FullPlan
 from featmap.run.region.cost import NodeCost, node_costs, region_ends
 from featmap.run.region.reach import needed_boxes, reach
 
@@ -39,8 +40,8 @@ class OcclusionCost(Result):
 
     layers: tuple[CostRow, ...]
     positions: int
-    window: tuple[int, int]
-    stride: tuple[int, int]
+    window: tuple[int, ...]
+    stride: tuple[int, ...]
     region_ends: tuple[str, ...] = ()
 
     @property
@@ -81,19 +82,29 @@ class OcclusionCost(Result):
 
 
 def occlusion_cost(
-    network: CapturedNetwork, target: Target = None, window: Pair = 16, stride: Pair = 8
+    network: CapturedNetwork, target: Target = None, window: Sides = 16, stride: Sides = 8
 ) -> OcclusionCost:
     """The cost of an occlusion; see `featmap.Network.occlusion_cost`."""
     sized = network.sized
     score = score_of(network, target)
     node = score.node if score is not None else network.graph.outputs[0]
     assert node is not None
-    found = windows(*sized.size(network.graph.image_input), window, stride)
+    found = windows(sized.image_size, window, stride)
+    if not network.takes_pictures:
+        full = FullPlan(network, node, None if score is None else score.box, found.axes)
+        return OcclusionCost(_full_rows(network, node), found.count, found.window, found.stride, full.region_ends())
     needed = needed_boxes(sized, node, None if score is None else score.box)
     reached = reach(sized, found.rows, found.columns, needed)
     costs = [cost for cost in node_costs(sized, reached, node) if cost.macs]
     rows = tuple(_row(network, cost) for cost in costs)
     return OcclusionCost(rows, found.count, found.window, found.stride, region_ends(sized, reached, node))
+
+
+def _full_rows(network: CapturedNetwork, node: int) -> tuple[CostRow, ...]:
+    """The layers on the way to a value, all computed in full at every position."""
+    sized = network.sized
+    way = [index for index in sorted(sized.graph.ancestors((node,))) if sized.macs(index)]
+    return tuple(_row(network, NodeCost(index, sized.macs(index) or 0, 1.0, 1.0, False, False)) for index in way)
 
 
 def _row(network: CapturedNetwork, cost: NodeCost) -> CostRow:

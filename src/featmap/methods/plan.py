@@ -294,8 +294,8 @@ class _Planner:
         if index is None:
             return ()
         shape, axes = self.sized.shape(index), self.sized.axes[index]
-        if axes.has_space and axes.row is not None and axes.column is not None:
-            return (self.network.resolver.channels(index), shape[axes.row], shape[axes.column])
+        if axes.has_space:
+            return (self.network.resolver.channels(index), *self.sized.size(index))
         images = self.sized.shape(self.graph.image_input)[:1]
         batch = 0 if axes.batch is None and shape[:1] == images else axes.batch
         return tuple(size for axis, size in enumerate(shape) if axis != batch)

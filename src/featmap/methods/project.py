@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import reduce
 from typing import Any, TypeAlias
 
 import torch
@@ -17,6 +18,7 @@ from torch import Tensor
 
 from featmap.errors import AddressError, InputError, NoGradient, SettingError
 from featmap.geometry import Box
+from featmap.geometry.place import place_of
 from featmap.graph.receptive.fields import receptive_fields
 from featmap.graph.receptive.unit_box import unit_box
 from featmap.images.inputs import Inputs
@@ -30,11 +32,12 @@ from featmap.network.network import CapturedNetwork
 from featmap.network.randomness import random_numbers_apart
 from featmap.network.resolve import Place
 from featmap.run.backward.reach import cuts, reached_by_signals
-from featmap.run.backward.signal import MapSignal
+from featmap.run.backward.signal import Signal
 from featmap.run.backward.whole_numbers import has_gradient
 from featmap.run.batches import Progress
 from featmap.run.execution import Execution
 from featmap.run.magnitudes import directions, is_complex, measured
+from featmap.run.occlusion import narrowed
 from featmap.run.projection import Projector, Unit, on_box
 
 SeveralTargets: TypeAlias = "list[str] | list[Address] | tuple[str | Address, ...]"
@@ -82,8 +85,11 @@ def names_several(network: CapturedNetwork, target: ProjectionTarget) -> bool:
 
 def check_shows_images(network: CapturedNetwork, what: str) -> None:
     """Raises: InputError: what is led back to the network's input would be no picture."""
-    if len(network.input_shape) != 3:
-        raise InputError(f"{network.name} takes no images.", f"{what} are pictures; ask a network of images.")
+    if not network.takes_images:
+        raise InputError(
+            f"{network.name} takes no images.",
+            f"{what} show what in an image a unit responds to; ask a network of pictures, signals or volumes.",
+        )
     if is_complex(network.sized, network.graph.image_input):
         raise InputError(
             f"{network.name} takes images of complex numbers, onto which nothing is projected.",
@@ -99,7 +105,7 @@ class Asked:
         self.question = question
         self.execution = execution
         self._projectors: dict[int, Projector] = {}
-        self._shown: tuple[Tensor, Image.Image] | None = None
+        self._shown: tuple[Tensor, Image.Image | None] | None = None
 
     def projector(self, node: int) -> Projector:
         """The projector from a value to the image; made once."""
@@ -154,7 +160,7 @@ class Asked:
         )
 
     def projections(
-        self, image: Shaped[Tensor, "channel row column"], name: str, target: ProjectionTarget, *, whole: bool
+        self, image: Shaped[Tensor, "*axes"], name: str, target: ProjectionTarget, *, whole: bool
     ) -> list[Projection]:
         """The projections of a target on one image."""
         places = self._places(target)
@@ -192,9 +198,7 @@ class Asked:
         channels = range(self.network.resolver.channels(place.node))
         return [replace(place, address=replace(place.address, channel=channel)) for channel in channels]
 
-    def of_units(
-        self, image: Shaped[Tensor, "channel row column"], name: str, places: Sequence[Place]
-    ) -> list[Projection]:
+    def of_units(self, image: Shaped[Tensor, "*axes"], name: str, places: Sequence[Place]) -> list[Projection]:
         """The projections of units of one layer; of a map its strongest unit."""
         projector = self.projector(places[0].node)
         forward = projector.forward(image, _hull(places))
@@ -204,7 +208,7 @@ class Asked:
         for part, signal in projector.units(forward, units):
             for at, unit in enumerate(part):
                 place = named[len(found)]
-                value = projector.value(forward, unit.channel, unit.row, unit.column)
+                value = projector.value(forward, unit.channel, unit.place)
                 found.append(self._of_unit(image, name, place, unit, value, signal, at))
         return found
 
@@ -213,46 +217,41 @@ class Asked:
             return place
         assert place.address.channel is not None
         strongest = measured(projector.maps(forward)[place.address.channel])
-        row, column = divmod(int(strongest.argmax()), int(strongest.shape[1]))
-        return replace(place, address=replace(place.address, unit=(row, column)))
+        return replace(place, address=replace(place.address, unit=place_of(int(strongest.argmax()), strongest.shape)))
 
     def _unit(self, place: Place, projector: Projector, forward: Any) -> Unit:
         address = place.address
         assert address.channel is not None
         assert address.unit is not None
-        where = (address.channel, *address.unit)
+        where = (address.channel, address.unit)
         value = torch.tensor(projector.value(forward, *where), dtype=torch.float64)
         return Unit(*where, float(self.question.started(value, address.stage)), projector.direction(forward, *where))
 
     def _of_unit(
         self,
-        image: Shaped[Tensor, "channel row column"],
+        image: Shaped[Tensor, "*axes"],
         name: str,
         place: Place,
         unit: Unit,
         value: float,
-        signal: MapSignal,
+        signal: Signal,
         at: int,
     ) -> Projection:
         box, field = self.boxes(place.node, unit)
         values = on_box(signal, at, box)
-        where = (unit.row, unit.column)
         target = named_unit(self.network, place.node, str(place.address))
-        return self._made(image, name, target, place.node, value, unit.start, where, values, box, field)
+        return self._made(image, name, target, place.node, value, unit.start, unit.place, values, box, field)
 
     def boxes(self, node: int, unit: Unit) -> tuple[Box, Box]:
         """The input pixels that can influence a unit, cut to the image and uncut."""
         sized = self.network.sized
-        box = unit_box(sized, node, unit.row, unit.column, unit.channel).box
+        box = unit_box(sized, node, unit.place, unit.channel).box
         field = receptive_fields(sized)[node]
-        top, left = field.rows.first_pixel(unit.row), field.columns.first_pixel(unit.column)
-        if top is None or left is None:
-            return box, box
-        uncut = Box(top, left, top + field.size[0], left + field.size[1])
+        uncut = field.uncut_box(unit.place)
         # Behind a concatenation some channels see less than the layer's field.
-        return box, uncut if uncut.clip(*sized.size(self.network.graph.image_input)) == box else box
+        return box, uncut if uncut is not None and uncut.clip(*sized.image_size) == box else box
 
-    def _of_map(self, image: Shaped[Tensor, "channel row column"], name: str, place: Place) -> Projection:
+    def _of_map(self, image: Shaped[Tensor, "*axes"], name: str, place: Place) -> Projection:
         """All positions of a map at once, each with its value."""
         address = place.address
         if address.unit is not None:
@@ -268,7 +267,7 @@ class Asked:
         target = f"all of {named_map(self.network, place.node, str(address))}"
         return self._on_whole_image(image, name, target, place.node, strongest, began, signal)
 
-    def _of_score(self, image: Shaped[Tensor, "channel row column"], name: str, target: Any) -> Projection:
+    def _of_score(self, image: Shaped[Tensor, "*axes"], name: str, target: Any) -> Projection:
         asked = score_of(self.network, target)
         # The predicted class is read from the same value as any other class.
         projector = self.projector((asked or class_score(self.network, 0, "logit")).node)
@@ -279,9 +278,7 @@ class Asked:
             # Of an image's whole numbers the signals are those of the same numbers as real ones.
             output = output if has_gradient(output.dtype) else output.to(projector.engine.program.signal_dtype)
             output.requires_grad_()
-            read, axes = output, self.network.sized.axes[score.node]
-            if score.box is not None and axes.row is not None and axes.column is not None:
-                read = read.narrow(axes.row, score.box.top, 1).narrow(axes.column, score.box.left, 1)
+            read = output if score.box is None else narrowed(self.network.sized, score.node, output, score.box)
             value = score.read(read)[0]
             (start,) = torch.autograd.grad(value, output)
         number = float(value.detach())
@@ -291,33 +288,33 @@ class Asked:
 
     def _on_whole_image(
         self,
-        image: Shaped[Tensor, "channel row column"],
+        image: Shaped[Tensor, "*axes"],
         name: str,
         target: str,
         node: int,
         value: float,
         began: float,
-        signal: MapSignal,
+        signal: Signal,
     ) -> Projection:
-        box = Box(0, 0, int(image.shape[1]), int(image.shape[2]))
+        box = Box.full(self.network.sized.image_size)
         return self._made(image, name, target, node, value, began, None, on_box(signal, 0, box), box, box)
 
-    def _picture(self, image: Shaped[Tensor, "channel row column"]) -> Image.Image:
+    def _picture(self, image: Shaped[Tensor, "*axes"]) -> Image.Image | None:
         """The image as the network sees it, made once for all its projections."""
         if self._shown is None or self._shown[0] is not image:
-            self._shown = image, self.network.preprocessing.shown(image)
+            self._shown = image, self.network.shown(image)
         return self._shown[1]
 
     def _made(
         self,
-        image: Shaped[Tensor, "channel row column"],
+        image: Shaped[Tensor, "*axes"],
         name: str,
         target: str,
         node: int,
         value: float,
         began: float,
-        unit: tuple[int, int] | None,
-        values: Shaped[Tensor, "channel height width"],
+        unit: tuple[int, ...] | None,
+        values: Shaped[Tensor, " channel *place"],
         box: Box,
         field: Box,
     ) -> Projection:
@@ -331,10 +328,11 @@ class Asked:
             values=values,
             box=box,
             field=field,
-            image_size=(int(image.shape[1]), int(image.shape[2])),
+            image_size=self.network.sized.image_size,
             through_gradient=self.projector(node).engine.through_gradient,
             weights_source=self.network.weights_source,
             picture=self._picture(image),
+            image_values=image.reshape(-1, *self.network.sized.image_size).cpu(),
             own_gradients=self.projector(node).engine.own_gradients,
         )
 
@@ -352,5 +350,4 @@ def _hull(places: Sequence[Place]) -> Box | None:
     units = [place.address.unit for place in places]
     if any(unit is None for unit in units):
         return None
-    rows, columns = zip(*(unit for unit in units if unit is not None), strict=True)
-    return Box(min(rows), min(columns), max(rows) + 1, max(columns) + 1)
+    return reduce(Box.hull, [Box.at(unit) for unit in units if unit is not None])

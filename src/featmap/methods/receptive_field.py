@@ -26,7 +26,7 @@ class FieldAnswer(Result):
     """What a layer or one unit can see.
 
     `field` holds for the layer: size, stride and offset in input pixels, (rows, columns). `box` and `status` are the
-    unit's where one was named, else `None` and the layer's.
+    unit's where one was named, else `None` and the layer's. Those of a signal or volume have one axis or three.
     """
 
     address: str
@@ -51,8 +51,8 @@ def receptive_field(network: CapturedNetwork, address: str | Address) -> FieldAn
     if not network.takes_images:
         shape = " x ".join(map(str, network.input_shape))
         raise InputError(
-            f"'{place.address}': {network.name} takes inputs of shape {shape}, which are not images; receptive "
-            "fields of signals and volumes are not computed.",
+            f"'{place.address}': {network.name} takes inputs of shape {shape}, which are not images: none of its "
+            "operators slides over them.",
             "Ask for sizes and costs (plan), or for its values (maps).",
         )
     if place.node not in network.graph.made_of_image:
@@ -63,7 +63,7 @@ def receptive_field(network: CapturedNetwork, address: str | Address) -> FieldAn
     field = receptive_fields(network.sized)[place.node]
     if place.address.unit is None:
         return FieldAnswer(str(place.address), field, None, field.status, network.input_shape)
-    unit = unit_box(network.sized, place.node, *place.address.unit, place.address.channel)
+    unit = unit_box(network.sized, place.node, place.address.unit, place.address.channel)
     return FieldAnswer(str(place.address), field, unit.box, unit.status, network.input_shape)
 
 
@@ -95,7 +95,7 @@ class FieldDrawing(Result):
         box = self.picture_box
         if box.is_empty:
             return "nothing, the unit sees padding alone"
-        return f"rows {box.top}:{box.bottom}, columns {box.left}:{box.right}"
+        return box.words
 
     def _data(self) -> dict[str, Any]:
         answer = {"address": self.address, "box": self.box.as_list(), "status": str(self.status)}

@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from featmap.errors import AddressError, ImageError, ImagesNeeded, InputError, NoSuchChannel
+from featmap.errors import AddressError, ImageError, ImagesNeeded, InputError, NoSuchChannel, OutputError
 from featmap.geometry import Box
+from featmap.geometry.place import place_of
 from featmap.images.inputs import Inputs
 from featmap.images.listing import Images
 from featmap.methods.project import Asked, check_shows_images
@@ -49,15 +50,17 @@ class Example:
 
     image: str
     value: float
-    unit: tuple[int, int]
+    unit: tuple[int, ...]
     box: Box
     field: Box
-    picture: Image.Image
+    picture: Image.Image | None
     values: Float32[NDArray[np.float32], "channel row column"]
 
     @property
     def crop(self) -> Image.Image:
-        """What the unit can see of the image."""
+        """What the unit can see of the image. Raises: OutputError: it is a signal or a volume."""
+        if self.picture is None:
+            raise OutputError(f"'{self.image}' is not a picture.", "Cut `box` out of the signal or volume.")
         return self.picture.crop((self.box.left, self.box.top, self.box.right, self.box.bottom))
 
     def to_dict(self) -> dict[str, PlainData]:
@@ -270,8 +273,8 @@ class _Sheet:
             starts = self.question.started(values.double(), self.place.address.stage).cpu()
             turned = directions(maps.flatten(1).gather(1, places[:, None])[:, 0]).cpu()
             for channel in self.channels:
-                row, column = divmod(int(places[channel]), int(maps.shape[2]))
-                unit = Unit(channel, row, column, float(starts[channel]), turned[channel].item())
+                place = place_of(int(places[channel]), maps.shape[1:])
+                unit = Unit(channel, place, float(starts[channel]), turned[channel].item())
                 if values[channel] == 0:
                     # Nothing in the image excites the map: its largest value is at every position.
                     continue
@@ -283,7 +286,7 @@ class _Sheet:
 
     def _examples(self, number: int, names: list[str], wanted: list[tuple[int, int, _Found]]) -> Iterator[Example]:
         _, image = self._image(number)
-        picture = self.network.preprocessing.shown(image)
+        picture = self.network.shown(image)
         forward = self.projector.forward(image)
         entries = [entry for _, _, entry in wanted]
         at = 0
@@ -291,8 +294,7 @@ class _Sheet:
             boxes = [self.asked.boxes(self.place.node, unit) for unit in part]
             values = _spooled([on_box(signal, position, box) for position, (box, _) in enumerate(boxes)])
             for unit, (box, field), kept in zip(part, boxes, values, strict=True):
-                where = (unit.row, unit.column)
-                yield Example(names[number], entries[at].value, where, box, field, picture, kept)
+                yield Example(names[number], entries[at].value, unit.place, box, field, picture, kept)
                 at += 1
 
 

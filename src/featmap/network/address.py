@@ -9,6 +9,8 @@ from typing import Any, SupportsIndex
 from urllib.parse import unquote
 
 from featmap.errors import AddressSyntaxError
+from featmap.geometry.place import unit_words
+from featmap.geometry.setting import axis_words
 
 STAGES = ("conv", "z", "a")
 
@@ -42,12 +44,12 @@ class Address:
     call: int | None = None
     stage: str | None = None
     channel: int | None = None
-    unit: tuple[int, int] | None = None
+    unit: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         numbers = [*_numbers(self.call), *_numbers(self.channel), *_numbers(self.unit)]
         is_whole = all(isinstance(number, SupportsIndex) and index_of(number) >= 0 for number in numbers)
-        is_unit = self.unit is None or (self.channel is not None and len(_numbers(self.unit)) == 2)
+        is_unit = self.unit is None or (self.channel is not None and len(_numbers(self.unit)) in (1, 2, 3))
         layer: Any = self.layer
         if not (isinstance(layer, str) and self.stage in (None, *STAGES) and is_whole and is_unit):
             raise AddressSyntaxError(f"{self!r} is no address of a layer.", _FORM)
@@ -77,7 +79,7 @@ class Address:
         text = self.named_call
         text += "" if self.stage is None else f":{self.stage}"
         text += "" if self.channel is None else f"/{self.channel}"
-        return text + ("" if self.unit is None else f"@{self.unit[0]},{self.unit[1]}")
+        return text + ("" if self.unit is None else unit_words(self.unit))
 
     @property
     def named_call(self) -> str:
@@ -101,12 +103,17 @@ def _whole_number(text: str, address: str, what: str) -> int:
     return int(text)
 
 
-def _unit(text: str | None, channel: int | None, address: str) -> tuple[int, int] | None:
+def _unit(text: str | None, channel: int | None, address: str) -> tuple[int, ...] | None:
     if text is None:
         return None
     if channel is None:
-        raise AddressSyntaxError(f"'{address}' names a row and a column but no channel.", _FORM)
-    parts = text.split(",")
-    if len(parts) != 2:
-        raise AddressSyntaxError(f"'{address}': '@{text}' is not a unit; write @ROW,COLUMN.", _FORM)
-    return _whole_number(parts[0].strip(), address, "row"), _whole_number(parts[1].strip(), address, "column")
+        raise AddressSyntaxError(f"'{address}' names a unit but no channel.", _FORM)
+    parts = [part.strip() for part in text.split(",")]
+    if len(parts) > 3 or not all(parts):
+        raise AddressSyntaxError(
+            f"'{address}': '@{text}' is not a unit; write @ROW,COLUMN, @POSITION in a signal, "
+            "@PLANE,ROW,COLUMN in a volume.",
+            _FORM,
+        )
+    words = axis_words(len(parts))
+    return tuple(_whole_number(part, address, one.cell) for part, one in zip(parts, words, strict=True))

@@ -91,7 +91,7 @@ class _Finder:
         if node.is_input or not node.depends_on_input:
             return False
         if operator.is_merge:
-            maps = [source for source, _, _ in self.sized.reads(index) if self.sized.axes[source].has_space]
+            maps = [source for source, _ in self.sized.reads(index) if self.sized.axes[source].has_space]
             if isinstance(operator, Concatenate) and operator.joins_images(self.sized.call(node)):
                 return False
             joins = isinstance(operator, Concatenate) and len(node.inputs) > 1

@@ -9,12 +9,15 @@ from math import prod
 from typing import Any
 
 import torch
+from PIL import Image
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from featmap.capture.capture import capture
 from featmap.errors import InputError
-from featmap.graph.graph import Graph
+from featmap.geometry.setting import axis_words
+from featmap.graph.graph import Graph, TensorSpec
+from featmap.graph.operators.base.channels import channel_axis
 from featmap.graph.operators.base.operator import NotResizable
 from featmap.graph.operators.table import is_known, operator_of
 from featmap.graph.sized_graph import SizedGraph
@@ -69,12 +72,18 @@ class CapturedNetwork:
 
     @property
     def takes_images(self) -> bool:
-        """Whether the input has rows and columns, the units of receptive fields."""
-        return self.sized.axes[self.graph.image_input].has_space
+        """Whether the input is an image: a signal, a picture or a volume, the pixels of receptive fields."""
+        return bool(self.sized.axes[self.graph.image_input].in_space)
+
+    @property
+    def takes_pictures(self) -> bool:
+        """Whether the input is (image, channel, row, column), of which regions can be recomputed."""
+        axes, rank = self.sized.axes[self.graph.image_input], len(self.input_shape) + 1
+        return rank == 4 and axes.spatial == (2, 3)
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """The shape of one image: (channel, row, column)."""
+        """The shape of one image: (channel, row, column), (channel, position) of a signal."""
         return self.sized.shape(self.graph.image_input)[1:]
 
     @property
@@ -85,6 +94,31 @@ class CapturedNetwork:
         shape = () if node is None else self.sized.shape(node)
         is_vector = tuple(shape[:1]) == (1,) and all(size == 1 for size in shape[2:])
         return (node, prod(shape)) if node is not None and is_vector else None
+
+    @property
+    def input_spec(self) -> TensorSpec:
+        """Shape and dtype of the image input, with its axis of images."""
+        spec = self.sized.specs[self.graph.image_input]
+        assert isinstance(spec, TensorSpec)
+        return spec
+
+    @property
+    def channels(self) -> int | None:
+        """The channels of an image; None where images have no such axis, as some signals have none."""
+        axis = channel_axis(self.sized.axes[self.graph.image_input], len(self.input_shape) + 1)
+        return None if axis is None else self.input_shape[axis - 1]
+
+    @property
+    def input_words(self) -> str:
+        """The axes of an input in words: image, channel, row, column."""
+        labels = self.sized.image_labels
+        places = [words.cell for words in axis_words(len(labels))] if labels else []
+        others = len(self.input_shape) - len(places)
+        return ", ".join(["image", *(["channel"] if others == 1 else ["value"] * others), *places])
+
+    def shown(self, values: Tensor) -> Image.Image | None:
+        """A picture of preprocessed values (channel, row, column); None of signals and volumes."""
+        return self.preprocessing.shown(values) if self.takes_pictures else None
 
     @cached_property
     def unknown_operators(self) -> tuple[str, ...]:
@@ -124,11 +158,19 @@ class CapturedNetwork:
 
     def _check_shape(self, shape: tuple[int, ...]) -> None:
         expected = self.input_shape
-        if len(shape) != len(expected) or shape[0] != expected[0] or min(shape) < 1:
+        channels = None if self.takes_images and self.channels is None else expected[0]
+        if len(shape) == len(expected) and channels in (None, shape[0]) and min(shape) >= 1:
+            return
+        if channels is None:
             raise InputError(
-                f"{self.name} takes images of {expected[0]} channels, shape {_sizes(expected)}; got {_sizes(shape)}.",
-                f"Give the shape as channels x rows x columns, with {expected[0]} channels.",
+                f"{self.name} takes inputs of shape {_sizes(expected)}; got {_sizes(shape)}.",
+                f"Give {len(expected)} size{'s' * (len(expected) != 1)} from 1 on.",
             )
+        places = [words.cells for words in axis_words(len(expected) - 1)] if len(expected) in (2, 3, 4) else []
+        raise InputError(
+            f"{self.name} takes images of {channels} channels, shape {_sizes(expected)}; got {_sizes(shape)}.",
+            f"Give the shape as {' x '.join(['channels', *places])}, with {channels} channels.",
+        )
 
 
 def _sizes(shape: tuple[int, ...]) -> str:
@@ -166,7 +208,7 @@ def capture_module(
         name,
         sized,
         LiveTensors(program),
-        preprocessing or default_preprocessing(shape),
+        preprocessing or default_preprocessing(shape, takes_pictures=sized.axes[graph.image_input].spatial == (2, 3)),
         again,
         other_inputs=others,
     )

@@ -31,6 +31,7 @@ class Preprocessing:
     `source` says where the record is from. `fit` says how a picture fits the two numbers of `resize`: "stretch" (the
     same as None) changes its aspect ratio; "crop" scales it until it covers them and crops the centre; "pad" scales it
     until it fits inside, centred, and fills the rest with the colour `fill`: a byte, or one per channel.
+    `takes_pictures` is False for networks of signals, volumes or vectors, whose values enter as they are.
     """
 
     resize: int | tuple[int, int] | None = None
@@ -41,6 +42,7 @@ class Preprocessing:
     source: str = "featmap's default"
     fit: str | None = None
     fill: int | tuple[int, ...] = 0
+    takes_pictures: bool = True
 
     def __post_init__(self) -> None:
         """Raises: SettingError: an invalid setting."""
@@ -150,6 +152,8 @@ class Preprocessing:
         >>> Preprocessing(256, (224, 224), (0.5,), (0.25,)).describe()
         'resize shorter side to 256 (bilinear), crop centre 224x224, values / 255, mean (0.5), std (0.25)'
         """
+        if not self.takes_pictures:
+            return "values as they are"
         steps = [*self._sizes_in_words()]
         steps.append("values / 255")
         for name, values in (("mean", self.mean), ("std", self.std)):
@@ -196,10 +200,10 @@ class Fit:
         return record if done else record.fitted(self.kind, (height, width), self.fill)
 
 
-def default_preprocessing(input_shape: tuple[int, ...]) -> Preprocessing:
+def default_preprocessing(input_shape: tuple[int, ...], *, takes_pictures: bool = True) -> Preprocessing:
     """For networks without a record: shorter side resized to the input's size, centre crop, values from 0 to 1."""
-    if len(input_shape) != 3:
-        return Preprocessing()
+    if len(input_shape) != 3 or not takes_pictures:
+        return Preprocessing(takes_pictures=False)
     height, width = input_shape[1:]
     return Preprocessing(min(height, width) if height == width else (height, width), (height, width))
 

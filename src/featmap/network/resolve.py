@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from featmap.errors import AmbiguousAddress, NoSuchChannel, NoSuchLayer, NoSuchStage, UnitOutOfRange, nearest
+from featmap.geometry.place import place_words, unit_words
+from featmap.geometry.setting import axis_words
 from featmap.graph.graph import Graph, Node
 from featmap.graph.operators.moving.cutting import Item
 from featmap.graph.operators.pointwise import Sum
@@ -62,7 +65,7 @@ class Resolver:
         shape, axes = self.sized.shape(node), self.sized.axes[node]
         count = 1
         for axis, size in enumerate(shape):
-            if axis not in (axes.batch, axes.row, axes.column):
+            if axis not in axes.known:
                 count *= size
         return count
 
@@ -216,13 +219,43 @@ class Resolver:
                 f"'{address}': there is no channel {address.channel}; {place.key} has {channels} feature maps.",
                 f"Ask for a channel from 0 to {channels - 1}.",
             )
-        rows, columns = self.sized.size(place.node)
-        if address.unit is not None and not (address.unit[0] < rows and address.unit[1] < columns):
-            raise UnitOutOfRange(
-                f"'{address}': there is no unit at row {address.unit[0]}, column {address.unit[1]}; "
-                f"the feature map has {rows} rows and {columns} columns.",
-                f"Ask for a row from 0 to {rows - 1} and a column from 0 to {columns - 1}.",
-            )
+        if address.unit is not None:
+            check_unit(str(address), address.unit, self.sized.size(place.node))
+
+
+def check_unit(address: str, unit: Sequence[int], size: Sequence[int]) -> None:
+    """Raises: UnitOutOfRange: a feature map of this size has no such unit."""
+    words = axis_words(len(size))
+    if len(unit) != len(size):
+        count = f"{len(unit)} number{'s' * (len(unit) != 1)}"
+        form = ",".join(one.cell.upper() for one in words)
+        raise UnitOutOfRange(
+            f"'{address}': a unit of these feature maps, {sized_words(size)}, has {len(size)} "
+            f"number{'s' * (len(size) != 1)}, @{form}; got {count}.",
+            f"Write {unit_words([0] * len(size))} for the first, {unit_words([one - 1 for one in size])} for the last.",
+        )
+    if all(0 <= at < most for at, most in zip(unit, size, strict=True)):
+        return
+    ranges = [f"a {one.cell} from 0 to {most - 1}" for one, most in zip(words, size, strict=True)]
+    raise UnitOutOfRange(
+        f"'{address}': there is no unit at {place_words(unit)}; the feature map has {sized_words(size)}.",
+        f"Ask for {listed(ranges)}.",
+    )
+
+
+def sized_words(size: Sequence[int]) -> str:
+    """The size of a map in words: 3 rows and 4 columns."""
+    return listed([f"{count} {one.cells}" for one, count in zip(axis_words(len(size)), size, strict=True)])
+
+
+def listed(words: Sequence[str]) -> str:
+    """Several words with commas, and "and" before the last.
+
+    >>> listed(["a", "b"]), listed(["a", "b", "c"])
+    ('a and b', 'a, b and c')
+    """
+    *first, last = words
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def _listed(names: list[str]) -> str:

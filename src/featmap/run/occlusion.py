@@ -119,12 +119,9 @@ class Occlusion:
 
     def _needed_part(self, value: Tensor, known: Box | None = None) -> Tensor:
         """What is needed of the target's value, which is known on a box (the whole map, if none is given)."""
-        axes, box = self.sized.axes[self.target], self.reach.needed[self.target]
-        top, left = (known.top, known.left) if known is not None else (0, 0)
-        # Some values have rows alone, or columns: a mean over the others.
-        if axes.row is not None:
-            value = value.narrow(axes.row, box.top - top, box.height)
-        return value if axes.column is None else value.narrow(axes.column, box.left - left, box.width)
+        box = self.reach.needed[self.target]
+        starts = (0,) * len(box.axes) if known is None else known.starts
+        return narrowed(self.sized, self.target, value, box.shift(*(-start for start in starts)))
 
     def chunks(self) -> Iterator[Chunk]:
         """Row positions, column positions and the target's value for those (None where nothing reaches it)."""
@@ -181,7 +178,7 @@ class Occlusion:
         if self.channel is not None:
             # A large map has many channels: only the wanted one is laid out in full for every position.
             chosen = {group: layout.to_places(value)[..., [self.channel]] for group, value in patches.values.items()}
-            patches = Patches(patches.rows, patches.columns, chosen, Layout(Axes(0, 1, 2), (1,)))
+            patches = Patches(patches.rows, patches.columns, chosen, Layout(Axes(0, (1, 2)), (1,)))
             cached = Cached(cached.places[..., [self.channel]], cached.box)
         row_places = np.broadcast_to(np.arange(box.top, box.bottom), (len(rows), box.height))
         column_places = np.broadcast_to(np.arange(box.left, box.right), (len(columns), box.width))
@@ -237,9 +234,16 @@ def channel_values(
     sized: SizedGraph, node: int, value: Shaped[Tensor, "*axes"], channel: int
 ) -> Shaped[Tensor, "image place"]:
     """One feature map of a value, of all of it or of a box: (image, place)."""
-    axes = sized.axes[node]
-    rows, columns = (1 if axis is None else value.shape[axis] for axis in (axes.row, axes.column))
-    return as_maps(sized, node, value, (rows, columns))[:, channel].flatten(1)
+    size = [1 if axis is None else value.shape[axis] for axis in sized.axes[node].spatial]
+    return as_maps(sized, node, value, size)[:, channel].flatten(1)
+
+
+def narrowed(sized: SizedGraph, node: int, value: Shaped[Tensor, "*whole"], box: Box) -> Shaped[Tensor, "*part"]:
+    """The part of a value on a box of its maps; some values have rows alone, or columns: a mean over the others."""
+    for axis, places in zip(sized.axes[node].spatial, box.axes, strict=True):
+        if axis is not None:
+            value = value.narrow(axis, places.start, places.size)
+    return value
 
 
 def _places(spans: Spans, group: int, members: Indices) -> Indices:

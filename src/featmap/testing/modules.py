@@ -49,9 +49,9 @@ class ResizeLayer(nn.Module):
 
 
 class PadLayer(nn.Module):
-    """Padding and cropping: (left, right, top, bottom)."""
+    """Padding and cropping: (left, right, top, bottom), the last axis first."""
 
-    def __init__(self, amounts: tuple[int, int, int, int], mode: str = "constant") -> None:
+    def __init__(self, amounts: tuple[int, ...], mode: str = "constant") -> None:
         super().__init__()
         self.amounts = amounts
         self.mode = mode
@@ -66,13 +66,15 @@ class SumPool(nn.Module):
     Written from the definition: output o reads the inputs o * stride - padding + t * dilation that are on the map.
     """
 
-    def __init__(self, pool: nn.MaxPool2d) -> None:
+    def __init__(self, pool: nn.MaxPool1d | nn.MaxPool2d | nn.MaxPool3d) -> None:
         super().__init__()
         self.pool = pool
 
     def forward(self, x: Tensor) -> Tensor:
-        rows, columns = self.pool(x).shape[2:]
-        return torch.einsum("or,ncrw,pw->ncop", self._reads(x, 0, rows), x, self._reads(x, 1, columns))
+        made = x
+        for axis, outputs in enumerate(self.pool(x).shape[2:]):
+            made = (made.movedim(2 + axis, -1) @ self._reads(x, axis, outputs).T).movedim(-1, 2 + axis)
+        return made
 
     def _reads(self, x: Tensor, axis: int, outputs: int) -> Tensor:
         size = x.shape[2 + axis]
@@ -95,7 +97,7 @@ class Affine(nn.Module):
     torch 2.13's own backward of it is wrong where its gradient has an unusual memory order.
     """
 
-    def __init__(self, norm: nn.BatchNorm2d) -> None:
+    def __init__(self, norm: nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d) -> None:
         super().__init__()
         assert norm.running_var is not None
         assert norm.running_mean is not None
@@ -103,7 +105,8 @@ class Affine(nn.Module):
         self.shift = (norm.bias - norm.running_mean * self.scale).detach()
 
     def forward(self, x: Tensor) -> Tensor:
-        return x * self.scale[:, None, None] + self.shift[:, None, None]
+        each = (-1, *[1] * (x.ndim - 2))
+        return x * self.scale.view(each) + self.shift.view(each)
 
 
 def transparent(module: nn.Module) -> nn.Module:
@@ -111,9 +114,9 @@ def transparent(module: nn.Module) -> nn.Module:
 
     Maximum pools become sums over their windows, batch norms plain arithmetic.
     """
-    if isinstance(module, nn.MaxPool2d):
+    if isinstance(module, nn.MaxPool1d | nn.MaxPool2d | nn.MaxPool3d):
         return SumPool(module)
-    if isinstance(module, nn.BatchNorm2d):
+    if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d):
         return Affine(module)
     for name, child in module.named_children():
         setattr(module, name, transparent(child))

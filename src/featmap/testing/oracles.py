@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import torch
@@ -15,35 +16,35 @@ from featmap.graph.graph import Graph, Reference, Weight, map_arguments
 
 @dataclass(frozen=True)
 class SupportMask:
-    """The pixels on which a unit depends, as a mask (row, column)."""
+    """The pixels on which a unit depends, as a mask (row, column), with one axis of signals and three of volumes."""
 
     mask: Tensor
 
     @property
     def box(self) -> Box:
         """The smallest box around them."""
-        rows, columns = self.mask.any(dim=1).nonzero(), self.mask.any(dim=0).nonzero()
-        if not len(rows):
-            return Box(0, 0, 0, 0)
-        return Box(int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1)
+        found = self.mask.nonzero()
+        if not len(found):
+            return Box.empty(self.mask.ndim)
+        return Box(*found.amin(0).tolist(), *(found.amax(0) + 1).tolist())
 
     @property
     def fills_box(self) -> bool:
         """Whether every pixel of the box is one of them."""
-        return int(self.mask.sum()) == self.box.height * self.box.width
+        return int(self.mask.sum()) == prod(self.box.size)
 
 
-def gradient_support(module: nn.Module, image: Tensor, channel: int, row: int, column: int) -> SupportMask:
+def gradient_support(module: nn.Module, image: Tensor, channel: int, *unit: int) -> SupportMask:
     """The pixels with a gradient at one unit of the module's output; `image` is (1, channel, row, column), float64."""
     image = image.clone().requires_grad_()
-    (gradient,) = torch.autograd.grad(module(image)[0, channel, row, column], image, materialize_grads=True)
+    (gradient,) = torch.autograd.grad(module(image)[(0, channel, *unit)], image, materialize_grads=True)
     return SupportMask((gradient[0] != 0).any(dim=0))
 
 
 def scrambled_outside(image: Tensor, box: Box, generator: torch.Generator) -> Tensor:
     """The image with every pixel outside the box replaced by noise."""
     noise = torch.rand(image.shape, generator=generator, dtype=image.dtype) * 100
-    noise[..., box.top : box.bottom, box.left : box.right] = image[..., box.top : box.bottom, box.left : box.right]
+    noise[(..., *box.slices)] = image[(..., *box.slices)]
     return noise
 
 
@@ -67,8 +68,7 @@ def occluded_outputs(module: nn.Module, image: Tensor, boxes: list[list[Box]], b
         outputs: list[Tensor] = []
         for box in line:
             changed = image.clone()
-            rows, columns = slice(box.top, box.bottom), slice(box.left, box.right)
-            changed[0, :, rows, columns] = baseline[:, rows, columns]
+            changed[(0, slice(None), *box.slices)] = baseline[(slice(None), *box.slices)]
             with torch.no_grad():
                 outputs.append(module(changed))
         found.append(outputs)

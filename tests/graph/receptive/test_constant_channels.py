@@ -50,7 +50,7 @@ def test_every_unit_sees_what_has_a_gradient(name: str) -> None:
         by_rows, by_columns = boxes.of(output, channel)
         for row, column in ((0, 0), (rows // 2, columns // 2)):
             truth = gradient_support(module, image, channel, row, column)
-            found = unit_box(sized, output, row, column, channel)
+            found = unit_box(sized, output, (row, column), channel)
             assert (found.box.is_empty, found.status) == (truth.box.is_empty, Status.EXACT)
             assert found.box == truth.box or truth.box.is_empty
             assert truth.box.is_empty == (

@@ -62,7 +62,7 @@ def assert_box_is_gradient_support(module: nn.Module, shape: tuple[int, int, int
     found: list[Status] = []
     for channel in range(channels):
         for row, column in ((rows // 2, columns // 2), (0, columns - 1)):
-            box = unit_box(sized, node, row, column, channel)
+            box = unit_box(sized, node, (row, column), channel)
             support = gradient_support(summed, image, channel, row, column)
             found.append(box.status)
             if box.status is Status.EXACT:
@@ -135,9 +135,9 @@ def test_without_a_channel_the_box_is_that_of_all_channels_together() -> None:
     branches = Branches([nn.Conv2d(3, 2, 1), nn.Conv2d(3, 2, 5, padding=2)])
     sized = fm.trace(branches, (3, 9, 8))._captured.sized
     node = sized.graph.outputs[0]
-    boxes = [unit_box(sized, node, 4, 4, channel=channel) for channel in range(4)]
+    boxes = [unit_box(sized, node, (4, 4), channel=channel) for channel in range(4)]
     assert [answer.box.height for answer in boxes] == [1, 1, 5, 5]
-    assert unit_box(sized, node, 4, 4) == boxes[3]
+    assert unit_box(sized, node, (4, 4)) == boxes[3]
 
 
 def test_batch_statistics_read_the_whole_map() -> None:
@@ -165,5 +165,5 @@ def test_what_another_input_adds_does_not_widen_the_box() -> None:
 def test_the_walk_ends_at_the_value_asked_about() -> None:
     sized = fm.trace(nn.Sequential(conv(), nn.ReLU(), conv(4), conv(4)), (3, 9, 8))._captured.sized
     node = sized.graph.outputs[0]
-    assert unit_box(sized, node, 4, 4, 0, target=2).box == Box(2, 2, 7, 7)
-    assert unit_box(sized, node, 4, 4, 0, target=node).box == Box(4, 4, 5, 5)
+    assert unit_box(sized, node, (4, 4), 0, target=2).box == Box(2, 2, 7, 7)
+    assert unit_box(sized, node, (4, 4), 0, target=node).box == Box(4, 4, 5, 5)

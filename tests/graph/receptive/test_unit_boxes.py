@@ -33,7 +33,7 @@ def assert_same(sized: SizedGraph, node: int, channels: int, units: list[tuple[i
     assert len(group) == channels
     assert [group[example] for example in examples] == list(range(len(examples)))
     for channel, row, column in units:
-        expected = unit_box(sized, node, row, column, channel).box
+        expected = unit_box(sized, node, (row, column), channel).box
         assert box(boxes, node, channel, row, column) == expected, (channel, row, column)
         assert box(boxes, node, examples[group[channel]], row, column) == expected, (channel, row, column)
 
@@ -95,7 +95,7 @@ def test_where_rows_and_columns_belong_together_the_box_holds_the_true_one() -> 
     wider = 0
     for row in range(7):
         for column in range(7):
-            exact = unit_box(sized, node, row, column, 0).box
+            exact = unit_box(sized, node, (row, column), 0).box
             assert box(boxes, node, 0, row, column).contains(exact)
             wider += box(boxes, node, 0, row, column) != exact
     assert wider == 12

@@ -36,7 +36,7 @@ def check_box(case: OperatorCase) -> None:
         return
     for at in units(case):
         channel, row, column = case.units[at].tolist()
-        answer = unit_box(case.sized, case.target, row, column, channel)
+        answer = unit_box(case.sized, case.target, (row, column), channel)
         is_exact = answer.status is Status.EXACT and not case.is_discrete
         seen = influence(case, is_enough=_is_filled(at, answer.box) if is_exact else None)
         support = SupportMask(seen[at])
@@ -116,6 +116,7 @@ def _compare_region(
 
 def _part(case: OperatorCase, value: Tensor, box: Box | None) -> Tensor:
     axes = case.sized.axes[case.target]
-    if box is None or axes.row is None or axes.column is None:
+    if box is None or not axes.has_space:
         return value
-    return value.narrow(axes.row, box.top, box.height).narrow(axes.column, box.left, box.width)
+    row, column = axes.in_space
+    return value.narrow(row, box.top, box.height).narrow(column, box.left, box.width)

@@ -50,7 +50,7 @@ def _check_unit(case: OperatorCase, value: Tensor, rule: Rule) -> None:
     channel, row, column = case.units[at].tolist()
     projector = Projector(case.network, case.target, rule, "scale")
     forward = projector.forward(case.image[0], Box(row, column, row + 1, column + 1))
-    (_, signal), *_ = projector.units(forward, [Unit(channel, row, column, 1.0)])
+    (_, signal), *_ = projector.units(forward, [Unit(channel, (row, column), 1.0)])
     started = torch.zeros_like(value, memory_format=torch.contiguous_format)
     started.view(-1)[at] = 1
     found = on_box(signal, 0, Box(0, 0, *case.call.size))

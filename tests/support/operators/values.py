@@ -44,7 +44,7 @@ def check_value(case: OperatorCase) -> None:
 def check_shape(case: OperatorCase) -> None:
     """Rows, columns and images lie on axes of the value; at another size its shape is torch's, or it is asked anew."""
     rank, axes = len(case.sized.shape(case.target)), case.sized.axes[case.target]
-    known = [axis for axis in (axes.batch, axes.row, axes.column) if axis is not None]
+    known = [axis for axis in axes.known if axis is not None]
     assert len(set(known)) == len(known)
     assert all(0 <= axis < rank for axis in known)
     if reads_unchecked(case.call):

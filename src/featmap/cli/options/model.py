@@ -35,7 +35,10 @@ class ModelOptions:
         str | None,
         Option(metavar="FILE|NAME", help="A .safetensors or state-dict file, or the zoo's own weights (DEFAULT)."),
     ] = None
-    input: Annotated[str | None, Option(metavar="CxHxW", help="Input channels, rows and columns.")] = None
+    input: Annotated[
+        str | None,
+        Option(metavar="CxHxW", help="Input channels, rows and columns; 1x8000 for a signal, 1x24x48x40 for a volume."),
+    ] = None
     fit: Annotated[
         str | None,
         Option(
@@ -95,20 +98,23 @@ def fit_of(text: str) -> tuple[str, int | tuple[int, ...]]:
 
 
 def shape(text: str | None) -> tuple[int, ...] | None:
-    """Channels, rows and columns.
+    """Channels, rows and columns; of a signal channels and positions, of a volume also planes.
 
-    >>> shape("3x224x320")
-    (3, 224, 320)
+    >>> shape("3x224x320"), shape("1x8000")
+    ((3, 224, 320), (1, 8000))
     """
     if text is None:
         return None
-    found = re.fullmatch(r"(\d+)[x×](\d+)[x×](\d+)", text.strip().lower())
-    if not found or "0" in {part.lstrip("0") or "0" for part in found.groups()}:
+    parts = re.split("[x×]", text.strip().lower())
+    if len(parts) > _MOST_AXES or not all(re.fullmatch(r"\d+", part) and int(part) for part in parts):
         raise SettingError(
             f"--input '{text}' is not an input shape.",
-            "Write channels x rows x columns, for example --input 3x224x224.",
+            "Write channels x rows x columns, for example --input 3x224x224; channels x positions for a signal.",
         )
-    return tuple(int(part) for part in found.groups())
+    return tuple(map(int, parts))
+
+
+_MOST_AXES = 4
 
 
 def found_device(name: str | None) -> torch.device | None:

@@ -27,6 +27,25 @@ def pair(text: str, option: str) -> Pair:
     return int(found[1]), int(found[2] or found[1])
 
 
+def sides(text: str, option: str) -> int | tuple[int, ...]:
+    """A number for every axis, or one for each: `16`, `16x24`, in a volume `4x8x8`.
+
+    Raises: SettingError: the text is neither.
+
+    >>> sides("16", "--window"), sides("4x8x8", "--window")
+    (16, (4, 8, 8))
+    """
+    parts = re.split("[x×]", text.strip().lower())
+    if len(parts) > _MOST_AXES or not all(re.fullmatch(NUMBER, part) for part in parts):
+        raise SettingError(
+            f"{option} {text!r} is neither a number nor ROWSxCOLUMNS.", f"Write {option} 3, or {option} 3x5."
+        )
+    return int(parts[0]) if len(parts) == 1 else tuple(map(int, parts))
+
+
+_MOST_AXES = 3
+
+
 def size(text: str, option: str = "SIZE") -> Pair:
     """(height, width) of `224` or `224x320`.
 

@@ -6,6 +6,7 @@ import io
 import sys
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument
@@ -21,11 +22,12 @@ NAME = "standard input"
 REMEDY = "Send a picture into it, featmap ... - < cat.jpg, or give a path (./- for a file named -)."
 _FORMATS = "JPEG, PNG, WebP, GIF, TIFF, BMP, PNM, JPEG 2000 or AVIF"
 _STANDARD = "[bold]-[/bold] reads one from standard input."
-_HELP = f"{_FORMATS}; {_STANDARD}"
+_ARRAYS = "for networks on signals and volumes .wav or .npy"
+_HELP = f"{_FORMATS}; {_ARRAYS}; {_STANDARD}"
 Image = Annotated[str, Argument(metavar="IMAGE", help=_HELP)]
 _SEVERAL = Argument(
     metavar="IMAGE...",
-    help=f"Pictures ({_FORMATS}); folders, lists (.csv, .tsv, .txt) and tar files of pictures; {_STANDARD}",
+    help=f"Pictures ({_FORMATS}; {_ARRAYS}); folders, lists (.csv, .tsv, .txt) and tar files of pictures; {_STANDARD}",
 )
 Images = Annotated[list[str], _SEVERAL]
 ImagesIfAny = Annotated[list[str] | None, _SEVERAL]
@@ -37,10 +39,13 @@ def given_picture(image: str) -> str | Picture:
 
     Errors of a picture are raised before weights are fetched. Raises: ImageError.
     """
+    from featmap.images.formats import is_named_array
     from featmap.images.pictures import read_picture
 
     if image == STANDARD_INPUT:
         return read_standard_input()
+    if is_named_array(Path(image)):
+        return image
     with warnings.catch_warnings():
         # Warnings about unused parts of a picture come where it is used.
         warnings.simplefilter("ignore")

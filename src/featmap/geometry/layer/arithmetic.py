@@ -134,4 +134,4 @@ class ConvolutionArithmetic:
     @property
     def receptive_field(self) -> ReceptiveField:
         """What one unit sees of the input."""
-        return ReceptiveField().through(*self.rules, self.input_size)
+        return ReceptiveField().through(self.rules, self.input_size)

@@ -58,18 +58,20 @@ class Convolution(Operator):
     """Whether the details of a transposed one say that it is, since its name does not."""
 
     def axes(self, call: Call) -> Axes:
-        source: Operand = call["input"]
-        if len(call["weight"].shape) == 4:
-            return call.plane_axes()
-        has_images = source.axes.batch == 0 and source.rank == len(call["weight"].shape)
-        return Axes(0, None, None) if has_images else NO_AXES
+        source, count = call["input"], self.works_over(call)
+        if count in (2, call.graph.map_axes):
+            return call.map_axes(count)
+        return Axes(0) if source.axes.batch == 0 and source.rank == count + 2 else NO_AXES
+
+    def works_over(self, call: Call) -> int:
+        return len(call["weight"].shape) - 2
 
     def rules(self, call: Call, operand: Operand) -> Rules:
         is_input = operand.index == call["input"].index and call.node.inputs.count(operand.index or 0) == 1
         if not call.out_axes.has_space or not is_input:
             return whole(call, operand)
         settings = self.settings(call)
-        return lined_up(call, operand, settings.rule(0), settings.rule(1))
+        return lined_up(call, operand, [settings.rule(axis) for axis in range(len(settings.kernel))])
 
     def passes_axis(self, call: Call, operand: Operand, axis: int) -> bool:
         return axis == 0 and operand.index == call["input"].index and operand.rank == len(call["weight"].shape)

@@ -45,10 +45,9 @@ class Normalization(Normalizing):
         return bool(arguments.get("training"))
 
     def axes(self, call: Call) -> Axes:
-        # Of four axes the second are channels; where nobody knows the others, they are those of maps.
-        found = super().axes(call)
-        is_known = found.row is not None or found.column is not None
-        return found if is_known or len(call.out_shape) != 4 else call.plane_axes()
+        # The second axis are channels; where nobody knows the others, they are those of maps.
+        found, count = super().axes(call), len(call.out_shape) - 2
+        return found if found.in_space or count not in (2, call.graph.map_axes) else call.map_axes(count)
 
     def mixes_images(self, call: Call) -> bool:
         return self.takes_batch(call.arguments) or reads_images_besides(call, "input")
@@ -88,10 +87,12 @@ class BatchNorm(Normalization):
     def in_place(self, graph: Graph, node: Node) -> Callable[..., Any] | None:
         return _normalized_in_place if self.scales_and_shifts(graph, node) else None
 
+    def acts_linearly(self, call: Call) -> bool:
+        return reads_one(call) and not call["training"] and call["running_mean"] is not None
+
     def role_in_space(self, call: Call) -> Role | None:
-        is_affine = not call["training"] and call["running_mean"] is not None
         is_map = len(call.out_shape) == 4 and not self.has_map_of_weights(call)
-        return Role.SCALE if reads_one(call) and is_affine and is_map else None
+        return Role.SCALE if self.acts_linearly(call) and is_map else None
 
 
 def scale_and_shift(
@@ -123,10 +124,8 @@ class LayerNorm(Normalizing):
     def rules(self, call: Call, operand: Operand) -> Rules:
         if not operand.depends_on_input:
             return super().rules(call, operand)
-        first = operand.rank - len(call["normalized_shape"])
-        axes = operand.axes
-        mixed = range(first, operand.rank)
-        return mixed_rule(call, axes.row, mixed), mixed_rule(call, axes.column, mixed)
+        mixed = range(operand.rank - len(call["normalized_shape"]), operand.rank)
+        return tuple(mixed_rule(call, axis, mixed) for axis in operand.axes.spatial)
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ class Padding(Weightless):
         return call.main.axes
 
     def rules(self, call: Call, operand: Operand) -> Rules:
-        return self._rule(call, operand, operand.axes.row), self._rule(call, operand, operand.axes.column)
+        return tuple(self._rule(call, operand, axis) for axis in operand.axes.spatial)
 
     def _rule(self, call: Call, operand: Operand, axis: int | None) -> AxisRule:
         if axis is None:
@@ -76,7 +76,7 @@ class Padding(Weightless):
 
     def role_in_space(self, call: Call) -> Role | None:
         is_constant = all(getattr(rule, "mode", None) == "constant" for rule in self.rules(call, call.main))
-        is_of_planes = not any(_given(call)[4:]) and (call.out_axes.row, call.out_axes.column) == (2, 3)
+        is_of_planes = not any(_given(call)[4:]) and call.out_axes.spatial == (2, 3)
         return Role.SHIFT if is_constant and is_of_planes else None
 
 

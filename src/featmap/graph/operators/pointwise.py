@@ -6,7 +6,7 @@ Operands are lined up as broadcasting does. An operand with one row that stands 
 from __future__ import annotations
 
 from collections.abc import Callable, Container
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
@@ -19,6 +19,7 @@ from featmap.graph.operators.base.channels import ALL, ChannelSet, channel_axis
 from featmap.graph.operators.base.operator import (
     Rules,
     Weightless,
+    pairs,
     same_channels,
     whole,
     whole_axis,
@@ -40,7 +41,7 @@ class Elementwise(Weightless):
         for operand in call.operands:
             if operand.depends_on_input:
                 own = aligned(operand, rank)
-                own = replace(own, batch=None) if stands_for_many(call, operand, own) else own
+                own = own.without_batch() if stands_for_many(call, operand, own) else own
                 found = joined_axes(found, own)
         return found
 
@@ -49,11 +50,8 @@ class Elementwise(Weightless):
         return len({aligned(operand, rank).batch for operand in call.operands if operand.depends_on_input}) > 1
 
     def rules(self, call: Call, operand: Operand) -> Rules:
-        own = aligned(operand, len(call.out_shape))
-        return (
-            _axis_rule(call, operand, call.out_axes.row, own.row),
-            _axis_rule(call, operand, call.out_axes.column, own.column),
-        )
+        both = pairs(call.out_axes, aligned(operand, len(call.out_shape)))
+        return tuple(_axis_rule(call, operand, axis, own) for axis, own in both)
 
     def channels(self, call: Call, position: int, wanted: ChannelSet) -> ChannelSet:
         return same_channels(call, position, wanted)
@@ -74,7 +72,9 @@ def joined_axes(first: Axes, second: Axes) -> Axes:
     def pick(one: int | None, other: int | None) -> int | None:
         return one if one is not None else other
 
-    return Axes(pick(first.batch, second.batch), pick(first.row, second.row), pick(first.column, second.column))
+    one, other = first.spatial, second.spatial
+    spatial = tuple(map(pick, one, other)) if len(one) == len(other) else max(one, other, key=len)
+    return Axes(pick(first.batch, second.batch), spatial)
 
 
 def _axis_rule(call: Call, operand: Operand, axis: int | None, own: int | None) -> Pointwise | Nearest | Whole:
@@ -225,7 +225,7 @@ class AlongAxis(Elementwise):
 
     def rules(self, call: Call, operand: Operand) -> Rules:
         dim = call["dim"] % max(operand.rank, 1)
-        return mixed_rule(call, operand.axes.row, (dim,)), mixed_rule(call, operand.axes.column, (dim,))
+        return tuple(mixed_rule(call, axis, (dim,)) for axis in operand.axes.spatial)
 
     def axes(self, call: Call) -> Axes:
         return call.main.axes.mixed_along(call["dim"] % max(call.main.rank, 1))

@@ -44,12 +44,13 @@ class OverWindows(Weightless):
     """How many of the last axes are pooled."""
 
     def axes(self, call: Call) -> Axes:
-        return call.plane_axes() if self.spatial == 2 else call.main.axes
+        return call.made_maps(self.spatial)
+
+    def works_over(self, call: Call) -> int | None:
+        return self.spatial
 
     def rules(self, call: Call, operand: Operand) -> Rules:
-        axes = call.out_axes
-        rows, columns = self.axis_rule(call, operand, axes.row), self.axis_rule(call, operand, axes.column)
-        return lined_up(call, operand, rows, columns)
+        return lined_up(call, operand, [self.axis_rule(call, operand, axis) for axis in call.out_axes.spatial])
 
     def passes_axis(self, call: Call, operand: Operand, axis: int) -> bool:
         return axis < operand.rank - self.spatial
@@ -97,9 +98,10 @@ class Pool(OverWindows):
         return Window(size, stride, padding, padding, dilation, bool(call.get("ceil_mode", False)))
 
     def windows(self, call: Call, operand: Operand) -> WindowKernel | None:
-        rows, columns = self.rules(call, operand)
-        if moves_maps(call, operand, rows, columns):
-            return moved_boxes(rows, columns)
+        rules = self.rules(call, operand)
+        if moves_maps(call, operand, *rules):
+            return moved_boxes(*rules)
+        rows, columns = rules
         if self.spatial != 2 or not isinstance(rows, Window) or not isinstance(columns, Window):
             return None
         return self.pooled(call, rows, columns)
@@ -110,12 +112,12 @@ class Pool(OverWindows):
 
     def window_role(self, call: Call, role: Role) -> Role | None:
         """The role, unless a window is larger than its map: what is laid out per place of it would be mostly empty."""
-        rows, columns = self.rules(call, call.main)
         if self.spatial != 2 or isinstance(call.specs[call.node.index], tuple):
             return None
+        rows, columns = self.rules(call, call.main)
         if not isinstance(rows, Window) or not isinstance(columns, Window):
             return None
-        height, width = call.main.rows or 1, call.main.columns or 1
+        height, width = (size or 1 for size in call.main.size)
         return Role.WHOLE if rows.span > height or columns.span > width else role
 
 
@@ -230,8 +232,8 @@ class AdaptivePool(OverWindows):
         return node_arguments(call.node)
 
     def windows(self, call: Call, operand: Operand) -> WindowKernel | None:
-        rows, columns = self.rules(call, operand)
-        return moved_boxes(rows, columns) if moves_maps(call, operand, rows, columns) else None
+        rules = self.rules(call, operand)
+        return moved_boxes(*rules) if moves_maps(call, operand, *rules) else None
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ class LinearLayer(Operator):
 
     def axes(self, call: Call) -> Axes:
         axes, last = call["input"].axes, call["input"].rank - 1
-        return NO_AXES if last in (axes.row, axes.column, axes.batch) else axes
+        return NO_AXES if last in axes.known else axes
 
     def mixes_images(self, call: Call) -> bool:
         return reads_images_besides(call, "input")
@@ -34,7 +34,7 @@ class LinearLayer(Operator):
     def rules(self, call: Call, operand: Operand) -> Rules:
         is_read_once = call.node.inputs.count(operand.index or 0) == 1
         if call.out_axes.has_space and operand.index == call["input"].index and is_read_once:
-            return Pointwise(), Pointwise()
+            return (Pointwise(),) * len(call.out_axes.spatial)
         return whole(call, operand)
 
     def reads_all_along(self, call: Call, operand: Operand, axis: int) -> bool:
@@ -67,7 +67,7 @@ class MatrixProduct(Operator):
         # Rows of the left matrix are rows of the product; of stacks of matrices each has its own.
         leading = [one for one in (left, right) if one.depends_on_input and one.axes.batch == 0 and one.rank == rank]
         has_images = any(one.shape[0] == call.out_shape[0] and (one == left or rank > 2) for one in leading)
-        return Axes(0, None, None) if has_images else NO_AXES
+        return Axes(0) if has_images else NO_AXES
 
     def mixes_images(self, call: Call) -> bool:
         """Products go image by image where all operands have the images in front and matrices behind."""
@@ -77,7 +77,7 @@ class MatrixProduct(Operator):
         return not in_front or (len(read) > 1 and (len(ranks) > 1 or min(ranks) < 3))
 
     def rules(self, call: Call, operand: Operand) -> Rules:
-        return Whole(1), Whole(1)
+        return (Whole(1),) * len(call.out_axes.spatial)
 
     def passes_axis(self, call: Call, operand: Operand, axis: int) -> bool:
         # Of products of stacks of matrices each reads its own; each row of a product one row of the left matrix.

@@ -19,17 +19,17 @@ class Recurrent(Operator):
 
     def axes(self, call: Call) -> Axes:
         if "params" not in call.arguments:
-            return Axes(0, None, None) if call.main.axes.batch == 0 else NO_AXES
+            return Axes(0) if call.main.axes.batch == 0 else NO_AXES
         place = call.get("batch_first")
         is_known = place is not None and call["input"].axes.batch == int(not place)
-        return Axes(int(not place), None, None) if is_known else NO_AXES
+        return Axes(int(not place)) if is_known else NO_AXES
 
     def item_axes(self, call: Call, item: int) -> Axes:
         axes = call.out_axes
         if not item or "params" not in call.arguments:
             return axes
         # The last states stand behind one another layer by layer, whatever the order of the sequences.
-        return NO_AXES if axes.batch is None else Axes(1, None, None)
+        return NO_AXES if axes.batch is None else Axes(1)
 
     def macs(self, call: Call) -> int | None:
         """All weights at every step; those of biases and of the gates' own products are none."""

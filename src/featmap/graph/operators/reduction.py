@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import prod
 from types import MappingProxyType
 from typing import Any, ClassVar
 
@@ -38,15 +39,15 @@ class Reduction(Weightless):
         reduced, keep = _reduced(call), bool(call.get("keepdim", False))
         axes = call.main.axes
         # What is reduced over the images belongs to none of them any more, also where the axis is kept.
-        axes = Axes(None if axes.batch in reduced else axes.batch, axes.row, axes.column)
+        axes = axes.without_batch() if axes.batch in reduced else axes
         if keep:
             return axes
         gone_before = [sum(other < axis for other in reduced) for axis in range(call.main.rank)]
         return axes.each(lambda axis: None if axis in reduced else axis - gone_before[axis])
 
     def rules(self, call: Call, operand: Operand) -> Rules:
-        reduced, axes = _reduced(call), operand.axes
-        return _reduced_rule(axes.row, reduced), _reduced_rule(axes.column, reduced)
+        reduced = _reduced(call)
+        return tuple(_reduced_rule(axis, reduced) for axis in operand.axes.spatial)
 
     def channels(self, call: Call, position: int, wanted: ChannelSet) -> ChannelSet:
         axis = channel_axis(call.main.axes, call.main.rank)
@@ -85,16 +86,16 @@ class Largest(Reduction):
 def summed_count(call: Call) -> int | None:
     """How many positions a map has, where the call reads one map of images of which there is something to sum."""
     main = call.main
-    if main.axes.batch != 0 or len(call.node.inputs) != 1 or main.rows is None or main.columns is None:
+    if main.axes.batch != 0 or len(call.node.inputs) != 1 or not main.axes.has_space:
         return None
-    count = main.rows * main.columns
+    count = prod(main.shape[axis] for axis in main.axes.in_space)
     return None if count == 1 else count
 
 
 def _reduced_count(call: Call) -> int | None:
-    """The same, where exactly rows and columns are reduced."""
+    """The same, where exactly the axes of its maps are reduced."""
     dims, axes = call.get("dim"), call.main.axes
-    is_space = dims is not None and {dim % call.main.rank for dim in dims} == {axes.row, axes.column}
+    is_space = dims is not None and {dim % call.main.rank for dim in dims} == set(axes.spatial)
     return summed_count(call) if is_space else None
 
 

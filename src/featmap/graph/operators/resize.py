@@ -50,11 +50,13 @@ class Interpolation(Weightless):
         return ", ".join(words + (["align_corners"] if call.get("align_corners") else []))
 
     def axes(self, call: Call) -> Axes:
-        return call.plane_axes() if self.spatial == 2 else call.main.axes
+        return call.made_maps(self.spatial)
+
+    def works_over(self, call: Call) -> int | None:
+        return self.spatial
 
     def rules(self, call: Call, operand: Operand) -> Rules:
-        axes = call.out_axes
-        return lined_up(call, operand, self._rule(call, axes.row), self._rule(call, axes.column))
+        return lined_up(call, operand, [self._rule(call, axis) for axis in call.out_axes.spatial])
 
     def passes_axis(self, call: Call, operand: Operand, axis: int) -> bool:
         return axis < 2

@@ -36,8 +36,8 @@ class Transform(Elementwise):
         return axes
 
     def rules(self, call: Call, operand: Operand) -> Rules:
-        dims, axes = _dims(call), operand.axes
-        return _along(call, axes.row, dims), _along(call, axes.column, dims)
+        dims = _dims(call)
+        return tuple(_along(call, axis, dims) for axis in operand.axes.spatial)
 
     def channels(self, call: Call, position: int, wanted: ChannelSet) -> ChannelSet:
         axis = channel_axis(call.main.axes, call.main.rank)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import reduce
 
 from featmap.geometry import IndexSet, ReceptiveField, merge
+from featmap.geometry.axis.axis_field import IDENTITY
 from featmap.graph.operators.base.call import Call
 from featmap.graph.operators.base.channels import ALL
 from featmap.graph.operators.base.operator import Operator
@@ -18,7 +19,6 @@ from featmap.graph.operators.gathering.overlay import Overlay
 from featmap.graph.operators.moving.cutting import Cut, Item, Select
 from featmap.graph.operators.padding import Padding
 from featmap.graph.operators.pointwise import Sum
-from featmap.graph.receptive.spelling import LABELS
 from featmap.graph.sized_graph import SizedGraph
 
 _FIRST_CHANNEL = IndexSet.of([0])
@@ -45,21 +45,21 @@ def _receptive_fields(sized: SizedGraph) -> list[ReceptiveField]:
 
 
 def _reported(sized: SizedGraph, index: int, seen: _Seen) -> ReceptiveField:
-    """The field as it is reported for the units at a value's own rows and columns."""
+    """The field as it is reported for the units at a value's own places, along the axes that the image has."""
     field = replace(seen.field, is_product=False) if seen.varies else seen.field
-    places, axes = sized.places, sized.axes[index]
-    if index not in sized.graph.made_of_image or places.is_plain(index):
-        return field
-    steps = [places.axis_steps(index, label, axis) for label, axis in zip(LABELS, (axes.row, axes.column), strict=True)]
-    is_told = all(places.spells_all(index, label) for label in LABELS)
-    return field.behind(*steps, is_product=field.is_product and is_told)
+    places = sized.places
+    if index in sized.graph.made_of_image and not places.is_plain(index):
+        steps = [places.axis_steps(index, label) for label in sized.labels]
+        is_told = all(places.spells_all(index, label) for label in sized.labels)
+        field = field.behind(*steps, is_product=field.is_product and is_told)
+    return replace(field, axes=tuple(field.axes[label] for label in sized.image_labels or sized.labels))
 
 
 def _seen(sized: SizedGraph, index: int, seen: list[_Seen]) -> _Seen:
     of_image = sized.graph.made_of_image
     ways = [way for way in sized.places.ways(index) if way.source in of_image]
     if not ways:
-        return _Seen(ReceptiveField(), varies=False)
+        return _Seen(ReceptiveField((IDENTITY,) * len(sized.labels)), varies=False)
     node = sized.graph[index]
     operator, call = sized.operator(node), sized.call(node)
     fields: list[ReceptiveField] = []
@@ -67,7 +67,7 @@ def _seen(sized: SizedGraph, index: int, seen: list[_Seen]) -> _Seen:
     varies = operator.divides_places(call) or _has_constant_channels(operator, call, [way.position for way in ways])
     for way in ways:
         behind = seen[way.source]
-        field = behind.field.behind(way.rows, way.columns, is_product=behind.field.is_product and way.is_certain)
+        field = behind.field.behind(*way.steps, is_product=behind.field.is_product and way.is_certain)
         if behind.varies and sized.places.channels(index, way, _FIRST_CHANNEL) is not ALL:
             varies = True
             if isinstance(operator, Cut | Item | Select | IndexedPlaces | Gathering):

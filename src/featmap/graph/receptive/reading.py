@@ -1,4 +1,4 @@
-"""The rules by which the rows (or columns) that a value spells read those that an operand spells.
+"""The rules by which the places that a value spells of an axis of the image read those that an operand spells.
 
 Each of the operand's digits is one of the value's, or is on an axis that is read by a rule of its own (a window on
 windows), or is read as a whole.
@@ -46,14 +46,14 @@ class Read:
         return to.axis is not None and not to.rule.moves and shape[to.axis] == self.shape[axis]
 
     def is_moved(self, axis: int) -> bool:
-        """Whether the axis is read by a rule of its own, and spells rows alone or columns alone."""
+        """Whether the axis is read by a rule of its own, and spells one axis of the image alone."""
         to = self.axes[axis]
         return to.rule.moves and not to.reads_whole and len(labels_of(self.spelling[axis])) == 1
 
 
 @dataclass(frozen=True, slots=True)
 class Linked:
-    """The rules from a value's rows (or columns) to an operand's.
+    """The rules from a value's places along one axis of the image to an operand's.
 
     `is_certain` is False where they may name more than is read; `reads_all` says that each position may read all.
     """
@@ -84,12 +84,12 @@ def _offered(read: Read, axis: int, shape: Sequence[int]) -> AxisSpelling:
 
 
 def _told(digits: AxisSpelling) -> int:
-    """The number of rows or columns that an axis distinguishes."""
+    """The number of places of the image that an axis distinguishes."""
     return prod(digit.size for digit in digits if digit.label is not None) if labels_of(digits) else 0
 
 
 def steps_to(read: Read, label: int, value: Spelling, shape: tuple[int, ...]) -> Linked:
-    """The rules from the rows (or columns) that a value spells to the operand's."""
+    """The rules from the places that a value spells of one axis of the image to the operand's."""
     mine, theirs = common_digits(read, value, shape)
     names = [[("value", one.axis, one.inner, one.digit.size)] for one in placed_digits(theirs, label)]
     steps: list[tuple[AxisRule, int]] = []
@@ -125,7 +125,7 @@ def _count(names: list[list[_Name]]) -> int:
 
 
 def _names_along(spelling: Spelling, axis: int) -> list[_Name]:
-    """All digits of an operand's axis, including those of neither rows nor columns."""
+    """All digits of an operand's axis, including those of no axis of the image."""
     return [("operand", axis, one.inner, one.digit.size) for one in placed_digits(spelling) if one.axis == axis]
 
 

@@ -1,4 +1,4 @@
-"""Spellings: how the axes of a value encode the rows and columns of an image as digits.
+"""Spellings: how the axes of a value encode the axes of an image, its rows and columns, as digits.
 
 In (image, channel, row, column) one axis is the rows. A view into (..., H/2, 2, W/2, 2) spells a row with two digits,
 and a permute and reshape may move the lower one to the channels, as space-to-depth does; windows move to the batch. As
@@ -14,13 +14,13 @@ from math import prod
 
 from featmap.graph.operators.base.call import Axes
 
-ROWS, COLUMNS = 0, 1
-LABELS = (ROWS, COLUMNS)
-
 
 @dataclass(frozen=True, slots=True)
 class Digit:
-    """One digit of an axis: `size` values of the rows (or columns), `step` apart; without a label, of neither."""
+    """One digit of an axis: `size` places of an axis of the image, `step` apart.
+
+    `label` is the number of that axis (0 rows and 1 columns of a picture); None where it is of none.
+    """
 
     size: int
     label: int | None = None
@@ -42,14 +42,14 @@ class PlacedDigit:
 
 
 def plain(shape: Sequence[int], axes: Axes) -> Spelling:
-    """The spelling where rows and columns are axes of their own."""
-    labels = {axes.row: ROWS, axes.column: COLUMNS}
+    """The spelling where each axis of the image is an axis of its own."""
+    labels = {axis: label for label, axis in enumerate(axes.spatial) if axis is not None}
     digits = [Digit(size, labels[axis], 1) if axis in labels else Digit(size) for axis, size in enumerate(shape)]
     return tuple(() if digit.size == 1 else (digit,) for digit in digits)
 
 
 def placed_digits(spelling: Spelling, label: int | None = None) -> list[PlacedDigit]:
-    """The digits of the rows (or columns), the most significant first; without a label, all digits, axis by axis."""
+    """The digits of one axis of the image, the most significant first; without a label, all, axis by axis."""
     each = [
         PlacedDigit(digit, axis, prod(below.size for below in digits[at + 1 :]))
         for axis, digits in enumerate(spelling)
@@ -61,24 +61,24 @@ def placed_digits(spelling: Spelling, label: int | None = None) -> list[PlacedDi
 
 
 def size_of(spelling: Spelling, label: int) -> int:
-    """The number of rows (or columns) that are spelled."""
+    """The number of places that are spelled of one axis of the image."""
     return prod(digit.size for digit in chain(*spelling) if digit.label == label)
 
 
 def labels_of(digits: AxisSpelling) -> set[int]:
-    """What an axis spells: rows, columns, both or neither."""
+    """The axes of the image that an axis spells."""
     return {digit.label for digit in digits if digit.label is not None}
 
 
 def without(spelling: Spelling, label: int) -> Spelling:
-    """The spelling without the rows (or columns)."""
+    """The spelling without one axis of the image."""
     return tuple(tuple(Digit(d.size) if d.label == label else d for d in digits) for digits in spelling)
 
 
 def renumbered(spelling: Spelling) -> Spelling:
     """The digits in their order with steps renumbered without gaps; neighbours that belong together are merged."""
     steps: dict[tuple[int, int], int] = {}
-    for label in LABELS:
+    for label in labels_of(tuple(chain(*spelling))):
         step = 1
         for one in reversed(placed_digits(spelling, label)):
             steps[one.axis, one.inner] = step
@@ -106,7 +106,7 @@ def merged(digits: Sequence[Digit]) -> AxisSpelling:
 def parted(digits: Sequence[Digit], sizes: Sequence[int]) -> list[list[Digit]] | None:
     """The digits distributed to axes of these sizes, split at the ends of axes; None where a digit cannot be split.
 
-    >>> parted([Digit(8, ROWS, 1), Digit(6, COLUMNS, 1)], (4, 12))
+    >>> parted([Digit(8, 0, 1), Digit(6, 1, 1)], (4, 12))
     [[Digit(size=4, label=0, step=2)], [Digit(size=2, label=0, step=1), Digit(size=6, label=1, step=1)]]
     """
     waiting, parts = list(digits[::-1]), list[list[Digit]]()

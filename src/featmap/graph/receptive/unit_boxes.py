@@ -1,7 +1,7 @@
 """Unit boxes of all units of a map at once.
 
-Rows and columns are independent: a unit's box is the input rows of its row by the input columns of its column. Those of
-each value are computed once, from those of the values that it reads.
+The axes are independent: a unit's box is the input rows of its row by the input columns of its column, in a picture.
+Those of each value are computed once, from those of the values that it reads.
 """
 
 from __future__ import annotations
@@ -18,11 +18,10 @@ from featmap.geometry.axis.digits import needed_through
 from featmap.graph.operators.base.channels import ALL, ChannelSet
 from featmap.graph.receptive.places import Way
 from featmap.graph.receptive.reading import Steps
-from featmap.graph.receptive.spelling import LABELS
 from featmap.graph.sized_graph import SizedGraph
 
 Spans = NDArray[np.int64]
-"""Start and stop of the input rows (or columns) of every row (or column) of a value, (index, 2); 0, 0 for none."""
+"""Start and stop of what every place along an axis of a value sees of the input's, (index, 2); 0, 0 for nothing."""
 
 
 class UnitBoxes:
@@ -31,23 +30,19 @@ class UnitBoxes:
     def __init__(self, sized: SizedGraph) -> None:
         self.sized = sized
         self.image = sized.graph.image_input
-        self._known: dict[Any, tuple[Spans, Spans]] = {}
+        self._known: dict[Any, tuple[Spans, ...]] = {}
         self._ones: dict[int, bool] = {}
         self._ways: dict[tuple[int, ChannelSet], int] = {}
         self._numbers: dict[Any, int] = {}
 
-    def of(self, node: int, channel: int) -> tuple[Spans, Spans]:
-        """The input rows of every row of one map, and the input columns of every column."""
+    def of(self, node: int, channel: int) -> tuple[Spans, ...]:
+        """Along each axis of one map what every place sees of the input: the rows of every row, in a picture."""
         places = self.sized.places
         if places.is_plain(node):
             return self._spans(node, IndexSet.of([channel]))
-        axes, behind = self.sized.axes[node], self._spans(node, ALL)
-        steps = [
-            places.axis_steps(node, label, axis) for label, axis in zip(LABELS, (axes.row, axes.column), strict=True)
-        ]
-        sizes = self.sized.size(node)
-        rows, columns = (_read_through(*each) for each in zip(sizes, steps, behind, strict=True))
-        return rows, columns
+        behind = self._spans(node, ALL)
+        steps = [places.axis_steps(node, label) for label in self.sized.labels]
+        return tuple(map(_read_through, self.sized.size(node), steps, behind))
 
     def alike(self, node: int, channels: int) -> tuple[tuple[int, ...], list[int]]:
         """Groups of channels with the same boxes: the group of each channel, and one channel of every group.
@@ -107,10 +102,9 @@ class UnitBoxes:
             self._ways[node, channels] = self._numbers.setdefault(way, len(self._numbers))
         return (self._ways[node, channels],)
 
-    def _spans(self, node: int, channels: ChannelSet) -> tuple[Spans, Spans]:
+    def _spans(self, node: int, channels: ChannelSet) -> tuple[Spans, ...]:
         if node == self.image:
-            rows, columns = (np.stack([np.arange(size), np.arange(size) + 1], axis=1) for size in self.sized.size(node))
-            return rows, columns
+            return tuple(np.stack([np.arange(size), np.arange(size) + 1], axis=1) for size in self.sized.size(node))
         key = node if channels is ALL else (node, self._way(node, channels))
         if key not in self._known and channels is ALL:
             # In execution order: what is read is known by then, and deep networks need no deep recursion.
@@ -124,20 +118,19 @@ class UnitBoxes:
     def _is_value(self, index: int) -> bool:
         return not self.sized.graph[index].is_input
 
-    def _read(self, node: int, channels: ChannelSet) -> tuple[Spans, Spans]:
+    def _read(self, node: int, channels: ChannelSet) -> tuple[Spans, ...]:
         sizes = self.sized.places.size(node)
-        rows, columns = (np.zeros((size, 2), np.int64) for size in sizes)
+        found = [np.zeros((size, 2), np.int64) for size in sizes]
         for way, read in self._sources(node, channels):
             if self.sized.graph[way.source].is_input and way.source != self.image:
                 continue
             behind = self._spans(way.source, read)
-            rows = _hulls(rows, _read_through(sizes[0], way.rows, behind[0]))
-            columns = _hulls(columns, _read_through(sizes[1], way.columns, behind[1]))
-        return rows, columns
+            found = [_hulls(*each) for each in zip(found, map(_read_through, sizes, way.steps, behind), strict=True)]
+        return tuple(found)
 
 
 def _read_through(size: int, steps: Steps, behind: Spans) -> Spans:
-    """What every row or column reads through a chain of rules."""
+    """What every place along an axis reads through a chain of rules."""
     found = np.zeros((size, 2), np.int64)
     for place in range(size):
         needed = needed_through(steps, IndexSet.of([place]))

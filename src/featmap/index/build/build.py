@@ -12,7 +12,8 @@ import numpy as np
 import torch
 
 from featmap.images.entries import batched, count_hint, entries, is_read_at_once
-from featmap.images.entry import Entry, LeftOut, Tally
+from featmap.images.entry import Entry, LeftOut, Taken, Tally
+from featmap.images.signals import taken_by
 from featmap.index.build.engine import Engine, Work
 from featmap.index.build.local import LocalEngine
 from featmap.index.build.measure import Finish
@@ -73,7 +74,7 @@ def build_index(
     engine.check()
     wish.check()
     tally = Tally()
-    listed, planned = _listed(images, tally)
+    listed, planned = _listed(images, tally, taken_by(network))
     if not has_repository(path) or Snapshot(path).is_empty:
         Writer.begin(path, describe(network, wish, planned))
     with only_builder(path):
@@ -85,11 +86,11 @@ def build_index(
         return build.run(engine.run(replace(work, strict=strict)))
 
 
-def _listed(images: Any, tally: Tally) -> tuple[Iterable[Entry], int]:
+def _listed(images: Any, tally: Tally, taken: Taken) -> tuple[Iterable[Entry], int]:
     """The entries, and how many images there are, 0 where that is not known."""
     if not is_read_at_once(images):
-        return entries(images, tally), count_hint(images)
-    listed = list(entries(images, tally))
+        return entries(images, tally, taken), count_hint(images)
+    listed = list(entries(images, tally, taken))
     return listed, len(listed)
 
 

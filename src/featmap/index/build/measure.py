@@ -20,7 +20,7 @@ from featmap.index.schema.description import Description, IndexedLayer
 from featmap.index.schema.totals import Totals, places_per_map
 from featmap.network.network import CapturedNetwork
 from featmap.network.randomness import random_numbers_apart
-from featmap.run.as_maps import as_maps
+from featmap.run.as_maps import as_maps, with_one_plane
 from featmap.run.batches import can_batch
 from featmap.run.magnitudes import measured
 from featmap.run.program.program import Program
@@ -196,7 +196,7 @@ class _Part:
         found = _Found(first, images, MapStatistics.empty(len(images), self.description.maps), {})
         values = torch.stack([image.values for image in images if image.values is not None])
         for node, value in measurer.program.each(values, measurer.network.other_inputs):
-            maps = measured(as_maps(measurer.network.sized, node, value))
+            maps = with_one_plane(measured(as_maps(measurer.network.sized, node, value)))
             for number, layer in measurer.layers[node]:
                 self._measure_layer(found, number, layer, maps)
         here, statistics = slice(first, first + len(images)), found.statistics
@@ -237,7 +237,8 @@ class _Part:
                 f"'{layer.address}' has values beyond {np.finfo(np.float16).max:,.0f}, more than float16 holds.",
                 "Leave its whole maps out (full, --full); everything else in the index is float32.",
             )
-        self.full[layer.address][start : start + len(maps)] = halves.cpu().numpy()
+        kept = self.full[layer.address]
+        kept[start : start + len(maps)] = halves.reshape(len(maps), *kept.shape[1:]).cpu().numpy()
 
     def block(self) -> Block:
         """The block measured so far."""

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from featmap.errors import ImageBroken, InputError, NoSuchImage, NotKept, SettingError
 from featmap.images.entries import entries
 from featmap.images.reading import read_image
+from featmap.images.signals import taken_by
 from featmap.index.build.measure import Measurer
 from featmap.index.questions.chosen import check_table, names
 from featmap.index.schema.description import IndexedLayer
@@ -96,7 +97,7 @@ def query_of_picture(snapshot: Snapshot, network: CapturedNetwork, image: Any, a
     check_by(by)
     layer = layer_in_table(snapshot, address)
     check_same(snapshot.description, network, Wish(), snapshot.path)
-    listed = list(entries(image))
+    listed = list(entries(image, taken=taken_by(network)))
     if len(listed) != 1:
         raise InputError(f"{len(listed)} images were given; one is compared with the others.", "Give one image.")
     read = read_image(network, listed[0])

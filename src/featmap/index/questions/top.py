@@ -40,7 +40,7 @@ class TopExample:
     path: str
     label: str
     value: float
-    unit: tuple[int, int]
+    unit: tuple[int, ...]
     box: Box
     field: Box
     digest: str
@@ -245,10 +245,9 @@ def _examples(snapshot: Snapshot, layer: IndexedLayer, channel: int, found: _Fou
     labels = snapshot.numbers("image/label", numbers)
     examples: list[TopExample] = []
     for at, number in enumerate(numbers.tolist()):
-        row, column = divmod(int(places[at]), layer.size[1])
-        box, field = layer.box(channel, row, column), layer.field_box(channel, row, column)
+        unit = layer.unit(int(places[at]))
+        box, field = layer.box(channel, unit), layer.field_box(channel, unit)
         label = snapshot.labels[labels[at]] if labels[at] >= 0 else ""
-        unit = (row, column)
         examples.append(
             TopExample(number, names[at], paths[at], label, float(values[at]), unit, box, field, digests[at])
         )

@@ -13,8 +13,8 @@ QUANTILE_BYTES = 2**25
 _CORRELATION_SHARE, _CORRELATION_MACS, _CORRELATION_BYTES = 0.01, 4_000_000, 3 * 2**26
 _CELL_BYTES, _BLOCK_BYTES, _BLOCK = 16, 2**28, 1024
 
-MapShape = tuple[int, int, int]
-"""Channels, rows and columns of a layer's maps."""
+MapShape = tuple[int, ...]
+"""Channels, rows and columns of a layer's maps; of signals and volumes channels and the size along each axis."""
 
 
 def correlated_places(shapes: Sequence[MapShape], macs: int, wanted: str) -> list[int]:
@@ -23,23 +23,23 @@ def correlated_places(shapes: Sequence[MapShape], macs: int, wanted: str) -> lis
     "auto" spends a hundredth of the network's own multiply-adds, at least 4 million per image, and 192 MiB.
     """
     if wanted != "auto":
-        return [rows * columns if wanted == "all" else 0 for _, rows, columns in shapes]
+        return [math.prod(size) if wanted == "all" else 0 for _, *size in shapes]
     # The cheapest layers first: the rest of their share goes to the others.
     cheapest = sorted(range(len(shapes)), key=lambda number: _products(shapes[number]))
     fitting = _fitting(cheapest, shapes)
     left = max(_CORRELATION_SHARE * macs, _CORRELATION_MACS)
     found = [0] * len(shapes)
     for turn, number in enumerate(fitting):
-        channels, rows, columns = shapes[number]
+        channels, *size = shapes[number]
         share = left / (len(fitting) - turn)
-        found[number] = min(rows * columns, max(1, int(share / channels**2)))
+        found[number] = min(math.prod(size), max(1, int(share / channels**2)))
         left -= found[number] * channels**2
     return found
 
 
 def _products(shape: MapShape) -> int:
-    channels, rows, columns = shape
-    return channels**2 * rows * columns
+    channels, *size = shape
+    return channels**2 * math.prod(size)
 
 
 def _fitting(cheapest: Sequence[int], shapes: Sequence[MapShape]) -> list[int]:
@@ -64,8 +64,8 @@ def tail_lengths(shapes: Sequence[MapShape], budget_bytes: int, planned: int) ->
         return [budget_bytes // (4 * max(maps, 1))] * len(shapes)
     found = [0] * len(shapes)
     for number in sorted(range(len(shapes)), key=lambda number: math.prod(shapes[number])):
-        channels, rows, columns = shapes[number]
-        count = planned * rows * columns
+        channels, *size = shapes[number]
+        count = planned * math.prod(size)
         wanted = [tail_rank(2 * count, QUANTILES[0]), *(tail_rank(count, quantile) for quantile in QUANTILES)]
         found[number] = next((length for length in wanted if 4 * channels * length <= budget_bytes), 0)
         budget_bytes -= 4 * channels * found[number]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from featmap.errors import InputError
 from featmap.graph.graph import Node, TensorSpec
@@ -35,7 +37,7 @@ def describe(network: CapturedNetwork, wish: Wish, planned: int = 0) -> Descript
     Raises: AddressError, SettingError, InputError: the network takes no images.
     """
     wish.check()
-    if len(network.input_shape) != 3:
+    if not network.takes_images:
         raise InputError(f"{network.name} takes no images.", "An index is over images; ask a network of images.")
     stage = wish.stage or "a"
     full = wanted_places(network, wish.full or (), stage)
@@ -126,15 +128,20 @@ def _layers(
                 field=fields[place.node].as_dict(),
                 bounds=_bounds(network.graph[place.node]) if not is_complex(network.sized, place.node) else _UNBOUNDED,
                 group=group,
-                boxes=tuple({"rows": rows.tolist(), "columns": columns.tolist()} for rows, columns in spans),
+                boxes=tuple(map(_sides, spans)),
                 correlated=over,
                 tail=tail,
-                input_size=(network.input_shape[1], network.input_shape[2]),
+                input_size=network.sized.image_size,
                 rectified=place.node in rectified,
                 magnitudes=is_complex(network.sized, place.node),
             )
         )
     return tuple(found)
+
+
+def _sides(spans: Sequence[NDArray[np.int64]]) -> dict[str, Any]:
+    axes = [axis.tolist() for axis in spans]
+    return {"rows": axes[0], "columns": axes[1]} if len(axes) == 2 else {"axes": axes}
 
 
 def _bounds(node: Node) -> tuple[float, float]:

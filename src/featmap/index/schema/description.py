@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
+from math import prod
 from typing import Any
 
 import numpy as np
 
 from featmap.errors import NoSuchChannel, NotKept, nearest
 from featmap.geometry import Box
+from featmap.geometry.place import place_of
 from featmap.network.address import Address
 from featmap.network.preprocess import Preprocessing
 from featmap.version import __version__
@@ -23,24 +26,25 @@ class IndexedLayer:
     """One indexed layer: its full address, its maps `first` to `first + channels` of all, and its geometry.
 
     `boxes` holds, for every group of channels with the same view, the input rows of every row and the input columns of
-    every column; `group` the group of every channel. `bounds` are those of its nonlinearity. `correlated` is the number
-    of positions per image over which maps are correlated, `tail` the number of largest values that are kept per map; 0
-    is none. `input_size` are the network's input rows and columns. `rectified`: its maps are 0 on a half line of their
-    input, as behind ReLU. `magnitudes`: its values are complex, and all that is kept is of their magnitudes. Both are
-    None in an index that was built before this was kept.
+    every column ("axes": the same along each axis of a signal or volume); `group` the group of every channel. `bounds`
+    are those of its nonlinearity. `correlated` is the number of positions per image over which maps are correlated,
+    `tail` the number of largest values that are kept per map; 0 is none. `input_size` is that of the network's images,
+    rows and columns. `rectified`: its maps are 0 on a half line of their input, as behind ReLU. `magnitudes`: its
+    values are complex, and all that is kept is of their magnitudes. Both are None in an index that was built before
+    this was kept.
     """
 
     address: str
     first: int
     channels: int
-    size: tuple[int, int]
+    size: tuple[int, ...]
     field: dict[str, Any]
     bounds: tuple[float, float]
     group: tuple[int, ...]
     boxes: tuple[dict[str, Any], ...]
     correlated: int
     tail: int
-    input_size: tuple[int, int]
+    input_size: tuple[int, ...]
     rectified: bool | None = None
     magnitudes: bool | None = None
 
@@ -66,22 +70,30 @@ class IndexedLayer:
     @property
     def places(self) -> int:
         """How many units a map has."""
-        return self.size[0] * self.size[1]
+        return prod(self.size)
 
-    def box(self, channel: int, row: int, column: int) -> Box:
-        """The input pixels that can influence a unit."""
+    def unit(self, place: int) -> tuple[int, ...]:
+        """The position along each axis of a map, from its number in the flattened map."""
+        return place_of(place, self.size)
+
+    def spans(self, channel: int) -> list[list[list[int]]]:
+        """Along each axis of a channel's map the start and stop of what every place sees of the input."""
         sides = self.boxes[self.group[channel]]
-        (top, bottom), (left, right) = sides["rows"][row], sides["columns"][column]
-        return Box(0, 0, 0, 0) if top == bottom or left == right else Box(top, left, bottom, right)
+        return sides["axes"] if "axes" in sides else [sides["rows"], sides["columns"]]
 
-    def field_box(self, channel: int, row: int, column: int) -> Box:
+    def box(self, channel: int, unit: Sequence[int]) -> Box:
+        """The input pixels that can influence a unit."""
+        seen = [spans[at] for spans, at in zip(self.spans(channel), unit, strict=True)]
+        return Box(*(start for start, _ in seen), *(stop for _, stop in seen))
+
+    def field_box(self, channel: int, unit: Sequence[int]) -> Box:
         """The same uncut: it may reach beyond the image. Where units do not move uniformly it is `box`."""
-        cut = self.box(channel, row, column)
+        cut = self.box(channel, unit)
         size, stride, offset = (self.field[name] for name in ("size", "stride", "offset"))
         if not all(isinstance(step, int) for step in (*size, *stride, *offset)):
             return cut
-        top, left = offset[0] + row * stride[0], offset[1] + column * stride[1]
-        uncut = Box(top, left, top + size[0], left + size[1])
+        starts = [first + at * step for first, at, step in zip(offset, unit, stride, strict=True)]
+        uncut = Box(*starts, *(start + count for start, count in zip(starts, size, strict=True)))
         # Behind a concatenation some channels see less than the layer's field.
         return uncut if cut == uncut.clip(*self.input_size) else cut
 

@@ -9,10 +9,12 @@ from torch import Tensor
 
 from featmap.errors import NoSuchStage
 from featmap.geometry import TransposedWindow, Window
+from featmap.geometry.setting import axis_words
 from featmap.graph.operators.convolution import Convolution, ConvolutionSettings
 from featmap.graph.operators.table import operator_of, printed_name
 from featmap.network.layers import CapturedLayer
 from featmap.network.network import CapturedNetwork
+from featmap.network.resolve import listed
 from featmap.run.as_maps import as_maps
 from featmap.run.magnitudes import is_complex
 from featmap.run.program.constants import exact_constants
@@ -22,8 +24,8 @@ from featmap.run.program.constants import exact_constants
 class Filters:
     """A convolution or linear layer in float64.
 
-    `weight` is (output channel, input channel of its group, kernel row, kernel column), also for transposed
-    convolutions, whose kernels are not flipped. `source` is the node that the layer reads.
+    `weight` is (output channel, input channel of its group, kernel row, kernel column), with as many axes of kernels as
+    its maps have, also for transposed convolutions, whose kernels are not flipped. `source` is the node that it reads.
     """
 
     weight: Float64[Tensor, "output channel *kernel"]
@@ -33,8 +35,9 @@ class Filters:
     is_convolution: bool
 
     @property
-    def rules(self) -> tuple[Window | TransposedWindow, Window | TransposedWindow]:
-        return self.settings.rule(0), self.settings.rule(1)
+    def rules(self) -> tuple[Window | TransposedWindow, ...]:
+        """The window along each axis of the maps."""
+        return tuple(self.settings.rule(axis) for axis in range(len(self.settings.kernel)))
 
     def inputs_of(self, channel: int) -> range:
         """The input channels that an output channel reads: those of its group."""
@@ -47,7 +50,7 @@ class Filters:
 def filters_of(network: CapturedNetwork, layer: CapturedLayer) -> Filters:
     """The layer's filters.
 
-    Raises: NoSuchStage: the layer is neither a convolution nor a linear layer, or has no maps with rows and columns.
+    Raises: NoSuchStage: the layer is neither a convolution nor a linear layer, or has no maps.
     """
     if layer.kind not in ("convolution", "linear"):
         raise NoSuchStage(
@@ -67,11 +70,13 @@ def filters_of(network: CapturedNetwork, layer: CapturedLayer) -> Filters:
     if isinstance(operator, Convolution):
         settings = operator.settings(call)
         weight = _outputs_first(weight, settings)
-        if weight.ndim == 3:
+        if weight.ndim == 3 and network.graph.map_axes == 2:
             weight, settings = weight[:, :, None, :], _with_one_row(settings)
     else:
-        settings = ConvolutionSettings((1, 1), (1, 1), ((0, 0), (0, 0)), (1, 1), 1, False, (0, 0))
-        weight = weight[:, :, None, None]
+        count = network.graph.map_axes
+        ones = (1,) * count
+        settings = ConvolutionSettings(ones, ones, ((0, 0),) * count, ones, 1, False, (0,) * count)
+        weight = weight.view(*weight.shape, *ones)
     filters = Filters(weight, bias, settings, node.inputs[0], isinstance(operator, Convolution))
     _check_maps(network, layer, filters)
     return filters
@@ -90,12 +95,12 @@ def _check_maps(network: CapturedNetwork, layer: CapturedLayer, filters: Filters
     """Whether the weights belong to the maps that the layer reads and makes, each of rows and columns."""
     channels = network.resolver.channels
     outputs, inputs = filters.weight.shape[0], filters.weight.shape[1] * filters.settings.groups
-    given = inputs if _reads_planes(network, filters) else channels(filters.source)
-    if filters.weight.ndim != 4 or (outputs, inputs) != (channels(layer.producer), given):
+    given = inputs if _reads_maps(network, filters) else channels(filters.source)
+    if filters.weight.ndim != network.graph.map_axes + 2 or (outputs, inputs) != (channels(layer.producer), given):
         operator = printed_name(network.graph[layer.producer])
         shape = " x ".join(map(str, network.sized.shape(filters.source)[1:]))
         raise NoSuchStage(
-            f"'{layer.name}' ({operator}) reads values of shape {shape}, not maps of known rows and columns; "
+            f"'{layer.name}' ({operator}) reads values of shape {shape}, not maps of known {_cells(network)}; "
             "it cannot be taken apart.",
             f"Ask for its values: maps of {layer.name}:conv.",
         )
@@ -103,17 +108,21 @@ def _check_maps(network: CapturedNetwork, layer: CapturedLayer, filters: Filters
 
 def source_maps(
     network: CapturedNetwork, filters: Filters, value: Shaped[Tensor, "image ..."]
-) -> Shaped[Tensor, "channel row column"]:
+) -> Shaped[Tensor, " channel *place"]:
     """What the layer reads of one image, (channel, row, column) in the order in which the layer reads it."""
-    if _reads_planes(network, filters):
+    if _reads_maps(network, filters):
         return value[0]
     return as_maps(network.sized, filters.source, value)[0]
 
 
-def _reads_planes(network: CapturedNetwork, filters: Filters) -> bool:
-    """Whether a convolution reads the last two axes of its operand as rows and columns, whatever they are."""
+def _reads_maps(network: CapturedNetwork, filters: Filters) -> bool:
+    """Whether a convolution reads the last axes of its operand as those of maps, whatever they are."""
     shape = network.sized.shape(filters.source)
-    return filters.is_convolution and len(shape) == 4 and shape[0] == 1
+    return filters.is_convolution and len(shape) == network.graph.map_axes + 2 and shape[0] == 1
+
+
+def _cells(network: CapturedNetwork) -> str:
+    return listed([words.cells for words in axis_words(network.graph.map_axes)])
 
 
 def _outputs_first(weight: Tensor, settings: ConvolutionSettings) -> Tensor:

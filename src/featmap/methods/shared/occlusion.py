@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from jaxtyping import Float64
+from jaxtyping import Float64, Shaped
 from PIL import Image
+from torch import Tensor
 
 from featmap.errors import InputError, SettingError
 from featmap.methods.shared.windows import Windows, captum_average
@@ -35,31 +36,33 @@ class OcclusionCheck:
 class OcclusionMap(ArrayResult):
     """The scores of one image with a window over each position.
 
-    `score` is that of the untouched image, `grid` (row position, column position) those of the occluded ones; `drop` is
-    score - grid. `positions` are the windows, `baseline` says what was written over them. `picture` is the image as
-    the network saw it, where it came as a picture. `region_ends` names the operators that were computed whole, with all
-    that follows, since they have no way to compute a region of their value alone.
+    `score` is that of the untouched image, `grid` (row position, column position) those of the occluded ones, with one
+    axis for a signal and three for a volume; `drop` is score - grid. `positions` are the windows, `baseline` says what
+    was written over them. `picture` is the image as the network saw it, None for signals and volumes; `values` is what
+    went in. `region_ends` names the operators that were computed whole, with all that follows, since they have no way
+    to compute a region of their value alone.
     """
 
     image: str
     target: str
     score: float
-    grid: Float64[Numbers, "row_position column_position"]
+    grid: Float64[Numbers, "*position"]
     windows: Windows
     baseline: str
-    image_size: tuple[int, int]
+    image_size: tuple[int, ...]
     weights_source: str
     recomputed_share: float
     verification: OcclusionCheck | None = None
     picture: Image.Image | None = None
     region_ends: tuple[str, ...] = ()
+    values: Shaped[Tensor, " channel *place"] | None = None
 
     @property
     def _array(self) -> Numbers:
         return self.grid
 
     @property
-    def drop(self) -> Float64[Numbers, "row_position column_position"]:
+    def drop(self) -> Float64[Numbers, "*position"]:
         """The drop of the score at each position; an infinite score that does not change drops by 0."""
         same = self.grid == self.score
         return np.where(same, 0.0, self.score - np.where(same, 0.0, self.grid))
@@ -75,12 +78,11 @@ class OcclusionMap(ArrayResult):
         return self.largest_effect / abs(self.score) if self.score else None
 
     @property
-    def positions(self) -> list[list[list[int]]]:
-        """The box [top, left, bottom, right] of the window at each position."""
-        return [
-            [self.windows.box(row, column).as_list() for column in range(len(self.windows.columns))]
-            for row in range(len(self.windows.rows))
-        ]
+    def positions(self) -> list[Any]:
+        """The box [top, left, bottom, right] of the window at each position, nested as the grid is."""
+        shape = self.windows.shape
+        boxes = [self.windows.box(*position).as_list() for position in np.ndindex(*shape)]
+        return np.array(boxes).reshape(*shape, -1).tolist()
 
     @property
     def semantics(self) -> dict[str, PlainData]:
@@ -95,7 +97,7 @@ class OcclusionMap(ArrayResult):
             "region_ends": list(self.region_ends),
         }
 
-    def attribution(self, convention: str = "captum") -> Float64[Numbers, "row column"]:
+    def attribution(self, convention: str = "captum") -> Float64[Numbers, "*place"]:
         """The drops as a map over the pixels (row, column).
 
         `captum`: each pixel the mean drop of the windows that cover it. Captum itself cuts its last window at the edge
@@ -131,12 +133,11 @@ class OcclusionMap(ArrayResult):
 
     def __repr__(self) -> str:
         drop = self.drop
-        row, column = np.unravel_index(int(drop.argmax()), drop.shape)
-        box = self.windows.box(int(row), int(column))
+        box = self.windows.box(*map(int, np.unravel_index(int(drop.argmax()), drop.shape)))
+        window = " x ".join(map(str, self.windows.window))
         return (
             f"OcclusionMap({self.target} of {self.image}: {self.score:.6g}; {self.windows.count} windows of "
-            f"{self.windows.window[0]} x {self.windows.window[1]}; largest drop {drop.max():.4g} at rows "
-            f"{box.top}:{box.bottom}, columns {box.left}:{box.right}; "
+            f"{window}; largest drop {drop.max():.4g} at {box.words}; "
             f"largest effect {share_words(self.relative_effect)})"
         )
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from PIL import Image
 from torch import Tensor
 
@@ -63,12 +63,14 @@ def _check(name: str, got: str, allowed: Sequence[str]) -> None:
 class Projection(ArrayResult):
     """What in one image a unit, a map or a score responds to.
 
-    `values` (channel, row, column) are the projection in preprocessed input units on `box`, the input pixels that can
+    `values` (channel, row, column), (channel, position) of a signal and (channel, plane, row, column) of a volume, are
+    the projection in preprocessed input units on `box`, the input pixels that can
     influence the target; elsewhere it is 0. `field` is that box before it was cut to the image. `value` is the
     target's own value, `started_from` the number that the signal began with, `unit` its row and column.
     `through_gradient` names the nonlinearities on the way that are not rectifiers: under every rule signals pass them
     through their gradient. `own_gradients` names what on the way has a gradient of its own in the model, such as an
-    `autograd.Function` with a backward: here it has the gradient of what its forward computes.
+    `autograd.Function` with a backward: here it has the gradient of what its forward computes. `picture` is the image
+    as the network saw it, None for signals and volumes; `image_values` is what went in.
     """
 
     image: str
@@ -76,24 +78,25 @@ class Projection(ArrayResult):
     question: ProjectionQuestion
     value: float
     started_from: float
-    unit: tuple[int, int] | None
-    values: Float[Tensor, "channel row column"]
+    unit: tuple[int, ...] | None
+    values: Float[Tensor, " channel *place"]
     box: Box
     field: Box
-    image_size: tuple[int, int]
+    image_size: tuple[int, ...]
     through_gradient: tuple[str, ...]
     weights_source: str
     picture: Image.Image | None = None
     own_gradients: tuple[str, ...] = ()
+    image_values: Shaped[Tensor, " channel *image_place"] | None = None
 
     @property
     def _array(self) -> Tensor:
         return self.values
 
-    def on_image(self) -> Float[Tensor, "channel image_row image_column"]:
+    def on_image(self) -> Float[Tensor, " channel *image_place"]:
         """The projection on the whole image, 0 outside of its box: (channel, row, column)."""
         whole = self.values.new_zeros((self.values.shape[0], *self.image_size))
-        whole[:, self.box.top : self.box.bottom, self.box.left : self.box.right] = self.values
+        whole[(slice(None), *self.box.slices)] = self.values
         return whole
 
     @property
@@ -149,8 +152,8 @@ class Projection(ArrayResult):
         values = NOTHING if self.is_zero else f"values {low:.4g} to {high:.4g}"
         own = f"; {own_gradient_words(self.own_gradients)}" if self.own_gradients else ""
         return (
-            f"Projection({self.target} = {self.value:.4g} of {self.image}, {self.question.rule}, on rows "
-            f"{box.top}:{box.bottom}, columns {box.left}:{box.right}; {values}; weights: {self.weights_source}{own})"
+            f"Projection({self.target} = {self.value:.4g} of {self.image}, {self.question.rule}, on "
+            f"{box.words}; {values}; weights: {self.weights_source}{own})"
         )
 
 

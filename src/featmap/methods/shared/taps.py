@@ -6,6 +6,7 @@ description serves plain, dilated, padded, grouped and transposed convolutions, 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -37,24 +38,28 @@ def taps(rule: Window | TransposedWindow, output: int, size: int) -> tuple[Tap, 
 
 
 def window_values(
-    maps: Shaped[Tensor, "channel row column"], rows: tuple[Tap, ...], columns: tuple[Tap, ...]
-) -> Shaped[Tensor, "channel height width"]:
-    """The input values under the window, (channel, row, column); 0 where the window covers padding."""
-    height, width = maps.shape[-2:]
-    values = maps.new_zeros((maps.shape[0], len(rows), len(columns)))
-    inside_rows = [(at, tap.source) for at, tap in enumerate(rows) if 0 <= tap.source < height]
-    inside_columns = [(at, tap.source) for at, tap in enumerate(columns) if 0 <= tap.source < width]
-    if inside_rows and inside_columns:
-        to_rows, from_rows = (torch.tensor(part) for part in zip(*inside_rows, strict=True))
-        to_columns, from_columns = (torch.tensor(part) for part in zip(*inside_columns, strict=True))
-        values[:, to_rows[:, None], to_columns[None]] = maps[:, from_rows[:, None], from_columns[None]]
+    maps: Shaped[Tensor, " channel *place"], axes: Sequence[tuple[Tap, ...]]
+) -> Shaped[Tensor, " channel *tap"]:
+    """The input values under the window, one axis per list of taps; 0 where the window covers padding."""
+    values = maps.new_zeros((maps.shape[0], *map(len, axes)))
+    inside = [
+        [(at, tap.source) for at, tap in enumerate(found) if 0 <= tap.source < size]
+        for found, size in zip(axes, maps.shape[1:], strict=True)
+    ]
+    to, read = (open_mesh([[pair[end] for pair in pairs] for pairs in inside]) for end in (0, 1))
+    values[(slice(None), *to)] = maps[(slice(None), *read)]
     return values
 
 
 def kernel_values(
-    kernels: Shaped[Tensor, "channel kernel_row kernel_column"], rows: tuple[Tap, ...], columns: tuple[Tap, ...]
-) -> Shaped[Tensor, "channel height width"]:
-    """The weights that meet the window, (channel, row, column); `kernels` is (channel, kernel row, kernel column)."""
-    row_indices = torch.tensor([tap.kernel for tap in rows], dtype=torch.long)
-    column_indices = torch.tensor([tap.kernel for tap in columns], dtype=torch.long)
-    return kernels[:, row_indices[:, None], column_indices[None]]
+    kernels: Shaped[Tensor, " channel *kernel"], axes: Sequence[tuple[Tap, ...]]
+) -> Shaped[Tensor, " channel *tap"]:
+    """The weights that meet the window, one axis per list of taps; `kernels` are those of the input channels."""
+    return kernels[(slice(None), *open_mesh([[tap.kernel for tap in found] for found in axes]))]
+
+
+def open_mesh(axes: Sequence[Sequence[int] | Tensor]) -> list[Tensor]:
+    """Indices that together name the product of what each axis names, as numpy's `ix_`."""
+    count = len(axes)
+    shapes = ((1,) * at + (-1,) + (1,) * (count - at - 1) for at in range(count))
+    return [torch.as_tensor(axis, dtype=torch.long).view(shape) for axis, shape in zip(axes, shapes, strict=True)]

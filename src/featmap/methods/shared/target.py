@@ -205,10 +205,10 @@ def _place_score(network: CapturedNetwork, node: int, index: tuple[Any, ...], na
     has_images = axes.batch == 0 or shape[:1] == (1,)
     _check_index(shape[1:] if has_images else shape, index, name)
     where, box = list(index), None
-    if axes.batch == 0 and axes.row is not None and axes.column is not None:
-        row, column = index[axes.row - 1], index[axes.column - 1]
-        where[axes.row - 1] = where[axes.column - 1] = 0
-        box = Box(row, column, row + 1, column + 1)
+    if axes.batch == 0 and axes.has_space:
+        box = Box.at([index[axis - 1] for axis in axes.in_space])
+        for axis in axes.in_space:
+            where[axis - 1] = 0
 
     def read(tensor: Tensor) -> Tensor:
         return measured(tensor[(slice(None), *where)] if has_images else tensor[tuple(where)].reshape(1))
@@ -256,8 +256,7 @@ def _map_score(network: CapturedNetwork, address: Address, activity: Activity) -
         raise AddressError(f"'{place.address}' names a whole layer, not one feature map.", "Name one: LAYER/CHANNEL.")
     node = place.node
     if place.address.unit is not None:
-        row, column = place.address.unit
-        box = Box(row, column, row + 1, column + 1)
+        box = Box.at(place.address.unit)
 
         def read_unit(values: Tensor) -> Tensor:
             return measured(values[:, 0])

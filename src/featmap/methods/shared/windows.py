@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import prod
 from operator import index
 from typing import Any, Literal, SupportsIndex, TypeAlias
 
@@ -15,49 +16,69 @@ from torch import Tensor
 
 from featmap.errors import SettingError
 from featmap.geometry import Box, Interval
+from featmap.geometry.setting import axis_words
 from featmap.graph.graph import items_of
 
 Numbers: TypeAlias = NDArray[np.float64]
-Pair: TypeAlias = "int | tuple[int, int]"
+Sides: TypeAlias = "int | tuple[int, ...]"
 Baseline: TypeAlias = "float | Sequence[float] | Tensor | Literal['mean', 'local'] | Callable[[Tensor], Tensor]"
 
 
 @dataclass(frozen=True)
 class Windows:
-    """The windows along rows and columns: half-open intervals inside the image, the last aligned with its edge."""
+    """The windows along each axis of the image: half-open intervals inside it, the last aligned with its edge."""
 
-    rows: tuple[Interval, ...]
-    columns: tuple[Interval, ...]
-    window: tuple[int, int]
-    stride: tuple[int, int]
+    axes: tuple[tuple[Interval, ...], ...]
+    window: tuple[int, ...]
+    stride: tuple[int, ...]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """How many windows there are along each axis."""
+        return tuple(map(len, self.axes))
 
     @property
     def count(self) -> int:
-        return len(self.rows) * len(self.columns)
+        return prod(self.shape)
 
-    def box(self, row: int, column: int) -> Box:
-        """The window at one position."""
-        return Box.of(self.rows[row], self.columns[column])
+    @property
+    def rows(self) -> tuple[Interval, ...]:
+        """The windows along the rows of a picture."""
+        return self.axes[-2]
+
+    @property
+    def columns(self) -> tuple[Interval, ...]:
+        """The windows along its columns."""
+        return self.axes[-1]
+
+    def box(self, *position: int) -> Box:
+        """The window at one position: row and column of the grid of a picture."""
+        return Box.of(*(axis[at] for axis, at in zip(self.axes, position, strict=True)))
 
 
-def windows(height: int, width: int, window: Pair, stride: Pair) -> Windows:
-    """The windows over an image. Raises: SettingError: a window larger than the image, a stride below 1."""
-    size, step = _pair(window, "window"), _pair(stride, "stride")
-    if size[0] > height or size[1] > width:
+def windows(image: Sequence[int], window: Sides, stride: Sides) -> Windows:
+    """The windows over an image of this size. Raises: SettingError: a window larger than it, a stride below 1."""
+    size, step = _sides(window, "window", len(image)), _sides(stride, "stride", len(image))
+    if any(side > most for side, most in zip(size, image, strict=True)):
+        words = " x ".join(words.cells for words in axis_words(len(image)))
+        given, whole = (" x ".join(map(str, sizes)) for sizes in (size, image))
         raise SettingError(
-            f"A window of {size[0]} x {size[1]} (rows x columns) does not fit into an image of {height} x {width}.",
-            f"Use a window of at most {height} x {width}.",
+            f"A window of {given} ({words}) does not fit into an image of {whole}.", f"Use a window of at most {whole}."
         )
-    return Windows(_axis(height, size[0], step[0]), _axis(width, size[1], step[1]), size, step)
+    return Windows(tuple(map(_axis, image, size, step)), size, step)
 
 
-def _pair(value: Any, name: str) -> tuple[int, int]:
-    pair: tuple[Any, ...] = tuple(items_of(value)) if isinstance(value, tuple | list) else (value, value)
-    if len(pair) != 2 or not all(_is_size(side) for side in pair):
+def _sides(value: Any, name: str, count: int) -> tuple[int, ...]:
+    """A number for each of so many axes."""
+    sides: tuple[Any, ...] = tuple(items_of(value)) if isinstance(value, tuple | list) else (value,) * count
+    if len(sides) != count or not all(_is_size(side) for side in sides):
+        each = ", ".join(words.cells for words in axis_words(count))
+        several = f", or ({each})" if count > 1 else ""
+        unit = "pixels" if count > 1 else "samples"
         raise SettingError(
-            f"{name} {value} is not a size in pixels.", f"Give a whole number from 1 on, or (rows, columns): {name}=16."
+            f"{name} {value} is not a size in {unit}.", f"Give a whole number from 1 on{several}: {name}=16."
         )
-    return index(pair[0]), index(pair[1])
+    return tuple(index(side) for side in sides)
 
 
 def _is_size(side: Any) -> bool:
@@ -81,10 +102,10 @@ class Fill:
     """The values written over occluded pixels: those of a picture (channel, row, column), or each window's mean."""
 
     name: str
-    picture: Shaped[Tensor, "channel row column"] | None
+    picture: Shaped[Tensor, " channel *place"] | None
 
 
-def fill(image: Shaped[Tensor, "channel row column"], baseline: Baseline) -> Fill:
+def fill(image: Shaped[Tensor, " channel *place"], baseline: Baseline) -> Fill:
     """The fill for one image (channel, row, column). Raises: SettingError: a baseline of the wrong length or shape."""
     channels = image.shape[0]
     if isinstance(baseline, str):
@@ -93,7 +114,7 @@ def fill(image: Shaped[Tensor, "channel row column"], baseline: Baseline) -> Fil
                 f"baseline '{baseline}' is unknown.",
                 "Use a number, a value per channel, 'mean', 'local' or a function.",
             )
-        means = image.mean(dim=(1, 2))
+        means = image.flatten(1).mean(dim=1)
         return Fill("the image's mean", _plain(means, image)) if baseline == "mean" else Fill("the window's mean", None)
     if callable(baseline):
         # A copy: the function may write to its image, not to the user's.
@@ -128,7 +149,7 @@ def _function_name(function: Any) -> str:
 
 
 def _plain(values: Tensor, image: Tensor) -> Tensor:
-    return values[:, None, None].expand_as(image)
+    return values.view(-1, *[1] * (image.ndim - 1)).expand_as(image)
 
 
 def _checked(picture: Any, image: Tensor) -> Tensor:
@@ -141,26 +162,13 @@ def _checked(picture: Any, image: Tensor) -> Tensor:
     return picture.to(image)
 
 
-def occluded(
-    image: Shaped[Tensor, "channel row column"], box: Box, filling: Fill
-) -> Shaped[Tensor, "channel row column"]:
-    """The image with one window written over: (channel, row, column)."""
-    changed = image.clone()
-    region = changed[:, box.top : box.bottom, box.left : box.right]
-    if filling.picture is None:
-        region.copy_(region.mean(dim=(1, 2), keepdim=True).expand_as(region))
-    else:
-        region.copy_(filling.picture[:, box.top : box.bottom, box.left : box.right])
-    return changed
-
-
 def captum_average(
-    drop: Float64[Numbers, "row_position column_position"], found: Windows, size: tuple[int, int]
-) -> Float64[Numbers, "row column"]:
+    drop: Float64[Numbers, "*position"], found: Windows, size: tuple[int, ...]
+) -> Float64[Numbers, "*place"]:
     """For each pixel the mean drop of the windows that cover it, 0 where none does: Captum's convention."""
     total, cover = np.zeros(size), np.zeros(size)
-    for row, rows in enumerate(found.rows):
-        for column, columns in enumerate(found.columns):
-            total[rows.start : rows.stop, columns.start : columns.stop] += drop[row, column]
-            cover[rows.start : rows.stop, columns.start : columns.stop] += 1
+    for position in np.ndindex(*found.shape):
+        covered = found.box(*position).slices
+        total[covered] += drop[position]
+        cover[covered] += 1
     return np.divide(total, cover, out=np.zeros(size), where=cover > 0)

@@ -21,7 +21,7 @@ from featmap.run.backward.operators import OperatorFlows
 from featmap.run.backward.own_order import OwnOrder
 from featmap.run.backward.reach import reached_by_signals
 from featmap.run.backward.roles import Norm, Role, Rule, gradient_takers, role_of, values_to_keep
-from featmap.run.backward.signal import MapSignal, Signal, WholeSignal, summed
+from featmap.run.backward.signal import MapSignal, Signal, summed
 from featmap.run.program.program import Program
 from featmap.run.region.boxes import values_on_boxes
 from featmap.run.region.reach import needed_boxes
@@ -73,7 +73,7 @@ class BackwardEngine:
         """The values that signals flow into."""
         return reached_by_signals(self.sized, self.target)
 
-    def forward(self, image: Shaped[Tensor, "1 channel row column"], box: Box | None = None) -> ForwardValues:
+    def forward(self, image: Shaped[Tensor, " 1 *axes"], box: Box | None = None) -> ForwardValues:
         """What signals need of one image (1, channel, row, column), from units within a box of the target's map."""
         if box is None or not self.is_local or self.network.other_inputs:
             values, boxes = self.program.run(image, self.network.other_inputs), {}
@@ -83,12 +83,14 @@ class BackwardEngine:
             values, boxes = values_on_boxes(self.program, self.sized, self.program.placed_images(image), needed, wanted)
         return ForwardValues(Untouched(self.sized, values, boxes))
 
-    def project(self, forward: ForwardValues, start: Signal, count: int) -> MapSignal | None:
+    def project(self, forward: ForwardValues, start: Signal, count: int) -> Signal | None:
         """What flows into the image from the signals of `count` units at the target; None where no way leads there."""
         with torch.no_grad():
-            found = _Pass(self, forward, start, count).run()
-        assert not isinstance(found, WholeSignal)
-        return found
+            return _Pass(self, forward, start, count).run()
+
+    def image_signal(self, forward: ForwardValues, values: Shaped[Tensor, "unit ..."]) -> Signal:
+        """The signal into the image that these values are, one for each unit."""
+        return OwnOrder(forward.untouched).signal(values, self.graph.image_input)
 
 
 class _Pass:

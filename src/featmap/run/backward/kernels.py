@@ -12,7 +12,7 @@ from featmap.geometry import Window
 from featmap.graph.operators.convolution import ConvolutionSettings
 from featmap.run.backward.signal import MapSignal, blank, signal_at
 
-Size = tuple[int, int]
+Size = tuple[int, ...]
 
 
 def filtered(

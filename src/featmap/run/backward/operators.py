@@ -115,8 +115,8 @@ class OperatorFlows:
         return spread(signal, operator.divisors(self.sized.call(node), *sides), rows, columns)
 
     def _shifted(self, node: Node, signal: MapSignal) -> MapSignal:
-        _, rows, columns = next(iter(self.sized.reads(node.index)))
-        before = (rows.before, columns.before)  # type: ignore[attr-defined]
+        _, rules = next(iter(self.sized.reads(node.index)))
+        before = [rule.before for rule in rules]  # type: ignore[attr-defined]
         boxes = signal.boxes
         tops, lefts = boxes.rows - before[0], boxes.columns - before[1]
         return signal_at(signal.values, tops, lefts, is_fresh=signal.is_fresh)

@@ -37,24 +37,23 @@ class OwnOrder:
     def signal(self, values: Tensor, index: int, item: int | None = None) -> Signal:
         """The signal that values on the whole of a value, or of one of its tensors, are."""
         axes = self.sized.axes[index]
-        if not axes.has_space or axes.batch != 0:
+        if not axes.is_plane or axes.batch != 0:
             return WholeSignal(values)
         zeros = np.zeros(len(values), dtype=np.int64)
         return signal_at(self._layout(index, item).to_places(values).permute(0, 3, 1, 2), zeros, zeros)
 
-    def size(self, index: int, item: int | None = None) -> tuple[int, int]:
+    def size(self, index: int, item: int | None = None) -> tuple[int, ...]:
         """Rows and columns of a value, or of one of its tensors."""
         if item is None:
             return self.sized.size(index)
-        axes, shape = self.sized.axes[index], self._shape(index, item)
-        rows = 1 if axes.row is None else shape[axes.row]
-        return rows, 1 if axes.column is None else shape[axes.column]
+        shape = self._shape(index, item)
+        return tuple(1 if axis is None else shape[axis] for axis in self.sized.axes[index].spatial)
 
     def _layout(self, index: int, item: int | None = None) -> Layout:
         if item is None:
             return self._untouched.layout(index)
         axes, shape = self.sized.axes[index], self._shape(index, item)
-        return Layout(axes, tuple(n for axis, n in enumerate(shape) if axis not in (axes.batch, axes.row, axes.column)))
+        return Layout(axes, tuple(n for axis, n in enumerate(shape) if axis not in axes.known))
 
     def _shape(self, index: int, item: int) -> tuple[int, ...]:
         spec = self.sized.specs[index]

@@ -41,7 +41,7 @@ def values_to_keep(sized: SizedGraph, nodes: Iterable[Node], rule: Rule, norm: N
 
 def window_rules(sized: SizedGraph, node: Node) -> tuple[int, Window, Window]:
     """What a pool or convolution reads, with its windows along rows and columns."""
-    source, rows, columns = next(iter(sized.reads(node.index)))
+    source, (rows, columns) = next(iter(sized.reads(node.index)))
     assert isinstance(rows, Window)
     assert isinstance(columns, Window)
     return source, rows, columns

@@ -35,7 +35,7 @@ class Boxes:
         """Whether the boxes of all units begin at the same place."""
         return bool((self.rows == self.rows[0]).all() and (self.columns == self.columns[0]).all())
 
-    def covers(self, size: tuple[int, int]) -> bool:
+    def covers(self, size: tuple[int, ...]) -> bool:
         """Whether every box is the whole map and nothing else."""
         return (self.height, self.width) == size and not self.rows.any() and not self.columns.any()
 
@@ -51,7 +51,7 @@ class Boxes:
         height = int(self.rows.max() - top[0]) + self.height
         return Boxes(top, left, height, int(self.columns.max() - left[0]) + self.width)
 
-    def sides(self, rows: AxisRule, columns: AxisRule, size: tuple[int, int], outputs: tuple[int, int]) -> Sides:
+    def sides(self, rows: AxisRule, columns: AxisRule, size: tuple[int, ...], outputs: tuple[int, ...]) -> Sides:
         """The rows and columns as outputs of an operator that reads a map of `size`."""
         down = Side(rows, self.rows, self.height, size[0], outputs[0])
         return down, Side(columns, self.columns, self.width, size[1], outputs[1])
@@ -120,7 +120,7 @@ def signal_at(
     return MapSignal(values, Boxes(rows, columns, int(values.shape[2]), int(values.shape[3])), is_fresh)
 
 
-def summed(parts: Sequence[MapSignal], size: tuple[int, int]) -> MapSignal:
+def summed(parts: Sequence[MapSignal], size: tuple[int, ...]) -> MapSignal:
     """What flows into a map of this size from all its readers, cut to the map. The parts are left as they are."""
     first, *others = parts
     if not others:
@@ -150,7 +150,7 @@ def _alike(tops: Indices, lefts: Indices) -> Iterator[tuple[int, int, Indices]]:
         yield top, left, np.flatnonzero((tops == top) & (lefts == left))
 
 
-def cut(signal: MapSignal, size: tuple[int, int]) -> MapSignal:
+def cut(signal: MapSignal, size: tuple[int, ...]) -> MapSignal:
     """The signal with what lies outside the map set to zero; on the whole map where the boxes are as large as that."""
     signal = moved(signal, _at_most(signal.boxes, size))
     above, below = _outside(signal.boxes.rows, signal.boxes.height, size[0])
@@ -179,7 +179,7 @@ def _outside(starts: Indices, count: int, size: int) -> tuple[Indices, Indices]:
     return np.clip(-starts, 0, count), np.clip(starts + count - size, 0, count)
 
 
-def _at_most(boxes: Boxes, size: tuple[int, int]) -> Boxes:
+def _at_most(boxes: Boxes, size: tuple[int, ...]) -> Boxes:
     """The boxes, but the map's own rows or columns where they have as many."""
     rows, height = (np.zeros_like(boxes.rows), size[0]) if boxes.height >= size[0] else (boxes.rows, boxes.height)
     columns, width = (np.zeros_like(boxes.columns), size[1]) if boxes.width >= size[1] else (boxes.columns, boxes.width)
@@ -216,7 +216,7 @@ def _overlap(offset: int, source: int, target: int) -> tuple[slice, slice]:
     return slice(first, last), slice(first - offset, last - offset)
 
 
-def on_whole_map(signal: MapSignal, size: tuple[int, int]) -> MapSignal:
+def on_whole_map(signal: MapSignal, size: tuple[int, ...]) -> MapSignal:
     """The signal on the whole map."""
     zeros = np.zeros_like(signal.boxes.rows)
-    return moved(signal, Boxes(zeros, zeros, *size))
+    return moved(signal, Boxes(zeros, zeros, size[0], size[1]))

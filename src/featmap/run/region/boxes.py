@@ -66,7 +66,7 @@ def pays(sized: SizedGraph, needed: Mapping[int, Box]) -> bool:
         return False
     if 2 * needed[source].height * needed[source].width > whole.height * whole.width:
         return False
-    read = {index: [rule for _, *pair in sized.reads(index) for rule in pair] for index in needed if index != source}
+    read = {index: [rule for _, rules in sized.reads(index) for rule in rules] for index in needed if index != source}
     # What reads nothing takes the shape of whole maps, and is not known on a part of them.
     return not any(not rules or any(isinstance(rule, Whole) for rule in rules) for rules in read.values())
 

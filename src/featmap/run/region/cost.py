@@ -34,7 +34,7 @@ def node_costs(sized: SizedGraph, reach: Reach, target: int) -> Iterator[NodeCos
     for index in sorted(reach.needed):
         if index > target or sized.graph[index].is_input:
             continue
-        in_regions = [source not in whole for source, _, _ in sized.reads(index)]
+        in_regions = [source not in whole for source, _ in sized.reads(index)]
         has_regions = sized.region(index).is_regional
         is_whole = not has_regions or not all(in_regions)
         if is_whole:

@@ -33,18 +33,16 @@ def needed_boxes(sized: SizedGraph, target: int, box: Box | None = None) -> dict
     for index in range(target, -1, -1):
         if index not in needed:
             continue
-        for source, row_rule, column_rule in sized.reads(index):
-            height, width = sized.size(source)
-            rows = row_rule.needed(needed[index].rows, height).clip(height)
-            columns = column_rule.needed(needed[index].columns, width).clip(width)
-            reading = Box.of(rows, columns)
+        for source, rules in sized.reads(index):
+            each = zip(rules, needed[index].axes, sized.size(source), strict=True)
+            reading = Box.of(*(rule.needed(wanted, size).clip(size) for rule, wanted, size in each))
             needed[source] = needed[source].hull(reading) if source in needed else reading
     return needed
 
 
 def full_box(sized: SizedGraph, index: int) -> Box:
     """The whole map of a value."""
-    return Box(0, 0, *sized.size(index))
+    return Box.full(sized.size(index))
 
 
 def reach(sized: SizedGraph, rows: Sequence[Interval], columns: Sequence[Interval], needed: dict[int, Box]) -> Reach:
@@ -62,7 +60,7 @@ def _axis_reach(
     for index in sorted(needed):
         if index == image:
             continue
-        readings = [(source, (rows, columns)[axis]) for source, rows, columns in sized.reads(index) if source in found]
+        readings = [(source, rules[axis]) for source, rules in sized.reads(index) if source in found]
         if readings:
             found[index] = _spans(_changed(sized, readings, found, axis), needed[index], axis)
     return found
@@ -84,5 +82,5 @@ def _changed(
 
 
 def _spans(changed: list[Interval], box: Box, axis: int) -> Spans:
-    bounds = (box.rows, box.columns)[axis]
+    bounds = box.axes[axis]
     return spans([interval.intersection(bounds) for interval in changed], bounds)

@@ -92,7 +92,7 @@ class Recomputation:
 
     def changed(self, step: Step) -> list[int]:
         """The values that a step reads and that a change reached."""
-        read = (source for source, _, _ in self.sized.reads(step.node.index))
+        read = (source for source, _ in self.sized.reads(step.node.index))
         return [index for index in dict.fromkeys(read) if index in self.states]
 
     def spans(self, index: int) -> tuple[Spans, Spans]:

@@ -37,6 +37,6 @@ class Untouched:
         """Where a value's axes are."""
         if index not in self._layouts:
             axes, shape = self.sized.axes[index], self.sized.shape(index)
-            others = tuple(size for axis, size in enumerate(shape) if axis not in (axes.batch, axes.row, axes.column))
+            others = tuple(size for axis, size in enumerate(shape) if axis not in axes.known)
             self._layouts[index] = Layout(axes, others)
         return self._layouts[index]

@@ -10,6 +10,7 @@ from PIL import Image
 
 from featmap.errors import OutputError
 from featmap.geometry import Box
+from featmap.geometry.place import unit_words
 from featmap.index.build.build import BuildReport
 from featmap.index.questions.audit import Audit
 from featmap.index.questions.compare import Comparison
@@ -88,7 +89,7 @@ def _(result: TopImages) -> list[Image.Image]:
 
 def _alone(result: TopImages, rank: int, example: TopExample) -> _Map:
     """An example with its value, as large as a whole map on a sheet of many."""
-    where = f"{number(example.value)} @{example.unit[0]},{example.unit[1]}"
+    where = f"{number(example.value)} {unit_words(example.unit)}"
     return f"{rank}  {Path(example.image).name}", where, [_example(result, example)]
 
 

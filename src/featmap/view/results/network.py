@@ -31,15 +31,18 @@ from featmap.view.pictures.arithmetic import Arithmetic, ShownTerm
 from featmap.view.pictures.contributions import contribution_pages
 from featmap.view.pictures.explain import value_picture
 from featmap.view.pictures.occlusion import check_colours, occlusion_picture
+from featmap.view.pictures.signal import grey_picture, occluded_signal
 from featmap.view.results.notebook import shows_table
 from featmap.view.saving import arrays_of, named_pages, saves, told_apart
+from featmap.view.sheets.curves import curve_pages
 from featmap.view.sheets.grid import fit_grid
 from featmap.view.sheets.maps import map_pages
 from featmap.view.sheets.order import check_sort
 from featmap.view.tables.facts import matrix_facts
 from featmap.view.tables.network import cost_table, field_facts, field_text, maps_table, plan_rows, plan_table
-from featmap.view.tables.parts import WIDEST, as_text
+from featmap.view.tables.parts import WIDEST, as_text, shape_text
 from featmap.view.tables.value import contributions_table, explanation_table, occlusions_table
+from featmap.view.volume import plane_of
 
 
 @text_of.register
@@ -90,16 +93,32 @@ def _(
     sort: Literal["index", "maximum", "mean", "positive"] = "index",
     scale: Literal["map", "shared"] = "map",
     page_size: int | None = None,
+    plane: int | None = None,
 ) -> list[Image.Image]:
-    """The pages of one image, or of all of them, one image after the other."""
+    """The pages of one image, or of all of them, one image after the other.
+
+    Maps of signals are curves; of a volume one plane is shown: `plane`, or the one that holds the largest value.
+    """
+    _check_plane(result, plane)
     if image is not None and not 0 <= image < len(result.images):
         raise OutputError(f"There is no image {image}; there are {len(result.images)}.", "Count images from 0.")
     pages: list[Image.Image] = []
     for number in range(len(result.images)) if image is None else [image]:
         values = shown_array(result.values[number])
         title = result.title if len(result.images) == 1 else f"{result.title}, {result.images[number]}"
+        if values.ndim == 2:
+            pages += curve_pages(values, title, sort=sort, scale=scale, page_size=page_size)
+            continue
+        if values.ndim == 4:
+            shown = plane_of(values, plane)
+            values, title = values[:, shown.number], f"{title}, {shown.words}"
         pages += map_pages(values, title, sort=sort, scale=scale, signed=result.is_signed, page_size=page_size)
     return pages
+
+
+def _check_plane(result: FeatureMaps, plane: int | None) -> None:
+    if plane is not None and result.values.ndim != 5:
+        raise OutputError(f"The maps of {result.address} have no planes.", "Leave plane out; volumes have planes.")
 
 
 @pictures_of.register
@@ -116,11 +135,15 @@ def _(result: Explanation, *, shown: int = 5) -> list[Image.Image]:
         assert norm.shift is not None
         scale, shift = scale * norm.scale, shift * norm.scale + norm.shift
     has_scale = bool(result.normalizations) and known
+    is_volume = len(result.window.axes) == 3
     return [
         value_picture(
             Arithmetic(
-                title=result.address,
-                terms=[ShownTerm(term.channel, term.window, term.kernel, term.sum) for term in result.terms],
+                title=result.address + (", planes of the window below one another" if is_volume else ""),
+                terms=[
+                    ShownTerm(term.channel, _as_grid(term.window), _as_grid(term.kernel), term.sum)
+                    for term in result.terms
+                ],
                 bias=result.bias,
                 conv=result.conv,
                 scale=scale if has_scale else None,
@@ -134,11 +157,20 @@ def _(result: Explanation, *, shown: int = 5) -> list[Image.Image]:
     ]
 
 
+def _as_grid(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A window as rows and columns: a signal's in one row, a volume's planes below one another."""
+    return values.reshape(-1, values.shape[-1])
+
+
 @pictures_of.register
 def _(result: Contributions, *, page_size: int | None = None) -> list[Image.Image]:
-    return contribution_pages(
-        result.values.numpy(), result.conv.numpy(), result.address, page_size=page_size, channels=result.channels
-    )
+    values, conv, title = result.values.numpy(), result.conv.numpy(), result.address
+    if values.ndim == 2:
+        values, conv, title = values[:, None], conv[None], f"{title}, positions from left to right"
+    elif values.ndim == 4:
+        shown = plane_of(values)
+        values, conv, title = values[:, shown.number], conv[shown.number], f"{title}, {shown.words}"
+    return contribution_pages(values, conv, title, page_size=page_size, channels=result.channels)
 
 
 @named_pages.register
@@ -164,14 +196,15 @@ def check_maps(
     scale: str = "map",
     page_size: int | None = None,
     image: int | None = None,  # noqa: ARG001 - which there are is known when there is a result
+    plane: int | None = None,
 ) -> None:
     """Raises OutputError or SettingError where maps cannot be written in that way."""
     check_sort(sort)
     check_scale(scale)
     fit_grid(1, 1, 1, page_size)
-    if Content.PICTURE not in form.contents and (sort, scale, page_size) != ("index", "map", None):
+    if Content.PICTURE not in form.contents and (sort, scale, page_size, plane) != (*("index", "map", None, None),):
         raise OutputError(
-            f"'{path}' takes the maps as they are; order, scale and page size are those of pictures.",
+            f"'{path}' takes the maps as they are; order, scale, page size and plane are those of pictures.",
             f"Leave them out, or use '{Path(path).with_suffix(suffixes((Content.PICTURE,))[0])}'.",
         )
 
@@ -202,21 +235,30 @@ def _(result: FieldDrawing) -> list[Image.Image]:
 
 @pictures_of.register
 def _(result: OcclusionMap, *, colours: str = "score") -> list[Image.Image]:
-    assert result.picture is not None
     found = result.windows
     share = share_words(result.relative_effect)
     words = (
         f"score: {result.target}, {result.score:.4g} untouched",
         f"{result.weights_source} weights",
-        f"window {found.window[0]} x {found.window[1]}, stride {found.stride[0]} x {found.stride[1]}, "
-        f"baseline {result.baseline}",
-        "each pixel the mean drop of the windows over it",
+        f"window {shape_text(found.window)}, stride {shape_text(found.stride)}, baseline {result.baseline}",
+        f"each {'position' if len(result.image_size) == 1 else 'pixel'} the mean drop of the windows over it",
         f"one window changes the score by up to {number_words(result.largest_effect)}: {share}",
     )
     title = f"occlusion of {result.target}: up to {share}"
     if result.relative_effect is None:
         title = f"occlusion of {result.target}"
-    return [occlusion_picture(result.picture, result.attribution(), result.score, title, words, colours=colours)]
+    heat = result.attribution()
+    if result.picture is not None:
+        return [occlusion_picture(result.picture, heat, result.score, title, words, colours=colours)]
+    assert result.values is not None
+    values = shown_array(result.values)
+    if heat.ndim == 1:
+        return [occluded_signal(values, heat, result.score, title, words, colours=colours)]
+    if heat.ndim == 3:
+        shown = plane_of(heat[None])
+        values, heat = values[:, shown.number], heat[shown.number]
+        words = (words[0], f"{words[1]}; {shown.words}", *words[2:])
+    return [occlusion_picture(grey_picture(values), heat, result.score, title, words, colours=colours)]
 
 
 @pictures_of.register

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from featmap.errors import OutputError
 from featmap.geometry import Box
+from featmap.geometry.place import place_words, unit_words
 from featmap.methods.shared.projection import (
     NEGATIVE,
     Projection,
@@ -23,9 +25,11 @@ from featmap.result import pictures_of, text_of
 from featmap.view.arrays import shown_array
 from featmap.view.drawing.text import number, plural
 from featmap.view.pictures.projection import colour_words, projection_picture
+from featmap.view.pictures.signal import grey_picture, projected_signal
 from featmap.view.saving import arrays_of, saves, told_apart
 from featmap.view.sheets.example_sheet import Shown, example_sheet
 from featmap.view.tables.parts import skipped_lines
+from featmap.view.volume import plane_of
 
 
 def register_projections() -> None:
@@ -34,8 +38,7 @@ def register_projections() -> None:
 
 @pictures_of.register
 def _(result: Projection) -> list[Image.Image]:
-    assert result.picture is not None
-    unit = "" if result.unit is None else f", unit at row {result.unit[0]}, column {result.unit[1]}"
+    unit = "" if result.unit is None else f", unit at {place_words(result.unit)}"
     seen = (f"what {result.target} can see of {Path(result.image).name}", f"its value: {number(result.value)}{unit}")
     said = (_rule_words(result.question, result.through_gradient), f"started from {number(result.started_from)}")
     if result.started_from < 0 and not result.is_zero:
@@ -44,12 +47,30 @@ def _(result: Projection) -> list[Image.Image]:
         said = (*said, own)
     values = shown_array(result.values)
     title = f"{result.question.rule} of {result.target}"
+    if result.picture is None:
+        return [_without_picture(result, values, title, (seen, said))]
     box, field = _edges(result.box), _edges(result.field)
     if field == (0, 0, 0, 0):
         # A unit that reads only padding, whose position on the image is unknown.
-        box = field = (0, 0, *result.image_size)
+        box = field = (0, 0, result.image_size[0], result.image_size[1])
         values = np.zeros((values.shape[0], *result.image_size))
     return [projection_picture(result.picture, values, box, field, title, (seen, said))]
+
+
+def _without_picture(result: Projection, values: Any, title: str, words: tuple[Sequence[str], Sequence[str]]) -> Any:
+    """A projection on a signal as curves, on a volume as one plane."""
+    assert result.image_values is not None
+    image = shown_array(result.image_values)
+    whole = np.zeros_like(image, dtype=np.float64)
+    whole[(slice(None), *result.box.slices)] = values
+    if len(result.image_size) == 1:
+        return projected_signal(image, whole, result.box, title, words)
+    edges = _edges(result.box if not result.box.is_empty else Box.full(result.image_size))
+    if len(result.image_size) == 3:
+        shown = plane_of(whole)
+        image, whole, title = image[:, shown.number], whole[:, shown.number], f"{title}, {shown.words}"
+    part = whole[:, edges[0] : edges[2], edges[1] : edges[3]]
+    return projection_picture(grey_picture(image), part, edges, edges, title, (tuple(words[0]), tuple(words[1])))
 
 
 @pictures_of.register
@@ -57,6 +78,8 @@ def _(result: Projections) -> list[Image.Image]:
     if len(result) == 1:
         return pictures_of(result[0])
     first: Projection = result[0]
+    if first.picture is None:
+        return [page for each in result for page in pictures_of(each)]
     names = list(dict.fromkeys(each.image for each in result))
     maps = [
         (each.target if len(names) == 1 else f"{Path(each.image).name}: {each.target}", number(each.value), [shown])
@@ -80,6 +103,11 @@ def _every(result: ProjectionsByImage) -> Projections:
 
 @pictures_of.register
 def _(result: Sheet, *, page_size: int | None = None) -> list[Image.Image]:
+    if any(example.picture is None for examples in result.examples.values() for example in examples):
+        raise OutputError(
+            "Sheets show crops of pictures; these images are signals or volumes.",
+            "Write the examples as .json, or draw the projection of one unit: net.project(...).save(...).",
+        )
     maps = [
         (f"/{channel}", _note(examples), [_shown(example) for example in examples])
         for channel, examples in result.examples.items()
@@ -138,7 +166,7 @@ def _edges(box: Box) -> tuple[int, int, int, int]:
 def _(result: Sheet) -> str:
     lines = [repr(result)]
     for channel, examples in result.examples.items():
-        shown = [f"{number(e.value)} {_name(e.image)} @{e.unit[0]},{e.unit[1]}" for e in examples[:_LISTED]]
+        shown = [f"{number(e.value)} {_name(e.image)} {unit_words(e.unit)}" for e in examples[:_LISTED]]
         more = f" and {len(examples) - _LISTED} more" if len(examples) > _LISTED else ""
         lines.append(f"/{channel}  {'; '.join(shown) or _note(examples)}{more}")
     return "\n".join([*lines, *_own_lines(result.own_gradients), *skipped_lines(result.skipped)])

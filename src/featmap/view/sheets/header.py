@@ -34,7 +34,7 @@ class Header:
     title: str
     turn: str
     lines: tuple[str, ...]
-    legend: Legend
+    legend: Legend | None
     width_px: int
     beside: bool
 
@@ -42,12 +42,12 @@ class Header:
     def height_px(self) -> int:
         """The height of the text, and of the colour bar where that stands below it."""
         text = TITLE_PX + 8 + LINE_PX * len(self.lines)
-        return text if self.beside else text + _below_px(self.legend)
+        return text if self.beside or self.legend is None else text + _below_px(self.legend)
 
 
-def lay_out(title: str, turn: str, lines: list[str], legend: Legend, width_px: int) -> Header:
+def lay_out(title: str, turn: str, lines: list[str], legend: Legend | None, width_px: int) -> Header:
     """The header for a page of one width: the colour bar stands at the right, or below where the page is narrow."""
-    beside = width_px >= 3 * BAR_PX[0]
+    beside = width_px >= 3 * BAR_PX[0] and legend is not None
     room = width_px - BAR_PX[0] - 48 if beside else width_px
     broken = [piece for line in lines for piece in wrapped(line, room, TEXT_PX)]
     shown = shortened(title, room - _turn_px(turn), TITLE_PX, bold=True)
@@ -67,6 +67,8 @@ def draw_header(page: Image.Image, header: Header, left: int, top: int) -> None:
     write(draw, (after, baseline), header.turn, TEXT_PX, FAINT)
     for row, line in enumerate(header.lines):
         write(draw, (left, top + TITLE_PX + 8 + LINE_PX * row + 12), line, TEXT_PX, FAINT)
+    if header.legend is None:
+        return
     if header.beside:
         draw_legend(page, header.legend, left + header.width_px - BAR_PX[0], top + 4)
     else:

@@ -51,7 +51,7 @@ def map_pages(
     (4, 'features.21:a; 512 maps of 28 x 28, in the order o')
     """
     maps = checked(values)
-    names = _names(len(maps), channels)
+    names = map_names(len(maps), channels)
     summary = summarise(maps)
     positions = order(summary, sort)
     scales = scale_of(summary, scale, signed=signed)
@@ -70,7 +70,8 @@ def map_pages(
     return sheet_pages(sheet, grid)
 
 
-def _names(maps: int, channels: Sequence[int] | None) -> list[str]:
+def map_names(maps: int, channels: Sequence[int] | None) -> list[str]:
+    """The name of each map: its channel. Raises: SettingError: another number of channels than maps."""
     if channels is not None and len(channels) != maps:
         raise SettingError(
             f"{plural(maps, 'map')} came with {plural(len(channels), 'channel number')}.",

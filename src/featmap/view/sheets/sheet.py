@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,7 @@ from featmap.view.drawing.scale import Scale
 from featmap.view.drawing.text import FAINT, INK, fitting, width_px, write
 from featmap.view.sheets.grid import LABEL_PX, Grid
 from featmap.view.sheets.header import FRAME, Header, Legend, draw_header, lay_out
-from featmap.view.sheets.tile import magnified, reduced
+from featmap.view.sheets.tile import Tile, magnified, reduced
 
 MARGIN_PX = 24
 NARROWEST_PX = 448
@@ -29,7 +30,8 @@ class MapSheet:
     """Maps in the order in which they are shown, with all texts about them.
 
     `labels` name the maps, `notes` hold per map texts of which the first that fits is shown, `flat` are the maps to
-    hatch because they hold one value only.
+    hatch because they hold one value only. `painted` draws a map (row, column) between the ends of its scale on a tile;
+    without it values become colours.
     """
 
     title: str
@@ -40,6 +42,7 @@ class MapSheet:
     notes: list[list[str]]
     flat: NDArray[np.bool_]
     broken: bool
+    painted: Callable[[NDArray[Any], float, float, Tile], NDArray[np.uint8]] | None = None
 
 
 def sheet_pages(sheet: MapSheet, grid: Grid) -> list[Image.Image]:
@@ -61,7 +64,7 @@ def _page(sheet: MapSheet, grid: Grid, start: int, turn: str) -> Image.Image:
 
 
 def _header(sheet: MapSheet, turn: str, width_px: int) -> Header:
-    legend = Legend(sheet.scale.colours, sheet.scale.marks, sheet.broken)
+    legend = None if sheet.painted else Legend(sheet.scale.colours, sheet.scale.marks, sheet.broken)
     return lay_out(sheet.title, turn, sheet.lines, legend, width_px)
 
 
@@ -74,6 +77,8 @@ def tile_pixels(sheet: MapSheet, position: int, grid: Grid) -> NDArray[np.uint8]
     if sheet.flat[position]:
         return hatch(grid.tile.rows.pixels, grid.tile.columns.pixels)
     low, high = float(sheet.scale.low[position]), float(sheet.scale.high[position])
+    if sheet.painted is not None:
+        return sheet.painted(sheet.values[position], low, high, grid.tile)
     painted = paint(reduced(sheet.values[position], grid.tile), low, high, sheet.scale.colours)
     return magnified(painted, grid.tile)
 

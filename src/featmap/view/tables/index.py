@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from featmap.geometry.place import unit_words
 from featmap.index.build.build import BuildReport
 from featmap.index.questions.audit import Audit, LayerAudit
 from featmap.index.questions.compare import Comparison, LayerComparison
@@ -106,8 +107,8 @@ def top_table(result: TopImages) -> RenderableType:
             number(example.value, 4),
             example.image,
             example.label,
-            f"@{example.unit[0]},{example.unit[1]}",
-            f"rows {example.box.top}:{example.box.bottom}, columns {example.box.left}:{example.box.right}",
+            unit_words(example.unit),
+            example.box.words,
         ]
         for example in result.examples
     ]
@@ -120,7 +121,7 @@ def top_sheet_text(result: TopSheet) -> str:
     """One line per map."""
     lines = [f"{result.title}: {counted(len(result.maps), 'map')}"]
     for each in result.maps:
-        shown = [f"{number(e.value)} {e.image} @{e.unit[0]},{e.unit[1]}" for e in each.examples[:_EXAMPLES]]
+        shown = [f"{number(e.value)} {e.image} {unit_words(e.unit)}" for e in each.examples[:_EXAMPLES]]
         more = f" and {len(each.examples) - _EXAMPLES} more" if len(each.examples) > _EXAMPLES else ""
         lines.append(f"/{each.address.rpartition('/')[2]}  {'; '.join(shown)}{more}")
     return "\n".join(lines)

@@ -8,11 +8,12 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from featmap.geometry.setting import axis_words
 from featmap.methods.maps import FeatureMaps
 from featmap.methods.occlusion_cost import OcclusionCost
 from featmap.methods.plan import MAC_CONVENTION, Plan, PlanRow
 from featmap.methods.receptive_field import FieldAnswer
-from featmap.view.tables.parts import WIDEST, count, field_texts, natural_width, shape_text, size_text, table
+from featmap.view.tables.parts import WIDEST, count, counted, field_texts, natural_width, shape_text, size_text, table
 
 _PLAN_HEADINGS = (
     ("layer", "left"),
@@ -106,32 +107,32 @@ def field_text(answer: FieldAnswer) -> str:
     lines = [f"{answer.address} in an input of {shape_text(answer.input_shape)}"]
     if answer.box is not None:
         box = answer.box
-        rows, columns = f"rows {box.top}:{box.bottom}", f"columns {box.left}:{box.right}"
-        lines.append(f"  sees {rows}, {columns} ({box.height} x {box.width} pixels), {answer.status}")
+        pixels = counted(box.size[0], "sample") if len(box.axes) == 1 else f"{shape_text(box.size)} pixels"
+        lines.append(f"  sees {box.words} ({pixels}), {answer.status}")
     has_steps = any(steps is not None for steps in answer.field.steps)
     moves = f"no even stride: units move by {stride}" if has_steps else f"stride {stride}, offset {offset}"
-    lines.append(f"  receptive field {size} pixels, {moves}, {answer.field.status}")
+    unit = "samples" if len(answer.field.axes) == 1 else "pixels"
+    lines.append(f"  receptive field {size} {unit}, {moves}, {answer.field.status}")
     return "\n".join(lines)
 
 
 def field_facts(answer: FieldAnswer) -> RenderableType:
-    """A receptive field: what it is along rows and along columns."""
-    field = answer.field
+    """A receptive field: what it is along each axis, rows and columns of a picture."""
+    field, axes = answer.field, axis_words(len(answer.field.axes))
     names = ("size", "stride", "offset")
     values = [[_known(value) for value in getattr(field, name)] for name in names]
     if any(steps is not None for steps in field.steps):
         # Units that have no stride move by uneven steps.
         moves = field_texts(field)[1].split(" x ")
-        values[1] = moves if len(moves) == 2 else moves * 2
-    rows = [[name, *both] for name, both in zip(names, values, strict=True)]
+        values[1] = moves if len(moves) == len(axes) else moves * len(axes)
+    rows = [[name, *each] for name, each in zip(names, values, strict=True)]
     if answer.box is not None:
-        box = answer.box
-        rows.insert(0, ["sees", f"{box.top}:{box.bottom}", f"{box.left}:{box.right}"])
+        rows.insert(0, ["sees", *(f"{axis.start}:{axis.stop}" for axis in answer.box.axes)])
     certain = f"the box is {answer.status}, " if answer.box is not None else ""
     return Group(
         Text(f"{answer.address} in an input of {shape_text(answer.input_shape)}", style="bold"),
-        table((("", "left"), ("rows", "right"), ("columns", "right")), rows),
-        Text(f"in pixels; {certain}the receptive field {field.status}"),
+        table((("", "left"), *((words.cells, "right") for words in axes)), rows),
+        Text(f"in {'samples' if len(axes) == 1 else 'pixels'}; {certain}the receptive field {field.status}"),
     )
 
 
@@ -163,9 +164,9 @@ def maps_table(every: Sequence[FeatureMaps]) -> RenderableType:
 
 
 def _map_row(maps: FeatureMaps) -> list[str]:
-    summary, (_, channels, rows, columns) = maps.summary, maps.values.shape
+    summary, (_, channels, *size) = maps.summary, maps.values.shape
     values = [f"{summary[name]:.4g}" for name in ("minimum", "maximum", "mean")]
-    return [maps.address, str(channels), f"{rows} x {columns}", *values, f"{summary['fraction_positive']:.1%}"]
+    return [maps.address, str(channels), shape_text(tuple(size)), *values, f"{summary['fraction_positive']:.1%}"]
 
 
 def _listed(names: Sequence[str], shown: int = 5) -> str:
@@ -194,9 +195,9 @@ def cost_table(cost: OcclusionCost) -> RenderableType:
         for row in cost.layers
     ]
     ends = [Text(f"computed whole, with all that follows: {', '.join(cost.region_ends)}")] if cost.region_ends else []
-    windows = f"{cost.positions} windows of {cost.window[0]} x {cost.window[1]}"
+    windows = f"{cost.positions} windows of {shape_text(cost.window)}"
     return Group(
-        Text(f"occlusion, {windows}, stride {cost.stride[0]} x {cost.stride[1]}", style="bold"),
+        Text(f"occlusion, {windows}, stride {shape_text(cost.stride)}", style="bold"),
         table(_COST_HEADINGS, rows),
         Text(""),
         *ends,

@@ -71,7 +71,7 @@ def field_texts(field: ReceptiveField | None) -> tuple[str, str, str]:
         return "?", "?", "?"
     pairs = zip(field.stride, field.steps, strict=True)
     moves = [_steps(steps) if stride is None else stride for stride, steps in pairs]
-    return _pair(field.size), _pair((moves[0], moves[1])), _pair(field.offset)
+    return _each(field.size), _each(moves), _each(field.offset)
 
 
 def _steps(steps: tuple[int, ...] | None) -> str | None:
@@ -89,9 +89,10 @@ def _steps(steps: tuple[int, ...] | None) -> str | None:
     return f"{min(steps)} to {max(steps)} (period {len(steps)})"
 
 
-def _pair(values: tuple[object, object]) -> str:
+def _each(values: Sequence[object]) -> str:
+    """One number where it is that of every axis, else one per axis."""
     texts = ["-" if value is None else _short(value) for value in values]
-    return texts[0] if texts[0] == texts[1] else " x ".join(texts)
+    return texts[0] if len(set(texts)) == 1 else " x ".join(texts)
 
 
 def _short(value: object) -> str:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from featmap.geometry.place import place_of
+from featmap.geometry.setting import axis_words
 from featmap.methods.contributions import Contributions
 from featmap.methods.explain import Explanation, NormalizationStep, Term
 from featmap.methods.shared.occlusion import OcclusionMap, OcclusionMaps, share_words
+from featmap.network.resolve import listed
 from featmap.view.tables.parts import counted, natural_width, shape_text, table
 
 LARGEST_SHOWN = 8
@@ -24,10 +27,9 @@ def explanation_table(explanation: Explanation, shown: int = LARGEST_SHOWN, widt
         if width is None or made.width <= width:
             break
     window = explanation.window
-    place = f"rows {window.top}:{window.bottom}, columns {window.left}:{window.right} of {explanation.source}"
     return Group(
         Text(f"{explanation.address} = {explanation.value:.6g}", style="bold"),
-        Text(f"window over {place}; {counted(len(explanation.terms), 'input channel')}"),
+        Text(f"window over {window.words} of {explanation.source}; {counted(len(explanation.terms), 'input channel')}"),
         made,
         Text(f"weights: {explanation.weights_source}"),
     )
@@ -72,7 +74,7 @@ def _grid(term: Term, shown: int) -> str:
 def contributions_table(contributions: Contributions, shown: int = LARGEST_SHOWN) -> RenderableType:
     """Contributions of input maps to a map: the largest shares, the rest in one row, the bias, and their sum."""
     shares = contributions.shares.tolist()
-    sums = contributions.values.sum(dim=(1, 2)).tolist()
+    sums = contributions.values.flatten(1).sum(dim=1).tolist()
     order = sorted(range(len(shares)), key=lambda at: (-shares[at], at))
     rows = [[f"channel {contributions.channels[at]}", f"{shares[at]:.1%}", f"{sums[at]:+.6g}"] for at in order[:shown]]
     if others := order[shown:]:
@@ -82,11 +84,12 @@ def contributions_table(contributions: Contributions, shown: int = LARGEST_SHOWN
         rows.append(["bias", "", f"{contributions.bias * contributions.conv.numel():+.6g}"])
     rows.append(["conv", "", f"{float(contributions.conv.sum()):.6g}"])
     size = shape_text(tuple(contributions.conv.shape))
+    cells = listed([words.cells for words in axis_words(contributions.conv.ndim)])
     inputs = f"{counted(len(contributions.channels), 'input map')} of {contributions.source}"
     return Group(
         Text(f"{contributions.address}, a map of {size}, from {inputs}", style="bold"),
         table((("", "left"), ("share", "right"), ("sum", "right")), rows),
-        Text("share: of all contributions by absolute value; sum: over all rows and columns"),
+        Text(f"share: of all contributions by absolute value; sum: over all {cells}"),
         Text(f"weights: {contributions.weights_source}"),
     )
 
@@ -103,7 +106,5 @@ def occlusions_table(occlusions: OcclusionMaps) -> RenderableType:
 
 def _occlusion_row(each: OcclusionMap) -> list[str]:
     drop = each.drop
-    row, column = divmod(int(drop.argmax()), drop.shape[1])
-    box = each.windows.box(row, column)
-    place = f"rows {box.top}:{box.bottom}, columns {box.left}:{box.right}"
+    place = each.windows.box(*place_of(int(drop.argmax()), drop.shape)).words
     return [each.image, each.target, f"{each.score:.6g}", f"{drop.max():.4g}", place, share_words(each.relative_effect)]

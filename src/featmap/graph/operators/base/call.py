@@ -17,26 +17,49 @@ from featmap.graph.schema import is_operator, schema_of
 
 @dataclass(frozen=True, slots=True)
 class Axes:
-    """Which axes of a value are images, rows and columns; `None` where the value has no such axis."""
+    """Which axes of a value are images and places of a map; `None` where the value has no such axis.
+
+    `spatial` has one entry per axis of a map, the outermost first: rows and columns of a picture, planes before them
+    in a volume, positions alone in a signal. It is empty where nobody knows any.
+    """
 
     batch: int | None
-    row: int | None
-    column: int | None
+    spatial: tuple[int | None, ...] = ()
 
     @property
     def has_space(self) -> bool:
-        return self.row is not None and self.column is not None
+        return bool(self.spatial) and None not in self.spatial
+
+    @property
+    def is_plane(self) -> bool:
+        """Whether the value has rows and columns and no other axes of maps, as those of pictures have."""
+        return len(self.spatial) == 2 and None not in self.spatial
+
+    @property
+    def known(self) -> tuple[int | None, ...]:
+        """Images and the axes of maps together."""
+        return (self.batch, *self.spatial)
+
+    @property
+    def in_space(self) -> tuple[int, ...]:
+        """The axes of maps that the value has."""
+        return tuple(axis for axis in self.spatial if axis is not None)
 
     def each(self, to: Callable[[int], int | None]) -> Axes:
         """The axes at the places that `to` gives for them; what has no axis gets none."""
-        return Axes(*(None if axis is None else to(axis) for axis in (self.batch, self.row, self.column)))
+        batch, *spatial = (None if axis is None else to(axis) for axis in self.known)
+        return Axes(batch, tuple(spatial))
+
+    def without_batch(self) -> Axes:
+        """The axes of a value whose images are mixed, or none any more."""
+        return Axes(None, self.spatial)
 
     def mixed_along(self, axis: int) -> Axes:
         """The axes of a value made by moving or mixing along one of them: images that are mixed are none any more."""
-        return Axes(None, self.row, self.column) if axis == self.batch else self
+        return self.without_batch() if axis == self.batch else self
 
 
-NO_AXES = Axes(None, None, None)
+NO_AXES = Axes(None)
 
 _OF_SHAPE_ALONE = {
     **dict.fromkeys(("expand_as", "reshape_as", "view_as", "type_as"), "other"),
@@ -69,12 +92,9 @@ class Operand:
         return len(self.shape)
 
     @property
-    def rows(self) -> int | None:
-        return None if self.axes.row is None else self.shape[self.axes.row]
-
-    @property
-    def columns(self) -> int | None:
-        return None if self.axes.column is None else self.shape[self.axes.column]
+    def size(self) -> tuple[int | None, ...]:
+        """Places along each axis of its maps; None where it has no such axis."""
+        return tuple(None if axis is None else self.shape[axis] for axis in self.axes.spatial)
 
 
 @dataclass(frozen=True)
@@ -142,14 +162,19 @@ class Call:
         """How many images go in at the size in question."""
         return next(iter(shape_of(self.specs[self.graph.image_input])), 1)
 
-    def plane_axes(self) -> Axes:
-        """The axes of what an operator over planes makes: rows and columns are the last two, whatever it reads.
+    def made_maps(self, count: int) -> Axes:
+        """The axes of what a pool or a resize over `count` axes makes, where the network's maps have these."""
+        return self.map_axes(count) if count in (2, self.graph.map_axes) else self.main.axes
 
-        The first of four axes are images where the operand's are, or where there are as many as went in.
+    def map_axes(self, count: int) -> Axes:
+        """The axes of what an operator over maps of `count` axes makes: these are the last ones, whatever it reads.
+
+        The first axis before them and the channels is images where the operand's is, or where there are as many as
+        went in.
         """
         rank, main = len(self.out_shape), self.main
-        has_images = rank == 4 and (main.axes.batch == 0 or self.out_shape[0] == self.image_count)
-        return Axes(0 if has_images else None, rank - 2, rank - 1)
+        has_images = rank == count + 2 and (main.axes.batch == 0 or self.out_shape[0] == self.image_count)
+        return Axes(0 if has_images else None, tuple(range(rank - count, rank)))
 
     @property
     def out_axes(self) -> Axes:

@@ -24,8 +24,8 @@ ChannelSet = IndexSet | Channels
 
 
 def channel_axis(axes: Axes, rank: int) -> int | None:
-    """The one axis that is neither images nor rows nor columns; None where there is not exactly one."""
-    left = [axis for axis in range(rank) if axis not in (axes.batch, axes.row, axes.column)]
+    """The one axis that is neither images nor an axis of maps; None where there is not exactly one."""
+    left = [axis for axis in range(rank) if axis not in axes.known]
     return left[0] if len(left) == 1 else None
 
 

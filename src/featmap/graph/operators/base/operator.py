@@ -6,7 +6,7 @@ cost is unknown, its arguments hold for the captured size alone, and it runs on 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
@@ -25,6 +25,7 @@ from featmap.graph.operators.base.regions import (
     WindowKernel,
     has_map_of_weights,
     is_aligned,
+    is_of_maps,
     keeps_positions,
     variable,
 )
@@ -83,12 +84,16 @@ class Operator:
             return call.main.axes
         return NO_AXES
 
+    def works_over(self, call: Call) -> int | None:
+        """How many axes of maps it works over, which are the last ones; None where each axis goes by itself."""
+        return None
+
     def item_axes(self, call: Call, item: int) -> Axes:
         """The axes of one of the tensors, where it returns several."""
         return call.out_axes
 
     def rules(self, call: Call, operand: Operand) -> Rules:
-        """How rows and columns of the value read the operand's rows and columns."""
+        """How the value reads the operand along each axis of its maps."""
         return whole(call, operand)
 
     def passes_axis(self, call: Call, operand: Operand, axis: int) -> bool:
@@ -161,7 +166,7 @@ class Operator:
         if self.sums_map(call) is not None:
             return Region.MEAN
         read = variable(call)
-        if not read or not keeps_positions(call) or self.reads_whole(call):
+        if not read or not keeps_positions(call) or self.reads_whole(call) or not call.out_axes.is_plane:
             return Region.DENSE
         if self.is_positionwise(call):
             return Region.DIRECT
@@ -180,7 +185,7 @@ class Operator:
 
     def runs_on_boxes(self, call: Call) -> bool:
         """Whether the value is one tensor of images and channels, as kernels for boxes make them."""
-        return not isinstance(call.specs[call.node.index], tuple) and len(call.out_shape) == 4
+        return not isinstance(call.specs[call.node.index], tuple) and is_of_maps(call)
 
     def is_positionwise(self, call: Call) -> bool:
         """Whether every position is computed from the same position of one value: patches go through as they are."""
@@ -191,8 +196,8 @@ class Operator:
         is_several = isinstance(call.specs[call.node.index], tuple)
         if self.gives_size and (is_several or call.out_shape != call.main.shape):
             return False
-        rows, columns = self.rules(call, read[0])
-        return not rows.moves and not columns.moves and not self.has_map_of_weights(call)
+        moves = any(rule.moves for rule in self.rules(call, read[0]))
+        return not moves and not self.has_map_of_weights(call)
 
     def reads_whole(self, call: Call) -> bool:
         """Whether the operator reads a whole map, or something that is no map."""
@@ -211,7 +216,7 @@ class Operator:
         """What is done with a signal into the value; `norm` says how normalisations are treated."""
         if self.is_normalization and norm == "skip" and call.out_shape == call.main.shape:
             return Role.PASS
-        is_placed = all(o.axes.batch == 0 and o.axes.has_space for o in variable(call))
+        is_placed = all(o.axes.batch == 0 and o.axes.is_plane for o in variable(call))
         if not keeps_positions(call) or not is_placed or self.reads_whole(call):
             return Role.WHOLE
         return self.role_in_space(call) or (Role.PLACEWISE if self.is_positionwise(call) else Role.WHOLE)
@@ -264,7 +269,7 @@ def _of_contiguous(function: Callable[..., Any], value: Tensor, *settings: Any, 
 def whole(call: Call, operand: Operand) -> Rules:
     """Every output reads the operand's whole map."""
     del operand
-    return whole_axis(call, call.out_axes.row), whole_axis(call, call.out_axes.column)
+    return tuple(whole_axis(call, axis) for axis in call.out_axes.spatial)
 
 
 def whole_axis(call: Call, axis: int | None) -> Whole:
@@ -272,12 +277,24 @@ def whole_axis(call: Call, axis: int | None) -> Whole:
     return Whole(1 if axis is None else call.out_shape[axis])
 
 
-def lined_up(call: Call, operand: Operand, rows: AxisRule, columns: AxisRule) -> Rules:
-    """The rules where the operand's rows and columns lie on the value's axes; whole where they lie elsewhere."""
-    axes, own = call.out_axes, operand.axes
-    return (
-        rows if axes.row is not None and own.row == axes.row else whole_axis(call, axes.row),
-        columns if axes.column is not None and own.column == axes.column else whole_axis(call, axes.column),
+def pairs(axes: Axes, own: Axes) -> list[tuple[int | None, int | None]]:
+    """For every axis of a value's maps that axis, and the operand's axis that is its counterpart."""
+    known = own.spatial if len(own.spatial) == len(axes.spatial) else (None,) * len(axes.spatial)
+    return list(zip(axes.spatial, known, strict=True))
+
+
+def along_each(call: Call, operand: Operand, rule: Callable[[int | None, int | None], AxisRule]) -> Rules:
+    """The rule for each axis of the value's maps, from it and its counterpart."""
+    return tuple(rule(axis, own) for axis, own in pairs(call.out_axes, operand.axes))
+
+
+def lined_up(call: Call, operand: Operand, rules: Sequence[AxisRule]) -> Rules:
+    """The rules of the last axes, where the operand's lie on the value's; whole where they lie elsewhere."""
+    both = pairs(call.out_axes, operand.axes)
+    first = len(both) - len(rules)
+    return tuple(
+        rules[at - first] if axis is not None and axis == own and at >= first else whole_axis(call, axis)
+        for at, (axis, own) in enumerate(both)
     )
 
 

@@ -13,7 +13,7 @@ from featmap.geometry import AxisRule
 from featmap.graph.operators.base.call import Axes, Call, Operand
 from featmap.graph.operators.base.sides import Side, is_moving
 
-Rules = tuple[AxisRule, AxisRule]
+Rules = tuple[AxisRule, ...]
 Weights: TypeAlias = "tuple[Tensor, Tensor | None] | None"
 """Weight and bias of a convolution as they are run, folded and in the run's own type."""
 
@@ -66,12 +66,17 @@ def moves_maps(call: Call, operand: Operand, rows: AxisRule, columns: AxisRule) 
 
 
 def _channels(shape: tuple[int, ...], axes: Axes) -> list[int]:
-    return [size for axis, size in enumerate(shape) if axis not in (axes.batch, axes.row, axes.column)]
+    return [size for axis, size in enumerate(shape) if axis not in axes.known]
 
 
 def space(call: Call) -> set[int | None]:
-    """The axes of rows and columns of the value."""
-    return {call.out_axes.row, call.out_axes.column}
+    """The axes of the value's maps."""
+    return set(call.out_axes.spatial)
+
+
+def is_of_maps(call: Call) -> bool:
+    """Whether the value has an axis of images, one of channels, and those of its maps."""
+    return len(call.out_shape) == len(call.out_axes.spatial) + 2
 
 
 def variable(call: Call) -> list[Operand]:
@@ -80,15 +85,15 @@ def variable(call: Call) -> list[Operand]:
 
 
 def keeps_positions(call: Call) -> bool:
-    """Whether the value has images, rows and columns, so that it can be kept as patches."""
+    """Whether the value holds maps of images, so that it can be kept as patches."""
     return call.out_axes.has_space and call.out_axes.batch == 0
 
 
 def is_aligned(call: Call) -> bool:
     """Whether all operands that depend on the input are maps of the value's own size with the same order of axes."""
     axes, shape = call.out_axes, call.out_shape
-    size = tuple(1 if axis is None else shape[axis] for axis in (axes.row, axes.column))
-    return all(o.axes == axes and (o.rows, o.columns) == size for o in variable(call))
+    size = tuple(1 if axis is None else shape[axis] for axis in axes.spatial)
+    return all(o.axes == axes and o.size == size for o in variable(call))
 
 
 def reads_one(call: Call) -> bool:
@@ -109,11 +114,10 @@ def has_map_of_weights(call: Call) -> bool:
     return any(
         len(shape) >= rank - axis and shape[axis - rank] > 1
         for shape in constant_shapes(call)
-        for axis in (axes.row, axes.column)
-        if axis is not None
+        for axis in axes.in_space
     )
 
 
 def has_weights_in_space(call: Call) -> bool:
-    """Whether the axis of one weight per channel, the second, holds rows or columns: maps with their channels last."""
+    """Whether the axis of one weight per channel, the second, is one of the maps: maps with their channels last."""
     return 1 in space(call)

@@ -18,6 +18,7 @@ from featmap.graph.operators.base.operator import (
     NotResizable,
     Rules,
     Weightless,
+    along_each,
     node_arguments,
     same_channels,
     whole,
@@ -43,7 +44,7 @@ class IndexedPlaces(Moving):
     def axes(self, call: Call) -> Axes:
         axes: Axes = call["self"].axes
         # Images that are named are in any order, and as many as there are numbers.
-        axes = Axes(None if axes.batch in self.named(call) else axes.batch, axes.row, axes.column)
+        axes = axes.without_batch() if axes.batch in self.named(call) else axes
         return axes.each(_where_axes_went(self.named(call), call["self"].rank, self.new_axes(call)).get)
 
     def rules(self, call: Call, operand: Operand) -> Rules:
@@ -211,7 +212,7 @@ def same_but(call: Call, operand: Operand, dim: int) -> Rules:
             return whole_axis(call, axis)
         return Pointwise() if operand.shape[axis] == call.out_shape[axis] else whole_axis(call, axis)
 
-    return rule(call.out_axes.row, operand.axes.row), rule(call.out_axes.column, operand.axes.column)
+    return along_each(call, operand, rule)
 
 
 @dataclass(frozen=True)
@@ -240,8 +241,4 @@ def _numbers(call: Call) -> Operand:
 
 def same_but_last(call: Call, operand: Operand) -> Rules:
     """The same place, of an operand to whose axes one was added behind."""
-    axes, own = call.out_axes, operand.axes
-    return (
-        Pointwise() if own.row is not None else whole_axis(call, axes.row),
-        Pointwise() if own.column is not None else whole_axis(call, axes.column),
-    )
+    return along_each(call, operand, lambda axis, own: Pointwise() if own is not None else whole_axis(call, axis))

@@ -9,7 +9,7 @@ from typing import ClassVar
 from featmap.geometry import AxisRule, IndexSet, Outside, Pointwise, Slice, TransposedWindow
 from featmap.graph.operators.base.call import Axes, Call, Operand
 from featmap.graph.operators.base.channels import ALL, SOME, ChannelSet, channel_axis
-from featmap.graph.operators.base.operator import Rules, lined_up, same_channels, whole, whole_axis
+from featmap.graph.operators.base.operator import Rules, lined_up, pairs, same_channels, whole, whole_axis
 from featmap.graph.operators.base.regions import constant_shapes
 from featmap.graph.operators.moving.reshape import Moving
 from featmap.graph.operators.pointwise import joined_axes
@@ -37,9 +37,8 @@ class Overlay(Moving):
         if call["self"].index == call["src"].index:
             return whole(call, operand)
         if operand.index == call["self"].index:
-            return lined_up(call, operand, self._rest(call, call.out_axes.row), self._rest(call, call.out_axes.column))
-        axes, own = call.out_axes, self.source_axes(call)
-        return self._laid(call, axes.row, own.row), self._laid(call, axes.column, own.column)
+            return lined_up(call, operand, [self._rest(call, axis) for axis in call.out_axes.spatial])
+        return tuple(self._laid(call, axis, own) for axis, own in pairs(call.out_axes, self.source_axes(call)))
 
     def _rest(self, call: Call, axis: int | None) -> AxisRule:
         """How the value reads `self` along one axis."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from math import prod
 from typing import Any, ClassVar
 
@@ -15,6 +16,7 @@ from featmap.graph.operators.base.operator import (
     Operator,
     Rules,
     Weightless,
+    along_each,
     lined_up,
     same_channels,
     whole,
@@ -38,11 +40,13 @@ class GridSample(Weightless):
     def axes(self, call: Call) -> Axes:
         return _last_axes(call)
 
+    def works_over(self, call: Call) -> int | None:
+        return len(call.out_shape) - 2
+
     def rules(self, call: Call, operand: Operand) -> Rules:
         if operand.index != call["grid"].index or operand.index == call["input"].index:
             return whole(call, operand)
-        axes, own = call.out_axes, operand.axes
-        return self._of_grid(call, axes.row, own.row), self._of_grid(call, axes.column, own.column)
+        return along_each(call, operand, partial(self._of_grid, call))
 
     def _of_grid(self, call: Call, axis: int | None, own: int | None) -> AxisRule:
         # The coordinates are a grid's last axis, the channels a map's second.
@@ -63,7 +67,7 @@ class AffineGrid(Operator):
 
     def axes(self, call: Call) -> Axes:
         rank = len(call.out_shape)
-        return Axes(0 if call.main.axes.batch == 0 else None, rank - 3, rank - 2)
+        return Axes(0 if call.main.axes.batch == 0 else None, tuple(range(1, rank - 1)))
 
     def macs(self, call: Call) -> int | None:
         return prod(call.out_shape) * call["theta"].shape[-1]
@@ -86,9 +90,11 @@ class Unpool(Weightless):
     def axes(self, call: Call) -> Axes:
         return _last_axes(call)
 
+    def works_over(self, call: Call) -> int | None:
+        return max(len(call.out_shape) - 2, 2)
+
     def rules(self, call: Call, operand: Operand) -> Rules:
-        axes = call.out_axes
-        return lined_up(call, operand, _found_along(call, axes.row), _found_along(call, axes.column))
+        return lined_up(call, operand, [_found_along(call, axis) for axis in call.out_axes.spatial])
 
     def channels(self, call: Call, position: int, wanted: ChannelSet) -> ChannelSet:
         return same_channels(call, position, wanted)
@@ -98,9 +104,10 @@ class Unpool(Weightless):
 
 
 def _last_axes(call: Call) -> Axes:
-    """Images first where they are so before, rows and columns last."""
+    """Images first where they are so before, the axes of maps last; at least rows and columns."""
     rank = len(call.out_shape)
-    return Axes(0 if call.main.axes.batch == 0 else None, rank - 2, rank - 1)
+    first = min(2, rank - 2)
+    return Axes(0 if call.main.axes.batch == 0 else None, tuple(range(first, rank)))
 
 
 def _found_along(call: Call, axis: int | None) -> AxisRule:
@@ -143,7 +150,7 @@ class WindowColumns(Weightless):
 
     def axes(self, call: Call) -> Axes:
         # Of three axes the first are channels, whatever they were before.
-        return Axes(0, None, None) if call.main.axes.batch == 0 and call.main.rank == 4 else NO_AXES
+        return Axes(0) if call.main.axes.batch == 0 and call.main.rank == 4 else NO_AXES
 
 
 @dataclass(frozen=True)
@@ -152,7 +159,7 @@ class AddedColumns(WindowColumns):
 
     def axes(self, call: Call) -> Axes:
         found = _last_axes(call)
-        return found if call.main.rank == 3 else replace(found, batch=None)
+        return found if call.main.rank == 3 else found.without_batch()
 
     def resized(self, call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
         raise NotResizable("columns put together to a size that may depend on the input")

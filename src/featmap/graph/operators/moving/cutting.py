@@ -10,7 +10,7 @@ from featmap.graph.graph import Reference
 from featmap.graph.operators.base.call import NO_AXES, Axes, Call, Operand
 from featmap.graph.operators.base.channels import ALL, SOME, ChannelSet, channel_axis, shifted
 from featmap.graph.operators.base.operator import Rules, same_channels, whole
-from featmap.graph.operators.base.regions import is_aligned, keeps_positions
+from featmap.graph.operators.base.regions import is_aligned, is_of_maps, keeps_positions
 from featmap.graph.operators.base.registry import operator_of
 from featmap.graph.operators.base.roles import Norm, Role
 from featmap.graph.operators.moving.reshape import Moving
@@ -132,7 +132,7 @@ class Unbind(Moving):
     def axes(self, call: Call) -> Axes:
         gone = _cut_axis(call)
         axes = call.main.axes
-        if gone in (axes.row, axes.column):
+        if gone in axes.spatial:
             return NO_AXES
         return axes.each(lambda axis: None if axis == gone else axis - (axis > gone))
 
@@ -160,12 +160,12 @@ class Concatenate(Moving):
     def joins_channels(self, call: Call) -> bool:
         """Whether it lays maps of images side by side in their only axis of channels."""
         axes, rank = call.out_axes, len(call.out_shape)
-        if rank != 4 or not keeps_positions(call):
+        if not is_of_maps(call) or not keeps_positions(call):
             return False
         dtypes = {getattr(call.specs[index], "dtype", None) for index in (*call.node.inputs, call.node.index)}
         operands = call.node.args[0]
         variable = all(isinstance(leaf, Reference) and call.graph[leaf.index].depends_on_input for leaf in operands)
-        is_channels = call.get("dim", 0) % rank not in (axes.batch, axes.row, axes.column)
+        is_channels = call.get("dim", 0) % rank not in axes.known
         fits = is_aligned(call) and not self.has_map_of_weights(call)
         return variable and len(dtypes) == 1 and is_channels and fits
 
@@ -188,8 +188,7 @@ class Concatenate(Moving):
 
     def rules(self, call: Call, operand: Operand) -> Rules:
         axes, dim = call.out_axes, call.get("dim", 0) % max(call.main.rank, 1)
-        elsewhere = (operand.axes.row, operand.axes.column) != (axes.row, axes.column)
-        if elsewhere or dim in (axes.row, axes.column):
+        if operand.axes.spatial != axes.spatial or dim in axes.spatial:
             return whole(call, operand)
         return super().rules(call, operand)
 

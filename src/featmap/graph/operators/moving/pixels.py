@@ -24,7 +24,10 @@ class Planes(Moving):
         return operand.rank == 4 and axis == 0
 
     def axes(self, call: Call) -> Axes:
-        return call.plane_axes()
+        return call.map_axes(2)
+
+    def works_over(self, call: Call) -> int | None:
+        return 2
 
     def moved_rule(self, call: Call, axis: int, own: int) -> AxisRule:
         return whole_axis(call, axis) if axis != own else self.plane_rule(call)
@@ -59,7 +62,8 @@ class PixelUnshuffle(Planes):
         return True
 
     def windows(self, call: Call, operand: Operand) -> WindowKernel | None:
-        return WindowKernel(*self.rules(call, operand), lambda _weights: partial(unshuffled, call["downscale_factor"]))
+        rows, columns = self.rules(call, operand)
+        return WindowKernel(rows, columns, lambda _weights: partial(unshuffled, call["downscale_factor"]))
 
 
 def shuffled(factor: int, places: Tensor, rows: Side, columns: Side) -> Tensor:

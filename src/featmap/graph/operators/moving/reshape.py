@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from math import prod
 from types import MappingProxyType
 from typing import Any, ClassVar
@@ -18,7 +19,7 @@ from featmap.geometry import AxisRule, Flip, Pointwise, Whole
 from featmap.graph.graph import Node, TensorSpec, items_of
 from featmap.graph.operators.base.call import Axes, Call, Operand
 from featmap.graph.operators.base.channels import ALL, SOME, ChannelSet
-from featmap.graph.operators.base.operator import NotResizable, Rules, Weightless, node_arguments
+from featmap.graph.operators.base.operator import NotResizable, Rules, Weightless, along_each, node_arguments
 from featmap.graph.operators.base.regions import WindowKernel, moved_boxes, moves_maps, space
 from featmap.graph.operators.pointwise import Elementwise
 
@@ -35,8 +36,7 @@ class Moving(Weightless):
     keeps_rectified: ClassVar[bool] = True
 
     def rules(self, call: Call, operand: Operand) -> Rules:
-        axes = call.out_axes
-        return self._rule(call, axes.row, operand.axes.row), self._rule(call, axes.column, operand.axes.column)
+        return along_each(call, operand, partial(self._rule, call))
 
     def _rule(self, call: Call, axis: int | None, own: int | None) -> AxisRule:
         if axis is None or own is None:
@@ -273,7 +273,7 @@ class Expand(Elementwise):
         before = call.captured_main_shape
         shift = len(captured.shape) - len(before)
         sizes = list(captured.shape)
-        in_space = (call.main.axes.row, call.main.axes.column)
+        in_space = call.main.axes.in_space
         for axis, (old, new) in enumerate(zip(before, call.main.shape, strict=True)):
             if old != new and old == captured.shape[axis + shift]:
                 sizes[axis + shift] = new

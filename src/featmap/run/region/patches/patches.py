@@ -37,11 +37,9 @@ class Layout:
 
     @property
     def order(self) -> tuple[int, ...]:
-        assert self.axes.row is not None
-        assert self.axes.column is not None
-        rank = 3 + len(self.channels)
-        others = [axis for axis in range(1, rank) if axis not in (self.axes.row, self.axes.column)]
-        return (0, self.axes.row, self.axes.column, *others)
+        row, column = self.axes.in_space
+        others = [axis for axis in range(1, 3 + len(self.channels)) if axis not in (row, column)]
+        return (0, row, column, *others)
 
     def to_places(self, tensor: Shaped[Tensor, "image ..."]) -> Shaped[Tensor, "image row column channel"]:
         """(image, row, column, channel) from the value's own order of axes."""
