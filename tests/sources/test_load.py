@@ -135,7 +135,7 @@ def test_zoo_models_without_a_file_do_not_run_what_they_are_not_asked_for(monkey
         (
             "torchvision:fasterrcnn_resnet50_fpn",
             NoSuchModel,
-            "torchvision's 'fasterrcnn_resnet50_fpn' is not a classification network.\n\n"
+            "torchvision's 'fasterrcnn_resnet50_fpn' does not classify pictures or videos.\n\n"
             "Build it in a function of your own and name that: package.module:callable.",
         ),
         (

@@ -41,10 +41,11 @@ def torchvision_model(name: str, weights: str | None) -> ZooModel:
     Raises: NoSuchModel, with the nearest names. WeightsMismatch: no weights of that name.
     """
     models = import_torchvision().models
-    names = models.list_models(module=models)
+    videos = models.list_models(module=models.video)
+    names = [*models.list_models(module=models), *videos]
     if name not in names and name in models.list_models():
         raise NoSuchModel(
-            f"torchvision's '{name}' is not a classification network.",
+            f"torchvision's '{name}' does not classify pictures or videos.",
             "Build it in a function of your own and name that: package.module:callable.",
         )
     if name not in names:
@@ -57,11 +58,20 @@ def torchvision_model(name: str, weights: str | None) -> ZooModel:
     def build() -> nn.Module:
         return models.get_model(name, weights=record if weights else None, **arguments)
 
-    preprocessing = _torchvision_preprocessing(preset, str(record)) if preset is not None else Preprocessing()
-    height, width = preprocessing.crop or (224, 224)
+    if name in videos:
+        # Frames are resized and normalised by the user's own reader of videos.
+        side = getattr(preset, "crop_size", [224])[0]
+        shape, preprocessing = (3, _FRAMES, side, side), Preprocessing(takes_pictures=False)
+    else:
+        preprocessing = _torchvision_preprocessing(preset, str(record)) if preset is not None else Preprocessing()
+        shape = (3, *(preprocessing.crop or (224, 224)))
     classes: Any = record.meta.get("categories") if record is not None else None
     named = tuple(classes) if classes else None
-    return ZooModel(f"torchvision:{name}", build, (3, height, width), preprocessing, named)
+    return ZooModel(f"torchvision:{name}", build, shape, preprocessing, named)
+
+
+_FRAMES = 16
+"""Of a video: what torchvision's networks were made for."""
 
 
 def _torchvision_weights(name: str, enum: Any, weights: str) -> Any:
