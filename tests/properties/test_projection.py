@@ -31,7 +31,7 @@ def test_units_equal_autograd_with_the_rule(drawn: RandomNetwork, data: st.DataO
     asked = [f"{address}/{channel}@{','.join(map(str, place))}" for channel, *place in units]
     memory = data.draw(st.sampled_from([1, 20_000, 2**28]))
     found = net.project(image, asked, rule, dtype=torch.float64, memory_bytes=memory, progress=False)
-    for unit, projection in zip(units, [found] if len(units) == 1 else found, strict=True):
+    for unit, projection in zip(units, found, strict=True):
         value, whole = expected(net, image, address, unit, rule)
         assert_close(projection, whole, value)
 
