@@ -85,12 +85,12 @@ def test_a_model_that_branches_on_values() -> None:
     )
 
 
-@pytest.mark.parametrize("shape", ["224", "3x224", "3x224x", "3,224,224", "3x0x224", "threexfourxfive", ""])
+@pytest.mark.parametrize("shape", ["3x224x", "3,224,224", "3x0x224", "1x2x3x4x5", "threexfourxfive", ""])
 def test_input_shapes_that_are_none(shape: str) -> None:
     for command in ("plan", "field"):
         assert refused(f"{command} {SMALL} {'stem' * (command == 'field')} --input '{shape}'") == (
             f"--input '{shape}' is not an input shape.\n\n"
-            "Write channels x rows x columns, for example --input 3x224x224.\n"
+            "Write channels x rows x columns, for example --input 3x224x224; channels x positions for a signal.\n"
         )
 
 
@@ -128,9 +128,13 @@ def test_input_shapes_that_are_none(shape: str) -> None:
             "stem#2",
             "'stem#2': 'stem' is called 1 time, there is no #2.\n\nAsk for stem#1.\n",
         ),
-        ("stem/0@1", f"'stem/0@1': '@1' is not a unit; write @ROW,COLUMN.\n\n{ADDRESSES}\n"),
+        (
+            "stem/0@1",
+            "'stem:a/0@1': a unit of these feature maps, 12 rows and 16 columns, has 2 numbers, @ROW,COLUMN; got 1 "
+            "number.\n\nWrite @0,0 for the first, @11,15 for the last.\n",
+        ),
         ("stem/-1", f"'stem/-1': '-1' is not a channel number (0, 1, 2 ...).\n\n{ADDRESSES}\n"),
-        ("stem@1,2", f"'stem@1,2' names a row and a column but no channel.\n\n{ADDRESSES}\n"),
+        ("stem@1,2", f"'stem@1,2' names a unit but no channel.\n\n{ADDRESSES}\n"),
         ("/3", f"'/3' is not a valid address.\n\n{ADDRESSES}\n"),
     ],
 )

@@ -125,7 +125,7 @@ def test_random_weights_are_said_on_standard_error(place: Path) -> None:
         (f"{UNIT} -o cat.png", "'cat.png' is the picture itself; it would be overwritten.\n\nChoose another file.\n"),
         (
             "stem@1,2",
-            "'stem@1,2' names a row and a column but no channel.\n\n"
+            "'stem@1,2' names a unit but no channel.\n\n"
             "An address is LAYER, LAYER#n, LAYER:STAGE, LAYER:STAGE/CHANNEL or LAYER:STAGE/CHANNEL@ROW,COLUMN.\n",
         ),
     ],

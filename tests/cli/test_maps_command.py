@@ -189,7 +189,7 @@ ONE_OF = "Use one of index, maximum, mean, positive."
         ("-o maps.png --page-size 0", "A page cannot hold 0 maps.\n\nUse a page size of at least 1.\n"),
         (
             "-o maps.npz --sort mean",
-            "'maps.npz' takes the maps as they are; order, scale and page size are those of pictures.\n\n"
+            "'maps.npz' takes the maps as they are; order, scale, page size and plane are those of pictures.\n\n"
             "Leave them out, or use 'maps.png'.\n",
         ),
         (

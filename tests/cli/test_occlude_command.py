@@ -197,13 +197,13 @@ NO_SIZE = "Give a whole number from 1 on, or (rows, columns): {0}=16."
             "A window of 16 x 16 (rows x columns) does not fit into an image of 12 x 16.\n\n"
             "Use a window of at most 12 x 16.",
         ),
-        (f"{UNIT} --window 0", "window (0, 0) is not a size in pixels.\n\n" + NO_SIZE.format("window")),
+        (f"{UNIT} --window 0", "window 0 is not a size in pixels.\n\n" + NO_SIZE.format("window")),
         (f"{UNIT} --window 4x-2", "window (4, -2) is not a size in pixels.\n\n" + NO_SIZE.format("window")),
         (
             f"{UNIT} --window big",
             "--window 'big' is neither a number nor ROWSxCOLUMNS.\n\nWrite --window 3, or --window 3x5.",
         ),
-        (f"{UNIT} --stride 0", "stride (0, 0) is not a size in pixels.\n\n" + NO_SIZE.format("stride")),
+        (f"{UNIT} --stride 0", "stride 0 is not a size in pixels.\n\n" + NO_SIZE.format("stride")),
         (
             f"{UNIT} --stride 1.5",
             "--stride '1.5' is neither a number nor ROWSxCOLUMNS.\n\nWrite --stride 3, or --stride 3x5.",

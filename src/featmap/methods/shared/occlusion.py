@@ -78,7 +78,7 @@ class OcclusionMap(ArrayResult):
         return self.largest_effect / abs(self.score) if self.score else None
 
     @property
-    def positions(self) -> list[Any]:
+    def positions(self) -> list[object]:
         """The box [top, left, bottom, right] of the window at each position, nested as the grid is."""
         shape = self.windows.shape
         boxes = [self.windows.box(*position).as_list() for position in np.ndindex(*shape)]
