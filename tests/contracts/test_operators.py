@@ -8,6 +8,7 @@ every pixel that has a gradient (and no other, where the answer is `exact` and t
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import pytest
@@ -604,6 +605,13 @@ class Around(nn.Module):
         return self.case(self.stem(x))
 
 
+@cache
+def around(case: Case) -> tuple[Around, fm.Network]:
+    """The convolution with the operator behind it, and what was captured of it."""
+    module = Around(case).double().eval()
+    return module, fm.trace(module, SHAPE)
+
+
 def image(shape: tuple[int, int, int]) -> Tensor:
     generator = torch.Generator().manual_seed(0)
     return torch.rand((1, *shape), generator=generator, dtype=torch.float64) + 0.2
@@ -622,8 +630,7 @@ def test_what_no_graph_shows_is_known_all_the_same(name: str) -> None:
 @pytest.mark.filterwarnings("ignore::featmap.network.randomness.RandomInEvaluation")
 @pytest.mark.parametrize("name", CASES)
 def test_an_operator_of_the_table(name: str) -> None:
-    module = Around(CASES[name]).double().eval()
-    net = fm.trace(module, SHAPE)
+    module, net = around(CASES[name])
     graph = net._captured.graph
     names = {node.base_name for node in graph} | {node.operator.removeprefix("aten.") for node in graph}
     assert name in names

@@ -1,4 +1,4 @@
-"""Every operator of the table, backwards: `gradient` is the module's own, the other rules are well defined."""
+"""Operators between convolutions, backwards: `gradient` is the module's own, the other rules are well defined."""
 
 from __future__ import annotations
 
@@ -7,20 +7,17 @@ import torch
 from torch import Tensor
 
 import featmap as fm
-from contracts.test_operators import CASES, SHAPE, WITHOUT_DERIVATIVE, image
-from contracts.test_operators_occluded import RANDOM, Between
+from contracts.test_operators import SHAPE, WITHOUT_DERIVATIVE, image
+from contracts.test_operators_occluded import NAMES, Between, captured
 from featmap.errors import ModelError
 from featmap.methods.maps import as_maps
 from featmap.methods.shared.projection import Projection
 from featmap.run.backward.roles import Rule
 
-ALL = [name for name in CASES if name not in RANDOM and name != "to"]
-
 
 def asked(name: str) -> tuple[Between, fm.Network, str, tuple[int, int, int]]:
     """The module with the operator in it, what was captured of it, and a unit of its output."""
-    module = Between(name).eval()
-    net = fm.trace(module, SHAPE)
+    module, net = captured(name)
     (output,) = net._captured.graph.outputs
     assert output is not None
     rows, columns = net._captured.sized.size(output)
@@ -44,20 +41,15 @@ def own_gradient(module: Between, net: fm.Network, unit: tuple[int, int, int]) -
     return torch.autograd.grad(value, given, materialize_grads=True, allow_unused=True)[0][0]
 
 
-@pytest.mark.parametrize("name", [name for name in ALL if name not in WITHOUT_DERIVATIVE])
-def test_the_gradient_is_the_modules_own(name: str) -> None:
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in WITHOUT_DERIVATIVE])
+def test_signals_of_a_unit(name: str) -> None:
     module, net, address, unit = asked(name)
     right = own_gradient(module, net, unit)
     found = projected(net, address, unit, "gradient").on_image()
     assert found.dtype == torch.float64
     assert float((found - right).abs().max()) <= 1e-9 * max(float(right.abs().max()), 1e-9)
-
-
-@pytest.mark.parametrize("rule", ["deconvnet", "guided"])
-@pytest.mark.parametrize("name", [name for name in ALL if name not in WITHOUT_DERIVATIVE])
-def test_the_other_rules_are_well_defined(name: str, rule: Rule) -> None:
-    _, net, address, unit = asked(name)
-    assert projected(net, address, unit, rule).on_image().isfinite().all()
+    for rule in ("deconvnet", "guided"):
+        assert projected(net, address, unit, rule).on_image().isfinite().all(), rule
 
 
 @pytest.mark.parametrize("name", [name for name in WITHOUT_DERIVATIVE if name != "copy"])

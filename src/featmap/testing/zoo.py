@@ -17,6 +17,9 @@ from featmap.sources.zoo import ZooModel, import_torchvision, timm_model, torchv
 TRANSFORMERS = ("vit", "swin", "maxvit")
 """How the names of torchvision's networks begin that hold no feature maps in the sense of this project."""
 
+_SMALL = ("densenet121", "efficientnet_b0", "regnet_x_400mf", "regnet_y_400mf", "resnet18")
+"""Examples of torchvision's families whose last network is a large one."""
+
 MIXED = "with attention"
 """Networks of many families that mix convolutions with attention."""
 
@@ -118,7 +121,7 @@ def zoo_names() -> list[str]:
 def zoo_examples() -> list[str]:
     """One network of each family of torchvision and timm, and all that mix convolutions with attention."""
     families: dict[str, str] = {}
-    for name in torchvision_names():
+    for name in [*torchvision_names(), *_SMALL]:
         family = re.match(r"[a-z]+(?:_[vxy])?", name)
         assert family is not None
         families[family[0]] = name
