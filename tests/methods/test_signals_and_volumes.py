@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import wave
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,9 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 import featmap as fm
-from featmap.errors import AddressSyntaxError, InputError, UnitOutOfRange
+from featmap.errors import AddressSyntaxError, InputError, OutputError, UnitOutOfRange
 from featmap.geometry import Box
+from featmap.result import pictures_of
 from featmap.testing.modules import PadLayer, make_positive, transparent
 from featmap.testing.oracles import SupportMask, gradient_support
 from featmap.testing.strategies import RandomNetwork, networks
@@ -258,3 +260,104 @@ def test_arrays_that_are_no_signals(array: np.ndarray, text: str) -> None:
     with pytest.raises(InputError) as raised:
         fm.trace(*SIGNAL).maps(array, progress=False)
     assert text in str(raised.value)
+
+
+@pytest.fixture(scope="module")
+def signals(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of three signals: a sound, an array with its channels behind, one with its channels in front."""
+    folder = tmp_path_factory.mktemp("signals")
+    generator = np.random.default_rng(0)
+    np.save(folder / "behind.npy", generator.standard_normal((64, 2)).astype(np.float32))
+    np.save(folder / "front.npy", generator.standard_normal((2, 64)).astype(np.float32))
+    with wave.open(str(folder / "sound.wav"), "wb") as file:
+        file.setnchannels(2)
+        file.setsampwidth(2)
+        file.setframerate(8000)
+        file.writeframes(generator.integers(-(2**15), 2**15, (64, 2)).astype("<i2").tobytes())
+    (folder / "notes.txt").write_text("no signal")
+    return folder
+
+
+@pytest.mark.parametrize("width", [1, 2, 3, 4])
+def test_a_sound_is_read_as_its_numbers_say(width: int, tmp_path: Path) -> None:
+    """Whole numbers of one to four bytes become -1 to 1; bytes are counted from 128."""
+    half = 2 ** (8 * width - 1)
+    numbers = [-half, -half // 2, 0, half // 2, half - 1] * 13
+    raw = b"".join(
+        (number + half if width == 1 else number).to_bytes(width, "little", signed=width > 1) for number in numbers
+    )
+    with wave.open(str(tmp_path / "sound.wav"), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(width)
+        file.setframerate(8000)
+        file.writeframes(raw)
+    module = nn.Conv1d(1, 1, 1, bias=False)
+    module.weight.data.fill_(1.0)
+    net = fm.trace(nn.Sequential(module), (1, 64))
+    found = net.maps(tmp_path / "sound.wav", "0", progress=False)["0"].values[0, 0]
+    torch.testing.assert_close(found, torch.tensor([number / half for number in numbers]), rtol=0, atol=1e-7)
+
+
+def test_a_folder_of_signals_answers_every_question(signals: Path, tmp_path: Path) -> None:
+    _, net, _ = traced(*SIGNAL)
+    net = fm.trace(SIGNAL[0].float(), SIGNAL[1])
+    maps = net.maps(signals, "0", progress=False)["0"]
+    assert maps.images == ("behind.npy", "front.npy", "sound.wav")
+    given = np.load(signals / "front.npy")
+    alone = net.maps(torch.from_numpy(given)[None], "0", progress=False)["0"].values[0]
+    torch.testing.assert_close(maps.values[1], alone)
+    index = fm.Index.build(net, signals, tmp_path / "signals.fmi", layers=["0", "3"], progress=False)
+    assert "values as they are" in str(index.summary())
+    assert index.similar("front.npy", "0").nearest[0].image in ("behind.npy", "sound.wav")
+    assert index.audit().layers[0].maps == 4
+    top = index.top("0:a/1", k=2)
+    assert len(top.save(tmp_path / "top.png")) == 1
+    for answer in (index.top_sheet("0", k=1), index.similar("front.npy", "0")):
+        with pytest.raises(OutputError, match="no pictures are put on a sheet"):
+            answer.save(tmp_path / "sheet.png")
+    sheet = net.sheet(signals, "0", k=2, progress=False)
+    values = maps.values.flatten(2).amax(2)
+    for channel, examples in sheet.examples.items():
+        best = values[:, channel].argsort(descending=True)[: len(examples)]
+        assert [example.image for example in examples] == [maps.images[at] for at in best]
+    with pytest.raises(OutputError, match="signals or volumes"):
+        sheet.save(tmp_path / "sheet.png")
+    with pytest.raises(InputError, match="takes no pictures, on which a box could be drawn"):
+        net.draw_field(signals / "front.npy", "0:a/1@3")
+    pictures = fm.trace(nn.Sequential(nn.Conv2d(1, 1, 1)), (1, 8, 8))
+    with pytest.raises(InputError, match=r"takes no signals; a \.wav file holds one"):
+        pictures.maps(signals / "sound.wav", progress=False)
+
+
+@NETWORKS
+def test_every_answer_is_drawn(module: nn.Module, shape: tuple[int, ...], tmp_path: Path) -> None:
+    _, net, image = traced(module, shape)
+    unit = ",".join("1" for _ in shape[1:])
+    answers = [
+        net.maps(image, "0", dtype=torch.float64, progress=False),
+        net.explain(image, f"3:z/1@{unit}"),
+        net.contributions(image, "3/1"),
+        net.project(image, f"3:z/1@{unit}", dtype=torch.float64, progress=False),
+        net.project(image, ["3:z/0", "3:z/1"], dtype=torch.float64, progress=False),
+        net.occlude(image, "3:z/1", 4, 8, dtype=torch.float64, progress=False),
+    ]
+    for number, answer in enumerate(answers):
+        written = answer.save(tmp_path / f"{number}.png")
+        assert all(path.stat().st_size > 1000 for path in written)
+        assert str(answer)
+
+
+def test_a_plane_is_chosen_or_said(tmp_path: Path) -> None:
+    net = fm.trace(*VOLUME)
+    volume = torch.zeros(1, *VOLUME[1])
+    volume[0, 0, 5] = torch.rand(VOLUME[1][2:])
+    maps = net.maps(volume, "0", progress=False)["0"]
+    strongest = int(maps.values[0].amax((0, 2, 3)).argmax())
+    (page,) = pictures_of(maps)
+    assert f"plane {strongest} of 10, which holds the largest value" in page.info["Title"]
+    assert "0:a, plane 2 of 10" in pictures_of(maps, plane=2)[0].info["Title"]
+    with pytest.raises(OutputError) as raised:
+        maps.save(tmp_path / "volume.png", plane=10)
+    assert str(raised.value) == "There is no plane 10; the volume has 10 planes.\n\nChoose one from 0 to 9."
+    with pytest.raises(OutputError, match="have no planes"):
+        fm.trace(*SIGNAL).maps(torch.zeros(1, 2, 64), "0", progress=False)["0"].save(tmp_path / "x.png", plane=0)

@@ -19,7 +19,7 @@ from featmap.images.entry import Entry, Stored, Unreadable
 from featmap.images.files import bytes_of
 from featmap.images.listing import Images, listed, words_for
 from featmap.images.pictures import array_picture, picture_in, upright
-from featmap.images.signals import array_in, array_values, holds_array, no_array, taken_by
+from featmap.images.signals import Sound, array_in, array_values, holds_array, no_array, taken_by
 from featmap.network.network import CapturedNetwork
 
 
@@ -135,6 +135,11 @@ def values_of(network: CapturedNetwork, content: Image.Image | np.ndarray[Any, A
         if isinstance(content, np.ndarray):
             return array_values(network, content)
         raise no_array(network, "a picture")
+    if isinstance(content, Sound):
+        raise InputError(
+            f"{network.name} takes no signals; a .wav file holds one.",
+            "Give a picture, an array (row, column, channel), or a float tensor.",
+        )
     channels = network.input_shape[0]
     if channels not in (1, 3):
         raise InputError(

@@ -30,13 +30,17 @@ def holds_array(data: bytes) -> bool:
     return data.startswith(b"\x93NUMPY") or (data.startswith(b"RIFF") and data[8:12] == b"WAVE")
 
 
+class Sound(np.ndarray[Any, Any]):
+    """The array of a .wav file, which is never a picture, whatever its shape and values."""
+
+
 def array_in(data: bytes, name: str) -> NDArray[Any]:
-    """The array in the bytes of a .wav file, (position, channel) from -1 to 1, or of a .npy file as it is.
+    """The array in the bytes of a .wav file, a `Sound` (position, channel) from -1 to 1, or of a .npy file as it is.
 
     Raises: ImageBroken, with this name.
     """
     try:
-        return _wav(data) if data.startswith(b"RIFF") else np.load(io.BytesIO(data), allow_pickle=False)
+        return _wav(data).view(Sound) if data.startswith(b"RIFF") else np.load(io.BytesIO(data), allow_pickle=False)
     except (wave.Error, ValueError, EOFError, OSError) as error:
         problem = f"'{name}' cannot be read: {error or 'it ends too early'}."
         raise ImageBroken(problem, "Give a .wav file of whole numbers (PCM) or a .npy file of numbers.") from error
@@ -66,26 +70,35 @@ def array_values(network: CapturedNetwork, array: NDArray[Any]) -> Tensor:
     behind or before of a volume. Its values are taken as they are.
     Raises: InputError: an array of another shape, or not of real numbers.
     """
-    spec, axes = network.input_spec, network.sized.image_labels
+    channels, count = network.channels, len(network.sized.image_labels)
     if not (np.issubdtype(array.dtype, np.number) or array.dtype == np.bool_) or np.iscomplexobj(array):
-        problem = f"An array of {array.dtype} is not one of {_KINDS[len(axes)]}."
+        problem = f"An array of {array.dtype} is not one of {_KINDS[count]}."
         raise InputError(problem, "Give an array of real numbers.")
-    channels, count = network.channels, len(axes)
-    if array.ndim == count + 1 and array.shape[-1] == (channels or 1):
-        array = np.moveaxis(array, -1, 0)
-    elif array.ndim == count and channels in (None, 1):
-        array = array[None]
-    elif array.ndim != count + 1 or array.shape[0] != (channels or 1):
+    found = channels_first(array, channels or 1, count)
+    if found is None:
         places = ", ".join(words.cell for words in axis_words(count))
         raise InputError(
             f"{network.name} takes {_KINDS[count]} of {counted_channels(channels)}; got an array of shape "
             f"{array.shape}.",
             f"Give an array ({places}, channel)" + (f" or ({places})." if channels in (None, 1) else "."),
         )
-    if not array.size:
+    if not found.size:
         raise InputError(f"An array of shape {array.shape} holds nothing.", "Give an array of numbers.")
-    values = torch.from_numpy(np.ascontiguousarray(array)).to(spec.dtype)
+    values = torch.from_numpy(np.ascontiguousarray(found)).to(network.input_spec.dtype)
     return (values if channels is not None else values[0])[None]
+
+
+def channels_first(array: NDArray[Any], channels: int, axes: int) -> NDArray[Any] | None:
+    """The array with its channels in front of so many axes; None where its shape is another one.
+
+    >>> [channels_first(np.zeros(shape), 1, 1).shape for shape in ((9,), (9, 1), (1, 9))]
+    [(1, 9), (1, 9), (1, 9)]
+    """
+    if array.ndim == axes + 1 and array.shape[-1] == channels:
+        return np.moveaxis(array, -1, 0)
+    if array.ndim == axes and channels == 1:
+        return array[None]
+    return array if array.ndim == axes + 1 and array.shape[0] == channels else None
 
 
 def no_array(network: CapturedNetwork, kind: str) -> InputError:

@@ -104,6 +104,11 @@ class FieldDrawing(Result):
 
 def draw_field(network: CapturedNetwork, image: Images, address: str | Address) -> FieldDrawing:
     """A unit's box on a picture; see `featmap.Network.draw_field`."""
+    if network.takes_images and not network.takes_pictures:
+        raise InputError(
+            f"{network.name} takes no pictures, on which a box could be drawn.",
+            "Ask for the box itself (field without a picture), or draw the projection of the unit (project).",
+        )
     inputs = Inputs(network, image)
     _check_one(len(inputs))
     content, record = content_of(inputs.entries[0]), network.preprocessing

@@ -54,7 +54,7 @@ class Example:
     box: Box
     field: Box
     picture: Image.Image | None
-    values: Float32[NDArray[np.float32], "channel row column"]
+    values: Float32[NDArray[np.float32], " channel *place"]
 
     @property
     def crop(self) -> Image.Image:

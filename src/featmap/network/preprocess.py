@@ -174,7 +174,10 @@ class Preprocessing:
 
     def to_dict(self) -> dict[str, PlainData]:
         """The record as plain data."""
+        # Records of pictures are as they were before there were others: an index knows its own by its fingerprint.
+        others: dict[str, PlainData] = {} if self.takes_pictures else {"takes_pictures": False}
         return {
+            **others,
             "resize": self.resize,
             "crop": self.crop,
             "mean": self.mean,

@@ -130,7 +130,7 @@ def _layer(snapshot: Snapshot, number: int, layer: IndexedLayer, thresholds: Thr
         redundant_pairs=None if comoments is None else redundant_pairs(comoments, thresholds.redundant),
         correlated=layer.correlated,
         places=layer.places,
-        sees_beyond_input=field[0] > layer.input_size[0] or field[1] > layer.input_size[1],
+        sees_beyond_input=any(side > limit for side, limit in zip(field, layer.input_size, strict=True)),
         magnitudes=bool(layer.magnitudes),
     )
 

@@ -56,7 +56,7 @@ def projected_signal(
     image: NDArray[Any], whole: NDArray[Any], box: Box, title: str, words: tuple[Sequence[str], Sequence[str]]
 ) -> Image.Image:
     """A signal (channel, position) with what a unit sees of it marked, and below it the projection."""
-    seen = _around(box, image.shape[1])
+    seen = around(box, image.shape[1])
     image, whole, inside = image[:, seen.slices[0]], whole[:, seen.slices[0]], box.shift(-seen.starts[0])
     shown = signal_pixels(whole, inside, is_centred=bool(whole.any()))
     largest = float(np.abs(whole).max(initial=0.0))
@@ -69,7 +69,7 @@ def projected_signal(
     return stacked(title, (), rows)
 
 
-def _around(box: Box, count: int) -> Box:
+def around(box: Box, count: int) -> Box:
     """The positions that are drawn: those of a box and as many on either side, or all where that is not much less."""
     margin = max(box.size[0], _LEAST_MARGIN)
     if box.is_empty or 4 * (box.size[0] + 2 * margin) > 3 * count:

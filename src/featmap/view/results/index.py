@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from featmap.errors import OutputError
@@ -16,14 +18,17 @@ from featmap.index.questions.audit import Audit
 from featmap.index.questions.compare import Comparison
 from featmap.index.questions.distribution import Distribution
 from featmap.index.questions.selectivity import Selectivity
-from featmap.index.questions.shown import framed_image
+from featmap.index.questions.shown import framed_image, kept_signal
 from featmap.index.questions.similar import SimilarImages
 from featmap.index.questions.summary import IndexSummary
 from featmap.index.questions.top import TopExample, TopImages, TopSheet
+from featmap.index.schema.description import Description
 from featmap.index.verify.verify import Verification
 from featmap.result import Result, pictures_of, text_of
+from featmap.view.drawing.hatch import hatch
 from featmap.view.drawing.text import number, plural
 from featmap.view.pictures.histogram import histogram_picture
+from featmap.view.pictures.signal import HEIGHT_PX, WIDTH_PX, around, signal_pixels, stacked
 from featmap.view.results.notebook import shows_table
 from featmap.view.saving import saves
 from featmap.view.sheets.example_sheet import Shown, example_sheet
@@ -79,8 +84,39 @@ def _(result: Distribution) -> str:
     return tables.distribution_text(result)
 
 
+def _check_pictures(description: Description) -> None:
+    """Raises: OutputError: the images of an index are no pictures, so that nothing can be cropped out of them."""
+    if not description.preprocess.takes_pictures:
+        raise OutputError(
+            "These images are signals or volumes, of which no pictures are put on a sheet.",
+            "Write .json; of one map of signals `index.top(...)` draws the curves.",
+        )
+
+
+def _curves(result: TopImages) -> Image.Image:
+    """The signals that excite a map most, each around the positions that its strongest unit sees."""
+    rows: list[tuple[NDArray[np.uint8], list[str]]] = []
+    for rank, example in enumerate(_exciting(result), 1):
+        said = f"{rank}  {Path(example.image).name}  {number(example.value)} {unit_words(example.unit)}"
+        signal = kept_signal(result.description, example.path, example.digest)
+        if signal is None:
+            rows.append((hatch(HEIGHT_PX, WIDTH_PX), [f"{said}: gone, changed, or never in a file"]))
+            continue
+        shown = around(example.box, signal.shape[1])
+        pixels = signal_pixels(signal[:, shown.slices[0]], example.box.shift(-shown.starts[0]))
+        rows.append((pixels, [f"{said}, sees {example.box.words}; shown: {shown.words}"]))
+    blank = [(hatch(HEIGHT_PX, WIDTH_PX), [_note(result)])]
+    line = (
+        f"of {plural(result.images, 'signal')} those that excite the map most; marked is what the strongest unit sees"
+    )
+    return stacked(f"what {result.title} responds to", [line], rows or blank)
+
+
 @pictures_of.register
 def _(result: TopImages) -> list[Image.Image]:
+    if not result.description.preprocess.takes_pictures and len(result.description.layers[0].input_size) == 1:
+        return [_curves(result)]
+    _check_pictures(result.description)
     shown = [_alone(result, rank, example) for rank, example in enumerate(_exciting(result), 1)]
     return _sheet(
         f"what {result.title} responds to", [result], shown or [(f"/{_channel(result)}", _note(result), [])], 30
@@ -95,6 +131,8 @@ def _alone(result: TopImages, rank: int, example: TopExample) -> _Map:
 
 @pictures_of.register
 def _(result: TopSheet, *, page_size: int | None = None) -> list[Image.Image]:
+    for each in result.maps[:1]:
+        _check_pictures(each.description)
     shown = [(f"/{_channel(e)}", _note(e), [_example(e, example) for example in _exciting(e)]) for e in result.maps]
     return _sheet(f"what {result.title} responds to", result.maps, shown, page_size)
 
@@ -161,6 +199,7 @@ def _edges(box: Box) -> tuple[int, int, int, int]:
 
 @pictures_of.register
 def _(result: SimilarImages) -> list[Image.Image]:
+    _check_pictures(result.description)
     whole = _edges(_whole(result))
 
     def shown(path: str, digest: str | None) -> list[Shown]:
