@@ -21,13 +21,19 @@ class ShownTerm:
     window: NDArray[Any]
     kernel: NDArray[Any]
     sum: float
+    source: str = ""
+
+    @property
+    def name(self) -> str:
+        """The channel, with the operand that it is of where there are several."""
+        return f"{self.source}/{self.channel}" if self.source else f"channel {self.channel}"
 
 
 @dataclass(frozen=True, eq=False)
 class Arithmetic:
     """The arithmetic of one value: sum of the terms + bias = conv, conv * scale + shift = z, nonlinearity(z) = a.
 
-    Parts that the layer does not have are None.
+    Parts that the layer does not have are None. `sum_name` is what the sum is called that is no weighted one.
     """
 
     title: str
@@ -39,6 +45,7 @@ class Arithmetic:
     z: float
     nonlinearity: str | None
     a: float | None
+    sum_name: str = "conv"
 
 
 def largest(arithmetic: Arithmetic, shown: int) -> list[ShownTerm]:
@@ -58,8 +65,8 @@ def rest(arithmetic: Arithmetic, shown: Sequence[ShownTerm]) -> list[tuple[str, 
     others = [term.sum for term in arithmetic.terms if id(term) not in drawn]
     rows = [(f"{plural(len(others), 'other channel')} together", math.fsum(others))] if others else []
     if arithmetic.bias is not None:
-        rows.append(("bias", arithmetic.bias))
-    return [*rows, ("weighted sum (conv)", arithmetic.conv)]
+        rows.append(("bias" if arithmetic.sum_name == "conv" else "constant", arithmetic.bias))
+    return [*rows, ("weighted sum (conv)" if arithmetic.sum_name == "conv" else arithmetic.sum_name, arithmetic.conv)]
 
 
 def stages(arithmetic: Arithmetic) -> list[Stage]:
@@ -68,7 +75,7 @@ def stages(arithmetic: Arithmetic) -> list[Stage]:
     parts = [] if scale is None else [f"× {number(scale, 4)}"]
     if shift is not None:
         parts.append(f"{MINUS if shift < 0 else '+'} {number(abs(shift), 4)}")
-    way = [Stage("conv" if parts else "conv = z", arithmetic.conv, "")]
+    way = [Stage(arithmetic.sum_name if parts else f"{arithmetic.sum_name} = z", arithmetic.conv, "")]
     if parts:
         way.append(Stage("z", arithmetic.z, "  ".join(parts)))
     if arithmetic.a is not None:
@@ -85,6 +92,7 @@ def shown_words(arithmetic: Arithmetic, shown: Sequence[ShownTerm]) -> str:
 def description(arithmetic: Arithmetic, shown: Sequence[ShownTerm]) -> str:
     """The picture in words."""
     total = number(math.fsum(term.sum for term in arithmetic.terms))
-    bias = f" + {number(arithmetic.bias)} bias" if arithmetic.bias is not None else ""
+    word = "bias" if arithmetic.sum_name == "conv" else "constant"
+    bias = f" + {number(arithmetic.bias)} {word}" if arithmetic.bias is not None else ""
     way = ", ".join(f"{stage.name} {stage.text}" for stage in stages(arithmetic))
     return f"{arithmetic.title}; {shown_words(arithmetic, shown)}; {total} from the channels{bias}; {way}"

@@ -14,7 +14,7 @@ from featmap.view.drawing.flow import draw_flow
 from featmap.view.drawing.palette import palette
 from featmap.view.drawing.text import FAINT, INK, extent, plural, shortened, write
 from featmap.view.pictures.arithmetic import Arithmetic, description, largest, shown_words, stages
-from featmap.view.pictures.explain_layout import BAR_ROW_PX, MARGIN_PX, RULE_PX, SIGN_PX, ExplainLayout, limit
+from featmap.view.pictures.explain_layout import BAR_ROW_PX, MARGIN_PX, NAME_PX, RULE_PX, SIGN_PX, ExplainLayout, limit
 from featmap.view.sheets.header import FRAME, TEXT_PX, TITLE_PX
 
 POSITIVE, NEGATIVE = 215, 39
@@ -71,7 +71,7 @@ def _draw_terms(page: Image.Image, layout: ExplainLayout) -> None:
             draw_cells(page, grids[index], (left, top), layout.cell, end)
         middle = top + layout.grid_px[1] // 2
         _draw_signs(page, layout, middle)
-        _draw_sum(page, layout, f"channel {term.channel}", term.sum, middle)
+        _draw_sum(page, layout, shortened(term.name, NAME_PX - 8, TEXT_PX), term.sum, middle)
 
 
 def _draw_signs(page: Image.Image, layout: ExplainLayout, middle: int) -> None:

@@ -141,16 +141,17 @@ def _(result: Explanation, *, shown: int = 5) -> list[Image.Image]:
             Arithmetic(
                 title=result.address + (", planes of the window below one another" if is_volume else ""),
                 terms=[
-                    ShownTerm(term.channel, _as_grid(term.window), _as_grid(term.kernel), term.sum)
+                    ShownTerm(term.channel, _as_grid(term.window), _as_grid(term.kernel), term.sum, term.source)
                     for term in result.terms
                 ],
                 bias=result.bias,
-                conv=result.conv,
+                conv=result.total,
                 scale=scale if has_scale else None,
                 shift=shift if has_scale else None,
                 z=result.z,
                 nonlinearity=result.nonlinearity,
                 a=result.a,
+                sum_name="conv" if result.conv is not None else "sum",
             ),
             shown,
         )

@@ -8,8 +8,10 @@ from rich.text import Text
 from featmap.geometry.place import place_of
 from featmap.geometry.setting import axis_words
 from featmap.methods.contributions import Contributions
-from featmap.methods.explain import Explanation, NormalizationStep, Term
+from featmap.methods.explain import Explanation
+from featmap.methods.shared.norm_step import NormalizationStep
 from featmap.methods.shared.occlusion import OcclusionMap, OcclusionMaps, share_words
+from featmap.methods.shared.operand_terms import Term
 from featmap.network.resolve import listed
 from featmap.view.tables.parts import counted, natural_width, shape_text, table
 
@@ -29,7 +31,7 @@ def explanation_table(explanation: Explanation, shown: int = LARGEST_SHOWN, widt
     window = explanation.window
     return Group(
         Text(f"{explanation.address} = {explanation.value:.6g}", style="bold"),
-        Text(f"window over {window.words} of {explanation.source}; {counted(len(explanation.terms), 'input channel')}"),
+        Text(f"window over {window.words} of {explanation.source}; {_terms_words(explanation)}"),
         made,
         Text(f"weights: {explanation.weights_source}"),
     )
@@ -40,20 +42,44 @@ _EXPLANATION_HEADINGS = (("", "left"), ("window x kernel", "left"), ("value", "r
 
 def _explanation_rows(explanation: Explanation, shown: int, products: int) -> list[list[str]]:
     largest, others = explanation.largest[:shown], explanation.largest[shown:]
-    rows = [[f"channel {term.channel}", _grid(term, products), f"{term.sum:+.6g}"] for term in largest]
+    rows = [[term_name(term), _grid(term, products), f"{term.sum:+.6g}"] for term in largest]
     if others:
         name = counted(len(others), "other channel")
         rows.append([name, "", f"{sum(term.sum for term in others):+.6g}"])
     if explanation.bias is not None:
-        rows.append(["bias", "", f"{explanation.bias:+.6g}"])
-    return [*rows, ["conv", "sum of the above", f"{explanation.conv:.6g}"], *_after_conv(explanation)]
+        rows.append([_constant_name(explanation), "", f"{explanation.bias:+.6g}"])
+    name = "conv" if explanation.conv is not None else "sum"
+    return [*rows, [name, "sum of the above", f"{explanation.total:.6g}"], *_after_conv(explanation)]
+
+
+def _constant_name(explanation: Explanation) -> str:
+    return "bias" if explanation.conv is not None else "constant"
+
+
+def _terms_words(explanation: Explanation) -> str:
+    sources = len({term.source for term in explanation.terms})
+    if sources > 1:
+        return f"{sources} operands"
+    return counted(len(explanation.terms), "input channel")
+
+
+def term_name(term: Term) -> str:
+    """What a term is of: a channel of the input, or of one of several operands."""
+    return f"channel {term.channel} of {term.source}" if term.source else f"channel {term.channel}"
 
 
 def _after_conv(explanation: Explanation) -> list[list[str]]:
-    rows = [[norm.operator, _affine(norm), ""] for norm in explanation.normalizations]
+    rows = [line for norm in explanation.normalizations for line in _norm_rows(norm)]
     rows.append(["z", "", f"{explanation.z:.6g}"])
     if explanation.a is not None:
         rows.append(["a", f"{explanation.nonlinearity}(z)", f"{explanation.a:.6g}"])
+    return rows
+
+
+def _norm_rows(norm: NormalizationStep) -> list[list[str]]:
+    rows = [[norm.operator, _affine(norm), ""]]
+    if norm.mean is not None and norm.variance is not None:
+        rows.append(["", f"mean {norm.mean:.6g}, variance {norm.variance:.6g}", ""])
     return rows
 
 
