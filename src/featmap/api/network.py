@@ -164,7 +164,9 @@ class Network(PictureQuestions):
     def explain(self, image: OneImage, unit: str | Address) -> Explanation:
         """The arithmetic of one value: window, kernel and sum for every input channel, bias, normalisation, z, a.
 
-        Computed in float64 from the layer's own input. Raises: AddressError, ImageError, InputError.
+        Of a sum, a concatenation, a pool or a resize what each operand gives; of a group, instance or layer
+        normalisation the mean and variance too. Computed in float64 from the layer's own input.
+        Raises: AddressError, ImageError, InputError.
         """
         with plain_tensors():
             return explain(self._captured, image, unit)

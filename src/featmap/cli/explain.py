@@ -28,7 +28,10 @@ def command(
     options: ModelOptions,
     as_json: Json = False,
 ) -> None:
-    """Window, kernel and sum of every input channel, bias, normalisation, nonlinearity: one value taken apart."""
+    """Window, kernel and sum of every input channel, bias, normalisation, nonlinearity: one value taken apart.
+
+    Of a sum, a concatenation or a pool: what each operand gives.
+    """
     from featmap.methods.contributions import Contributions
     from featmap.methods.explain import Explanation
     from featmap.network.address import Address

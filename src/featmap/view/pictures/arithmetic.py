@@ -85,7 +85,8 @@ def stages(arithmetic: Arithmetic) -> list[Stage]:
 
 def shown_words(arithmetic: Arithmetic, shown: Sequence[ShownTerm]) -> str:
     """The part of the sum that is shown in full, in words."""
-    count = plural(len(arithmetic.terms), "input channel")
+    is_of_several = any(term.source for term in arithmetic.terms)
+    count = plural(len(arithmetic.terms), "operand" if is_of_several else "input channel")
     return f"the {len(shown)} largest of {count}" if len(shown) < len(arithmetic.terms) else count
 
 
