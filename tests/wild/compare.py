@@ -31,7 +31,10 @@ VANISHING = 1e-30
 UNITS = 6
 """How many units' boxes are checked per network."""
 
-CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
+CONVOLUTIONS = (
+    *(nn.Conv1d, nn.Conv2d, nn.Conv3d),
+    *(nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d),
+)
 Calls = dict[str, list[Tensor]]
 
 
@@ -218,24 +221,24 @@ def _check_boxes(
     convolutions = [(address, place) for address, place in wanted.items() if isinstance(parts[place[0]], CONVOLUTIONS)]
     for address, (path, number) in chosen.sample(convolutions, min(UNITS, len(convolutions))):
         right = calls[path][number]
-        if right.ndim != 4:
+        if right.ndim != len(parts[path].kernel_size) + 2:  # type: ignore[arg-type]
             continue
         channel, *unit = (chosen.randrange(size) for size in right.shape[1:])
+        asked = f"{address}/{channel}@{','.join(map(str, unit))}"
         try:
-            box = net.receptive_field(f"{address}/{channel}@{unit[0]},{unit[1]}").box
+            box = net.receptive_field(asked).box
         except FeatmapError:
             # Counted already: a convolution without maps has no such unit.
             continue
+        assert box is not None
         other = torch.rand(image.shape, generator=torch.Generator().manual_seed(row.boxes + 5)).to(image)
-        other[:, :, box.top : box.bottom, box.left : box.right] = image[
-            :, :, box.top : box.bottom, box.left : box.right
-        ]
-        changed = _apart(outputs_of(module, other, keywords), joined)[path][number][0, channel, unit[0], unit[1]]
+        other[(..., *box.slices)] = image[(..., *box.slices)]
+        changed = _apart(outputs_of(module, other, keywords), joined)[path][number][(0, channel, *unit)]
         row.boxes += 1
-        kept = float(right[0, channel, unit[0], unit[1]])
+        kept = float(right[(0, channel, *unit)])
         if abs(float(changed) - kept) > TOLERANCE * (float(right.abs().max()) or 1.0):
             row.largest_difference = float("inf")
-            row.differences.append(f"{address}/{channel}@{unit[0]},{unit[1]}: pixels outside {box} change it")
+            row.differences.append(f"{asked}: pixels outside {box} change it")
 
 
 def _state(module: nn.Module) -> dict[str, Tensor]:

@@ -58,7 +58,7 @@ def all_networks() -> list[Wild]:
     """Every network of the list, in the order of the table."""
     # torchvision beside a torch without its compiled operators can only be imported so.
     import_torchvision()
-    families = (_smp, _transformers, _ultralytics, _monai, _diffusers, _kornia, _torchvision, _timm)
+    families = (_smp, _transformers, _ultralytics, _monai, _diffusers, _kornia, _torchvision, _timm, _other_axes)
     return [network for family in families for network in family()]
 
 
@@ -157,6 +157,26 @@ def _monai() -> Iterator[Wild]:
     }
     for name, given in settings.items():
         yield Wild("monai", name, _made("monai.networks.nets", name, **given), (1, 64, 64))
+
+
+def _other_axes() -> Iterator[Wild]:
+    """Networks on signals and volumes."""
+    for axes, size in ((1, (64,)), (3, (24, 24, 24))):
+        given = {"spatial_dims": axes, "in_channels": 1, "out_channels": 2, "channels": (8, 16), "strides": (2,)}
+        yield Wild("monai", f"UNet of {axes} axes", _made("monai.networks.nets", "UNet", **given), (1, *size))
+    for name in ("r3d_18", "mc3_18", "r2plus1d_18"):
+        yield Wild("torchvision", name, _made("torchvision.models.video", name, weights=None), (3, 8, 48, 48))
+    yield Wild("torchvision", "s3d", _made("torchvision.models.video", "s3d", weights=None), (3, 14, 224, 224))
+    yield Wild("transformers", "Wav2Vec2's feature encoder", _wav2vec, (2000,))
+
+
+def _wav2vec() -> nn.Module:
+    package = import_module("transformers")
+    configuration = package.Wav2Vec2Config(
+        hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32, conv_dim=(32,) * 7
+    )
+    encoder: nn.Module = package.Wav2Vec2Model(configuration).feature_extractor
+    return encoder
 
 
 def _diffusers() -> Iterator[Wild]:
