@@ -65,7 +65,7 @@ class Smooth(Weightless):
 
     def rules(self, call: Any, operand: Any) -> Any:
         rule = Window(self.before + self.after + 1, 1, self.before, self.after)
-        return lined_up(call, operand, rule, rule)
+        return lined_up(call, operand, [rule, rule])
 
     def channels(self, call: Any, position: int, wanted: Any) -> Any:
         return same_channels(call, position, wanted)

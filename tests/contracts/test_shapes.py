@@ -46,8 +46,8 @@ def signal_with_a_box_too_many() -> Any:
         (lambda: CoMomentsOfMaps(3, 1).add(torch.zeros(3, 4, 4), 0), "maps", "f32[3,4,4]", MAPS),
         (strongest_of_two_shapes, "place", "i32[3,2]", "Int32[ndarray, 'map k']"),
         (signal_with_a_box_too_many, "columns", "i64[3]", "Int64[ndarray, 'unit']"),
-        (lambda: window_values(torch.zeros(3, 3), (), ()), "maps", "f32[3,3]", "Shaped[Tensor, 'channel row column']"),
-        (contributions_of_two_sizes, "conv", "f64[4,5]", "Float64[Tensor, 'row column']"),
+        (lambda: window_values(torch.zeros(()), ()), "maps", "f32[]", "Shaped[Tensor, 'channel *place']"),
+        (contributions_of_two_sizes, "conv", "f64[4,5]", "Float64[Tensor, '*place']"),
     ],
 )
 def test_a_wrong_shape_is_an_error(call: Callable[[], Any], parameter: str, got: str, wanted: str) -> None:

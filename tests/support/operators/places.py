@@ -65,7 +65,7 @@ def check_region(case: OperatorCase) -> None:
     if is_drawn(case) or not case.node.depends_on_input:
         return
     rows, columns = case.call.size
-    found = windows(rows, columns, (2, 3), (2, 2))
+    found = windows((rows, columns), (2, 3), (2, 2))
     covered = torch.full_like(case.image[0], sum(case.call.range) / 2)
     expected = {place: case.value(_covered(case.image, covered, found.box(*place))) for place in _places(found)}
     _compare_region(case, expected, found, covered, None)

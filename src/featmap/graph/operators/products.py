@@ -28,6 +28,10 @@ class LinearLayer(Operator):
         axes, last = call["input"].axes, call["input"].rank - 1
         return NO_AXES if last in axes.known else axes
 
+    def works_over(self, call: Call) -> int:
+        # Tokens gone over one by one would be followed to attention, whose fields then are hulls larger than the image.
+        return 2
+
     def mixes_images(self, call: Call) -> bool:
         return reads_images_besides(call, "input")
 

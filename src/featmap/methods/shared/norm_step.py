@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from jaxtyping import Shaped
 from torch import Tensor
 
 from featmap.graph.graph import Reference, Weight
@@ -33,7 +34,7 @@ class NormalizationStep:
 
 
 def norm_step(
-    network: CapturedNetwork, index: int, given: Tensor | None, channel: int, unit: tuple[int, ...]
+    network: CapturedNetwork, index: int, given: Shaped[Tensor, "*axes"] | None, channel: int, unit: tuple[int, ...]
 ) -> NormalizationStep:
     """What a normalisation node does to one unit's value; `given` is what it reads, for one image in float64."""
     node, graph = network.graph[index], network.graph

@@ -7,6 +7,7 @@ from threading import RLock
 from typing import Any
 
 import torch
+from jaxtyping import Shaped
 from torch import Tensor
 
 from featmap.graph.graph import Graph, Node, Reference, Weight, map_arguments
@@ -31,7 +32,7 @@ class Constants:
         self.values: dict[int, Any] = {}
         self._computing = RLock()
 
-    def weight(self, name: str) -> Tensor:
+    def weight(self, name: str) -> Shaped[Tensor, "*axes"]:
         if name not in self.placed_weights:
             self.placed_weights[name] = self.placed(self.weights[name])
         return self.placed_weights[name]
