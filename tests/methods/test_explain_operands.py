@@ -101,6 +101,21 @@ def test_means_and_variances_are_those_of_the_group(axes: int) -> None:
         assert norm.variance == pytest.approx(float(group.var(correction=0)), rel=1e-9)
 
 
+def test_a_norm_by_kept_statistics_of_each_channel() -> None:
+    norm = nn.InstanceNorm2d(4, affine=True, track_running_stats=True)
+    module = nn.Sequential(nn.Conv2d(3, 4, 3), norm).double().eval()
+    with torch.no_grad():
+        for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
+            if tensor.is_floating_point():
+                tensor.copy_(torch.rand_like(tensor) + 0.5 if name.endswith("var") else torch.randn_like(tensor))
+    image = torch.randn(1, 3, 6, 7, dtype=torch.float64)
+    found = fm.trace(module, (3, 6, 7)).explain(image, "0:z/2@1,3")
+    with torch.no_grad():
+        assert found.value == pytest.approx(float(module(image)[0, 2, 1, 3]), rel=1e-9)
+    assert remade(found) == pytest.approx(found.z, rel=1e-9)
+    assert found.normalizations[0].mean == pytest.approx(float(norm.get_buffer("running_mean")[2]))
+
+
 def test_what_a_sum_and_a_pool_are_made_of() -> None:
     net, image = traced(2)
     maps = net.maps(image, ["first", "second:z", "add#1:z", "instance"], dtype=torch.float64, progress=False)

@@ -48,6 +48,11 @@ def norm_step(
     if given is None or any(isinstance(arguments.get(part), Reference) for part in ("weight", "bias")):
         return NormalizationStep(name, None, None)
     at = place_in_value(network, index, channel, unit)
+    kept = [arguments.get(part) for part in ("running_mean", "running_var")]
+    if isinstance(operator, MapNorm) and arguments.get("use_input_stats") is False:
+        # As a batch norm: what was kept of each channel.
+        mean, variance, weight_at = *(constants.argument(part).double()[channel] for part in kept), channel
+        return _step(name, constants, arguments, (mean, variance), weight_at)
     if isinstance(operator, LayerNorm) and "normalized_shape" in arguments and name != "rms_norm":
         count = torch.Size(arguments["normalized_shape"]).numel()
         group, weight_at = given.reshape(-1, count)[at // count], at % count
@@ -58,7 +63,13 @@ def norm_step(
         group = given[0].reshape(groups, -1)[weight_at * groups // channels]
     else:
         return NormalizationStep(name, None, None)
-    mean, variance = group.mean(), group.var(correction=0)
+    return _step(name, constants, arguments, (group.mean(), group.var(correction=0)), weight_at)
+
+
+def _step(
+    name: str, constants: Constants, arguments: dict[str, Any], moments: tuple[Tensor, Tensor], weight_at: int
+) -> NormalizationStep:
+    mean, variance = moments
     scale = torch.rsqrt(variance + arguments.get("eps", 1e-5))
     scale = scale * _one(constants, arguments.get("weight"), weight_at, 1.0)
     shift = _one(constants, arguments.get("bias"), weight_at, 0.0) - mean * scale
